@@ -1,0 +1,221 @@
+# midwatch: build, run, check. `make help` lists the targets.
+#
+# One non-recursive makefile. A room (docs/ARCHITECTURE.md) is a folder and becomes one static
+# library; `may_include` below is the one table of arrows between rooms: unit tests link only what
+# their room may use, and `make lint` holds every #include against it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+
+VERSION := 0.1.0
+BUILD ?= build
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
+
+# ---- rooms and arrows ------------------------------------------------------------------------
+
+rooms := lib/base proto lib/net lib/store lib/state lib/access triage collector webhook exporters \
+         cli server
+
+may_include_lib/base :=
+may_include_proto := lib/base
+may_include_lib/net := lib/base
+may_include_lib/store := lib/base proto
+may_include_lib/state := lib/base
+may_include_lib/access := lib/base lib/state
+may_include_triage := lib/base lib/store lib/state
+may_include_collector := lib/base proto lib/net lib/store lib/state lib/access
+may_include_webhook := lib/base proto lib/net lib/store lib/state lib/access triage
+may_include_exporters := lib/base proto lib/net lib/store lib/state lib/access
+may_include_cli := lib/base
+may_include_server := lib/base proto lib/net lib/store lib/state lib/access triage collector \
+                      webhook exporters cli
+
+# What a room's archive needs behind it at link time, itself first.
+closure = $(1) $(may_include_$(1)) $(foreach r,$(may_include_$(1)),$(may_include_$(r)))
+uniq = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(1))))
+archive = $(BUILD)/lib$(subst /,-,$(1)).a
+# The hooks of server/ need everything; --start-group lets archives refer to each other's needs.
+link_rooms = -Wl,--start-group $(foreach r,$(call uniq,$(call closure,$(1))),$(call archive,$(r))) -Wl,--end-group
+
+# ---- packages --------------------------------------------------------------------------------
+
+packages_build := build-essential pkg-config libprotobuf-c-dev protobuf-c-compiler libnghttp2-dev \
+    libsqlite3-dev libjansson-dev libcurl4-openssl-dev libevent-dev libssl-dev zlib1g-dev \
+    libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libyaml-dev uthash-dev
+packages_test := libcmocka-dev python3 openssl curl
+packages_lint := clang clang-format clang-tidy cppcheck libclang-rt-14-dev
+packages_interop := python3-venv nodejs npm
+pkgs := libprotobuf-c libnghttp2 sqlite3 jansson libcurl libevent_core openssl zlib libzstd liblz4 \
+    libxxhash yaml-0.1
+
+# ---- flags -----------------------------------------------------------------------------------
+
+warnings := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+    -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2
+hardening := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+OPT ?= -O2 -g -D_FORTIFY_SOURCE=2
+SANITIZE ?=
+CPPFLAGS_ALL := -I. -I$(BUILD)/gen -D_GNU_SOURCE -DMW_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CFLAGS_ALL = -std=c17 $(OPT) $(warnings) $(WERROR) $(hardening) $(SANITIZE) -pthread \
+    $(shell_pkg_cflags) $(CFLAGS)
+LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE) $(LDFLAGS)
+shell_pkg_cflags := $(shell pkg-config --cflags $(pkgs) 2>/dev/null)
+libs := $(shell pkg-config --libs $(pkgs) 2>/dev/null) -lm
+
+# ---- sources ---------------------------------------------------------------------------------
+
+sources_of = $(sort $(wildcard $(1)/*.c) $(if $(filter server,$(1)),$(wildcard server/*/*.c)))
+protos := $(sort $(wildcard proto/*.proto))
+generated := $(protos:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
+generated_objects := $(generated:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o)
+objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources_of,$(1))) \
+    $(if $(filter proto,$(1)),$(generated_objects))
+all_objects := $(foreach r,$(rooms),$(call objects_of,$(r)))
+
+# tests/unit/lib-net/test_http1.c is a program of room lib/net
+unit_sources := $(sort $(wildcard tests/unit/*/test_*.c))
+unit_programs := $(unit_sources:tests/%.c=$(BUILD)/tests/%)
+fuzz_sources := $(sort $(wildcard tests/fuzz/*/fuzz_*.c))
+replay_programs := $(fuzz_sources:tests/%.c=$(BUILD)/tests/%_replay)
+fuzz_programs := $(fuzz_sources:tests/%.c=$(BUILD)/tests/%)
+bench_sources := $(sort $(wildcard tests/bench/*.c))
+bench_programs := $(bench_sources:tests/%.c=$(BUILD)/tests/%)
+test_room = $(subst -,/,$(notdir $(patsubst %/,%,$(dir $(1)))))
+
+.PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop lint format asan tsan \
+    fuzz bench install uninstall clean help print-rooms tests-built
+
+all: $(BUILD)/midwatch ## build the program: build/midwatch
+
+$(BUILD)/midwatch: $(foreach r,$(rooms),$(call archive,$(r)))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(call link_rooms,server) $(libs)
+
+# An empty room still has an archive, so that every link line is the same.
+define room_rule
+$(call archive,$(1)): $(call objects_of,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach r,$(rooms),$(eval $(call room_rule,$(r))))
+
+# A changed flag or compiler rebuilds what it touches.
+flags_now := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL)
+$(shell mkdir -p $(BUILD); echo '$(subst ','"'"',$(flags_now))' | cmp -s - $(BUILD)/flags || echo '$(subst ','"'"',$(flags_now))' > $(BUILD)/flags)
+
+# Generated headers exist before anything that may include them is compiled.
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(generated)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-conversion -Wno-shadow -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/proto/%.pb-c.c: proto/%.proto
+	@mkdir -p $(@D)
+	protoc-c --proto_path=proto --c_out=$(@D) $<
+
+-include $(all_objects:.o=.d)
+
+# ---- run -------------------------------------------------------------------------------------
+
+deps: ## install the Debian packages the program needs
+	@packaging/install-packages.sh $(packages_build)
+deps-test:
+	@packaging/install-packages.sh $(packages_build) $(packages_test)
+deps-lint:
+	@packaging/install-packages.sh $(packages_build) $(packages_test) $(packages_lint)
+deps-interop:
+	@packaging/install-packages.sh $(packages_build) $(packages_test) $(packages_interop)
+
+run: deps ## install what is missing, build, start the daemon, print what to do next
+	@+$(MAKE) --no-print-directory all
+	@exec $(BUILD)/midwatch serve $(ARGS)
+
+# ---- checks ----------------------------------------------------------------------------------
+
+tests-built: $(BUILD)/midwatch $(unit_programs) $(replay_programs)
+
+test: deps-test ## build and run every check that needs Debian packages alone
+	@+$(MAKE) --no-print-directory -j$$(nproc) tests-built
+	@tests/run.py --build $(BUILD) unit replay e2e
+
+check-unit: deps-test
+	@+$(MAKE) --no-print-directory -j$$(nproc) $(unit_programs)
+	@tests/run.py --build $(BUILD) unit
+
+define test_link
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) $(LDFLAGS_ALL) $(1) -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c,$^) \
+	    $(call link_rooms,$(call test_room,$<)) $(libs)
+endef
+
+.SECONDEXPANSION:
+room_archives = $(foreach r,$(call uniq,$(call closure,$(call test_room,$(1)))),$(call archive,$(r)))
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $$(call room_archives,tests/unit/%.c)
+	$(call test_link,) -lcmocka
+$(BUILD)/tests/fuzz/%_replay: tests/fuzz/%.c tests/fuzz/replay_main.c $$(call room_archives,tests/fuzz/%.c)
+	$(call test_link,)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $$(call room_archives,tests/fuzz/%.c)
+	$(call test_link,-fsanitize=fuzzer)
+$(BUILD)/tests/bench/%: tests/bench/%.c $(foreach r,$(rooms),$(call archive,$(r)))
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(call link_rooms,collector) $(libs)
+-include $(wildcard $(BUILD)/tests/*/*/*.d)
+
+asan_flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+asan: deps-test ## every check under AddressSanitizer and UndefinedBehaviorSanitizer
+	@+$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan OPT="-O1 -g" SANITIZE="$(asan_flags)" tests-built
+	@tests/run.py --build $(BUILD)/asan --label asan unit replay e2e
+
+tsan: deps-test ## the concurrent parts under ThreadSanitizer
+	@+$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/tsan OPT="-O1 -g" SANITIZE="-fsanitize=thread" tests-built
+	@TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp halt_on_error=0 exitcode=66" \
+	    tests/run.py --build $(BUILD)/tsan --label tsan unit e2e
+
+FUZZ_SECONDS ?= 600
+fuzz: deps-lint ## every fuzzer for FUZZ_SECONDS (600) of CPU each
+	@+$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/fuzz CC=clang OPT="-O1 -g" \
+	    SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzz-built
+	@tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
+.PHONY: fuzz-built
+fuzz-built: $(fuzz_programs)
+
+interop: deps-interop ## unmodified SDK clients against the real program
+	@+$(MAKE) --no-print-directory -j$$(nproc) all
+	@tests/interop/run.sh $(BUILD)
+
+bench: deps-test ## speed, memory, disk: medians and ratios
+	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
+	@tests/bench/run.py --build $(BUILD)
+
+c_files = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+lint: deps-lint ## arrows between rooms, sizes, warnings as errors (gcc, clang), clang-tidy, cppcheck
+	@+MAKE="$(MAKE)" BUILD=$(BUILD) tests/lint/run.sh
+
+format: deps-lint ## clang-format over every C file
+	clang-format -i $(c_files)
+
+print-rooms:
+	@$(foreach r,$(rooms),echo "$(r): $(may_include_$(r))";)
+
+# ---- install ---------------------------------------------------------------------------------
+
+install: all ## put midwatch on PATH (PREFIX, DESTDIR)
+	install -D -m 0755 $(BUILD)/midwatch $(DESTDIR)$(PREFIX)/bin/midwatch
+uninstall: ## take it off again
+	rm -f $(DESTDIR)$(PREFIX)/bin/midwatch
+
+clean: ## remove the build directory
+	rm -rf $(BUILD)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'

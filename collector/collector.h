@@ -1,0 +1,30 @@
+/* collector: OTLP in. Checks, resolution of session, agent, model and tokens, ingest.
+ *
+ * The way of one export: net hands over the message (HTTP or gRPC framing, the same bytes); the
+ * validating pass walks it once; every span is resolved from its attributes, its resource and its
+ * scope; the batch goes to the store; the answer is sent from the writer's completion, after the
+ * sync. Answers follow OTLP 1.11: partial_success with counts and the first offender's path,
+ * google.rpc.Status in the request's own encoding.
+ */
+#ifndef MW_COLLECTOR_COLLECTOR_H
+#define MW_COLLECTOR_COLLECTOR_H
+
+#include "lib/net/net.h"
+#include "lib/store/store.h"
+
+typedef struct mw_collector mw_collector;
+
+/* `max_request` bounds a body, min(64 MiB, memory_limit / 4) (DESIGN 3.3). */
+MW_MUST_USE mw_err mw_collector_new(mw_store *store, const mw_clock *clock, size_t max_request,
+                                    mw_collector **out);
+void mw_collector_free(mw_collector *collector);
+
+/* Fills at most max routes (2 a signal that is served); `tag` goes into each. */
+size_t mw_collector_routes(mw_collector *collector, int tag, mw_route *routes, size_t max);
+
+/* google.rpc.Status in the encoding the request's content-type asks for (JSON when it is neither
+ * protobuf nor JSON), for refusals by net on OTLP paths. */
+void mw_collector_format_refusal(mw_request *request, const mw_net_refusal *refusal,
+                                 mw_response *response);
+
+#endif

@@ -1,0 +1,108 @@
+/* One request and one response for every transport: HTTP/1.1, HTTP/2 and gRPC, TCP and unix.
+ *
+ * Life of a request: the connection's loop parses it and calls the route's handler on the loop's
+ * thread. From that call on the handler owns the request; it must answer exactly once with
+ * mw_request_reply, at once or later and from any thread, and not touch it afterwards. When the
+ * client has gone meanwhile the answer is dropped and the request freed all the same. Everything
+ * a slice in here points to lives until the reply. The request's memory is its arena.
+ */
+#ifndef MW_NET_REQUEST_H
+#define MW_NET_REQUEST_H
+
+#include <sys/types.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/slice.h"
+
+/* Which listener took the connection; a bit mask in routes. */
+typedef enum mw_port {
+    MW_PORT_GRPC = 1,   /* 4317 */
+    MW_PORT_HTTP = 2,   /* 4318 */
+    MW_PORT_WEB = 4,    /* 4319 */
+    MW_PORT_SOCKET = 8  /* DATA/midwatch.sock */
+} mw_port;
+
+typedef enum mw_framing {
+    MW_FRAMING_HTTP,
+    MW_FRAMING_GRPC /* body is the one message, its 5-byte prefix taken off */
+} mw_framing;
+
+typedef struct mw_header {
+    mw_slice name; /* lower case */
+    mw_slice value;
+} mw_header;
+
+typedef struct mw_peer {
+    char address[64]; /* "127.0.0.1", "::1", "unix"; IPv4-mapped folded to IPv4 */
+    uint16_t port;
+    bool loopback;    /* TCP from this machine's loopback */
+    bool local;       /* unix socket: uid is valid (SO_PEERCRED) */
+    uid_t uid;
+} mw_peer;
+
+/* Path parameters a route may hold: /api/v1/investigations/{id}/journal/{record} needs 2. */
+#define MW_ROUTE_PARAMS_MAX 4
+
+typedef struct mw_request {
+    mw_arena arena;
+    mw_port port;
+    mw_framing framing;
+    unsigned http_version; /* 1 or 2 */
+    mw_slice method;       /* as sent: "GET", "POST", ... */
+    mw_slice target;       /* as sent */
+    mw_slice path;         /* before '?', not decoded */
+    mw_slice query;        /* after '?', not decoded; empty when absent */
+    mw_slice authority;    /* Host or :authority */
+    const mw_header *headers;
+    size_t header_count;
+    mw_slice params[MW_ROUTE_PARAMS_MAX]; /* percent-decoded */
+    mw_slice body;
+    const mw_peer *peer;   /* copied into the arena */
+    int64_t received_ns;   /* monotonic, when the head was complete */
+    int64_t deadline_ns;   /* monotonic, from grpc-timeout; 0 = none */
+    const struct mw_route *route;
+    void *internal;        /* the connection layer's own; nobody else's */
+} mw_request;
+
+/* google.rpc.Code, used on both framings. */
+typedef enum mw_rpc_code {
+    MW_RPC_OK = 0, MW_RPC_CANCELLED = 1, MW_RPC_UNKNOWN = 2, MW_RPC_INVALID_ARGUMENT = 3,
+    MW_RPC_DEADLINE_EXCEEDED = 4, MW_RPC_NOT_FOUND = 5, MW_RPC_PERMISSION_DENIED = 7,
+    MW_RPC_RESOURCE_EXHAUSTED = 8, MW_RPC_FAILED_PRECONDITION = 9, MW_RPC_UNIMPLEMENTED = 12,
+    MW_RPC_INTERNAL = 13, MW_RPC_UNAVAILABLE = 14, MW_RPC_UNAUTHENTICATED = 16
+} mw_rpc_code;
+
+#define MW_RESPONSE_HEADERS_MAX 12
+
+/* All slices must live in the request's arena or be literals. */
+typedef struct mw_response {
+    unsigned status;        /* HTTP status; on gRPC framing always sent as 200 */
+    mw_rpc_code rpc_code;   /* gRPC framing: grpc-status */
+    mw_slice rpc_message;   /* gRPC framing: grpc-message, plain UTF-8 (encoded by net) */
+    mw_slice rpc_details;   /* gRPC framing: google.rpc.Status bytes, base64'd by net; or empty */
+    mw_slice content_type;  /* empty = no content-type header (HTTP framing) */
+    mw_slice body;          /* HTTP: the body; gRPC with MW_RPC_OK: the message, 5 bytes added */
+    mw_header headers[MW_RESPONSE_HEADERS_MAX]; /* extra; names lower case */
+    size_t header_count;
+    bool close;             /* HTTP/1.1: close the connection after this answer */
+} mw_response;
+
+/* First header of that (lower-case) name; data NULL when absent. *count, when given, says how
+ * many there are: a credential sent twice is an error (facts: webhooks 1.3). */
+mw_slice mw_request_header(const mw_request *request, mw_slice name, size_t *count);
+/* Percent-decoded value of a query parameter, in the arena; data NULL when absent or the arena
+ * is full. "+" is a space. */
+mw_slice mw_request_query(mw_request *request, mw_slice name);
+/* True when the query string holds only names of `allowed` (n of them); else *unknown is the
+ * first other name. */
+bool mw_request_query_known(const mw_request *request, const mw_slice *allowed, size_t n,
+                            mw_slice *unknown);
+
+/* Drops what is over MW_RESPONSE_HEADERS_MAX (a bug: asserts). */
+void mw_response_header(mw_response *response, mw_slice name, mw_slice value);
+
+/* Answers and gives the request back. Any thread. `response` is copied; its slices must live as
+ * said above. */
+void mw_request_reply(mw_request *request, const mw_response *response);
+
+#endif

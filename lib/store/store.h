@@ -1,0 +1,238 @@
+/* lib/store: telemetry. This header is the room's only door: batches in, typed questions out.
+ *
+ * The segment is the log (DESIGN 5): a batch becomes one self-describing, checksummed, compressed
+ * block; the writer thread appends the blocks of many requests, syncs once, publishes them to the
+ * in-memory index and then completes them. No query sees an unsynced block. Questions are asked of
+ * a view, a consistent snapshot that names the commit sequence it saw.
+ * Nothing of SQL, of HTTP or of JSON in here: it must fit other engines later.
+ */
+#ifndef MW_STORE_STORE_H
+#define MW_STORE_STORE_H
+
+#include "lib/base/arena.h"
+#include "lib/base/clock.h"
+#include "lib/base/id.h"
+
+typedef struct mw_store mw_store;
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+typedef struct mw_store_config {
+    const char *directory;       /* created with mode 0700 when absent */
+    const mw_clock *clock;
+    size_t queue_budget_bytes;   /* encoded blocks waiting for the writer */
+    size_t segment_max_bytes;    /* a segment is closed at this size */
+} mw_store_config;
+
+/* Defaults for the two sizes: a queue that holds one maximal request beside small ones, and a
+ * segment small enough that reading it again takes well under a second. */
+#define MW_STORE_QUEUE_DEFAULT ((size_t)96 << 20)
+#define MW_STORE_SEGMENT_DEFAULT ((size_t)256 << 20)
+
+/* Recovers (reads what the segments hold, drops a torn tail) and starts the writer thread.
+ * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM; detail
+ * names the file. Blocking; call before the ports open. */
+MW_MUST_USE mw_err mw_store_open(const mw_store_config *config, mw_store **out,
+                                 mw_detail *detail);
+/* Finishes what was appended, joins the writer, frees. Views must be closed. */
+void mw_store_close(mw_store *store);
+
+/* Offline verification of every block of a directory (`midwatch check`): calls `report` for each
+ * damaged block or segment. MW_OK when all is whole, MW_E_CORRUPT when something was reported,
+ * MW_E_IO, MW_E_NOT_FOUND (no such directory). */
+typedef struct mw_store_damage {
+    const char *file;
+    uint64_t offset;
+    const char *what; /* what is lost, in words */
+} mw_store_damage;
+MW_MUST_USE mw_err mw_store_verify(const char *directory,
+                                   void (*report)(void *ctx, const mw_store_damage *damage),
+                                   void *ctx, uint64_t *blocks, uint64_t *spans);
+
+/* ---- batches in ---------------------------------------------------------------------------- */
+
+/* facts/semconv.md 6.6, named as DESIGN 4.3 shows them. Stored as a byte: only ever append. */
+typedef enum mw_operation_kind {
+    MW_OP_OTHER, MW_OP_AGENT, MW_OP_WORKFLOW, MW_OP_MODEL, MW_OP_EMBEDDING, MW_OP_TOOL,
+    MW_OP_RETRIEVAL, MW_OP_MEMORY, MW_OP_GUARDRAIL, MW_OP_EVAL, MW_OP_HTTP, MW_OP_RPC, MW_OP_DB,
+    MW_OP_MESSAGING, MW_OP_COUNT
+} mw_operation_kind;
+/* "agent", "model", ... */
+const char *mw_operation_kind_name(mw_operation_kind kind);
+
+#define MW_TOKENS_UNKNOWN (-1)
+
+enum {
+    MW_SPAN_BAD_UTF8 = 1,   /* kept as sent, shown with U+FFFD */
+    MW_SPAN_EXCEPTION = 2   /* has an event named "exception" */
+};
+
+/* Hot columns of one span: what triage and lists ask first. Also the form in which questions
+ * return spans; then the slices live in the arena of the question. */
+typedef struct mw_span_row {
+    uint8_t trace_id[MW_TRACE_ID_SIZE];
+    uint8_t span_id[MW_SPAN_ID_SIZE];
+    uint8_t parent_span_id[MW_SPAN_ID_SIZE]; /* zero = root */
+    uint64_t start_ns, end_ns;               /* event time as sent */
+    uint8_t kind;                            /* SpanKind, 255 for numbers beyond */
+    uint8_t status;                          /* 0 UNSET, 1 OK, 2 ERROR, 255 beyond */
+    uint8_t operation_kind;                  /* mw_operation_kind */
+    uint8_t flags;                           /* MW_SPAN_* */
+    int64_t input_tokens, output_tokens;     /* MW_TOKENS_UNKNOWN */
+    mw_slice name, service, peer_service, session_id, agent, user, model; /* empty = unknown */
+    mw_slice status_message;
+} mw_span_row;
+
+typedef struct mw_store_item {
+    mw_span_row row;
+    mw_slice bytes;    /* the OTLP Span message as received */
+    uint32_t resource; /* index in the batch's tables */
+    uint32_t scope;
+} mw_store_item;
+
+typedef struct mw_store_context {
+    mw_slice bytes;      /* OTLP Resource or InstrumentationScope message; may be empty */
+    mw_slice schema_url;
+} mw_store_context;
+
+typedef struct mw_store_batch {
+    uint8_t digest[16]; /* DESIGN 4.6; zero = not computed */
+    const mw_store_context *resources;
+    size_t resource_count;
+    const mw_store_context *scopes;
+    size_t scope_count;
+    const mw_store_item *items;
+    size_t item_count;
+} mw_store_batch;
+
+/* Called once, on the writer's thread, after the sync that covers the batch (MW_OK, with its
+ * commit sequence) or after the failure (MW_E_IO, MW_E_NO_SPACE, MW_E_CLOSED). Must not block. */
+typedef void (*mw_store_done)(void *ctx, mw_err err, uint64_t commit_seq);
+
+/* Encodes and compresses on the caller's thread (any), then queues; nothing of the batch is
+ * needed after the return. An empty batch is a bug. MW_E_BUSY (queue budget), MW_E_NOMEM,
+ * MW_E_LIMIT (a block over 256 MiB), MW_E_NO_SPACE (the last write failed for want of space less
+ * than a second ago), MW_E_CLOSED: `done` is not called then. */
+MW_MUST_USE mw_err mw_store_append(mw_store *store, const mw_store_batch *batch,
+                                   mw_store_done done, void *ctx);
+
+/* ---- questions ----------------------------------------------------------------------------- */
+
+/* A consistent snapshot; cheap (a reference). Any thread; one view is used by one thread. Open it,
+ * ask, close it: it pins the segments. */
+typedef struct mw_store_view mw_store_view;
+MW_MUST_USE mw_err mw_store_view_open(mw_store *store, mw_store_view **out); /* MW_E_NOMEM */
+void mw_store_view_close(mw_store_view *view);
+/* The newest commit sequence the view sees; 0 when empty. */
+uint64_t mw_store_view_seq(const mw_store_view *view);
+
+/* Lists: newest first; since inclusive, until exclusive, on the field named at the question;
+ * 0 = unbounded. `cursor` is next_cursor of the page before, empty for the first. */
+typedef struct mw_store_page {
+    uint64_t since_ns, until_ns;
+    size_t limit; /* 1 to 1000 */
+    mw_slice cursor;
+} mw_store_page;
+
+/* trace id from a hex prefix of 6 to 32 digits. MW_E_SYNTAX, MW_E_NOT_FOUND, MW_E_AMBIGUOUS,
+ * MW_E_IO, MW_E_CORRUPT. Cost: a binary search per block. */
+MW_MUST_USE mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
+                                       uint8_t trace_id[MW_TRACE_ID_SIZE]);
+
+typedef struct mw_trace_span {
+    mw_span_row row;       /* row.session_id and row.agent: resolved by inheritance (DESIGN 4.3) */
+    mw_slice own_session_id; /* as its own attributes say */
+    mw_slice bytes;        /* OTLP Span */
+    mw_store_context resource, scope;
+    uint64_t commit_seq;
+} mw_trace_span;
+
+/* Derived, recomputed at each question. */
+typedef struct mw_trace_summary {
+    uint8_t trace_id[MW_TRACE_ID_SIZE];
+    mw_slice root_name, service; /* of the root-most span */
+    mw_slice *session_ids;       /* distinct, root-most first */
+    size_t session_count;
+    uint64_t start_ns, end_ns;
+    uint64_t spans, logs, errors, model_calls, tool_calls;
+    int64_t input_tokens, output_tokens; /* leaf model spans; 0 when none */
+} mw_trace_summary;
+
+typedef struct mw_trace {
+    mw_trace_summary summary;
+    mw_trace_span *spans; /* by start, then span id; repeats removed (first acknowledged wins) */
+    size_t span_count;
+} mw_trace;
+
+/* MW_E_NOT_FOUND, MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. Cost: the blocks that hold the trace. */
+MW_MUST_USE mw_err mw_store_trace_read(mw_store_view *view,
+                                       const uint8_t trace_id[MW_TRACE_ID_SIZE], mw_arena *arena,
+                                       mw_trace *out);
+
+typedef struct mw_trace_list {
+    mw_trace_summary *items;
+    size_t count;
+    mw_slice next_cursor; /* empty at the end */
+} mw_trace_list;
+
+/* By start. Cost: the columns of all blocks (partitioned, memory bounded). MW_E_SYNTAX (cursor). */
+MW_MUST_USE mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page,
+                                       mw_arena *arena, mw_trace_list *out);
+
+typedef struct mw_session_summary {
+    mw_slice session_id, agent, user;
+    uint64_t first_seen_ns, last_seen_ns;
+    uint64_t traces, spans, logs, errors, model_calls, tool_calls;
+    int64_t input_tokens, output_tokens;
+} mw_session_summary;
+
+typedef struct mw_session_list {
+    mw_session_summary *items;
+    size_t count;
+    mw_slice next_cursor;
+} mw_session_list;
+
+/* By last_seen. Cost as trace_list. */
+MW_MUST_USE mw_err mw_store_session_list(mw_store_view *view, const mw_store_page *page,
+                                         mw_arena *arena, mw_session_list *out);
+
+typedef struct mw_session {
+    mw_session_summary summary;
+    mw_trace_summary *traces; /* newest first */
+    size_t trace_count;
+} mw_session;
+
+/* Exact id, else a unique prefix of 6 or more bytes. MW_E_NOT_FOUND, MW_E_AMBIGUOUS, MW_E_NOMEM,
+ * MW_E_IO, MW_E_CORRUPT. */
+MW_MUST_USE mw_err mw_store_session_read(mw_store_view *view, mw_slice session_id,
+                                         mw_arena *arena, mw_session *out);
+
+/* Spans by their hot columns; empty fields match all. Bounds are on the start time. */
+typedef struct mw_span_query {
+    mw_slice service;
+    bool errors_only;
+    uint64_t since_ns, until_ns;
+    size_t limit; /* newest first */
+} mw_span_query;
+
+typedef struct mw_span_list {
+    mw_span_row *items;
+    size_t count;
+    uint64_t matched; /* all that match, also beyond the limit; repeats counted once when within it */
+} mw_span_list;
+
+MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query *query,
+                                        mw_arena *arena, mw_span_list *out);
+
+/* ---- accounting ---------------------------------------------------------------------------- */
+
+typedef struct mw_store_stats {
+    uint64_t commit_seq, segments, blocks, bytes;
+    uint64_t spans;         /* stored, repeats included until merging removes them */
+    size_t queue_bytes, queue_count;
+    bool writable;          /* false after a failed write until one succeeds */
+    mw_err last_error;
+} mw_store_stats;
+void mw_store_stats_read(mw_store *store, mw_store_stats *out);
+
+#endif
