@@ -8,49 +8,58 @@
 
 #include <stdint.h>
 
-#define MW_COUNTERS(X) \
-    X(CONNECTIONS, "midwatch_connections_total", "", "Connections accepted") \
-    X(REQUESTS_HTTP1, "midwatch_requests_total", "protocol=\"http/1.1\"", "Requests received") \
-    X(REQUESTS_HTTP2, "midwatch_requests_total", "protocol=\"h2\"", "Requests received") \
-    X(REQUESTS_GRPC, "midwatch_requests_total", "protocol=\"grpc\"", "Requests received") \
-    X(NET_BYTES_IN, "midwatch_network_received_bytes_total", "", "Bytes read from sockets") \
-    X(NET_BYTES_OUT, "midwatch_network_sent_bytes_total", "", "Bytes written to sockets") \
-    X(NET_REFUSED_SYNTAX, "midwatch_net_refused_total", "reason=\"syntax\"", "Requests refused before a handler saw them") \
-    X(NET_REFUSED_SIZE, "midwatch_net_refused_total", "reason=\"size\"", "") \
-    X(NET_REFUSED_TIMEOUT, "midwatch_net_refused_total", "reason=\"timeout\"", "") \
-    X(NET_REFUSED_MEMORY, "midwatch_net_refused_total", "reason=\"memory\"", "") \
-    X(NET_REFUSED_ROUTE, "midwatch_net_refused_total", "reason=\"route\"", "") \
-    X(NET_REFUSED_ACCESS, "midwatch_net_refused_total", "reason=\"access\"", "") \
-    X(NET_REFUSED_ENCODING, "midwatch_net_refused_total", "reason=\"encoding\"", "") \
-    X(NET_REFUSED_TLS, "midwatch_net_refused_total", "reason=\"tls_on_clear_text\"", "") \
-    X(SPANS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"traces\"", "Items acknowledged as durable") \
-    X(SPANS_REFUSED_ID, "midwatch_items_refused_total", "signal=\"traces\",reason=\"invalid_id\"", "Items refused, by reason") \
-    X(SPANS_REFUSED_DEPTH, "midwatch_items_refused_total", "signal=\"traces\",reason=\"depth\"", "") \
+#define MW_COUNTERS(X)                                                                             \
+    X(CONNECTIONS, "midwatch_connections_total", "", "Connections accepted")                       \
+    X(REQUESTS_HTTP1, "midwatch_requests_total", "protocol=\"http/1.1\"", "Requests received")     \
+    X(REQUESTS_HTTP2, "midwatch_requests_total", "protocol=\"h2\"", "Requests received")           \
+    X(REQUESTS_GRPC, "midwatch_requests_total", "protocol=\"grpc\"", "Requests received")          \
+    X(NET_BYTES_IN, "midwatch_network_received_bytes_total", "", "Bytes read from sockets")        \
+    X(NET_BYTES_OUT, "midwatch_network_sent_bytes_total", "", "Bytes written to sockets")          \
+    X(NET_REFUSED_SYNTAX, "midwatch_net_refused_total", "reason=\"syntax\"",                       \
+      "Requests refused before a handler saw them")                                                \
+    X(NET_REFUSED_SIZE, "midwatch_net_refused_total", "reason=\"size\"", "")                       \
+    X(NET_REFUSED_TIMEOUT, "midwatch_net_refused_total", "reason=\"timeout\"", "")                 \
+    X(NET_REFUSED_MEMORY, "midwatch_net_refused_total", "reason=\"memory\"", "")                   \
+    X(NET_REFUSED_ROUTE, "midwatch_net_refused_total", "reason=\"route\"", "")                     \
+    X(NET_REFUSED_ACCESS, "midwatch_net_refused_total", "reason=\"access\"", "")                   \
+    X(NET_REFUSED_ENCODING, "midwatch_net_refused_total", "reason=\"encoding\"", "")               \
+    X(NET_REFUSED_TLS, "midwatch_net_refused_total", "reason=\"tls_on_clear_text\"", "")           \
+    X(SPANS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"traces\"",                        \
+      "Items acknowledged as durable")                                                             \
+    X(SPANS_REFUSED_ID, "midwatch_items_refused_total", "signal=\"traces\",reason=\"invalid_id\"", \
+      "Items refused, by reason")                                                                  \
+    X(SPANS_REFUSED_DEPTH, "midwatch_items_refused_total", "signal=\"traces\",reason=\"depth\"",   \
+      "")                                                                                          \
     X(SPANS_REFUSED_SIZE, "midwatch_items_refused_total", "signal=\"traces\",reason=\"size\"", "") \
-    X(SPANS_BAD_UTF8, "midwatch_items_bad_utf8_total", "signal=\"traces\"", "Items kept with text that is not UTF-8") \
-    X(EXPORTS_REFUSED_MALFORMED, "midwatch_exports_refused_total", "reason=\"malformed\"", "Whole export requests refused") \
-    X(EXPORTS_REFUSED_BUDGET, "midwatch_exports_refused_total", "reason=\"decode_budget\"", "") \
-    X(EXPORTS_REFUSED_OVERLOAD, "midwatch_exports_refused_total", "reason=\"overload\"", "") \
-    X(EXPORTS_REFUSED_STORAGE, "midwatch_exports_refused_total", "reason=\"storage\"", "") \
-    X(STORE_BYTES, "midwatch_store_written_bytes_total", "", "Bytes appended to segments") \
-    X(STORE_SYNCS, "midwatch_store_syncs_total", "", "fdatasync calls on segments") \
-    X(STORE_FAILURES, "midwatch_store_write_failures_total", "", "Failed writes or syncs of segments") \
-    X(ALARMS_RECEIVED, "midwatch_alarms_received_total", "", "Alarms committed") \
-    X(ALARM_EVENTS, "midwatch_alarm_events_total", "", "Updates and closings committed") \
-    X(ALARMS_REPLAYED, "midwatch_webhook_refused_total", "reason=\"replay\"", "Deliveries not processed") \
-    X(WEBHOOK_UNAUTHORIZED, "midwatch_webhook_refused_total", "reason=\"unauthorized\"", "") \
-    X(WEBHOOK_INVALID, "midwatch_webhook_refused_total", "reason=\"invalid\"", "") \
-    X(DECISIONS_PROCEED, "midwatch_decisions_total", "verdict=\"PROCEED\"", "Verdicts committed") \
-    X(DECISIONS_LINKED, "midwatch_decisions_total", "verdict=\"LINKED\"", "") \
-    X(DECISIONS_SKIPPED, "midwatch_decisions_total", "verdict=\"SKIPPED\"", "") \
-    X(INVESTIGATIONS_COMPLETED, "midwatch_investigations_total", "status=\"COMPLETED\"", "Investigation runs ended") \
+    X(SPANS_BAD_UTF8, "midwatch_items_bad_utf8_total", "signal=\"traces\"",                        \
+      "Items kept with text that is not UTF-8")                                                    \
+    X(EXPORTS_REFUSED_MALFORMED, "midwatch_exports_refused_total", "reason=\"malformed\"",         \
+      "Whole export requests refused")                                                             \
+    X(EXPORTS_REFUSED_BUDGET, "midwatch_exports_refused_total", "reason=\"decode_budget\"", "")    \
+    X(EXPORTS_REFUSED_OVERLOAD, "midwatch_exports_refused_total", "reason=\"overload\"", "")       \
+    X(EXPORTS_REFUSED_STORAGE, "midwatch_exports_refused_total", "reason=\"storage\"", "")         \
+    X(STORE_BYTES, "midwatch_store_written_bytes_total", "", "Bytes appended to segments")         \
+    X(STORE_SYNCS, "midwatch_store_syncs_total", "", "fdatasync calls on segments")                \
+    X(STORE_FAILURES, "midwatch_store_write_failures_total", "",                                   \
+      "Failed writes or syncs of segments")                                                        \
+    X(ALARMS_RECEIVED, "midwatch_alarms_received_total", "", "Alarms committed")                   \
+    X(ALARM_EVENTS, "midwatch_alarm_events_total", "", "Updates and closings committed")           \
+    X(ALARMS_REPLAYED, "midwatch_webhook_refused_total", "reason=\"replay\"",                      \
+      "Deliveries not processed")                                                                  \
+    X(WEBHOOK_UNAUTHORIZED, "midwatch_webhook_refused_total", "reason=\"unauthorized\"", "")       \
+    X(WEBHOOK_INVALID, "midwatch_webhook_refused_total", "reason=\"invalid\"", "")                 \
+    X(DECISIONS_PROCEED, "midwatch_decisions_total", "verdict=\"PROCEED\"", "Verdicts committed")  \
+    X(DECISIONS_LINKED, "midwatch_decisions_total", "verdict=\"LINKED\"", "")                      \
+    X(DECISIONS_SKIPPED, "midwatch_decisions_total", "verdict=\"SKIPPED\"", "")                    \
+    X(INVESTIGATIONS_COMPLETED, "midwatch_investigations_total", "status=\"COMPLETED\"",           \
+      "Investigation runs ended")                                                                  \
     X(INVESTIGATIONS_FAILED, "midwatch_investigations_total", "status=\"FAILED\"", "")
 
 typedef enum mw_counter {
 #define MW_COUNTER_ENUM(name, metric, label, help) MW_COUNT_##name,
     MW_COUNTERS(MW_COUNTER_ENUM)
 #undef MW_COUNTER_ENUM
-    MW_COUNTER_TABLE_SIZE
+        MW_COUNTER_TABLE_SIZE
 } mw_counter;
 
 typedef struct mw_counter_row {

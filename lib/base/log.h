@@ -34,7 +34,7 @@ void mw_log_init(mw_log_level least, mw_log_format format, int fd);
 void mw_log_write(mw_log_level level, const char *component, const char *message,
                   const mw_log_field *fields);
 #define MW_LOG(level_, component_, ...) MW_LOG_(level_, component_, __VA_ARGS__, MW_KV_END)
-#define MW_LOG_(level_, component_, message_, ...) \
+#define MW_LOG_(level_, component_, message_, ...)                                                 \
     mw_log_write(level_, component_, message_, (const mw_log_field[]){__VA_ARGS__})
 
 #endif

@@ -19,20 +19,23 @@ typedef enum mw_option_type {
 } mw_option_type;
 
 typedef struct mw_option {
-    const char *name;          /* file key; flag is --name with '-', variable MIDWATCH_NAME */
+    const char *name; /* file key; flag is --name with '-', variable MIDWATCH_NAME */
     mw_option_type type;
-    size_t offset;             /* in the caller's struct */
-    size_t size;               /* of the field, for TEXT and LIST */
+    size_t offset; /* in the caller's struct */
+    size_t size;   /* of the field, for TEXT and LIST */
     const char *default_text;
-    uint64_t min, max;         /* BYTES, DURATION (ns), COUNT; 0,0 = no bounds */
-    bool reloadable;           /* taken up on SIGHUP */
-    const char *value_name;    /* in help: "ADDR" */
-    const char *help;          /* one sentence */
+    uint64_t min, max;      /* BYTES, DURATION (ns), COUNT; 0,0 = no bounds */
+    bool reloadable;        /* taken up on SIGHUP */
+    const char *value_name; /* in help: "ADDR" */
+    const char *help;       /* one sentence */
 } mw_option;
 
 /* Where a value came from, kept per option so that `check` can say it. */
 typedef enum mw_option_origin {
-    MW_ORIGIN_DEFAULT, MW_ORIGIN_FILE, MW_ORIGIN_ENVIRONMENT, MW_ORIGIN_FLAG
+    MW_ORIGIN_DEFAULT,
+    MW_ORIGIN_FILE,
+    MW_ORIGIN_ENVIRONMENT,
+    MW_ORIGIN_FLAG
 } mw_option_origin;
 
 /* All return MW_E_INVALID, MW_E_LIMIT or MW_E_NOT_FOUND (unknown name) with `detail` filled. */
@@ -43,8 +46,7 @@ MW_MUST_USE mw_err mw_options_set(const mw_option *table, size_t count, void *ta
                                   mw_option_origin origin, mw_detail *detail);
 /* YAML mapping of names to scalars or sequences of scalars; also MW_E_SYNTAX with the line. */
 MW_MUST_USE mw_err mw_options_file(const mw_option *table, size_t count, void *target,
-                                   mw_option_origin *origins, const char *path,
-                                   mw_detail *detail);
+                                   mw_option_origin *origins, const char *path, mw_detail *detail);
 /* Every MIDWATCH_X of the table that is set; MIDWATCH_X_FILE reads the value from a file. */
 MW_MUST_USE mw_err mw_options_environment(const mw_option *table, size_t count, void *target,
                                           mw_option_origin *origins, mw_detail *detail);

@@ -18,7 +18,10 @@ typedef struct mw_slice {
 } mw_slice;
 
 #define MW_SLICE(literal) ((mw_slice){"" literal, sizeof(literal) - 1})
-#define MW_SLICE_INIT(literal) {"" literal, sizeof(literal) - 1}
+#define MW_SLICE_INIT(literal)                                                                     \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
 #define MW_SLICE_NONE ((mw_slice){NULL, 0})
 /* For printf("%.*s"): only for text that may be shown as it is. */
 #define MW_SLICE_FMT(slice) (int)(slice).len, (slice).data

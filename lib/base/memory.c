@@ -1,0 +1,153 @@
+/* The memory account. Relaxed atomics: readers want totals, not an order of events. */
+#include <malloc.h>
+#include <stdatomic.h>
+
+#include "lib/base/memory.h"
+
+static size_t limit_bytes; /* written before threads start */
+static atomic_size_t used_total;
+static atomic_size_t used_peak;
+static atomic_size_t used_by[MW_MEM_COMPONENTS];
+static atomic_uint_fast64_t fail_countdown;
+
+static const char *const names[MW_MEM_COMPONENTS] = {
+    [MW_MEM_BASE] = "base",     [MW_MEM_NET] = "net",     [MW_MEM_NGHTTP2] = "nghttp2",
+    [MW_MEM_TLS] = "tls",       [MW_MEM_EVENT] = "event", [MW_MEM_INGEST] = "ingest",
+    [MW_MEM_STORE] = "store",   [MW_MEM_QUERY] = "query", [MW_MEM_STATE] = "state",
+    [MW_MEM_SQLITE] = "sqlite", [MW_MEM_JSON] = "json",   [MW_MEM_CURL] = "curl",
+    [MW_MEM_CODEC] = "codec",
+};
+
+void mw_memory_init(size_t limit)
+{
+    limit_bytes = limit;
+}
+
+static void account_add(mw_component component, size_t size)
+{
+    atomic_fetch_add_explicit(&used_by[component], size, memory_order_relaxed);
+    size_t now = atomic_fetch_add_explicit(&used_total, size, memory_order_relaxed) + size;
+    size_t peak = atomic_load_explicit(&used_peak, memory_order_relaxed);
+    while (now > peak && !atomic_compare_exchange_weak_explicit(
+                             &used_peak, &peak, now, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+static void account_remove(mw_component component, size_t size)
+{
+    atomic_fetch_sub_explicit(&used_by[component], size, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&used_total, size, memory_order_relaxed);
+}
+
+/* Two threads may both see room for the last bytes: the overshoot is at most one allocation a
+ * thread, which DESIGN 3.3's 32 MiB of slack covers. */
+static bool refused(size_t more)
+{
+    if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) != 0 &&
+        atomic_fetch_sub_explicit(&fail_countdown, 1, memory_order_relaxed) == 1)
+        return true;
+    if (limit_bytes == 0)
+        return false;
+    size_t now = atomic_load_explicit(&used_total, memory_order_relaxed);
+    return more > limit_bytes || now > limit_bytes - more;
+}
+
+void *mw_alloc(mw_component component, size_t size)
+{
+    if (refused(size))
+        return NULL;
+    void *pointer = malloc(size ? size : 1);
+    if (pointer)
+        account_add(component, malloc_usable_size(pointer));
+    return pointer;
+}
+
+void *mw_calloc(mw_component component, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || refused(bytes))
+        return NULL;
+    void *pointer = calloc(1, bytes ? bytes : 1);
+    if (pointer)
+        account_add(component, malloc_usable_size(pointer));
+    return pointer;
+}
+
+void *mw_realloc(mw_component component, void *pointer, size_t size)
+{
+    size_t before = pointer ? malloc_usable_size(pointer) : 0;
+    if (size > before && refused(size - before))
+        return NULL;
+    void *moved = realloc(pointer, size ? size : 1);
+    if (!moved)
+        return NULL;
+    account_remove(component, before);
+    account_add(component, malloc_usable_size(moved));
+    return moved;
+}
+
+void mw_free(mw_component component, void *pointer)
+{
+    if (!pointer)
+        return;
+    account_remove(component, malloc_usable_size(pointer));
+    free(pointer);
+}
+
+void *mw_alloc_or_die(mw_component component, size_t size)
+{
+    void *pointer = malloc(size ? size : 1);
+    if (!pointer)
+        mw_bug(__FILE__, __LINE__, "the system has no memory");
+    account_add(component, malloc_usable_size(pointer));
+    return pointer;
+}
+
+void *mw_calloc_or_die(mw_component component, size_t count, size_t size)
+{
+    void *pointer = calloc(count ? count : 1, size ? size : 1);
+    if (!pointer)
+        mw_bug(__FILE__, __LINE__, "the system has no memory");
+    account_add(component, malloc_usable_size(pointer));
+    return pointer;
+}
+
+size_t mw_memory_limit(void)
+{
+    return limit_bytes;
+}
+
+size_t mw_memory_used(void)
+{
+    return atomic_load_explicit(&used_total, memory_order_relaxed);
+}
+
+size_t mw_memory_peak(void)
+{
+    return atomic_load_explicit(&used_peak, memory_order_relaxed);
+}
+
+size_t mw_memory_component_used(mw_component component)
+{
+    MW_ASSERT(component < MW_MEM_COMPONENTS);
+    return atomic_load_explicit(&used_by[component], memory_order_relaxed);
+}
+
+const char *mw_component_name(mw_component component)
+{
+    MW_ASSERT(component < MW_MEM_COMPONENTS);
+    return names[component];
+}
+
+bool mw_memory_admits(size_t size)
+{
+    if (limit_bytes == 0)
+        return true;
+    size_t usable = limit_bytes - limit_bytes / 8;
+    return size <= usable && mw_memory_used() <= usable - size;
+}
+
+void mw_memory_fail_at(uint64_t countdown)
+{
+    atomic_store_explicit(&fail_countdown, countdown, memory_order_relaxed);
+}

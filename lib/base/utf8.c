@@ -1,0 +1,113 @@
+/* UTF-8: validation (hot: every string of every request), and making text safe to show. */
+#include "lib/base/utf8.h"
+
+/* RFC 3629 table 3-7 as ranges: lead byte -> length and bounds of the second byte. */
+size_t mw_utf8_next(mw_slice text, uint32_t *code)
+{
+    const unsigned char *at = (const unsigned char *)text.data;
+    if (text.len == 0)
+        return 0;
+    unsigned char lead = at[0];
+    size_t len = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (len == 0 || lead > 0xf4 || len > text.len)
+        return 0;
+    uint32_t value = len == 1 ? lead : lead & (0x7fu >> len);
+    unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    for (size_t i = 1; i < len; i++) {
+        if (at[i] < low || at[i] > high)
+            return 0;
+        low = 0x80;
+        high = 0xbf;
+        value = value << 6 | (at[i] & 0x3fu);
+    }
+    if (code)
+        *code = value;
+    return len;
+}
+
+bool mw_utf8_valid(mw_slice text)
+{
+    size_t i = 0;
+    while (i < text.len) {
+        /* Eight ASCII bytes at a time: nearly all telemetry text. */
+        uint64_t word;
+        while (text.len - i >= sizeof word) {
+            memcpy(&word, text.data + i, sizeof word);
+            if (word & UINT64_C(0x8080808080808080))
+                break;
+            i += sizeof word;
+        }
+        if (i < text.len) {
+            if (!((unsigned char)text.data[i] & 0x80)) {
+                i++;
+                continue;
+            }
+            size_t len = mw_utf8_next((mw_slice){text.data + i, text.len - i}, NULL);
+            if (len == 0)
+                return false;
+            i += len;
+        }
+    }
+    return true;
+}
+
+/* Controls and the characters that reorder or hide text (Unicode Bidi_Control, zero width). */
+static bool must_escape(uint32_t code, bool keep_newlines)
+{
+    if (keep_newlines && (code == '\n' || code == '\t'))
+        return false;
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0))
+        return true;
+    return code == 0x061c || (code >= 0x200b && code <= 0x200f) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x2069) ||
+           code == 0xfeff || (code >= 0xe0000 && code <= 0xe007f);
+}
+
+void mw_utf8_append_visible(mw_buffer *out, mw_slice text, bool keep_newlines)
+{
+    for (size_t i = 0; i < text.len;) {
+        uint32_t code;
+        size_t len = mw_utf8_next(mw_slice_from(text, i), &code);
+        if (len == 0) {
+            mw_buffer_append(out, "\xef\xbf\xbd", 3);
+            i++;
+            continue;
+        }
+        if (!must_escape(code, keep_newlines))
+            mw_buffer_append(out, text.data + i, len);
+        else if (code < 0x100)
+            mw_buffer_appendf(out, "\\x%02x", code);
+        else
+            mw_buffer_appendf(out, "\\u{%x}", code);
+        i += len;
+    }
+}
+
+/* Width by range: the C library's wcwidth depends on the locale, which we never set. */
+static size_t columns_of(uint32_t code)
+{
+    if ((code >= 0x0300 && code <= 0x036f) || (code >= 0x1ab0 && code <= 0x1aff) ||
+        (code >= 0x20d0 && code <= 0x20ff) || (code >= 0xfe00 && code <= 0xfe0f) ||
+        (code >= 0xfe20 && code <= 0xfe2f))
+        return 0;
+    if ((code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) ||
+        (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
+        (code >= 0xfe30 && code <= 0xfe6f) || (code >= 0xff00 && code <= 0xff60) ||
+        (code >= 0xffe0 && code <= 0xffe6) || (code >= 0x1f300 && code <= 0x1faff) ||
+        (code >= 0x20000 && code <= 0x3fffd))
+        return 2;
+    return 1;
+}
+
+size_t mw_utf8_columns(mw_slice text)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < text.len;) {
+        uint32_t code;
+        size_t len = mw_utf8_next(mw_slice_from(text, i), &code);
+        columns += len ? columns_of(code) : 1;
+        i += len ? len : 1;
+    }
+    return columns;
+}
