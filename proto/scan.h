@@ -28,14 +28,24 @@ void mw_keyset_free(mw_keyset *set);
 int mw_keyset_find(const mw_keyset *set, mw_slice key);
 
 typedef enum mw_value_type {
-    MW_VALUE_EMPTY, MW_VALUE_STRING, MW_VALUE_BOOL, MW_VALUE_INT, MW_VALUE_DOUBLE,
-    MW_VALUE_ARRAY, MW_VALUE_KVLIST, MW_VALUE_BYTES
+    MW_VALUE_EMPTY,
+    MW_VALUE_STRING,
+    MW_VALUE_BOOL,
+    MW_VALUE_INT,
+    MW_VALUE_DOUBLE,
+    MW_VALUE_ARRAY,
+    MW_VALUE_KVLIST,
+    MW_VALUE_BYTES
 } mw_value_type;
 
 typedef struct mw_value {
     mw_value_type type;
     mw_slice bytes; /* STRING, BYTES: content; ARRAY, KVLIST: the message's bytes */
-    union { int64_t i; double d; bool b; } as;
+    union {
+        int64_t i;
+        double d;
+        bool b;
+    } as;
 } mw_value;
 
 /* One attribute of the keyset that was found; the last of equal keys wins. */
@@ -49,10 +59,10 @@ typedef struct mw_found {
 
 typedef enum mw_refusal {
     MW_REFUSE_NONE,
-    MW_REFUSE_TRACE_ID, /* not 16 bytes, or all zero */
-    MW_REFUSE_SPAN_ID,  /* not 8 bytes, or all zero */
+    MW_REFUSE_TRACE_ID,  /* not 16 bytes, or all zero */
+    MW_REFUSE_SPAN_ID,   /* not 8 bytes, or all zero */
     MW_REFUSE_PARENT_ID, /* neither empty nor 8 bytes */
-    MW_REFUSE_DEPTH,    /* attribute nested deeper than MW_OTLP_DEPTH_MAX */
+    MW_REFUSE_DEPTH,     /* attribute nested deeper than MW_OTLP_DEPTH_MAX */
     MW_REFUSE_COUNT
 } mw_refusal;
 const char *mw_refusal_text(mw_refusal refusal);
@@ -79,7 +89,7 @@ typedef struct mw_scan_span {
     uint8_t span_id[MW_SPAN_ID_SIZE];
     uint8_t parent_span_id[MW_SPAN_ID_SIZE]; /* zero = root */
     uint64_t start_ns, end_ns;
-    uint32_t kind;        /* SpanKind as sent; unknown numbers are kept */
+    uint32_t kind; /* SpanKind as sent; unknown numbers are kept */
     uint32_t status_code;
     mw_slice name;
     mw_slice status_message;
@@ -100,14 +110,14 @@ typedef struct mw_scan_sink {
 } mw_scan_sink;
 
 typedef struct mw_scan_result {
-    uint64_t items;                     /* spans seen, refused ones included */
+    uint64_t items; /* spans seen, refused ones included */
     uint64_t refused[MW_REFUSE_COUNT];
     uint64_t refused_total;
-    uint64_t bad_utf8;                  /* spans kept with bad text */
+    uint64_t bad_utf8; /* spans kept with bad text */
     mw_refusal first_refusal;
     /* "resource_spans[0].scope_spans[1].spans[7].trace_id"; empty when none */
     char first_path[128];
-    size_t error_offset;                /* of the body, with MW_E_SYNTAX */
+    size_t error_offset; /* of the body, with MW_E_SYNTAX */
 } mw_scan_result;
 
 /* `body` is an ExportTraceServiceRequest. MW_E_SYNTAX (wire format: the whole request is bad),

@@ -13,7 +13,7 @@
 #include "lib/base/slice.h"
 
 typedef enum mw_scope {
-    MW_SCOPE_NONE,    /* health and the like: always allowed */
+    MW_SCOPE_NONE, /* health and the like: always allowed */
     MW_SCOPE_INGEST,
     MW_SCOPE_WEBHOOK, /* carries its own signature */
     MW_SCOPE_READ,
@@ -21,12 +21,12 @@ typedef enum mw_scope {
 } mw_scope;
 
 typedef struct mw_access_facts {
-    bool local;        /* unix socket */
-    uid_t uid;         /* valid when local */
-    bool loopback;     /* TCP from loopback */
-    mw_slice address;  /* peer's, for the principal and the audit */
-    mw_slice host;     /* Host or :authority, with or without port; empty when absent */
-    mw_slice origin;   /* Origin header; data NULL when absent */
+    bool local;       /* unix socket */
+    uid_t uid;        /* valid when local */
+    bool loopback;    /* TCP from loopback */
+    mw_slice address; /* peer's, for the principal and the audit */
+    mw_slice host;    /* Host or :authority, with or without port; empty when absent */
+    mw_slice origin;  /* Origin header; data NULL when absent */
 } mw_access_facts;
 
 typedef struct mw_principal {
@@ -34,8 +34,8 @@ typedef struct mw_principal {
 } mw_principal;
 
 typedef struct mw_access_policy {
-    mw_slice allowed_hosts;   /* comma-separated, beside localhost and loopback addresses */
-    bool insecure_listen;     /* the explicit switch: non-loopback peers act as loopback ones */
+    mw_slice allowed_hosts; /* comma-separated, beside localhost and loopback addresses */
+    bool insecure_listen;   /* the explicit switch: non-loopback peers act as loopback ones */
 } mw_access_policy;
 
 /* MW_OK with `who` filled; MW_E_DENIED with a detail whose message and hint name the option or

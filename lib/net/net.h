@@ -15,21 +15,21 @@
 typedef void (*mw_handler)(void *ctx, mw_request *request);
 
 typedef struct mw_route {
-    unsigned ports;       /* mask of mw_port */
-    const char *method;   /* "GET", "POST", ...; gRPC methods are "POST" */
-    const char *path;     /* "/api/v1/traces/{id}"; {} takes one non-empty segment */
-    bool grpc;            /* content-type application/grpc only */
-    size_t max_body;      /* 0 = no body allowed */
+    unsigned ports;     /* mask of mw_port */
+    const char *method; /* "GET", "POST", ...; gRPC methods are "POST" */
+    const char *path;   /* "/api/v1/traces/{id}"; {} takes one non-empty segment */
+    bool grpc;          /* content-type application/grpc only */
+    size_t max_body;    /* 0 = no body allowed */
     mw_handler handler;
     void *ctx;
-    int tag;              /* free for the gate and the error formatter (which family) */
+    int tag; /* free for the gate and the error formatter (which family) */
 } mw_route;
 
 /* Why net itself answers; `status` is the HTTP status that goes with it. */
 typedef struct mw_net_refusal {
     unsigned status;
     mw_rpc_code rpc_code;
-    mw_slice message; /* one sentence with the fix */
+    mw_slice message;       /* one sentence with the fix */
     unsigned retry_after_s; /* 0 = none */
 } mw_net_refusal;
 
@@ -37,10 +37,10 @@ typedef struct mw_net_config {
     const char *grpc_address; /* "host:port,host:port"; port 0 = any, the same for all hosts */
     const char *http_address;
     const char *web_address;
-    const char *socket_path;  /* NULL = none; created with mode 0600 */
-    unsigned loops;           /* 0 = number of processors, at most 8 */
+    const char *socket_path; /* NULL = none; created with mode 0600 */
+    unsigned loops;          /* 0 = number of processors, at most 8 */
     const mw_clock *clock;
-    const mw_route *routes;   /* borrowed, lives as long as net */
+    const mw_route *routes; /* borrowed, lives as long as net */
     size_t route_count;
     /* Asked on the loop's thread once the head is complete and the route known, before any body
      * is read. Returns false with *refusal filled to turn the request away. NULL admits all. */
@@ -52,7 +52,7 @@ typedef struct mw_net_config {
     void (*format_refusal)(void *ctx, mw_request *request, const mw_net_refusal *refusal,
                            mw_response *response);
     void *format_ctx;
-    size_t max_connections;   /* 0 = 1024; beyond it the newest is closed and counted */
+    size_t max_connections; /* 0 = 1024; beyond it the newest is closed and counted */
 } mw_net_config;
 
 typedef struct mw_net mw_net;

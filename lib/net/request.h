@@ -16,10 +16,10 @@
 
 /* Which listener took the connection; a bit mask in routes. */
 typedef enum mw_port {
-    MW_PORT_GRPC = 1,   /* 4317 */
-    MW_PORT_HTTP = 2,   /* 4318 */
-    MW_PORT_WEB = 4,    /* 4319 */
-    MW_PORT_SOCKET = 8  /* DATA/midwatch.sock */
+    MW_PORT_GRPC = 1,  /* 4317 */
+    MW_PORT_HTTP = 2,  /* 4318 */
+    MW_PORT_WEB = 4,   /* 4319 */
+    MW_PORT_SOCKET = 8 /* DATA/midwatch.sock */
 } mw_port;
 
 typedef enum mw_framing {
@@ -35,8 +35,8 @@ typedef struct mw_header {
 typedef struct mw_peer {
     char address[64]; /* "127.0.0.1", "::1", "unix"; IPv4-mapped folded to IPv4 */
     uint16_t port;
-    bool loopback;    /* TCP from this machine's loopback */
-    bool local;       /* unix socket: uid is valid (SO_PEERCRED) */
+    bool loopback; /* TCP from this machine's loopback */
+    bool local;    /* unix socket: uid is valid (SO_PEERCRED) */
     uid_t uid;
 } mw_peer;
 
@@ -57,34 +57,43 @@ typedef struct mw_request {
     size_t header_count;
     mw_slice params[MW_ROUTE_PARAMS_MAX]; /* percent-decoded */
     mw_slice body;
-    const mw_peer *peer;   /* copied into the arena */
-    int64_t received_ns;   /* monotonic, when the head was complete */
-    int64_t deadline_ns;   /* monotonic, from grpc-timeout; 0 = none */
+    const mw_peer *peer; /* copied into the arena */
+    int64_t received_ns; /* monotonic, when the head was complete */
+    int64_t deadline_ns; /* monotonic, from grpc-timeout; 0 = none */
     const struct mw_route *route;
-    void *internal;        /* the connection layer's own; nobody else's */
+    void *internal; /* the connection layer's own; nobody else's */
 } mw_request;
 
 /* google.rpc.Code, used on both framings. */
 typedef enum mw_rpc_code {
-    MW_RPC_OK = 0, MW_RPC_CANCELLED = 1, MW_RPC_UNKNOWN = 2, MW_RPC_INVALID_ARGUMENT = 3,
-    MW_RPC_DEADLINE_EXCEEDED = 4, MW_RPC_NOT_FOUND = 5, MW_RPC_PERMISSION_DENIED = 7,
-    MW_RPC_RESOURCE_EXHAUSTED = 8, MW_RPC_FAILED_PRECONDITION = 9, MW_RPC_UNIMPLEMENTED = 12,
-    MW_RPC_INTERNAL = 13, MW_RPC_UNAVAILABLE = 14, MW_RPC_UNAUTHENTICATED = 16
+    MW_RPC_OK = 0,
+    MW_RPC_CANCELLED = 1,
+    MW_RPC_UNKNOWN = 2,
+    MW_RPC_INVALID_ARGUMENT = 3,
+    MW_RPC_DEADLINE_EXCEEDED = 4,
+    MW_RPC_NOT_FOUND = 5,
+    MW_RPC_PERMISSION_DENIED = 7,
+    MW_RPC_RESOURCE_EXHAUSTED = 8,
+    MW_RPC_FAILED_PRECONDITION = 9,
+    MW_RPC_UNIMPLEMENTED = 12,
+    MW_RPC_INTERNAL = 13,
+    MW_RPC_UNAVAILABLE = 14,
+    MW_RPC_UNAUTHENTICATED = 16
 } mw_rpc_code;
 
 #define MW_RESPONSE_HEADERS_MAX 12
 
 /* All slices must live in the request's arena or be literals. */
 typedef struct mw_response {
-    unsigned status;        /* HTTP status; on gRPC framing always sent as 200 */
-    mw_rpc_code rpc_code;   /* gRPC framing: grpc-status */
-    mw_slice rpc_message;   /* gRPC framing: grpc-message, plain UTF-8 (encoded by net) */
-    mw_slice rpc_details;   /* gRPC framing: google.rpc.Status bytes, base64'd by net; or empty */
-    mw_slice content_type;  /* empty = no content-type header (HTTP framing) */
-    mw_slice body;          /* HTTP: the body; gRPC with MW_RPC_OK: the message, 5 bytes added */
+    unsigned status;       /* HTTP status; on gRPC framing always sent as 200 */
+    mw_rpc_code rpc_code;  /* gRPC framing: grpc-status */
+    mw_slice rpc_message;  /* gRPC framing: grpc-message, plain UTF-8 (encoded by net) */
+    mw_slice rpc_details;  /* gRPC framing: google.rpc.Status bytes, base64'd by net; or empty */
+    mw_slice content_type; /* empty = no content-type header (HTTP framing) */
+    mw_slice body;         /* HTTP: the body; gRPC with MW_RPC_OK: the message, 5 bytes added */
     mw_header headers[MW_RESPONSE_HEADERS_MAX]; /* extra; names lower case */
     size_t header_count;
-    bool close;             /* HTTP/1.1: close the connection after this answer */
+    bool close; /* HTTP/1.1: close the connection after this answer */
 } mw_response;
 
 /* First header of that (lower-case) name; data NULL when absent. *count, when given, says how

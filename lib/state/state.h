@@ -17,8 +17,8 @@
 typedef struct mw_state mw_state;
 
 typedef struct mw_state_config {
-    const char *path;          /* the database file; its directory exists, mode 0700 */
-    const char *key_path;      /* key file that seals secrets, mode 0600, made when absent */
+    const char *path;     /* the database file; its directory exists, mode 0700 */
+    const char *key_path; /* key file that seals secrets, mode 0600, made when absent */
     const mw_clock *clock;
     size_t queue_budget_bytes; /* jobs waiting for the writer */
     unsigned readers;          /* read connections; a read waits when all are out */
@@ -29,8 +29,7 @@ typedef struct mw_state_config {
 
 /* Opens, migrates forward (schema_version), starts the writer. MW_E_IO, MW_E_NO_SPACE,
  * MW_E_CORRUPT, MW_E_UNSUPPORTED (a newer schema), MW_E_DENIED (key file readable by others). */
-MW_MUST_USE mw_err mw_state_open(const mw_state_config *config, mw_state **out,
-                                 mw_detail *detail);
+MW_MUST_USE mw_err mw_state_open(const mw_state_config *config, mw_state **out, mw_detail *detail);
 /* Runs what waits, joins the writer, checkpoints, closes. */
 void mw_state_close(mw_state *state);
 
@@ -79,9 +78,9 @@ typedef struct mw_state_page {
 /* ---- webhooks ------------------------------------------------------------------------------ */
 
 typedef struct mw_webhook_row {
-    mw_slice id;      /* 32 hex */
+    mw_slice id; /* 32 hex */
     mw_slice space, name, source;
-    mw_slice secret;  /* plain; sealed at rest (AES-256-GCM under the key file) */
+    mw_slice secret; /* plain; sealed at rest (AES-256-GCM under the key file) */
     int64_t created_ns;
     bool enabled;
 } mw_webhook_row;
@@ -99,13 +98,13 @@ MW_MUST_USE mw_err mw_state_replay_insert(mw_state_tx *tx, mw_slice webhook_id,
 /* ---- alarms -------------------------------------------------------------------------------- */
 
 typedef struct mw_alarm_row {
-    uint64_t seq;           /* order of commit; set by insert */
-    mw_slice id;            /* 32 hex */
+    uint64_t seq; /* order of commit; set by insert */
+    mw_slice id;  /* 32 hex */
     mw_slice space, webhook_id, source, incident_id;
     mw_slice action, priority, title, description, service, region;
     mw_slice resources_json; /* JSON array of strings */
-    mw_slice body;          /* as received */
-    int64_t started_ns;     /* event time (DESIGN 4.5) */
+    mw_slice body;           /* as received */
+    int64_t started_ns;      /* event time (DESIGN 4.5) */
     int64_t received_ns;
 } mw_alarm_row;
 
@@ -116,10 +115,10 @@ typedef struct mw_alarm_event_row {
 
 /* What the tables say of one incident, for the rules of DESIGN 4.4. */
 typedef struct mw_incident_facts {
-    bool known;               /* any alarm that is not SKIPPED */
-    mw_slice newest_alarm_id; /* newest alarm that is not SKIPPED; empty when none */
+    bool known;                /* any alarm that is not SKIPPED */
+    mw_slice newest_alarm_id;  /* newest alarm that is not SKIPPED; empty when none */
     mw_slice investigation_id; /* of that alarm's decision; empty while undecided or none */
-    bool unresolved;          /* no resolved or closed event on that alarm */
+    bool unresolved;           /* no resolved or closed event on that alarm */
 } mw_incident_facts;
 
 MW_MUST_USE mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row);
@@ -128,8 +127,8 @@ MW_MUST_USE mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row);
 MW_MUST_USE mw_err mw_state_incident_facts(mw_state_tx *tx, mw_slice webhook_id,
                                            mw_slice incident_id, uint64_t before_seq,
                                            mw_arena *arena, mw_incident_facts *out);
-MW_MUST_USE mw_err mw_state_alarm_event_insert(mw_state_tx *tx, mw_slice alarm_id,
-                                               int64_t time_ns, mw_slice action);
+MW_MUST_USE mw_err mw_state_alarm_event_insert(mw_state_tx *tx, mw_slice alarm_id, int64_t time_ns,
+                                               mw_slice action);
 /* The oldest alarm without a decision; MW_E_NOT_FOUND when all are decided. */
 MW_MUST_USE mw_err mw_state_alarm_undecided(mw_state_tx *tx, mw_arena *arena, mw_alarm_row *out);
 MW_MUST_USE mw_err mw_state_alarm_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
@@ -137,9 +136,9 @@ MW_MUST_USE mw_err mw_state_alarm_get(mw_state_tx *tx, mw_slice id_prefix, mw_ar
 MW_MUST_USE mw_err mw_state_alarm_events(mw_state_tx *tx, mw_slice alarm_id, mw_arena *arena,
                                          mw_alarm_event_row **rows, size_t *count);
 /* By started_at. */
-MW_MUST_USE mw_err mw_state_alarm_list(mw_state_tx *tx, const mw_state_page *page,
-                                       mw_arena *arena, mw_alarm_row **rows, size_t *count,
-                                       mw_slice *next_cursor, uint64_t *total);
+MW_MUST_USE mw_err mw_state_alarm_list(mw_state_tx *tx, const mw_state_page *page, mw_arena *arena,
+                                       mw_alarm_row **rows, size_t *count, mw_slice *next_cursor,
+                                       uint64_t *total);
 /* Alarms of one investigation, oldest first. */
 MW_MUST_USE mw_err mw_state_alarm_of_investigation(mw_state_tx *tx, mw_slice investigation_id,
                                                    mw_arena *arena, mw_alarm_row **rows,
@@ -168,7 +167,7 @@ MW_MUST_USE mw_err mw_state_decision_get(mw_state_tx *tx, mw_slice alarm_id, mw_
 /* ---- investigations ------------------------------------------------------------------------ */
 
 typedef struct mw_investigation_row {
-    mw_slice id;             /* 32 hex */
+    mw_slice id; /* 32 hex */
     mw_slice space, title;
     mw_slice status;         /* DESIGN 4.3's eight */
     mw_slice incident_state; /* open, closed */
@@ -182,18 +181,16 @@ typedef struct mw_investigation_row {
 typedef struct mw_journal_row {
     mw_slice record_id; /* 32 hex */
     int64_t time_ns;
-    mw_slice type;      /* PLANNING, SEARCHING, ANALYSIS, FINDING, ACTION, SUMMARY, ... */
+    mw_slice type; /* PLANNING, SEARCHING, ANALYSIS, FINDING, ACTION, SUMMARY, ... */
     mw_slice text;
     mw_slice evidence_json; /* JSON array */
 } mw_journal_row;
 
-MW_MUST_USE mw_err mw_state_investigation_insert(mw_state_tx *tx,
-                                                 const mw_investigation_row *row);
+MW_MUST_USE mw_err mw_state_investigation_insert(mw_state_tx *tx, const mw_investigation_row *row);
 /* Status, window, root cause and plan are replaced by the row's. MW_E_NOT_FOUND. */
-MW_MUST_USE mw_err mw_state_investigation_update(mw_state_tx *tx,
-                                                 const mw_investigation_row *row);
-MW_MUST_USE mw_err mw_state_investigation_get(mw_state_tx *tx, mw_slice id_prefix,
-                                              mw_arena *arena, mw_investigation_row *out);
+MW_MUST_USE mw_err mw_state_investigation_update(mw_state_tx *tx, const mw_investigation_row *row);
+MW_MUST_USE mw_err mw_state_investigation_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
+                                              mw_investigation_row *out);
 /* By created_at. `status` empty = all. */
 MW_MUST_USE mw_err mw_state_investigation_list(mw_state_tx *tx, const mw_state_page *page,
                                                mw_slice status, mw_arena *arena,
@@ -209,17 +206,16 @@ MW_MUST_USE mw_err mw_state_journal_list(mw_state_tx *tx, mw_slice investigation
 
 typedef struct mw_audit_row {
     int64_t time_ns;
-    mw_slice principal;  /* "local:alice", "loopback" */
+    mw_slice principal; /* "local:alice", "loopback" */
     mw_slice source_address;
-    mw_slice action;     /* "webhook.create" */
-    mw_slice subject;    /* id of the thing */
-    mw_slice outcome;    /* ok, denied, failed */
+    mw_slice action;  /* "webhook.create" */
+    mw_slice subject; /* id of the thing */
+    mw_slice outcome; /* ok, denied, failed */
     mw_slice detail;
 } mw_audit_row;
 
 MW_MUST_USE mw_err mw_state_audit_insert(mw_state_tx *tx, const mw_audit_row *row);
-MW_MUST_USE mw_err mw_state_audit_list(mw_state_tx *tx, const mw_state_page *page,
-                                       mw_arena *arena, mw_audit_row **rows, size_t *count,
-                                       mw_slice *next_cursor);
+MW_MUST_USE mw_err mw_state_audit_list(mw_state_tx *tx, const mw_state_page *page, mw_arena *arena,
+                                       mw_audit_row **rows, size_t *count, mw_slice *next_cursor);
 
 #endif

@@ -18,10 +18,10 @@ typedef struct mw_store mw_store;
 /* ---- life ---------------------------------------------------------------------------------- */
 
 typedef struct mw_store_config {
-    const char *directory;       /* created with mode 0700 when absent */
+    const char *directory; /* created with mode 0700 when absent */
     const mw_clock *clock;
-    size_t queue_budget_bytes;   /* encoded blocks waiting for the writer */
-    size_t segment_max_bytes;    /* a segment is closed at this size */
+    size_t queue_budget_bytes; /* encoded blocks waiting for the writer */
+    size_t segment_max_bytes;  /* a segment is closed at this size */
 } mw_store_config;
 
 /* Defaults for the two sizes: a queue that holds one maximal request beside small ones, and a
@@ -32,8 +32,7 @@ typedef struct mw_store_config {
 /* Recovers (reads what the segments hold, drops a torn tail) and starts the writer thread.
  * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM; detail
  * names the file. Blocking; call before the ports open. */
-MW_MUST_USE mw_err mw_store_open(const mw_store_config *config, mw_store **out,
-                                 mw_detail *detail);
+MW_MUST_USE mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *detail);
 /* Finishes what was appended, joins the writer, frees. Views must be closed. */
 void mw_store_close(mw_store *store);
 
@@ -53,9 +52,21 @@ MW_MUST_USE mw_err mw_store_verify(const char *directory,
 
 /* facts/semconv.md 6.6, named as DESIGN 4.3 shows them. Stored as a byte: only ever append. */
 typedef enum mw_operation_kind {
-    MW_OP_OTHER, MW_OP_AGENT, MW_OP_WORKFLOW, MW_OP_MODEL, MW_OP_EMBEDDING, MW_OP_TOOL,
-    MW_OP_RETRIEVAL, MW_OP_MEMORY, MW_OP_GUARDRAIL, MW_OP_EVAL, MW_OP_HTTP, MW_OP_RPC, MW_OP_DB,
-    MW_OP_MESSAGING, MW_OP_COUNT
+    MW_OP_OTHER,
+    MW_OP_AGENT,
+    MW_OP_WORKFLOW,
+    MW_OP_MODEL,
+    MW_OP_EMBEDDING,
+    MW_OP_TOOL,
+    MW_OP_RETRIEVAL,
+    MW_OP_MEMORY,
+    MW_OP_GUARDRAIL,
+    MW_OP_EVAL,
+    MW_OP_HTTP,
+    MW_OP_RPC,
+    MW_OP_DB,
+    MW_OP_MESSAGING,
+    MW_OP_COUNT
 } mw_operation_kind;
 /* "agent", "model", ... */
 const char *mw_operation_kind_name(mw_operation_kind kind);
@@ -63,8 +74,8 @@ const char *mw_operation_kind_name(mw_operation_kind kind);
 #define MW_TOKENS_UNKNOWN (-1)
 
 enum {
-    MW_SPAN_BAD_UTF8 = 1,   /* kept as sent, shown with U+FFFD */
-    MW_SPAN_EXCEPTION = 2   /* has an event named "exception" */
+    MW_SPAN_BAD_UTF8 = 1, /* kept as sent, shown with U+FFFD */
+    MW_SPAN_EXCEPTION = 2 /* has an event named "exception" */
 };
 
 /* Hot columns of one span: what triage and lists ask first. Also the form in which questions
@@ -91,7 +102,7 @@ typedef struct mw_store_item {
 } mw_store_item;
 
 typedef struct mw_store_context {
-    mw_slice bytes;      /* OTLP Resource or InstrumentationScope message; may be empty */
+    mw_slice bytes; /* OTLP Resource or InstrumentationScope message; may be empty */
     mw_slice schema_url;
 } mw_store_context;
 
@@ -113,8 +124,8 @@ typedef void (*mw_store_done)(void *ctx, mw_err err, uint64_t commit_seq);
  * needed after the return. An empty batch is a bug. MW_E_BUSY (queue budget), MW_E_NOMEM,
  * MW_E_LIMIT (a block over 256 MiB), MW_E_NO_SPACE (the last write failed for want of space less
  * than a second ago), MW_E_CLOSED: `done` is not called then. */
-MW_MUST_USE mw_err mw_store_append(mw_store *store, const mw_store_batch *batch,
-                                   mw_store_done done, void *ctx);
+MW_MUST_USE mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_done done,
+                                   void *ctx);
 
 /* ---- questions ----------------------------------------------------------------------------- */
 
@@ -140,9 +151,9 @@ MW_MUST_USE mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
                                        uint8_t trace_id[MW_TRACE_ID_SIZE]);
 
 typedef struct mw_trace_span {
-    mw_span_row row;       /* row.session_id and row.agent: resolved by inheritance (DESIGN 4.3) */
+    mw_span_row row; /* row.session_id and row.agent: resolved by inheritance (DESIGN 4.3) */
     mw_slice own_session_id; /* as its own attributes say */
-    mw_slice bytes;        /* OTLP Span */
+    mw_slice bytes;          /* OTLP Span */
     mw_store_context resource, scope;
     uint64_t commit_seq;
 } mw_trace_span;
@@ -204,8 +215,8 @@ typedef struct mw_session {
 
 /* Exact id, else a unique prefix of 6 or more bytes. MW_E_NOT_FOUND, MW_E_AMBIGUOUS, MW_E_NOMEM,
  * MW_E_IO, MW_E_CORRUPT. */
-MW_MUST_USE mw_err mw_store_session_read(mw_store_view *view, mw_slice session_id,
-                                         mw_arena *arena, mw_session *out);
+MW_MUST_USE mw_err mw_store_session_read(mw_store_view *view, mw_slice session_id, mw_arena *arena,
+                                         mw_session *out);
 
 /* Spans by their hot columns; empty fields match all. Bounds are on the start time. */
 typedef struct mw_span_query {
@@ -218,7 +229,8 @@ typedef struct mw_span_query {
 typedef struct mw_span_list {
     mw_span_row *items;
     size_t count;
-    uint64_t matched; /* all that match, also beyond the limit; repeats counted once when within it */
+    uint64_t
+        matched; /* all that match, also beyond the limit; repeats counted once when within it */
 } mw_span_list;
 
 MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query *query,
@@ -228,9 +240,9 @@ MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query
 
 typedef struct mw_store_stats {
     uint64_t commit_seq, segments, blocks, bytes;
-    uint64_t spans;         /* stored, repeats included until merging removes them */
+    uint64_t spans; /* stored, repeats included until merging removes them */
     size_t queue_bytes, queue_count;
-    bool writable;          /* false after a failed write until one succeeds */
+    bool writable; /* false after a failed write until one succeeds */
     mw_err last_error;
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);
