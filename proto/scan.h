@@ -4,16 +4,18 @@
  * format of every message down to the last AnyValue, checks UTF-8, and calls the sink once per
  * resource, scope and item with slices into the body and the hot fields already read. A span
  * that breaks a rule is refused by item (facts/otlp-wire.md section 3); bytes that break the
- * wire format refuse the request. What passes here, protobuf-c unpacks (differential test).
+ * wire format refuse the request. What the sink is given, protobuf-c unpacks (fuzz_scan).
  * Source of numbers and rules: OTLP 1.11 (opentelemetry-proto ac2c4b5d).
  */
 #ifndef MW_PROTO_SCAN_H
 #define MW_PROTO_SCAN_H
 
+#include "lib/base/arena.h"
 #include "lib/base/id.h"
 #include "lib/base/slice.h"
 
-/* Attribute nesting that is kept: SDKs limit themselves to 64 (specification PR 5186). */
+/* Attribute nesting that is kept: SDKs limit themselves to 64 (specification PR 5186). Counted in
+ * arrays and key-value lists: a scalar is level 0, an array of scalars level 1. */
 #define MW_OTLP_DEPTH_MAX 64
 /* Decode budget of one request (DESIGN 3.3): spans, events, links, attributes, array elements,
  * resources and scopes together. */
@@ -21,7 +23,8 @@
 
 /* A set of attribute keys whose values the caller wants to see; built once, read by all threads. */
 typedef struct mw_keyset mw_keyset;
-/* Key i of `keys` gets id i. Aborts on duplicates or more than 256 keys (start-up). */
+/* Key i of `keys` gets id i. Aborts on duplicates or more than 256 keys (start-up). The strings
+ * are borrowed: literals. */
 mw_keyset *mw_keyset_new(const char *const *keys, size_t count);
 void mw_keyset_free(mw_keyset *set);
 /* -1 when not of the set. */
@@ -62,9 +65,12 @@ typedef enum mw_refusal {
     MW_REFUSE_TRACE_ID,  /* not 16 bytes, or all zero */
     MW_REFUSE_SPAN_ID,   /* not 8 bytes, or all zero */
     MW_REFUSE_PARENT_ID, /* neither empty nor 8 bytes */
-    MW_REFUSE_DEPTH,     /* attribute nested deeper than MW_OTLP_DEPTH_MAX */
+    /* An attribute nested deeper than MW_OTLP_DEPTH_MAX: of the span, or of its resource or scope,
+     * which refuses every span below it. */
+    MW_REFUSE_DEPTH,
     MW_REFUSE_COUNT
 } mw_refusal;
+/* A phrase that goes behind a count ("trace_id not 16 bytes or all zero"); never NULL. */
 const char *mw_refusal_text(mw_refusal refusal);
 
 typedef struct mw_scan_resource {
@@ -96,14 +102,21 @@ typedef struct mw_scan_span {
     uint32_t event_count, link_count, attribute_count;
     const mw_found *found; /* valid during the call only */
     size_t found_count;
-    bool bad_utf8;
+    bool bad_utf8;            /* in the span, its resource or its scope */
     bool has_exception_event; /* an event named "exception" */
 } mw_scan_span;
 
-/* A sink's calls come in wire order: resource, then its scopes, each followed by its spans. Any
- * error it returns ends the scan with that error. */
+/* A sink's calls come in wire order: resource, then its scopes, each followed by its spans, also
+ * when the fields came in another order. Slices point into the body and live as long as it; found
+ * lists are valid during the call only. A resource or scope that is nested too deep is not
+ * reported, since its spans are refused. Any error the sink returns ends the scan with that
+ * error; after any error what the sink has seen is void. */
 typedef struct mw_scan_sink {
     void *ctx;
+    /* A resource or scope that came in several parts is put together in here, as protobuf merges
+     * (concatenation), at most the size of the body in all. NULL: such a request is
+     * MW_E_UNSUPPORTED. */
+    mw_arena *arena;
     mw_err (*resource)(void *ctx, const mw_scan_resource *resource);
     mw_err (*scope)(void *ctx, const mw_scan_scope *scope);
     mw_err (*span)(void *ctx, const mw_scan_span *span);
@@ -113,16 +126,23 @@ typedef struct mw_scan_result {
     uint64_t items; /* spans seen, refused ones included */
     uint64_t refused[MW_REFUSE_COUNT];
     uint64_t refused_total;
-    uint64_t bad_utf8; /* spans kept with bad text */
+    uint64_t bad_utf8; /* spans kept with bad text, their resource and scope included */
     mw_refusal first_refusal;
     /* "resource_spans[0].scope_spans[1].spans[7].trace_id"; empty when none */
     char first_path[128];
-    size_t error_offset; /* of the body, with MW_E_SYNTAX */
+    size_t error_offset; /* of the body, with MW_E_SYNTAX: the broken field */
+    /* With MW_E_SYNTAX: a known field has another wire type, which is what the body of another
+     * signal looks like. */
+    bool wrong_type;
+    /* Something is nested too deep, if only a resource without spans: the request must never be
+     * unpacked as a whole. */
+    bool too_deep;
 } mw_scan_result;
 
-/* `body` is an ExportTraceServiceRequest. MW_E_SYNTAX (wire format: the whole request is bad),
- * MW_E_LIMIT (decode budget), or what the sink returned. `resources_found` limits: the scan keeps
- * at most MW_FOUND_MAX values for each of resource, scope and span on its stack. */
+/* `body` is an ExportTraceServiceRequest; `keys` may be NULL. MW_E_SYNTAX (wire format: the whole
+ * request is bad), MW_E_LIMIT (decode budget), MW_E_NOMEM and MW_E_UNSUPPORTED (see `arena`), or
+ * what the sink returned. Any thread; about 8 KiB of stack. What lies inside an attribute below
+ * the depth limit is checked by its outer length only; such a span is never kept. */
 MW_MUST_USE mw_err mw_scan_traces(mw_slice body, const mw_keyset *keys, const mw_scan_sink *sink,
                                   mw_scan_result *result);
 

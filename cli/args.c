@@ -1,0 +1,176 @@
+/* The command line: NOUN VERB, options in any place after the noun, "--" ends them. */
+#include <stddef.h>
+
+#include "cli/cli_int.h"
+
+const mw_cli_option mw_cli_options[] = {
+    {"limit", "N", offsetof(mw_cli, limit), MW_TAKES_PAGE, "rows, 1 to 1000 (100)"},
+    {"cursor", "CURSOR", offsetof(mw_cli, cursor), MW_TAKES_PAGE,
+     "the page after the one that gave this cursor"},
+    {"since", "TIME", offsetof(mw_cli, since), MW_TAKES_PAGE,
+     "from this time on: RFC 3339, unix nanoseconds or an age such as 1h"},
+    {"until", "TIME", offsetof(mw_cli, until), MW_TAKES_PAGE, "before this time"},
+    {"status", "STATUS", offsetof(mw_cli, status), MW_TAKES_STATUS, "of this status only"},
+    {"name", "NAME", offsetof(mw_cli, name), MW_TAKES_CREATE, "what people call it"},
+    {"source", "SOURCE", offsetof(mw_cli, source), MW_TAKES_CREATE, "who sends: devops-agent"},
+    {"json", NULL, offsetof(mw_cli, json), 0, "print the API's answer as it is"},
+    {"data", "DIR", offsetof(mw_cli, data), 0, "data directory of the daemon to ask"},
+    {"server", "URL", offsetof(mw_cli, server), 0, "daemon to ask, with MIDWATCH_TOKEN if set"},
+    {"help", NULL, offsetof(mw_cli, help), 0, "this help"},
+};
+const size_t mw_cli_option_count = sizeof mw_cli_options / sizeof mw_cli_options[0];
+
+typedef struct scanner {
+    mw_cli *cli;
+    int argc, next;
+    char **argv;
+    mw_buffer *error;
+} scanner;
+
+static int usage(scanner *scan, const char *what, const char *why, const char *hint)
+{
+    mw_buffer_appendf(scan->error, "%s%s%s; %s", what, what[0] ? ": " : "", why, hint);
+    return MW_EXIT_USAGE;
+}
+
+static const mw_cli_option *find_option(mw_slice name)
+{
+    for (size_t i = 0; i < mw_cli_option_count; i++)
+        if (mw_slice_equal(name, mw_slice_of(mw_cli_options[i].name)))
+            return &mw_cli_options[i];
+    return NULL;
+}
+
+/* Whether the command takes the option is asked at the end: it may stand before the verb. */
+static int take_option(scanner *scan, const char *arg, unsigned *used)
+{
+    mw_slice text = mw_slice_of(arg + 2);
+    size_t equals = mw_slice_find_byte(text, '=');
+    const mw_cli_option *option = find_option(mw_slice_first(text, equals));
+    if (!option)
+        return usage(scan, arg, "no such option", "see midwatch help");
+    char *field = (char *)scan->cli + option->offset;
+    *used |= option->takes;
+    if (!option->value_name) {
+        if (equals < text.len)
+            return usage(scan, arg, "takes no value", "leave out what follows the =");
+        *(bool *)(void *)field = true;
+        return MW_EXIT_DONE;
+    }
+    const char *value = NULL;
+    if (equals < text.len)
+        value = arg + 2 + equals + 1;
+    else if (scan->next < scan->argc)
+        value = scan->argv[scan->next++];
+    if (!value || !value[0])
+        return usage(scan, arg, "a value is missing", "give it after a blank or =");
+    *(const char **)(void *)field = value;
+    return MW_EXIT_DONE;
+}
+
+static int take_word(scanner *scan, const char *arg)
+{
+    if (scan->cli->arg_count == MW_CLI_ARGS_MAX)
+        return usage(scan, arg, "too many arguments", "see midwatch help");
+    scan->cli->args[scan->cli->arg_count++] = arg;
+    return MW_EXIT_DONE;
+}
+
+static int scan_all(scanner *scan, unsigned *used)
+{
+    bool words_only = false;
+    while (scan->next < scan->argc) {
+        const char *arg = scan->argv[scan->next++];
+        int status;
+        if (!words_only && strcmp(arg, "--") == 0) {
+            words_only = true;
+            continue;
+        }
+        if (!words_only && strcmp(arg, "-h") == 0)
+            status = take_option(scan, "--help", used);
+        else if (!words_only && arg[0] == '-' && arg[1] == '-')
+            status = take_option(scan, arg, used);
+        else if (!words_only && arg[0] == '-' && arg[1])
+            status = usage(scan, arg, "no such option", "see midwatch help");
+        else
+            status = take_word(scan, arg);
+        if (status)
+            return status;
+    }
+    return MW_EXIT_DONE;
+}
+
+/* Takes the first `count` words off. */
+static void drop_words(mw_cli *cli, size_t count)
+{
+    MW_ASSERT(count <= cli->arg_count);
+    cli->arg_count -= count;
+    memmove(cli->args, cli->args + count, cli->arg_count * sizeof cli->args[0]);
+}
+
+static int choose_command(scanner *scan, const mw_noun *noun)
+{
+    mw_cli *cli = scan->cli;
+    const mw_command *alone = mw_command_find(noun->name, "");
+    if (alone) {
+        cli->command = alone;
+        drop_words(cli, 1);
+        return MW_EXIT_DONE;
+    }
+    if (cli->help)
+        return MW_EXIT_DONE;
+    if (cli->arg_count < 2)
+        return usage(scan, noun->name, "say what to do", "see midwatch help with this noun");
+    cli->command = mw_command_find(noun->name, cli->args[1]);
+    if (!cli->command)
+        return usage(scan, cli->args[1], "no such verb here", "see midwatch help with this noun");
+    drop_words(cli, 2);
+    return MW_EXIT_DONE;
+}
+
+static int check_words(scanner *scan)
+{
+    const mw_cli *cli = scan->cli;
+    size_t wanted = cli->command->args[0] ? 1 : 0;
+    if (cli->arg_count < wanted)
+        return usage(scan, cli->command->noun, "an argument is missing", cli->command->args);
+    if (cli->arg_count > wanted)
+        return usage(scan, cli->args[wanted], "not expected here", "see midwatch help");
+    return MW_EXIT_DONE;
+}
+
+static const mw_noun *noun_of(scanner *scan)
+{
+    mw_cli *cli = scan->cli;
+    if (cli->arg_count && strcmp(cli->args[0], "help") == 0) {
+        cli->help = true;
+        drop_words(cli, 1);
+    }
+    return cli->arg_count ? mw_noun_find(cli->args[0]) : NULL;
+}
+
+int mw_cli_parse(mw_cli *cli, int argc, char **argv, const mw_noun **noun, mw_buffer *error)
+{
+    scanner scan = {cli, argc, 1, argv, error};
+    unsigned used = 0;
+    int status = scan_all(&scan, &used);
+    *noun = NULL;
+    if (status)
+        return status;
+    *noun = noun_of(&scan);
+    if (!*noun && cli->arg_count)
+        return usage(&scan, cli->args[0], "no such command", "see midwatch help");
+    if (!*noun)
+        return cli->help ? MW_EXIT_DONE : usage(&scan, "", "say what to do", "see midwatch help");
+    if (!(*noun)->summary)
+        return usage(&scan, (*noun)->name, "not available in this version",
+                     "see midwatch help for what is");
+    status = choose_command(&scan, *noun);
+    if (status || cli->help)
+        return status;
+    status = check_words(&scan);
+    if (!status && (used & ~cli->command->takes))
+        return usage(&scan, (*noun)->name, "an option does not fit this command",
+                     "see midwatch help with this noun");
+    return status;
+}

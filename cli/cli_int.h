@@ -1,0 +1,159 @@
+/* cli: what the parts of this room share. Private to the room. One thread, one short-lived
+ * process: memory is freed where that is easy and given back by exit where it is not. */
+#ifndef MW_CLI_CLI_INT_H
+#define MW_CLI_CLI_INT_H
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+#include "cli/table.h"
+#include "lib/base/buffer.h"
+
+#define MW_CLI_ARGS_MAX 4
+#define MW_CLI_PATH_MAX 1024
+
+/* Options a command takes, as a mask. Every command takes json, data, server and help. */
+enum {
+    MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
+    MW_TAKES_STATUS = 2,
+    MW_TAKES_CREATE = 4 /* name, source */
+};
+
+struct mw_cli;
+
+/* One row of the table that drives dispatch, help and completion. */
+typedef struct mw_command {
+    const char *noun, *verb; /* verb "" = the noun alone */
+    const char *args;        /* "ID" or "" */
+    const char *summary;
+    unsigned takes;
+    int (*run)(struct mw_cli *cli);
+} mw_command;
+
+typedef struct mw_noun {
+    const char *name;
+    const char *alias;   /* beside the plural; "" = none */
+    const char *summary; /* NULL: known, but not served by this version */
+} mw_noun;
+
+typedef struct mw_cli {
+    const mw_command *command;
+    const char *limit, *cursor, *since, *until, *data, *server, *status, *name, *source;
+    bool json, help;
+    const char *args[MW_CLI_ARGS_MAX];
+    size_t arg_count;
+    bool terminal; /* stdout is one */
+    bool color;
+    size_t width; /* columns, 0 = unbounded */
+    int64_t now_ns;
+} mw_cli;
+
+/* ---- commands.c ---------------------------------------------------------------------------- */
+
+extern const mw_command mw_commands[];
+extern const size_t mw_command_count;
+extern const mw_noun mw_nouns[];
+extern const size_t mw_noun_count;
+
+/* By name, plural or alias; NULL when there is none. Pure. */
+const mw_noun *mw_noun_find(const char *text);
+const mw_command *mw_command_find(const char *noun, const char *verb);
+void mw_help_all(mw_buffer *out);
+void mw_help_noun(mw_buffer *out, const mw_noun *noun);
+
+/* ---- args.c -------------------------------------------------------------------------------- */
+
+typedef struct mw_cli_option {
+    const char *name;       /* long name without dashes */
+    const char *value_name; /* NULL = a switch */
+    size_t offset;          /* in mw_cli: const char * or bool */
+    unsigned takes;         /* 0 = every command */
+    const char *help;
+} mw_cli_option;
+extern const mw_cli_option mw_cli_options[];
+extern const size_t mw_cli_option_count;
+
+/* Fills cli from argv (program name first). MW_EXIT_DONE, or MW_EXIT_USAGE with one line in
+ * `error`. command is NULL when only help was asked for; *noun is set when one was named. Pure:
+ * looks at nothing but its arguments. */
+int mw_cli_parse(mw_cli *cli, int argc, char **argv, const mw_noun **noun, mw_buffer *error);
+
+/* ---- client.c ------------------------------------------------------------------------------ */
+
+typedef struct mw_answer {
+    long status;
+    mw_buffer body;
+    json_t *root; /* NULL when the body is not JSON */
+} mw_answer;
+
+/* Asks and parses. A refusal or a failure is printed on stderr in one line. Returns the exit
+ * status; the answer is valid, and to be freed, whatever it is. body NULL = GET. */
+int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out);
+void mw_answer_free(mw_answer *answer);
+/* DESIGN 4.2. Pure. */
+int mw_exit_of_status(long status);
+/* Text as part of a path or query: all but unreserved characters become %XX. Pure. */
+void mw_url_append(mw_buffer *out, const char *text);
+/* "/api/v1/NOUN" with the page options and status as its query. */
+void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
+void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out);
+
+/* One line on stderr: "midwatch: what: why; hint" (hint may be empty). Returns `status`. */
+int mw_complain(int status, const char *what, const char *why, const char *hint);
+
+/* ---- render.c ------------------------------------------------------------------------------ */
+
+/* Members of an answer; empty or 0 when absent or null. Slices live as long as the tree. */
+mw_slice mw_text(const json_t *object, const char *key);
+int64_t mw_integer(const json_t *object, const char *key);
+double mw_number(const json_t *object, const char *key);
+bool mw_is_null(const json_t *object, const char *key);
+
+/* "412ms", "1.25s", "2m03s", "1h02m". Pure. */
+void mw_duration_text(double ms, char *out, size_t size);
+#define MW_CELL_SIZE 48
+/* A time of an answer: an age on a terminal when it is less than 30 days old, else RFC 3339 with
+ * seconds. Empty for null. */
+void mw_time_text(const mw_cli *cli, const json_t *object, const char *key, char out[MW_CELL_SIZE]);
+/* Always RFC 3339 with seconds. */
+void mw_instant_text(const json_t *object, const char *key, char out[MW_CELL_SIZE]);
+
+/* "  title       text\n", neutralised; nothing when the text is empty. */
+void mw_field(mw_buffer *out, const char *title, mw_slice text);
+/* Peer text, neutralised. */
+void mw_visible(mw_buffer *out, mw_slice text);
+
+/* Writes to stdout. MW_EXIT_FAILED when that fails. */
+int mw_print(const mw_buffer *text);
+/* The whole of a command that shows what an answer holds: calls, prints the body itself with
+ * --json, else hands the tree to `render` and prints what it wrote. */
+int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw_buffer *));
+/* The same for /api/v1/NOUN/args[0]. */
+int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *, mw_buffer *));
+/* The same for a list; an empty one is told on stderr with the plural `what`, and a further page
+ * with the option that gets it. */
+int mw_list(mw_cli *cli, const char *noun, const char *what,
+            void (*render)(mw_cli *, json_t *, mw_buffer *));
+
+/* ---- commands ------------------------------------------------------------------------------ */
+
+int mw_cmd_session_list(mw_cli *cli);
+int mw_cmd_session_show(mw_cli *cli);
+int mw_cmd_trace_list(mw_cli *cli);
+int mw_cmd_trace_show(mw_cli *cli);
+int mw_cmd_alarm_list(mw_cli *cli);
+int mw_cmd_alarm_show(mw_cli *cli);
+int mw_cmd_investigation_list(mw_cli *cli);
+int mw_cmd_investigation_show(mw_cli *cli);
+int mw_cmd_webhook_create(mw_cli *cli);
+int mw_cmd_webhook_list(mw_cli *cli);
+int mw_cmd_audit_list(mw_cli *cli);
+int mw_cmd_status(mw_cli *cli);
+int mw_cmd_completion(mw_cli *cli);
+
+/* The rows of a trace list, which a session shows too. */
+void mw_trace_table(mw_cli *cli, const json_t *items, mw_buffer *out);
+/* The rows of an alarm list, which an investigation shows too. */
+void mw_alarm_table(mw_cli *cli, const json_t *items, mw_buffer *out);
+
+#endif

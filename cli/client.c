@@ -1,0 +1,293 @@
+/* The way to the daemon: which one, one request, one answer. */
+#include <curl/curl.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/cli_int.h"
+
+/* The API's own bound is 64 MiB. */
+#define ANSWER_MAX ((size_t)96 << 20)
+#define TIMEOUT_S 30L
+#define CONNECT_TIMEOUT_S 5L
+#define FALLBACK_URL "http://127.0.0.1:4319"
+
+typedef struct target {
+    char base[MW_CLI_PATH_MAX];
+    char socket[sizeof((struct sockaddr_un *)0)->sun_path]; /* empty = TCP */
+    bool loopback;
+} target;
+
+/* ---- which daemon -------------------------------------------------------------------------- */
+
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value && value[0] ? value : NULL;
+}
+
+/* 0, or errno of why nobody answers on that socket. */
+static int probe(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t len = strlen(path);
+    if (len >= sizeof address.sun_path)
+        return ENAMETOOLONG;
+    memcpy(address.sun_path, path, len + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    int reason = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
+    close(fd);
+    return reason;
+}
+
+/* True when a daemon answers on DIR/midwatch.sock; *reason says why not. */
+static bool use_socket_of(target *to, const char *directory, int *reason)
+{
+    int len = snprintf(to->socket, sizeof to->socket, "%s/midwatch.sock", directory);
+    *reason = len > 0 && (size_t)len < sizeof to->socket ? probe(to->socket) : ENAMETOOLONG;
+    if (*reason) {
+        to->socket[0] = '\0';
+        return false;
+    }
+    snprintf(to->base, sizeof to->base, "http://localhost");
+    to->loopback = true;
+    return true;
+}
+
+static bool is_loopback_url(const char *url)
+{
+    static const char *const hosts[] = {"//localhost", "//127.", "//[::1]"};
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
+        if (strstr(url, hosts[i]) == url + strcspn(url, ":") + 1)
+            return true;
+    return false;
+}
+
+static int use_url(target *to, const char *url)
+{
+    bool scheme = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+    if (!scheme && strstr(url, "://"))
+        return mw_complain(MW_EXIT_USAGE, url, "neither http nor https",
+                           "for example http://127.0.0.1:4319");
+    int len = snprintf(to->base, sizeof to->base, "%s%s", scheme ? "" : "http://", url);
+    if (len < 0 || (size_t)len >= sizeof to->base)
+        return mw_complain(MW_EXIT_USAGE, "--server", "the URL is too long", "");
+    while (len > 0 && to->base[len - 1] == '/')
+        to->base[--len] = '\0';
+    to->socket[0] = '\0';
+    to->loopback = is_loopback_url(to->base);
+    return MW_EXIT_DONE;
+}
+
+/* A directory that somebody named means that daemon and no other: asking the next one would
+ * answer for a different store. Only where we may not look (it is another user's) the TCP port
+ * remains as a way to the same daemon. */
+static int use_named_directory(target *to, const char *directory)
+{
+    char why[MW_CLI_PATH_MAX + 64];
+    int reason;
+    if (use_socket_of(to, directory, &reason))
+        return MW_EXIT_DONE;
+    if (reason == EACCES || reason == EPERM)
+        return use_url(to, FALLBACK_URL);
+    snprintf(why, sizeof why, "no daemon answers on %s/midwatch.sock (%s)", directory,
+             strerror(reason));
+    return mw_complain(MW_EXIT_UNREACHABLE, "cannot connect", why,
+                       "start one with midwatch serve and the same --data");
+}
+
+/* DESIGN 4.2's order. */
+static int choose(const mw_cli *cli, target *to)
+{
+    char own[MW_CLI_PATH_MAX];
+    int reason;
+    const char *server = cli->server ? cli->server : environment("MIDWATCH_SERVER");
+    const char *data = cli->data ? cli->data : environment("MIDWATCH_DATA");
+    if (server)
+        return use_url(to, server);
+    if (data)
+        return use_named_directory(to, data);
+    if (mw_cli_default_data_dir(own, sizeof own) && use_socket_of(to, own, &reason))
+        return MW_EXIT_DONE;
+    if (use_socket_of(to, "/var/lib/midwatch", &reason))
+        return MW_EXIT_DONE;
+    return use_url(to, FALLBACK_URL);
+}
+
+/* ---- one request --------------------------------------------------------------------------- */
+
+static size_t receive(char *data, size_t size, size_t count, void *ctx)
+{
+    mw_buffer *body = ctx;
+    mw_buffer_append(body, data, size * count);
+    return body->err ? 0 : size * count;
+}
+
+static struct curl_slist *make_headers(const char *body)
+{
+    char line[1200];
+    struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
+    const char *token = environment("MIDWATCH_TOKEN");
+    if (body)
+        headers = curl_slist_append(headers, "Content-Type: application/json");
+    if (!token)
+        return headers;
+    int len = snprintf(line, sizeof line, "Authorization: Bearer %s", token);
+    if (len > 0 && (size_t)len < sizeof line)
+        headers = curl_slist_append(headers, line);
+    explicit_bzero(line, sizeof line);
+    return headers;
+}
+
+static void set_options(CURL *curl, const target *to, const char *body, mw_answer *out)
+{
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "midwatch/" MW_VERSION);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &out->body);
+    if (to->socket[0])
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, to->socket);
+    if (to->loopback)
+        curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    if (body)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+}
+
+static int perform(CURL *curl, const target *to, const char *path, const char *body, mw_answer *out)
+{
+    char url[MW_CLI_PATH_MAX * 3], why[CURL_ERROR_SIZE] = "";
+    int len = snprintf(url, sizeof url, "%s%s", to->base, path);
+    if (len < 0 || (size_t)len >= sizeof url)
+        return mw_complain(MW_EXIT_USAGE, "the request", "an argument is too long", "");
+    struct curl_slist *headers = make_headers(body);
+    set_options(curl, to, body, out);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    CURLcode code = curl_easy_perform(curl);
+    curl_slist_free_all(headers);
+    if (code == CURLE_WRITE_ERROR)
+        return mw_complain(MW_EXIT_FAILED, "the answer", "too large", "ask for less with --limit");
+    if (code != CURLE_OK)
+        return mw_complain(MW_EXIT_UNREACHABLE, to->socket[0] ? to->socket : to->base,
+                           why[0] ? why : curl_easy_strerror(code),
+                           "start the daemon with midwatch serve, or name it with --server or "
+                           "--data");
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &out->status);
+    return MW_EXIT_DONE;
+}
+
+int mw_exit_of_status(long status)
+{
+    if (status >= 200 && status < 300)
+        return MW_EXIT_DONE;
+    switch (status) {
+    case 400: return MW_EXIT_USAGE;
+    case 401:
+    case 403: return MW_EXIT_DENIED;
+    case 404: return MW_EXIT_NOT_FOUND;
+    case 409: return MW_EXIT_CONFLICT;
+    case 408:
+    case 504: return MW_EXIT_UNREACHABLE;
+    default: return MW_EXIT_FAILED;
+    }
+}
+
+static int complain_of_answer(const target *to, const char *noun, const char *body,
+                              const mw_answer *answer)
+{
+    char what[128], why[512], status_text[64];
+    const json_t *error = json_object_get(answer->root, "error");
+    mw_slice message = mw_text(error, "message"), field = mw_text(error, "field"),
+             hint = mw_text(error, "hint");
+    int status = mw_exit_of_status(answer->status);
+    char hint_text[512] = "";
+    snprintf(status_text, sizeof status_text, "the daemon answered %ld", answer->status);
+    snprintf(what, sizeof what, "%s%s%.*s", noun, field.len ? ": " : "", MW_SLICE_FMT(field));
+    snprintf(why, sizeof why, "%.*s", MW_SLICE_FMT(message));
+    mw_slice_to_cstr(mw_slice_first(hint, sizeof hint_text - 1), hint_text, sizeof hint_text);
+    /* Unless the daemon's own words say it already. */
+    bool told = mw_slice_contains(message, MW_SLICE("MIDWATCH_TOKEN"));
+    if (status == MW_EXIT_DENIED && body && !to->socket[0] && !told)
+        snprintf(hint_text, sizeof hint_text,
+                 "run this as the daemon's user (and with its --data), or set MIDWATCH_TOKEN");
+    return mw_complain(status, what, why[0] ? why : status_text, hint_text);
+}
+
+int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out)
+{
+    target to = {.loopback = false};
+    memset(out, 0, sizeof *out);
+    mw_buffer_init(&out->body, MW_MEM_BASE, ANSWER_MAX);
+    int status = choose(cli, &to);
+    if (status)
+        return status;
+    CURL *curl = curl_easy_init();
+    if (!curl)
+        return mw_complain(MW_EXIT_FAILED, "libcurl", "cannot be initialised", "");
+    status = perform(curl, &to, path, body, out);
+    curl_easy_cleanup(curl);
+    if (status)
+        return status;
+    out->root = json_loadb(out->body.data, out->body.len, 0, NULL);
+    if (mw_exit_of_status(out->status) != MW_EXIT_DONE)
+        return complain_of_answer(&to, cli->command->noun, body, out);
+    if (!out->root)
+        return mw_complain(MW_EXIT_FAILED, to.base, "the answer is not JSON",
+                           "is that a midwatch?");
+    return MW_EXIT_DONE;
+}
+
+void mw_answer_free(mw_answer *answer)
+{
+    json_decref(answer->root);
+    mw_buffer_fini(&answer->body);
+}
+
+/* ---- paths --------------------------------------------------------------------------------- */
+
+void mw_url_append(mw_buffer *out, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     strchr("-._~", c);
+        if (plain)
+            mw_buffer_append_byte(out, (char)c);
+        else
+            mw_buffer_appendf(out, "%%%02X", c);
+    }
+}
+
+void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out)
+{
+    const struct {
+        const char *name, *value;
+    } parameters[] = {{"limit", cli->limit},
+                      {"cursor", cli->cursor},
+                      {"since", cli->since},
+                      {"until", cli->until},
+                      {"status", cli->status}};
+    char separator = '?';
+    mw_buffer_appendf(out, "/api/v1/%s", noun);
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+        if (!parameters[i].value)
+            continue;
+        mw_buffer_appendf(out, "%c%s=", separator, parameters[i].name);
+        mw_url_append(out, parameters[i].value);
+        separator = '&';
+    }
+}
+
+void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out)
+{
+    mw_buffer_appendf(out, "/api/v1/%s/", noun);
+    mw_url_append(out, cli->args[0]);
+}

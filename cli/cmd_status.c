@@ -1,0 +1,83 @@
+/* status. */
+#include "cli/cli_int.h"
+
+static void bytes_text(int64_t bytes, char *out, size_t size)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(out, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+/* The members that are not 0, or one word. */
+static void render_counts(const char *title, json_t *counts, mw_buffer *out)
+{
+    const char *key;
+    json_t *value;
+    bool any = false;
+    mw_buffer_appendf(out, "  %-13s ", title);
+    json_object_foreach(counts, key, value)
+    {
+        if (json_integer_value(value) == 0)
+            continue;
+        mw_buffer_appendf(out, any ? ", " : "");
+        mw_visible(out, mw_slice_of(key));
+        mw_buffer_appendf(out, " %lld", (long long)json_integer_value(value));
+        any = true;
+    }
+    mw_buffer_appendf(out, any ? "\n" : "none\n");
+}
+
+static void render_store(const json_t *root, mw_buffer *out)
+{
+    char text[MW_CELL_SIZE];
+    const json_t *stored = json_object_get(root, "stored"), *store = json_object_get(root, "store");
+    mw_buffer_appendf(out, "  %-13s %lld spans, %lld logs, %lld points\n", "stored",
+                      (long long)mw_integer(stored, "spans"), (long long)mw_integer(stored, "logs"),
+                      (long long)mw_integer(stored, "points"));
+    bytes_text(mw_integer(store, "bytes"), text, sizeof text);
+    mw_buffer_appendf(out, "  %-13s %s in %lld segments, %lld blocks, commit %lld\n", "store", text,
+                      (long long)mw_integer(store, "segments"),
+                      (long long)mw_integer(store, "blocks"),
+                      (long long)mw_integer(store, "commit_seq"));
+    if (!json_is_true(json_object_get(store, "writable")))
+        mw_field(out, "NOT WRITABLE", mw_text(store, "last_error"));
+    if (!json_is_true(json_object_get(root, "state_writable")))
+        mw_buffer_appendf(out, "  %-13s the last commit of state failed\n", "NOT WRITABLE");
+}
+
+static void render(mw_cli *cli, json_t *root, mw_buffer *out)
+{
+    (void)cli;
+    char used[MW_CELL_SIZE], limit[MW_CELL_SIZE], uptime[MW_CELL_SIZE];
+    const json_t *memory = json_object_get(root, "memory"),
+                 *ports = json_object_get(root, "endpoints");
+    mw_buffer_appendf(out, "midwatch ");
+    mw_visible(out, mw_text(root, "version"));
+    mw_buffer_appendf(out, "%s\n",
+                      json_is_true(json_object_get(root, "ready")) ? " ready" : " NOT READY");
+    mw_duration_text(mw_number(root, "uptime") * 1e3, uptime, sizeof uptime);
+    mw_field(out, "uptime", mw_slice_of(uptime));
+    mw_field(out, "data", mw_text(root, "data"));
+    mw_field(out, "OTLP/gRPC", mw_text(ports, "grpc"));
+    mw_field(out, "OTLP/HTTP", mw_text(ports, "http"));
+    mw_field(out, "API", mw_text(ports, "web"));
+    render_store(root, out);
+    mw_buffer_appendf(out, "  %-13s %lld\n", "retried", (long long)mw_integer(root, "retried"));
+    render_counts("refused", json_object_get(root, "refused"), out);
+    render_counts("turned away", json_object_get(root, "refused_requests"), out);
+    mw_buffer_appendf(out, "  %-13s %lld under way\n", "triage",
+                      (long long)mw_integer(root, "triage_active"));
+    bytes_text(mw_integer(memory, "used"), used, sizeof used);
+    bytes_text(mw_integer(memory, "limit"), limit, sizeof limit);
+    mw_buffer_appendf(out, "  %-13s %s of %s\n", "memory", used, limit);
+}
+
+int mw_cmd_status(mw_cli *cli)
+{
+    return mw_show(cli, "/api/v1/status", render);
+}

@@ -1,0 +1,148 @@
+/* The table of commands: dispatch, help and completion all read it. */
+#include "cli/cli_int.h"
+
+const mw_noun mw_nouns[] = {
+    {"serve", "", "run the daemon in the foreground"},
+    {"check", "", "validate the configuration and verify the store"},
+    {"status", "", "what the daemon holds and does"},
+    {"session", "", "conversations of agents"},
+    {"trace", "", "traces and their spans"},
+    {"alarm", "", "alarms and what was decided about them"},
+    {"investigation", "inv", "investigations: journal, evidence, root cause"},
+    {"webhook", "", "doors for alarms"},
+    {"audit", "", "who changed what"},
+    {"completion", "", "completion for a shell"},
+    /* Named by the design, served by a later version. */
+    {"log", "", NULL},
+    {"metric", "", NULL},
+    {"agent", "", NULL},
+    {"plan", "", NULL},
+    {"deployment", "", NULL},
+    {"topology", "", NULL},
+    {"skill", "", NULL},
+    {"token", "", NULL},
+    {"space", "", NULL},
+    {"doctor", "", NULL},
+    {"import", "", NULL},
+    {"export", "", NULL},
+    {"demo", "", NULL},
+};
+const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
+
+const mw_command mw_commands[] = {
+    {"session", "list", "", "newest first, by last seen", MW_TAKES_PAGE, mw_cmd_session_list},
+    {"session", "show", "ID", "one session with its traces", 0, mw_cmd_session_show},
+    {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE, mw_cmd_trace_list},
+    {"trace", "show", "ID", "one trace as a tree of spans", 0, mw_cmd_trace_show},
+    {"alarm", "list", "", "newest first, by start", MW_TAKES_PAGE, mw_cmd_alarm_list},
+    {"alarm", "show", "ID", "one alarm with its decision", 0, mw_cmd_alarm_show},
+    {"investigation", "list", "", "newest first, by creation", MW_TAKES_PAGE | MW_TAKES_STATUS,
+     mw_cmd_investigation_list},
+    {"investigation", "show", "ID", "alarms, journal, root cause, gaps", 0,
+     mw_cmd_investigation_show},
+    {"webhook", "create", "", "a new door; shows its secret this once", MW_TAKES_CREATE,
+     mw_cmd_webhook_create},
+    {"webhook", "list", "", "all doors, without secrets", MW_TAKES_PAGE, mw_cmd_webhook_list},
+    {"audit", "list", "", "newest first", MW_TAKES_PAGE, mw_cmd_audit_list},
+    {"status", "", "", "what the daemon holds and does", 0, mw_cmd_status},
+    {"completion", "", "SHELL", "print the script for bash, zsh or fish", 0, mw_cmd_completion},
+};
+const size_t mw_command_count = sizeof mw_commands / sizeof mw_commands[0];
+
+const mw_noun *mw_noun_find(const char *text)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i < mw_noun_count; i++) {
+        const mw_noun *noun = &mw_nouns[i];
+        size_t own = strlen(noun->name);
+        bool plural = len == own + 1 && text[own] == 's' && strncmp(text, noun->name, own) == 0;
+        if (plural || strcmp(text, noun->name) == 0 ||
+            (noun->alias[0] && strcmp(text, noun->alias) == 0))
+            return noun;
+    }
+    return NULL;
+}
+
+const mw_command *mw_command_find(const char *noun, const char *verb)
+{
+    for (size_t i = 0; i < mw_command_count; i++)
+        if (strcmp(mw_commands[i].noun, noun) == 0 && strcmp(mw_commands[i].verb, verb) == 0)
+            return &mw_commands[i];
+    return NULL;
+}
+
+static void append_option(mw_buffer *out, const mw_cli_option *option)
+{
+    char head[40];
+    snprintf(head, sizeof head, "--%s%s%s", option->name, option->value_name ? " " : "",
+             option->value_name ? option->value_name : "");
+    mw_buffer_appendf(out, "  %-18s %s\n", head, option->help);
+}
+
+/* Options that any of the noun's commands takes. */
+static void append_options(mw_buffer *out, unsigned takes)
+{
+    for (size_t i = 0; i < mw_cli_option_count; i++)
+        if (!mw_cli_options[i].takes || (mw_cli_options[i].takes & takes))
+            append_option(out, &mw_cli_options[i]);
+}
+
+/* False for serve and check, which are not of this room. */
+static bool has_commands(const mw_noun *noun)
+{
+    for (size_t i = 0; i < mw_command_count; i++)
+        if (strcmp(mw_commands[i].noun, noun->name) == 0)
+            return true;
+    return false;
+}
+
+void mw_help_noun(mw_buffer *out, const mw_noun *noun)
+{
+    unsigned takes = 0;
+    mw_buffer_appendf(out, "midwatch %s: %s\n\n", noun->name, noun->summary);
+    for (size_t i = 0; i < mw_command_count; i++) {
+        const mw_command *command = &mw_commands[i];
+        char line[96];
+        if (strcmp(command->noun, noun->name) != 0)
+            continue;
+        takes |= command->takes;
+        snprintf(line, sizeof line, "midwatch %s%s%s%s%s", command->noun,
+                 command->verb[0] ? " " : "", command->verb, command->args[0] ? " " : "",
+                 command->args);
+        mw_buffer_appendf(out, "  %-34s %s\n", line, command->summary);
+    }
+    if (!has_commands(noun)) {
+        mw_buffer_appendf(out, "  midwatch %s --help tells its options\n", noun->name);
+        return;
+    }
+    mw_buffer_appendf(out, "\nOptions:\n");
+    append_options(out, takes);
+    mw_buffer_appendf(out, "\nAn ID may be cut to a prefix of at least 6 characters.\n");
+}
+
+void mw_help_all(mw_buffer *out)
+{
+    mw_buffer_appendf(out,
+                      "midwatch %s: the night watch over AI agents\n\n"
+                      "Usage: midwatch NOUN VERB [OPTIONS]\n\n",
+                      MW_VERSION);
+    for (size_t i = 0; i < mw_noun_count; i++) {
+        const mw_noun *noun = &mw_nouns[i];
+        char verbs[64] = "";
+        size_t used = 0;
+        if (!noun->summary)
+            continue;
+        for (size_t c = 0; c < mw_command_count; c++)
+            if (strcmp(mw_commands[c].noun, noun->name) == 0 && mw_commands[c].verb[0])
+                used += (size_t)snprintf(verbs + used, sizeof verbs - used, "%s%s",
+                                         used ? ", " : "", mw_commands[c].verb);
+        mw_buffer_appendf(out, "  %-14s %-13s %s\n", noun->name, verbs, noun->summary);
+    }
+    mw_buffer_appendf(
+        out, "\nmidwatch help NOUN tells more; midwatch --version the version.\n\n"
+             "Where it connects, the first that is there: --server or MIDWATCH_SERVER (with\n"
+             "MIDWATCH_TOKEN), the socket in --data or MIDWATCH_DATA, in your own data directory,\n"
+             "in /var/lib/midwatch, then http://127.0.0.1:4319.\n\n"
+             "Exit status: 0 done, 1 failed, 2 usage, 4 not allowed, 5 not found, 6 conflict,\n"
+             "7 unreachable or timed out.\n");
+}

@@ -1,0 +1,53 @@
+/* Tables for people: columns as wide as their content, cut to fit the terminal.
+ *
+ * Cells are text from peers, so they are neutralised here. Pure but for memory: the width and the
+ * wish for colour are given.
+ */
+#ifndef MW_CLI_TABLE_H
+#define MW_CLI_TABLE_H
+
+#include "lib/base/buffer.h"
+
+enum {
+    MW_COLUMN_RIGHT = 1,  /* numbers */
+    MW_COLUMN_SHRINK = 2, /* may be cut with an ellipsis */
+    MW_COLUMN_ID = 4      /* may be cut to a prefix, which is an id too */
+};
+
+typedef struct mw_column {
+    const char *title;
+    unsigned flags;
+} mw_column;
+
+typedef enum mw_style { MW_STYLE_NONE, MW_STYLE_RED, MW_STYLE_YELLOW, MW_STYLE_GREEN } mw_style;
+
+#define MW_TABLE_COLUMNS_MAX 16
+
+typedef struct mw_cell {
+    size_t offset, len;
+    size_t columns;
+    mw_style style;
+} mw_cell;
+
+typedef struct mw_table {
+    const mw_column *columns;
+    size_t column_count;
+    mw_buffer text;
+    mw_buffer cells; /* of mw_cell */
+} mw_table;
+
+void mw_table_init(mw_table *table, const mw_column *columns, size_t count);
+void mw_table_fini(mw_table *table);
+/* Cells go in row by row. */
+void mw_table_cell(mw_table *table, mw_slice text);
+void mw_table_cellf(mw_table *table, const char *format, ...) MW_PRINTF(2, 3);
+/* Of the cell added last. */
+void mw_table_style(mw_table *table, mw_style style);
+/* Appends the title line and the rows. width 0 = unbounded; what does not fit even when cut loses
+ * its last columns. `indent` blanks stand before each line and count. */
+void mw_table_print(const mw_table *table, size_t width, bool color, size_t indent, mw_buffer *out);
+
+/* At most `columns` columns of `text`; `ellipsis` marks a cut. Pure. */
+void mw_append_cut(mw_buffer *out, mw_slice text, size_t columns, bool ellipsis);
+
+#endif

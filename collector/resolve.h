@@ -1,0 +1,64 @@
+/* Resolution: which session, agent, model, tokens, kind, service and peer a span belongs to.
+ *
+ * Instrumentations name the same thing in twenty ways. One table (resolve_table.c) gives each
+ * attribute key the field it speaks for and its rank there; the present, non-empty key of the best
+ * rank wins: among the span's attributes first, then the resource's, then the scope's. Exceptions:
+ * service.name wins wherever it stands; tokens, kind and peer are the span's own alone. Raw
+ * attributes stay in the stored span; inheritance between spans is the store's business.
+ *
+ * Pure functions over what the validating pass found. Slices of the result point into the body,
+ * to literals, or into the arena. Any thread. Source: OpenTelemetry semantic conventions 1.41 and
+ * the vendors' own.
+ */
+#ifndef MW_COLLECTOR_RESOLVE_H
+#define MW_COLLECTOR_RESOLVE_H
+
+#include "lib/base/arena.h"
+#include "lib/store/store.h"
+#include "proto/scan.h"
+
+typedef enum mw_resolve_field {
+    MW_RESOLVE_SESSION,
+    MW_RESOLVE_AGENT,
+    MW_RESOLVE_LOG_GROUP, /* names the agent where nothing else does */
+    MW_RESOLVE_USER,
+    MW_RESOLVE_MODEL,
+    MW_RESOLVE_SERVICE,
+    MW_RESOLVE_PEER,
+    MW_RESOLVE_USAGE_JSON,
+    MW_RESOLVE_INPUT, /* token counts from here on */
+    MW_RESOLVE_OUTPUT,
+    MW_RESOLVE_CACHE_READ,
+    MW_RESOLVE_CACHE_WRITE,
+    MW_RESOLVE_KIND, /* not a value: evidence, see `kind` below */
+    MW_RESOLVE_FIELDS
+} mw_resolve_field;
+
+#define MW_RESOLVE_NO_RANK 255
+
+/* The best value of each field in one place: a span, a resource or a scope. */
+typedef struct mw_resolve_place {
+    uint8_t rank[MW_RESOLVE_FIELDS];   /* MW_RESOLVE_NO_RANK = none */
+    mw_value value[MW_RESOLVE_FIELDS]; /* STRING (trimmed) or INT; tokens always INT */
+    uint8_t kind;                      /* mw_operation_kind */
+    bool no_tokens; /* the operation repeats tokens that were counted elsewhere */
+} mw_resolve_place;
+
+/* A token count beyond this is not one: sums over a session stay far from overflow. */
+#define MW_TOKENS_MAX INT64_C(1000000000000)
+/* Longer usage_details are not read: the object has a dozen members. */
+#define MW_USAGE_JSON_MAX 4096
+
+/* The keys to ask the validating pass for; aborts when memory is short (start-up). */
+mw_keyset *mw_resolve_keyset_new(void);
+
+/* `root`: the place is a span without parent. */
+void mw_resolve_place_read(mw_resolve_place *place, const mw_found *found, size_t count, bool root);
+
+/* Fills operation_kind, tokens, service, peer_service, session_id, agent, user and model of
+ * `row`; row->kind must be set. Unknown text stays empty, but service becomes "unknown". When the
+ * arena is full, what was sent as a number stays unknown. `resource` and `scope` may be NULL. */
+void mw_resolve_row(const mw_resolve_place *span, const mw_resolve_place *resource,
+                    const mw_resolve_place *scope, mw_arena *arena, mw_span_row *row);
+
+#endif

@@ -1,0 +1,131 @@
+/* GET /api/v1/alarms and /{id}, and the alarm's shape, which investigations show too. */
+#include "server/api/api_int.h"
+
+static void write_decision(mw_json *json, const mw_decision_row *row)
+{
+    mw_json_object_begin(json);
+    mw_json_kv(json, "verdict", row->verdict);
+    mw_json_kv(json, "reason_code", row->reason_code);
+    mw_json_kv(json, "reason", row->reason);
+    mw_json_kv_or_null(json, "investigation_id", row->investigation_id);
+    if (row->scored) {
+        mw_json_kv_double(json, "score", row->score);
+        mw_json_kv_double(json, "threshold", row->threshold);
+    } else {
+        mw_json_kv_null(json, "score");
+        mw_json_kv_null(json, "threshold");
+    }
+    mw_api_raw(json, "parts", mw_api_json_member(row->detail_json, MW_SLICE("parts")), "{}");
+    mw_api_raw(json, "candidates", mw_api_json_member(row->detail_json, MW_SLICE("candidates")),
+               "[]");
+    mw_json_kv_u64(json, "as_of", row->as_of);
+    mw_json_kv_time(json, "decided_at", (uint64_t)row->decided_ns);
+    mw_json_kv_i64(json, "decided_in_us", row->decided_in_us);
+    mw_api_raw(json, "history", mw_api_json_member(row->detail_json, MW_SLICE("history")), "[]");
+    mw_json_object_end(json);
+}
+
+static void write_events(mw_json *json, const mw_alarm_event_row *events, size_t count)
+{
+    mw_json_key(json, MW_SLICE("events"));
+    mw_json_array_begin(json);
+    for (size_t i = 0; i < count; i++) {
+        mw_json_object_begin(json);
+        mw_json_kv_time(json, "time", (uint64_t)events[i].time_ns);
+        mw_json_kv(json, "action", events[i].action);
+        mw_json_object_end(json);
+    }
+    mw_json_array_end(json);
+}
+
+static void write_head(mw_json *json, const mw_alarm_row *row)
+{
+    mw_json_kv(json, "alarm_id", row->id);
+    mw_json_kv(json, "space", row->space);
+    mw_json_kv(json, "source", row->source);
+    mw_json_kv_or_null(json, "webhook_id", row->webhook_id);
+    mw_json_kv(json, "incident_id", row->incident_id);
+    mw_json_kv(json, "action", row->action);
+    mw_json_kv_or_null(json, "priority", row->priority);
+    mw_json_kv_or_null(json, "title", row->title);
+    mw_json_kv_or_null(json, "description", row->description);
+    mw_json_kv_or_null(json, "service", row->service);
+    mw_json_kv_or_null(json, "region", row->region);
+    mw_api_raw(json, "resources", row->resources_json, "[]");
+    mw_json_kv_time(json, "started_at", (uint64_t)row->started_ns);
+    mw_json_kv_time(json, "received_at", (uint64_t)row->received_ns);
+}
+
+mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row, mw_arena *arena)
+{
+    mw_alarm_event_row *events = NULL;
+    size_t count = 0;
+    mw_decision_row decision;
+    mw_err err = mw_state_alarm_events(tx, row->id, arena, &events, &count);
+    if (err)
+        return err;
+    err = mw_state_decision_get(tx, row->id, arena, &decision);
+    if (err && err != MW_E_NOT_FOUND)
+        return err;
+    mw_json_object_begin(json);
+    write_head(json, row);
+    write_events(json, events, count);
+    mw_json_key(json, MW_SLICE("decision"));
+    if (err) /* not taken yet */
+        mw_json_null(json);
+    else
+        write_decision(json, &decision);
+    mw_json_object_end(json);
+    return MW_OK;
+}
+
+static mw_err list_in(mw_api_call *call, mw_state_tx *tx, const mw_state_page *page)
+{
+    mw_alarm_row *rows = NULL;
+    size_t count = 0;
+    uint64_t total = 0;
+    mw_slice next = MW_SLICE_NONE;
+    mw_err err = mw_state_alarm_list(tx, page, &call->arena, &rows, &count, &next, &total);
+    if (err)
+        return mw_api_cursor_error(call, err);
+    mw_api_list_begin(call);
+    for (size_t i = 0; i < count && !err; i++)
+        err = mw_shape_alarm(&call->json, tx, &rows[i], &call->arena);
+    if (!err)
+        mw_api_list_end(call, next, (int64_t)total);
+    return err;
+}
+
+mw_err mw_api_alarm_list(mw_api_call *call)
+{
+    mw_api_page page;
+    mw_state_tx *tx;
+    mw_err err = mw_api_page_read(call, NULL, &page);
+    if (!err)
+        err = mw_state_read_begin(call->server->state, &tx);
+    if (err)
+        return err;
+    mw_state_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
+    err = list_in(call, tx, &bounds);
+    mw_state_read_end(tx);
+    return err;
+}
+
+mw_err mw_api_alarm_show(mw_api_call *call)
+{
+    mw_slice id;
+    mw_state_tx *tx;
+    mw_alarm_row row;
+    mw_err err = mw_api_no_parameters(call);
+    if (!err)
+        err = mw_api_hex_id(call, &id);
+    if (!err)
+        err = mw_state_read_begin(call->server->state, &tx);
+    if (err)
+        return err;
+    err = mw_state_alarm_get(tx, id, &call->arena, &row);
+    if (!err)
+        err = mw_shape_alarm(&call->json, tx, &row, &call->arena);
+    mw_state_read_end(tx);
+    return err;
+}

@@ -1,0 +1,16 @@
+/* /api/v1: the answers of DESIGN 4.3. This folder's only door for the rest of the room.
+ *
+ * Each request becomes one job of the pool: it asks the store and the state, writes JSON into an
+ * accounted buffer and replies. One file a noun.
+ */
+#ifndef MW_SERVER_API_API_H
+#define MW_SERVER_API_API_H
+
+#include "server/server_int.h"
+
+/* Routes of all nouns together. */
+#define MW_API_ROUTES_MAX 24
+/* Fills the routes with ctx inside; `server` outlives them. */
+size_t mw_api_routes(mw_server *server, mw_route *routes);
+
+#endif

@@ -1,0 +1,94 @@
+/* What the nouns of the API share. Private to this folder.
+ *
+ * A noun is a function mw_err run(mw_api_call *): it writes the body to call->json and returns
+ * MW_OK, or returns an error with call->detail filled as far as it has something to say; what was
+ * written is dropped then and the error's own body goes out. The call and all text it refers to
+ * live in the request's arena until the reply; `arena` is for the answers of questions.
+ */
+#ifndef MW_SERVER_API_API_INT_H
+#define MW_SERVER_API_API_INT_H
+
+#include "lib/base/json_writer.h"
+#include "server/api/shape_span.h"
+#include "server/server_int.h"
+
+/* DESIGN 4.2: lists take --limit (100, to 1000). */
+#define MW_API_LIMIT_DEFAULT 100
+#define MW_API_LIMIT_MAX 1000
+/* Largest answer: a trace of some hundred thousand spans. It exists twice for a moment, so it is
+ * kept well below the default memory_limit. */
+#define MW_API_ANSWER_MAX ((size_t)64 << 20)
+/* Rows and unpacked spans behind one answer. */
+#define MW_API_ARENA_MAX ((size_t)256 << 20)
+
+typedef struct mw_api_call {
+    mw_job job;
+    mw_server *server;
+    mw_request *request;
+    const struct mw_api_entry *entry;
+    mw_arena arena;
+    mw_buffer text;
+    mw_json json;
+    mw_detail detail;
+    unsigned status; /* of success; 200 unless run changes it */
+} mw_api_call;
+
+typedef struct mw_api_entry {
+    const char *method, *path;
+    mw_scope scope;
+    size_t max_body;
+    mw_err (*run)(mw_api_call *call);
+    const char *what; /* "trace": names the thing that was not found */
+} mw_api_entry;
+
+/* limit, cursor, since, until. */
+typedef struct mw_api_page {
+    uint64_t since_ns, until_ns; /* 0 = unbounded */
+    size_t limit;
+    mw_slice cursor;
+} mw_api_page;
+
+/* Reads the page parameters and refuses any parameter that is neither one of them nor `extra`
+ * (NULL = none). MW_E_INVALID with the field named, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_page_read(mw_api_call *call, const char *extra, mw_api_page *out);
+/* Refuses every parameter: for routes that take none. */
+MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
+/* params[0], checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */
+MW_MUST_USE mw_err mw_api_hex_id(mw_api_call *call, mw_slice *id);
+
+/* MW_E_SYNTAX of a list is always its cursor: names it. Other errors pass. */
+MW_MUST_USE mw_err mw_api_cursor_error(mw_api_call *call, mw_err err);
+
+/* The envelope {"items":[...],"next_cursor":...,"total":...}. total < 0 is null. */
+void mw_api_list_begin(mw_api_call *call);
+void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
+
+/* Text that is JSON already (from our own tables); empty becomes `otherwise`. */
+void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *otherwise);
+/* Value of a top-level member of an object's text, or an empty slice. Pure; the text is ours and
+ * valid, broken text gives an empty slice. */
+mw_slice mw_api_json_member(mw_slice object, mw_slice name);
+
+/* Nouns. */
+mw_err mw_api_trace_list(mw_api_call *call);
+mw_err mw_api_trace_show(mw_api_call *call);
+mw_err mw_api_session_list(mw_api_call *call);
+mw_err mw_api_session_show(mw_api_call *call);
+mw_err mw_api_alarm_list(mw_api_call *call);
+mw_err mw_api_alarm_show(mw_api_call *call);
+mw_err mw_api_investigation_list(mw_api_call *call);
+mw_err mw_api_investigation_show(mw_api_call *call);
+mw_err mw_api_webhook_list(mw_api_call *call);
+mw_err mw_api_webhook_create(mw_api_call *call);
+mw_err mw_api_audit_list(mw_api_call *call);
+mw_err mw_api_status(mw_api_call *call);
+
+/* Shapes that two nouns share. */
+void mw_shape_trace_summary(mw_json *json, const mw_trace_summary *trace);
+/* The members alone. counts: "spans" and "logs" are numbers; else the numbers are "span_count" and
+ * "log_count", because arrays of those names follow. */
+void mw_shape_trace_head(mw_json *json, const mw_trace_summary *trace, bool counts);
+MW_MUST_USE mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row,
+                                  mw_arena *arena);
+
+#endif

@@ -1,0 +1,71 @@
+/* GET /api/v1/sessions and /{id}. */
+#include "server/api/api_int.h"
+
+static void write_head(mw_json *json, const mw_session_summary *session)
+{
+    mw_json_kv(json, "session_id", session->session_id);
+    mw_json_kv(json, "space", MW_DEFAULT_SPACE);
+    mw_json_kv_or_null(json, "agent", session->agent);
+    mw_json_kv_or_null(json, "user", session->user);
+    mw_json_kv_time(json, "first_seen", session->first_seen_ns);
+    mw_json_kv_time(json, "last_seen", session->last_seen_ns);
+    mw_json_kv_u64(json, "traces", session->traces);
+    mw_json_kv_u64(json, "spans", session->spans);
+    mw_json_kv_u64(json, "logs", session->logs);
+    mw_json_kv_u64(json, "errors", session->errors);
+    mw_json_kv_u64(json, "model_calls", session->model_calls);
+    mw_json_kv_u64(json, "tool_calls", session->tool_calls);
+    mw_json_kv_i64(json, "input_tokens", session->input_tokens);
+    mw_json_kv_i64(json, "output_tokens", session->output_tokens);
+    mw_json_kv_double(json, "duration_ms",
+                      mw_duration_ms(session->first_seen_ns, session->last_seen_ns));
+}
+
+mw_err mw_api_session_list(mw_api_call *call)
+{
+    mw_api_page page;
+    mw_store_view *view;
+    mw_session_list list = {.items = NULL};
+    mw_err err = mw_api_page_read(call, NULL, &page);
+    if (!err)
+        err = mw_store_view_open(call->server->store, &view);
+    if (err)
+        return err;
+    mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
+    err = mw_store_session_list(view, &bounds, &call->arena, &list);
+    mw_store_view_close(view);
+    if (err)
+        return mw_api_cursor_error(call, err);
+    mw_api_list_begin(call);
+    for (size_t i = 0; i < list.count; i++) {
+        mw_json_object_begin(&call->json);
+        write_head(&call->json, &list.items[i]);
+        mw_json_object_end(&call->json);
+    }
+    mw_api_list_end(call, list.next_cursor, -1);
+    return MW_OK;
+}
+
+mw_err mw_api_session_show(mw_api_call *call)
+{
+    mw_store_view *view;
+    mw_session session = {.traces = NULL};
+    mw_err err = mw_api_no_parameters(call);
+    if (!err)
+        err = mw_store_view_open(call->server->store, &view);
+    if (err)
+        return err;
+    err = mw_store_session_read(view, call->request->params[0], &call->arena, &session);
+    mw_store_view_close(view);
+    if (err)
+        return err;
+    mw_json_object_begin(&call->json);
+    write_head(&call->json, &session.summary);
+    mw_json_key(&call->json, MW_SLICE("trace_list"));
+    mw_json_array_begin(&call->json);
+    for (size_t i = 0; i < session.trace_count; i++)
+        mw_shape_trace_summary(&call->json, &session.traces[i]);
+    mw_json_array_end(&call->json);
+    mw_json_object_end(&call->json);
+    return MW_OK;
+}

@@ -1,0 +1,41 @@
+/* One span of a trace as JSON: hot columns from the row, everything else from the stored bytes.
+ *
+ * One writer serves one trace on one thread. Neighbouring spans nearly always share their
+ * resource and scope, so the last text of each is kept and copied.
+ */
+#ifndef MW_SERVER_API_SHAPE_SPAN_H
+#define MW_SERVER_API_SHAPE_SPAN_H
+
+#include "lib/base/json_writer.h"
+#include "lib/store/store.h"
+
+/* Unpacked messages of one span: the decode budget bounds them well below this. */
+#define MW_SPAN_SCRATCH_MAX ((size_t)256 << 20)
+
+typedef struct mw_context_text {
+    mw_slice bytes; /* which message it is the text of */
+    mw_slice schema_url;
+    bool valid;
+    mw_buffer json;
+} mw_context_text;
+
+typedef struct mw_span_writer {
+    mw_json *json;
+    mw_arena scratch; /* reset after each span */
+    mw_context_text resource, scope;
+} mw_span_writer;
+
+void mw_span_writer_init(mw_span_writer *writer, mw_json *json);
+void mw_span_writer_fini(mw_span_writer *writer);
+/* MW_E_NOMEM; MW_E_CORRUPT when the stored bytes are not a span. */
+MW_MUST_USE mw_err mw_span_write(mw_span_writer *writer, const mw_trace_span *span);
+
+/* A span whose end lies before its start has a negative duration, not one of 500 years. */
+static inline double mw_duration_ms(uint64_t start_ns, uint64_t end_ns)
+{
+    if (end_ns >= start_ns)
+        return (double)(end_ns - start_ns) / 1e6;
+    return -((double)(start_ns - end_ns) / 1e6);
+}
+
+#endif

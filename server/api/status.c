@@ -1,0 +1,164 @@
+/* GET /api/v1/status. */
+#include "lib/base/counter.h"
+#include "server/api/api_int.h"
+#include "server/health.h"
+
+/* Reasons that one object of the answer can hold; the counter table has fewer. */
+#define REASONS_MAX 32
+
+typedef struct reason_sum {
+    mw_slice reason;
+    uint64_t count;
+} reason_sum;
+
+/* reason="..." out of a counter's label; empty when it has none. */
+static mw_slice reason_of(const char *label)
+{
+    const char *at = strstr(label, "reason=\"");
+    if (!at)
+        return MW_SLICE_NONE;
+    mw_slice text = mw_slice_of(at + strlen("reason=\""));
+    return mw_slice_first(text, mw_slice_find_byte(text, '"'));
+}
+
+static void add_reason(reason_sum *sums, size_t *count, mw_slice reason, uint64_t value)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (mw_slice_equal(sums[i].reason, reason)) {
+            sums[i].count += value;
+            return;
+        }
+    MW_ASSERT(*count < REASONS_MAX);
+    sums[(*count)++] = (reason_sum){reason, value};
+}
+
+/* {reason: n} over the given metrics; the same reason of two signals is one number. */
+static void write_reasons(mw_json *json, const char *key, const char *const *metrics,
+                          size_t metric_count)
+{
+    reason_sum sums[REASONS_MAX];
+    size_t count = 0;
+    for (int i = 0; i < MW_COUNTER_TABLE_SIZE; i++) {
+        const mw_counter_row *row = mw_counter_describe((mw_counter)i);
+        for (size_t m = 0; m < metric_count; m++)
+            if (strcmp(row->metric, metrics[m]) == 0)
+                add_reason(sums, &count, reason_of(row->label), mw_counter_value((mw_counter)i));
+    }
+    mw_json_key(json, mw_slice_of(key));
+    mw_json_object_begin(json);
+    for (size_t i = 0; i < count; i++) {
+        mw_json_key(json, sums[i].reason);
+        mw_json_u64(json, sums[i].count);
+    }
+    mw_json_object_end(json);
+}
+
+static void write_refused(mw_json *json)
+{
+    static const char *const items[] = {"midwatch_items_refused_total",
+                                        "midwatch_exports_refused_total"};
+    static const char *const requests[] = {"midwatch_net_refused_total",
+                                           "midwatch_webhook_refused_total"};
+    write_reasons(json, "refused", items, 2);
+    write_reasons(json, "refused_requests", requests, 2);
+}
+
+static void write_queue(mw_json *json, const char *name, size_t bytes, size_t count)
+{
+    mw_json_key(json, mw_slice_of(name));
+    mw_json_object_begin(json);
+    mw_json_kv_u64(json, "bytes", bytes);
+    mw_json_kv_u64(json, "count", count);
+    mw_json_object_end(json);
+}
+
+static void write_store(mw_json *json, const mw_store_stats *stats)
+{
+    mw_json_key(json, MW_SLICE("store"));
+    mw_json_object_begin(json);
+    mw_json_kv_u64(json, "commit_seq", stats->commit_seq);
+    mw_json_kv_u64(json, "segments", stats->segments);
+    mw_json_kv_u64(json, "blocks", stats->blocks);
+    mw_json_kv_u64(json, "bytes", stats->bytes);
+    mw_json_kv_bool(json, "writable", stats->writable);
+    mw_json_kv_or_null(json, "last_error",
+                       stats->last_error ? mw_slice_of(mw_err_text(stats->last_error))
+                                         : MW_SLICE_NONE);
+    mw_json_object_end(json);
+}
+
+static void write_memory(mw_json *json)
+{
+    mw_json_key(json, MW_SLICE("memory"));
+    mw_json_object_begin(json);
+    mw_json_kv_u64(json, "limit", mw_memory_limit());
+    mw_json_kv_u64(json, "used", mw_memory_used());
+    mw_json_kv_u64(json, "peak", mw_memory_peak());
+    mw_json_key(json, MW_SLICE("components"));
+    mw_json_object_begin(json);
+    for (int i = 0; i < MW_MEM_COMPONENTS; i++)
+        mw_json_kv_u64(json, mw_component_name((mw_component)i),
+                       mw_memory_component_used((mw_component)i));
+    mw_json_object_end(json);
+    mw_json_object_end(json);
+}
+
+static void write_endpoints(mw_json *json, mw_net *net)
+{
+    mw_json_key(json, MW_SLICE("endpoints"));
+    mw_json_object_begin(json);
+    mw_json_kv(json, "grpc", mw_slice_of(mw_net_endpoint(net, MW_PORT_GRPC)));
+    mw_json_kv(json, "http", mw_slice_of(mw_net_endpoint(net, MW_PORT_HTTP)));
+    mw_json_kv(json, "web", mw_slice_of(mw_net_endpoint(net, MW_PORT_WEB)));
+    mw_json_object_end(json);
+}
+
+static void write_status(mw_json *json, mw_server *server, const mw_gauges *gauges)
+{
+    mw_store_stats store;
+    mw_state_stats state;
+    mw_net *net = atomic_load(&server->net);
+    mw_store_stats_read(server->store, &store);
+    mw_state_stats_read(server->state, &state);
+    mw_json_kv(json, "version", mw_slice_of(MW_VERSION));
+    mw_json_kv_double(json, "uptime", gauges->uptime_seconds);
+    mw_json_kv_bool(json, "ready", gauges->ready);
+    mw_json_key(json, MW_SLICE("stored"));
+    mw_json_object_begin(json);
+    mw_json_kv_u64(json, "spans", store.spans);
+    mw_json_kv_u64(json, "logs", 0);
+    mw_json_kv_u64(json, "points", 0);
+    mw_json_object_end(json);
+    mw_json_kv_u64(json, "retried", 0);
+    write_refused(json);
+    mw_json_key(json, MW_SLICE("queues"));
+    mw_json_object_begin(json);
+    write_queue(json, "store", store.queue_bytes, store.queue_count);
+    write_queue(json, "state", state.queue_bytes, state.queue_count);
+    write_queue(json, "readers", gauges->reader_queue_bytes, gauges->reader_queue_jobs);
+    mw_json_object_end(json);
+    write_store(json, &store);
+    mw_json_kv_bool(json, "state_writable", state.writable);
+    write_memory(json);
+    mw_json_kv_u64(json, "connections", gauges->connections);
+    mw_json_kv_u64(json, "requests_in_flight", gauges->in_flight);
+    mw_json_kv_u64(json, "triage_active", gauges->investigating);
+    if (net)
+        write_endpoints(json, net);
+    else
+        mw_json_kv_null(json, "endpoints");
+    mw_json_kv(json, "data", mw_slice_of(server->settings.values.data));
+}
+
+mw_err mw_api_status(mw_api_call *call)
+{
+    mw_gauges gauges;
+    mw_err err = mw_api_no_parameters(call);
+    if (err)
+        return err;
+    mw_gauges_read(call->server, &gauges);
+    mw_json_object_begin(&call->json);
+    write_status(&call->json, call->server, &gauges);
+    mw_json_object_end(&call->json);
+    return MW_OK;
+}

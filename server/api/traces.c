@@ -1,0 +1,71 @@
+/* GET /api/v1/traces and /{id}. */
+#include "server/api/api_int.h"
+#include "server/api/shape_span.h"
+
+mw_err mw_api_trace_list(mw_api_call *call)
+{
+    mw_api_page page;
+    mw_store_view *view;
+    mw_trace_list list = {.items = NULL};
+    mw_err err = mw_api_page_read(call, NULL, &page);
+    if (!err)
+        err = mw_store_view_open(call->server->store, &view);
+    if (err)
+        return err;
+    mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
+    err = mw_store_trace_list(view, &bounds, &call->arena, &list);
+    mw_store_view_close(view);
+    if (err)
+        return mw_api_cursor_error(call, err);
+    mw_api_list_begin(call);
+    for (size_t i = 0; i < list.count; i++)
+        mw_shape_trace_summary(&call->json, &list.items[i]);
+    mw_api_list_end(call, list.next_cursor, -1);
+    return MW_OK;
+}
+
+static mw_err write_trace(mw_api_call *call, const mw_trace *trace)
+{
+    mw_json *json = &call->json;
+    mw_span_writer writer;
+    mw_err err = MW_OK;
+    mw_span_writer_init(&writer, json);
+    mw_json_object_begin(json);
+    mw_shape_trace_head(json, &trace->summary, false);
+    mw_json_key(json, MW_SLICE("spans"));
+    mw_json_array_begin(json);
+    for (size_t i = 0; i < trace->span_count && !err; i++)
+        err = mw_span_write(&writer, &trace->spans[i]);
+    mw_span_writer_fini(&writer);
+    if (err)
+        return err;
+    mw_json_array_end(json);
+    mw_json_key(json, MW_SLICE("logs"));
+    mw_json_array_begin(json);
+    mw_json_array_end(json);
+    mw_json_object_end(json);
+    return MW_OK;
+}
+
+mw_err mw_api_trace_show(mw_api_call *call)
+{
+    mw_slice id;
+    uint8_t trace_id[MW_TRACE_ID_SIZE];
+    mw_store_view *view;
+    mw_trace trace = {.spans = NULL};
+    mw_err err = mw_api_no_parameters(call);
+    if (!err)
+        err = mw_api_hex_id(call, &id);
+    if (!err)
+        err = mw_store_view_open(call->server->store, &view);
+    if (err)
+        return err;
+    err = mw_store_trace_find(view, id, trace_id);
+    if (!err)
+        err = mw_store_trace_read(view, trace_id, &call->arena, &trace);
+    /* The slices of the answer live in the arena, but the view pins what they were read from. */
+    if (!err)
+        err = write_trace(call, &trace);
+    mw_store_view_close(view);
+    return err;
+}

@@ -1,0 +1,121 @@
+/* The gate between net and lib/access, and the dispatch of refusals by family. */
+#include "server/gate.h"
+#include "collector/collector.h"
+#include "server/server_int.h"
+#include "webhook/webhook.h"
+
+struct mw_gate_version {
+    struct mw_gate_version *older;
+    mw_access_policy policy; /* points into hosts */
+    char hosts[];
+};
+
+void mw_gate_publish(mw_gate *gate, mw_slice allowed_hosts, bool insecure_listen)
+{
+    struct mw_gate_version *version =
+        mw_alloc_or_die(MW_MEM_BASE, sizeof *version + allowed_hosts.len);
+    if (allowed_hosts.len)
+        memcpy(version->hosts, allowed_hosts.data, allowed_hosts.len);
+    version->policy = (mw_access_policy){{version->hosts, allowed_hosts.len}, insecure_listen};
+    version->older = atomic_load(&gate->current);
+    atomic_store(&gate->current, version);
+}
+
+void mw_gate_fini(mw_gate *gate)
+{
+    struct mw_gate_version *version = atomic_exchange(&gate->current, NULL);
+    while (version) {
+        struct mw_gate_version *older = version->older;
+        mw_free(MW_MEM_BASE, version);
+        version = older;
+    }
+}
+
+static mw_err check(mw_gate *gate, const mw_request *request, mw_principal *who, mw_detail *detail)
+{
+    const mw_peer *peer = request->peer;
+    mw_access_facts facts = {
+        .local = peer->local,
+        .uid = peer->uid,
+        .loopback = peer->loopback,
+        .address = mw_slice_of(peer->address),
+        .host = request->authority,
+        .origin = mw_request_header(request, MW_SLICE("origin"), NULL),
+    };
+    mw_scope wanted = request->route ? MW_TAG_SCOPE(request->route->tag) : MW_SCOPE_READ;
+    return mw_access_check(&atomic_load(&gate->current)->policy, &facts, wanted, who, detail);
+}
+
+mw_err mw_gate_principal(mw_gate *gate, const mw_request *request, mw_principal *who)
+{
+    return check(gate, request, who, NULL);
+}
+
+bool mw_gate_admit(void *ctx, const mw_request *request, mw_net_refusal *refusal)
+{
+    mw_principal who;
+    mw_detail detail = {.message = ""};
+    mw_err err = check(ctx, request, &who, &detail);
+    if (!err)
+        return true;
+    bool unknown = err == MW_E_UNAUTHENTICATED;
+    refusal->status = unknown ? 401 : 403;
+    refusal->rpc_code = unknown ? MW_RPC_UNAUTHENTICATED : MW_RPC_PERMISSION_DENIED;
+    refusal->retry_after_s = 0;
+    /* The text must live as long as the request, and the request is const only to keep the gate
+     * from changing what the handler sees; its arena is there for exactly this. */
+    mw_arena *arena = (mw_arena *)(uintptr_t)&request->arena;
+    const char *text =
+        mw_arena_printf(arena, "%s%s%s", detail.message, detail.hint[0] ? "; " : "", detail.hint);
+    refusal->message = text ? mw_slice_of(text) : MW_SLICE("not allowed");
+    return false;
+}
+
+mw_family mw_gate_family_of_path(mw_slice path)
+{
+    if (mw_slice_starts(path, MW_SLICE("/v1/")) ||
+        mw_slice_starts(path, MW_SLICE("/opentelemetry")))
+        return MW_FAMILY_OTLP;
+    if (mw_slice_starts(path, MW_SLICE("/webhook")))
+        return MW_FAMILY_WEBHOOK;
+    return MW_FAMILY_API;
+}
+
+const char *mw_problem_code(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *code;
+    } codes[] = {
+        {400, "invalid_request"}, {401, "unauthenticated"},        {403, "not_allowed"},
+        {404, "not_found"},       {405, "method_not_allowed"},     {408, "timeout"},
+        {409, "conflict"},        {411, "length_required"},        {413, "too_large"},
+        {414, "too_large"},       {415, "unsupported_media_type"}, {417, "expectation_failed"},
+        {421, "misdirected"},     {426, "upgrade_required"},       {429, "too_many_requests"},
+        {431, "too_large"},       {501, "not_supported"},          {503, "unavailable"},
+        {505, "not_supported"}};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (codes[i].status == status)
+            return codes[i].code;
+    return status < 500 ? "invalid_request" : "internal";
+}
+
+void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusal,
+                    mw_response *response)
+{
+    (void)ctx;
+    mw_family family =
+        request->route ? MW_TAG_FAMILY(request->route->tag) : mw_gate_family_of_path(request->path);
+    /* A gRPC client understands nothing else, whatever path it asked for. */
+    if (request->framing == MW_FRAMING_GRPC || family == MW_FAMILY_OTLP) {
+        mw_collector_format_refusal(request, refusal, response);
+        return;
+    }
+    if (family == MW_FAMILY_WEBHOOK) {
+        mw_webhook_format_refusal(request, refusal, response);
+        return;
+    }
+    mw_problem problem = {refusal->status, mw_problem_code(refusal->status), refusal->message,
+                          MW_SLICE_NONE, MW_SLICE_NONE};
+    mw_answer_problem(request, &problem, response);
+}

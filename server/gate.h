@@ -1,0 +1,48 @@
+/* The gate: who may pass before a body is read, and how refusals look to each family of routes.
+ *
+ * Runs on network loops. The policy is read-mostly: one writer (the main thread, at start and on
+ * SIGHUP) publishes a new version by an atomic pointer; old versions are kept until exit, since a
+ * loop may still look at one and a reload is a rare act of a person.
+ */
+#ifndef MW_SERVER_GATE_H
+#define MW_SERVER_GATE_H
+
+#include <stdatomic.h>
+
+#include "lib/access/access.h"
+#include "lib/net/net.h"
+
+/* Which form a refusal has. */
+typedef enum mw_family { MW_FAMILY_API, MW_FAMILY_OTLP, MW_FAMILY_WEBHOOK } mw_family;
+
+/* A route's tag carries its family and the scope it asks for. */
+#define MW_TAG(family, scope) (((int)(family) << 8) | (int)(scope))
+#define MW_TAG_FAMILY(tag) ((mw_family)((tag) >> 8))
+#define MW_TAG_SCOPE(tag) ((mw_scope)((tag)&0xff))
+
+struct mw_gate_version;
+
+typedef struct mw_gate {
+    _Atomic(struct mw_gate_version *) current;
+} mw_gate;
+
+/* Copies. Also the first call; main thread only. */
+void mw_gate_publish(mw_gate *gate, mw_slice allowed_hosts, bool insecure_listen);
+/* After net is freed. */
+void mw_gate_fini(mw_gate *gate);
+
+/* For mw_net_config.gate; ctx is the mw_gate. */
+bool mw_gate_admit(void *ctx, const mw_request *request, mw_net_refusal *refusal);
+/* For mw_net_config.format_refusal. */
+void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusal,
+                    mw_response *response);
+/* Who asks, for the audit: the same check with the route's own scope. */
+MW_MUST_USE mw_err mw_gate_principal(mw_gate *gate, const mw_request *request, mw_principal *who);
+
+/* Family of a path that no route took: "/v1/..." and gRPC's "/opentelemetry..." are exporters',
+ * "/webhook..." senders', the rest people's. Pure. */
+mw_family mw_gate_family_of_path(mw_slice path);
+/* The API's error code for an HTTP status. Pure. */
+const char *mw_problem_code(unsigned status);
+
+#endif

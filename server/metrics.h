@@ -1,0 +1,29 @@
+/* /metrics: Prometheus text format 0.0.4.
+ *
+ * Rendering is pure: counters come from lib/base/counter.h, gauges in the struct below. Source:
+ * prometheus.io exposition formats, "Text-based format".
+ */
+#ifndef MW_SERVER_METRICS_H
+#define MW_SERVER_METRICS_H
+
+#include "lib/base/buffer.h"
+
+typedef struct mw_gauges {
+    double uptime_seconds;
+    size_t connections, in_flight, investigating;
+    size_t store_queue_bytes, state_queue_bytes, reader_queue_bytes;
+    size_t reader_queue_jobs;
+    uint64_t stored_spans, stored_bytes, segments, blocks, commit_seq;
+    bool store_writable, state_writable, ready;
+} mw_gauges;
+
+/* About 10 KB today; the bound leaves room for a few hundred rows more. */
+#define MW_METRICS_MAX_BYTES ((size_t)1 << 20)
+
+void mw_metrics_render(mw_buffer *out, const mw_gauges *gauges);
+
+/* A label value as the format wants it: backslash, quote and newline escaped, bad UTF-8 and other
+ * control characters replaced. */
+void mw_metrics_append_label(mw_buffer *out, mw_slice value);
+
+#endif

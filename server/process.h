@@ -1,0 +1,20 @@
+/* The process itself: limits, the data directory and its lock. Main thread, start-up. */
+#ifndef MW_SERVER_PROCESS_H
+#define MW_SERVER_PROCESS_H
+
+#include "lib/base/slice.h"
+
+/* umask 0077, no core files and no ptrace by others (secrets are in memory), SIGPIPE ignored,
+ * descriptors raised from the soft limit to the hard one. Cannot fail in a way that matters. */
+void mw_process_harden(void);
+
+/* Makes the directory (and its parents) with mode 0700. An existing one is narrowed to 0700 when
+ * it is empty or ours already; one that others can enter and that holds other things is refused:
+ * narrowing somebody's /tmp would be worse. MW_E_DENIED, MW_E_IO, MW_E_NO_SPACE, with detail. */
+MW_MUST_USE mw_err mw_data_directory_prepare(const char *path, mw_detail *detail);
+
+/* Takes DIR/lock for this process until *fd is closed and writes our pid into it. MW_E_CONFLICT
+ * with a sentence that names the other process, MW_E_IO, MW_E_DENIED. */
+MW_MUST_USE mw_err mw_data_lock(const char *directory, int *fd, mw_detail *detail);
+
+#endif

@@ -1,0 +1,379 @@
+/* The wiring: options, data directory, store, state, pool, triage, webhooks, collector, routes,
+ * net; then signals, and the same way back. Everything here runs on the main thread, which does
+ * nothing but wait for signals while the daemon works. */
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "server/allocators.h"
+#include "server/announce.h"
+#include "server/api/api.h"
+#include "server/health.h"
+#include "server/process.h"
+#include "server/serve.h"
+
+/* DESIGN 4.1: SIGTERM drains for 30 s at most. */
+#define DRAIN_MS 30000u
+/* How often the main thread looks whether the drain is done. */
+#define DRAIN_POLL_NS (20 * MW_NS_PER_MS)
+/* What may wait for a pool thread or the state writer, whatever memory_limit is. */
+#define POOL_QUEUE_MAX ((size_t)64 << 20)
+#define COLLECTOR_ROUTES_MAX 8
+#define WEBHOOK_ROUTES_MAX 4
+#define ROUTES_MAX                                                                                 \
+    (MW_API_ROUTES_MAX + MW_HEALTH_ROUTES + COLLECTOR_ROUTES_MAX + WEBHOOK_ROUTES_MAX)
+
+typedef struct wiring {
+    mw_server server;
+    mw_route routes[ROUTES_MAX];
+    size_t route_count;
+    sigset_t signals;
+    int argc; /* the flags, for SIGHUP */
+    char **argv;
+} wiring;
+
+static int fail(const char *what, mw_err err, const mw_detail *detail)
+{
+    fprintf(stderr, "midwatch: %s: %s%s%s\n", what,
+            detail->message[0] ? detail->message : mw_err_text(err), detail->hint[0] ? "; " : "",
+            detail->hint);
+    return MW_EXIT_FAILED;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- start --------------------------------------------------------------------------------- */
+
+static unsigned reader_count(const mw_server_options *options)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (options->readers)
+        return (unsigned)options->readers;
+    return processors > 4 ? (unsigned)least((size_t)processors, 16) : 4;
+}
+
+static mw_err open_store(mw_server *server, mw_detail *detail)
+{
+    char path[MW_PATH_SIZE];
+    const mw_server_options *options = &server->settings.values;
+    mw_data_path(options, "store", path);
+    mw_store_config config = {
+        .directory = path,
+        .clock = server->clock,
+        .queue_budget_bytes = least(MW_STORE_QUEUE_DEFAULT, (size_t)options->memory_limit / 4),
+        .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT,
+    };
+    return mw_store_open(&config, &server->store, detail);
+}
+
+static mw_err open_state(mw_server *server, mw_detail *detail)
+{
+    char path[MW_PATH_SIZE], key_path[MW_PATH_SIZE];
+    const mw_server_options *options = &server->settings.values;
+    mw_data_path(options, "state.db", path);
+    mw_data_path(options, "state.key", key_path);
+    mw_state_config config = {
+        .path = path,
+        .key_path = key_path,
+        .clock = server->clock,
+        .queue_budget_bytes = least(MW_STATE_QUEUE_DEFAULT, (size_t)options->memory_limit / 8),
+        .readers = reader_count(options),
+    };
+    return mw_state_open(&config, &server->state, detail);
+}
+
+static mw_err start_rooms(mw_server *server)
+{
+    const mw_server_options *options = &server->settings.values;
+    server->pool = mw_pool_new(reader_count(options),
+                               least(POOL_QUEUE_MAX, (size_t)options->memory_limit / 8));
+    mw_triage_config triage = {server->store, server->state, server->pool, server->clock};
+    mw_err err = mw_triage_start(&triage, &server->triage);
+    if (!err)
+        err = mw_webhooks_start(server->state, server->triage, server->clock, &server->webhooks);
+    if (!err)
+        err = mw_collector_new(server->store, server->clock, (size_t)options->max_request,
+                               &server->collector);
+    return err;
+}
+
+static void collect_routes(wiring *all)
+{
+    mw_server *server = &all->server;
+    size_t n = mw_api_routes(server, all->routes);
+    n += mw_health_routes(server, all->routes + n);
+    n += mw_collector_routes(server->collector, MW_TAG(MW_FAMILY_OTLP, MW_SCOPE_INGEST),
+                             all->routes + n, COLLECTOR_ROUTES_MAX);
+    n += mw_webhooks_routes(server->webhooks, MW_TAG(MW_FAMILY_WEBHOOK, MW_SCOPE_WEBHOOK),
+                            all->routes + n, WEBHOOK_ROUTES_MAX);
+    MW_ASSERT(n <= ROUTES_MAX);
+    all->route_count = n;
+}
+
+static mw_err open_ports(wiring *all, mw_detail *detail)
+{
+    char socket_path[MW_PATH_SIZE];
+    mw_server *server = &all->server;
+    const mw_server_options *options = &server->settings.values;
+    mw_net *net = NULL;
+    mw_data_path(options, "midwatch.sock", socket_path);
+    mw_gate_publish(&server->gate, mw_slice_of(options->allowed_hosts), options->insecure_listen);
+    collect_routes(all);
+    mw_net_config config = {
+        .grpc_address = options->grpc,
+        .http_address = options->http,
+        .web_address = options->web,
+        .socket_path = socket_path,
+        .loops = (unsigned)options->loops,
+        .clock = server->clock,
+        .routes = all->routes,
+        .route_count = all->route_count,
+        .gate = mw_gate_admit,
+        .gate_ctx = &server->gate,
+        .format_refusal = mw_gate_format,
+        .format_ctx = server,
+    };
+    mw_err err = mw_net_start(&config, &net, detail);
+    if (!err)
+        atomic_store(&server->net, net);
+    return err;
+}
+
+/* ---- stop ---------------------------------------------------------------------------------- */
+
+static mw_err do_nothing(mw_state_job *job, mw_state_tx *tx)
+{
+    (void)job, (void)tx;
+    return MW_OK;
+}
+
+/* Jobs run in order, so when this one is done, so is every alarm that was being committed, and
+ * its completion has woken triage for the last time. */
+static void wait_for_state(mw_state *state)
+{
+    mw_state_job barrier = {.run = do_nothing, .item.cost_bytes = sizeof barrier};
+    mw_err err = mw_state_submit_wait(state, &barrier);
+    if (err)
+        MW_LOG(MW_LOG_WARN, "serve", "state did not settle", MW_KV_ERR(err));
+}
+
+/* Undoes what was started, in reverse; also after a start that failed half-way. Whoever can still
+ * complete a request is closed before net, and closed before what its completions call. */
+static void stop_rooms(mw_server *server)
+{
+    if (server->triage) {
+        wait_for_state(server->state);
+        mw_triage_stop(server->triage);
+    }
+    if (server->pool)
+        mw_pool_free(server->pool);
+    if (server->store)
+        mw_store_close(server->store);
+    if (server->state)
+        mw_state_close(server->state);
+    if (server->webhooks)
+        mw_webhooks_free(server->webhooks);
+    if (server->collector)
+        mw_collector_free(server->collector);
+    if (atomic_load(&server->net))
+        mw_net_free(atomic_load(&server->net));
+    mw_gate_fini(&server->gate);
+    close(server->lock_fd);
+}
+
+typedef struct drain_job {
+    mw_net *net;
+    atomic_bool done;
+} drain_job;
+
+static void *drain(void *ctx)
+{
+    drain_job *job = ctx;
+    mw_net_drain(job->net, DRAIN_MS);
+    atomic_store(&job->done, true);
+    return NULL;
+}
+
+/* The drain blocks, so it gets a thread, and the main thread stays open for a second signal. */
+static void drain_net(wiring *all)
+{
+    mw_server *server = &all->server;
+    drain_job job = {.net = atomic_load(&server->net)};
+    pthread_t thread;
+    atomic_store(&server->draining, true);
+    MW_LOG(MW_LOG_INFO, "serve", "draining", MW_KV_U64("in_flight", mw_net_in_flight(job.net)));
+    if (pthread_create(&thread, NULL, drain, &job) != 0) {
+        drain(&job);
+        return;
+    }
+    sigset_t stop = all->signals;
+    sigdelset(&stop, SIGHUP);
+    while (!atomic_load(&job.done)) {
+        struct timespec pause = {0, DRAIN_POLL_NS};
+        if (sigtimedwait(&stop, NULL, &pause) > 0) {
+            /* All that was acknowledged is on disk; nothing is lost by going now. */
+            MW_LOG(MW_LOG_WARN, "serve", "second signal: stopping at once");
+            _exit(MW_EXIT_DONE);
+        }
+    }
+    pthread_join(thread, NULL);
+}
+
+/* ---- reload -------------------------------------------------------------------------------- */
+
+static bool option_differs(const mw_option *option, const mw_server_options *a,
+                           const mw_server_options *b)
+{
+    const char *left = (const char *)a + option->offset, *right = (const char *)b + option->offset;
+    switch (option->type) {
+    case MW_OPTION_TEXT:
+    case MW_OPTION_LIST: return strcmp(left, right) != 0;
+    case MW_OPTION_BOOL: return *(const bool *)left != *(const bool *)right;
+    default: return memcmp(left, right, sizeof(uint64_t)) != 0;
+    }
+}
+
+/* Other threads read the settings, so only the two fields that nobody else looks at change. */
+static void reload(wiring *all)
+{
+    mw_detail detail = {.message = ""};
+    mw_server_settings fresh;
+    mw_server_options *current = &all->server.settings.values;
+    mw_err err = mw_server_options_load(&fresh, all->argc, all->argv, &detail);
+    if (err) {
+        MW_LOG(MW_LOG_ERROR, "serve", "reload refused, the old options stay",
+               MW_KV_STR("option", detail.field), MW_KV_STR("why", detail.message));
+        return;
+    }
+    for (size_t i = 0; i < MW_SERVER_OPTION_COUNT; i++) {
+        const mw_option *option = &mw_server_option_table[i];
+        if (!option->reloadable && option_differs(option, current, &fresh.values))
+            MW_LOG(MW_LOG_WARN, "serve", "this option changes at the next start",
+                   MW_KV_STR("option", option->name));
+    }
+    memcpy(current->log_level, fresh.values.log_level, sizeof current->log_level);
+    memcpy(current->allowed_hosts, fresh.values.allowed_hosts, sizeof current->allowed_hosts);
+    mw_log_init(mw_server_log_level(current), mw_server_log_format(current, isatty(STDERR_FILENO)),
+                STDERR_FILENO);
+    mw_gate_publish(&all->server.gate, mw_slice_of(current->allowed_hosts),
+                    current->insecure_listen);
+    err = mw_webhooks_reload(all->server.webhooks);
+    MW_LOG(err ? MW_LOG_ERROR : MW_LOG_INFO, "serve", "reloaded",
+           MW_KV_STR("webhooks", mw_err_text(err)));
+}
+
+/* ---- main thread --------------------------------------------------------------------------- */
+
+static void wait_for_end(wiring *all)
+{
+    for (;;) {
+        int signal_number = sigwaitinfo(&all->signals, NULL);
+        if (signal_number == SIGHUP)
+            reload(all);
+        else if (signal_number > 0)
+            return;
+    }
+}
+
+static int run(wiring *all)
+{
+    mw_detail detail = {.message = ""};
+    mw_server *server = &all->server;
+    mw_err err = open_store(server, &detail);
+    if (err)
+        return fail("store", err, &detail);
+    err = open_state(server, &detail);
+    if (err)
+        return fail("state", err, &detail);
+    err = start_rooms(server);
+    if (err)
+        return fail("cannot start", err, &detail);
+    err = open_ports(all, &detail);
+    if (err)
+        return fail("ports", err, &detail);
+    err = mw_endpoints_write(server);
+    if (err)
+        return fail("cannot write endpoints.json", err, &detail);
+    atomic_store(&server->ready, true);
+    MW_LOG(MW_LOG_INFO, "serve", "ready", MW_KV_STR("version", MW_VERSION),
+           MW_KV_STR("grpc", mw_net_endpoint(atomic_load(&server->net), MW_PORT_GRPC)),
+           MW_KV_STR("http", mw_net_endpoint(atomic_load(&server->net), MW_PORT_HTTP)),
+           MW_KV_STR("web", mw_net_endpoint(atomic_load(&server->net), MW_PORT_WEB)));
+    mw_announce(server);
+    wait_for_end(all);
+    return MW_EXIT_DONE;
+}
+
+static int serve(wiring *all)
+{
+    mw_detail detail = {.message = ""};
+    mw_server *server = &all->server;
+    const char *data = server->settings.values.data;
+    mw_err err = mw_data_directory_prepare(data, &detail);
+    if (!err)
+        err = mw_data_lock(data, &server->lock_fd, &detail);
+    if (err)
+        return fail("data directory", err, &detail);
+    mw_endpoints_remove(server);
+    int status = run(all);
+    if (atomic_load(&server->net))
+        drain_net(all);
+    mw_endpoints_remove(server);
+    if (atomic_load(&server->net) && mw_net_in_flight(atomic_load(&server->net)) > 0) {
+        MW_LOG(MW_LOG_WARN, "serve", "requests were cut off by the end of the drain");
+        _exit(status);
+    }
+    stop_rooms(server);
+    MW_LOG(MW_LOG_INFO, "serve", "stopped");
+    return status;
+}
+
+static void print_help(void)
+{
+    printf(
+        "Usage: midwatch serve [OPTIONS]\n\n"
+        "Runs the daemon in the foreground: receives telemetry and alarms, triages and\n"
+        "investigates. SIGTERM or Ctrl-C drains and stops it, SIGHUP reloads.\n\n"
+        "Every option can also stand in the file given with --config, under its name, or in\n"
+        "the environment as MIDWATCH_NAME. A flag beats the environment, that beats the file.\n\n"
+        "Options:\n");
+    mw_options_print_help(mw_server_option_table, MW_SERVER_OPTION_COUNT);
+}
+
+int mw_serve_main(int argc, char **argv)
+{
+    static wiring all; /* large, and alive as long as any thread */
+    mw_detail detail = {.message = ""};
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help();
+            return MW_EXIT_DONE;
+        }
+    all.argc = argc - 1;
+    all.argv = argv + 1;
+    mw_process_harden();
+    mw_err err = mw_server_options_load(&all.server.settings, all.argc, all.argv, &detail);
+    if (err) {
+        fprintf(stderr, "midwatch: %s: %s%s%s\n", detail.field[0] ? detail.field : "serve",
+                detail.message[0] ? detail.message : mw_err_text(err), detail.hint[0] ? "; " : "",
+                detail.hint);
+        return MW_EXIT_USAGE;
+    }
+    const mw_server_options *options = &all.server.settings.values;
+    mw_log_init(mw_server_log_level(options), mw_server_log_format(options, isatty(STDERR_FILENO)),
+                STDERR_FILENO);
+    mw_memory_init((size_t)options->memory_limit);
+    mw_server_allocators_install();
+    all.server.clock = mw_clock_system();
+    all.server.started_ns = mw_clock_mono_ns(all.server.clock);
+    sigemptyset(&all.signals);
+    sigaddset(&all.signals, SIGTERM);
+    sigaddset(&all.signals, SIGINT);
+    sigaddset(&all.signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &all.signals, NULL);
+    return serve(&all);
+}

@@ -1,0 +1,61 @@
+/* server: what the parts of this room share. Private to the room.
+ *
+ * One mw_server lives on serve.c's stack from start to exit and is the ctx of every handler. Its
+ * pointers are set before the ports open and stay; `net` alone appears while loops already run.
+ */
+#ifndef MW_SERVER_SERVER_INT_H
+#define MW_SERVER_SERVER_INT_H
+
+#include <stdatomic.h>
+
+#include "collector/collector.h"
+#include "lib/base/buffer.h"
+#include "lib/base/clock.h"
+#include "lib/base/pool.h"
+#include "lib/net/net.h"
+#include "lib/state/state.h"
+#include "lib/store/store.h"
+#include "server/gate.h"
+#include "server/options.h"
+#include "triage/triage.h"
+#include "webhook/webhook.h"
+
+/* Spaces come with tokens; until then everything lives in this one. */
+#define MW_DEFAULT_SPACE MW_SLICE("default")
+
+typedef struct mw_server {
+    const mw_clock *clock;
+    mw_server_settings settings;
+    mw_store *store;
+    mw_state *state;
+    mw_pool *pool;
+    mw_triage *triage;
+    mw_webhooks *webhooks;
+    mw_collector *collector;
+    mw_gate gate;
+    _Atomic(mw_net *) net; /* NULL until mw_net_start has returned */
+    atomic_bool ready;     /* endpoints.json is written */
+    atomic_bool draining;
+    int64_t started_ns; /* monotonic */
+    int lock_fd;
+} mw_server;
+
+#define MW_JSON_TYPE MW_SLICE("application/json")
+
+/* A body built in `text` becomes the answer's: copied into the request's arena. False when the
+ * arena or the buffer refused; the response is a 503 without a body then. */
+bool mw_answer_body(mw_request *request, const mw_buffer *text, mw_response *response);
+
+/* {"error":{"code","message","field","hint"}} into the response; NULL or empty is null. */
+typedef struct mw_problem {
+    unsigned status;
+    const char *code;
+    mw_slice message, field, hint;
+} mw_problem;
+void mw_answer_problem(mw_request *request, const mw_problem *problem, mw_response *response);
+
+/* Base of the links that are given out, without a slash at the end. False while net is not up
+ * yet or it does not fit. */
+bool mw_server_base_url(mw_server *server, char *out, size_t size);
+
+#endif

@@ -1,0 +1,182 @@
+/* The command line, paths, exit codes, durations. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli_int.h"
+
+static int parse(mw_cli *cli, const mw_noun **noun, const char *const *words)
+{
+    char *argv[24] = {(char *)(uintptr_t) "midwatch"};
+    int argc = 1;
+    mw_buffer error;
+    memset(cli, 0, sizeof *cli);
+    for (size_t i = 0; words[i]; i++)
+        argv[argc++] = (char *)(uintptr_t)words[i];
+    mw_buffer_init(&error, MW_MEM_BASE, 4096);
+    int status = mw_cli_parse(cli, argc, argv, noun, &error);
+    assert_true((status == 0) == (error.len == 0));
+    mw_buffer_fini(&error);
+    return status;
+}
+#define PARSE(...) parse(&cli, &noun, (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_commands(void **state)
+{
+    (void)state;
+    mw_cli cli;
+    const mw_noun *noun;
+    assert_int_equal(PARSE("session", "list", "--limit", "5", "--json"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_session_list);
+    assert_string_equal(cli.limit, "5");
+    assert_true(cli.json);
+    assert_int_equal(PARSE("--data=/x", "traces", "show", "abcdef"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_trace_show);
+    assert_string_equal(cli.data, "/x");
+    assert_string_equal(cli.args[0], "abcdef");
+    assert_int_equal(PARSE("inv", "show", "--", "-dash"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_investigation_show);
+    assert_string_equal(cli.args[0], "-dash");
+    assert_int_equal(PARSE("status"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_status);
+    assert_int_equal(PARSE("completion", "bash"), 0);
+    assert_string_equal(cli.args[0], "bash");
+    assert_int_equal(PARSE("webhook", "create", "--name", "n", "--source", "s"), 0);
+    assert_string_equal(cli.source, "s");
+}
+
+static void test_usage_errors(void **state)
+{
+    (void)state;
+    mw_cli cli;
+    const mw_noun *noun;
+    assert_int_equal(parse(&cli, &noun, (const char *const[]){NULL}), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("nonsense"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "dance"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "show"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "show", "a", "b"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "list", "extra"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "list", "--nope"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "list", "-x"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "list", "--limit"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "list", "--json=1"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "show", "x", "--limit", "1"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "list", "--status", "OPEN"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("a", "b", "c", "d", "e", "f"), MW_EXIT_USAGE);
+}
+
+static void test_later_nouns(void **state)
+{
+    (void)state;
+    static const char *const later[] = {"log",      "metrics", "agent", "plan",  "deployment",
+                                        "topology", "skill",   "token", "space", "doctor",
+                                        "import",   "export",  "demo"};
+    mw_cli cli;
+    const mw_noun *noun;
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
+        assert_int_equal(PARSE(later[i], "list"), MW_EXIT_USAGE);
+}
+
+static void test_help(void **state)
+{
+    (void)state;
+    mw_cli cli;
+    const mw_noun *noun;
+    assert_int_equal(PARSE("--help"), 0);
+    assert_true(cli.help && !noun);
+    assert_int_equal(PARSE("help", "inv"), 0);
+    assert_string_equal(noun->name, "investigation");
+    assert_int_equal(PARSE("trace", "-h"), 0);
+    assert_true(cli.help);
+    /* Every command of the table is in its noun's help. */
+    for (size_t i = 0; i < mw_command_count; i++) {
+        mw_buffer text;
+        mw_buffer_init(&text, MW_MEM_BASE, 65536);
+        mw_help_noun(&text, mw_noun_find(mw_commands[i].noun));
+        assert_true(mw_slice_contains(mw_buffer_slice(&text), mw_slice_of(mw_commands[i].summary)));
+        mw_buffer_fini(&text);
+    }
+}
+
+static void test_paths(void **state)
+{
+    (void)state;
+    mw_cli cli = {.limit = "5", .since = "2026-01-01T00:00:00+01:00", .args = {"a/b c\xff"}};
+    mw_buffer out;
+    mw_buffer_init(&out, MW_MEM_BASE, 4096);
+    mw_list_path(&cli, "traces", &out);
+    assert_true(
+        mw_slice_equal(mw_buffer_slice(&out),
+                       MW_SLICE("/api/v1/traces?limit=5&since=2026-01-01T00%3A00%3A00%2B01%3A00")));
+    mw_buffer_clear(&out);
+    mw_show_path(&cli, "sessions", &out);
+    assert_true(mw_slice_equal(mw_buffer_slice(&out), MW_SLICE("/api/v1/sessions/a%2Fb%20c%FF")));
+    mw_buffer_fini(&out);
+}
+
+static void test_exit_codes(void **state)
+{
+    (void)state;
+    static const struct {
+        long status;
+        int exit;
+    } cases[] = {{200, 0}, {201, 0}, {400, 2}, {401, 4}, {403, 4}, {404, 5},
+                 {409, 6}, {408, 7}, {504, 7}, {503, 1}, {500, 1}, {302, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(mw_exit_of_status(cases[i].status), cases[i].exit);
+}
+
+static void test_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        double ms;
+        const char *text;
+    } cases[] = {{0, "0.00ms"},     {2.5, "2.50ms"},   {412.4, "412ms"},   {999.6, "1.00s"},
+                 {1250, "1.25s"},   {59999, "1m00s"},  {123000, "2m03s"},  {3600e3, "1h00m"},
+                 {3725e3, "1h02m"}, {-1250, "-1.25s"}, {3599.6e3, "1h00m"}};
+    char text[MW_CELL_SIZE];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mw_duration_text(cases[i].ms, text, sizeof text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
+static void test_times(void **state)
+{
+    (void)state;
+    mw_cli cli = {.terminal = true, .now_ns = INT64_C(1700000100000000000)};
+    char text[MW_CELL_SIZE];
+    json_t *object = json_pack("{s:s, s:s, s:n}", "at", "2023-11-14T22:13:20.000000000Z",
+                               "at_unix_nano", "1700000000000000000", "none");
+    mw_time_text(&cli, object, "at", text);
+    assert_string_equal(text, "1m ago");
+    cli.terminal = false;
+    mw_time_text(&cli, object, "at", text);
+    assert_string_equal(text, "2023-11-14T22:13:20Z");
+    cli.terminal = true;
+    cli.now_ns -= INT64_C(3600) * 1000000000; /* in the future */
+    mw_time_text(&cli, object, "at", text);
+    assert_string_equal(text, "2023-11-14T22:13:20Z");
+    mw_time_text(&cli, object, "none", text);
+    assert_string_equal(text, "");
+    json_decref(object);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_commands),    cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_later_nouns), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_paths),       cmocka_unit_test(test_exit_codes),
+        cmocka_unit_test(test_durations),   cmocka_unit_test(test_times),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

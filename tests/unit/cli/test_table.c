@@ -1,0 +1,142 @@
+/* Tables: alignment, cutting to a width, peer text made harmless, colour only when asked. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/table.h"
+#include "lib/base/utf8.h"
+
+static const mw_column columns[] = {
+    {"NAME", MW_COLUMN_SHRINK}, {"N", MW_COLUMN_RIGHT}, {"ID", MW_COLUMN_ID}};
+
+static void fill(mw_table *table, const char *const rows[][3], size_t count)
+{
+    mw_table_init(table, columns, 3);
+    for (size_t r = 0; r < count; r++)
+        for (size_t c = 0; c < 3; c++)
+            mw_table_cell(table, mw_slice_of(rows[r][c]));
+}
+
+static void expect(const char *const rows[][3], size_t count, size_t width, const char *wanted)
+{
+    mw_table table;
+    mw_buffer out;
+    mw_buffer_init(&out, MW_MEM_BASE, 65536);
+    fill(&table, rows, count);
+    mw_table_print(&table, width, false, 0, &out);
+    mw_buffer_append_byte(&out, '\0');
+    assert_string_equal(out.data, wanted);
+    mw_table_fini(&table);
+    mw_buffer_fini(&out);
+}
+
+static void test_alignment(void **state)
+{
+    (void)state;
+    const char *const rows[][3] = {{"alpha", "1", "x"}, {"b", "1000", "yy"}};
+    expect(rows, 2, 0,
+           "NAME      N  ID\n"
+           "alpha     1  x\n"
+           "b      1000  yy\n");
+}
+
+static void test_cut_to_width(void **state)
+{
+    (void)state;
+    const char *const rows[][3] = {{"a very long name of a span", "7", "0123456789abcdef"}};
+    /* 26 + 2 + 1 + 2 + 16 = 47: the id gives way first, then the name. */
+    expect(rows, 1, 45,
+           "NAME                        N  ID\n"
+           "a very long name of a span  7  0123456789abcd\n");
+    expect(rows, 1, 30,
+           "NAME           N  ID\n"
+           "a very long \xe2\x80\xa6  7  0123456789ab\n");
+    expect(rows, 1, 12,
+           "NAME      N\n"
+           "a very \xe2\x80\xa6  7\n");
+}
+
+static void test_nothing_is_wider_than_the_terminal(void **state)
+{
+    (void)state;
+    const char *const rows[][3] = {
+        {"\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "123456",
+         "0123456789abcdef"},
+        {"plain", "1", "ff"}};
+    for (size_t width = 1; width < 60; width++) {
+        mw_table table;
+        mw_buffer out;
+        mw_slice line;
+        mw_buffer_init(&out, MW_MEM_BASE, 65536);
+        fill(&table, rows, 2);
+        mw_table_print(&table, width, false, 0, &out);
+        mw_slice rest = mw_buffer_slice(&out);
+        while (mw_slice_split(&rest, '\n', &line))
+            assert_true(mw_utf8_columns(line) <= width);
+        mw_table_fini(&table);
+        mw_buffer_fini(&out);
+    }
+}
+
+static void test_peer_text_is_harmless(void **state)
+{
+    (void)state;
+    mw_table table;
+    mw_buffer out;
+    mw_buffer_init(&out, MW_MEM_BASE, 65536);
+    mw_table_init(&table, columns, 3);
+    mw_table_cell(&table, MW_SLICE("\x1b[31mred\nline\xff"));
+    mw_table_cellf(&table, "%d", 1);
+    mw_table_cell(&table, MW_SLICE("\xe2\x80\xae"
+                                   "abc"));
+    mw_table_print(&table, 0, false, 0, &out);
+    size_t newlines = 0;
+    for (size_t i = 0; i < out.len; i++) {
+        assert_int_not_equal(out.data[i], '\x1b');
+        newlines += out.data[i] == '\n';
+    }
+    assert_int_equal(newlines, 2);
+    assert_false(mw_slice_contains(mw_buffer_slice(&out), MW_SLICE("\xe2\x80\xae")));
+    assert_true(mw_utf8_valid(mw_buffer_slice(&out)));
+    mw_table_fini(&table);
+    mw_buffer_fini(&out);
+}
+
+static void test_colour(void **state)
+{
+    (void)state;
+    for (int color = 0; color < 2; color++) {
+        mw_table table;
+        mw_buffer out;
+        mw_buffer_init(&out, MW_MEM_BASE, 65536);
+        mw_table_init(&table, columns, 3);
+        mw_table_cell(&table, MW_SLICE("a"));
+        mw_table_cell(&table, MW_SLICE("1"));
+        mw_table_style(&table, MW_STYLE_RED);
+        mw_table_cell(&table, MW_SLICE("x"));
+        mw_table_print(&table, 0, color == 1, 2, &out);
+        mw_buffer_append_byte(&out, '\0');
+        assert_string_equal(out.data, color ? "  NAME  N  ID\n  a     \x1b[31m1\x1b[0m  x\n"
+                                            : "  NAME  N  ID\n  a     1  x\n");
+        mw_table_fini(&table);
+        mw_buffer_fini(&out);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alignment),
+        cmocka_unit_test(test_cut_to_width),
+        cmocka_unit_test(test_nothing_is_wider_than_the_terminal),
+        cmocka_unit_test(test_peer_text_is_harmless),
+        cmocka_unit_test(test_colour),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
