@@ -48,7 +48,7 @@ packages_build := build-essential pkg-config libprotobuf-c-dev protobuf-c-compil
     libsqlite3-dev libjansson-dev libcurl4-openssl-dev libevent-dev libssl-dev zlib1g-dev \
     libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libyaml-dev uthash-dev
 packages_test := libcmocka-dev python3 openssl curl
-packages_lint := clang clang-format clang-tidy cppcheck libclang-rt-14-dev
+packages_lint := clang clang-format clang-tidy cppcheck libclang-rt-dev
 packages_interop := python3-venv nodejs npm
 pkgs := libprotobuf-c libnghttp2 sqlite3 jansson libcurl libevent_core openssl zlib libzstd liblz4 \
     libxxhash yaml-0.1
@@ -87,6 +87,7 @@ bench_sources := $(sort $(wildcard tests/bench/*.c))
 bench_programs := $(bench_sources:tests/%.c=$(BUILD)/tests/%)
 test_room = $(subst -,/,$(notdir $(patsubst %/,%,$(dir $(1)))))
 
+.SECONDARY: $(generated)
 .PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop lint format asan tsan \
     fuzz bench install uninstall clean help print-rooms tests-built
 
@@ -141,7 +142,7 @@ run: deps ## install what is missing, build, start the daemon, print what to do 
 
 # ---- checks ----------------------------------------------------------------------------------
 
-tests-built: $(BUILD)/midwatch $(unit_programs) $(replay_programs)
+tests-built: $(BUILD)/midwatch $(unit_programs) $(replay_programs) $(bench_programs)
 
 test: deps-test ## build and run every check that needs Debian packages alone
 	@+$(MAKE) --no-print-directory -j$$(nproc) tests-built
@@ -166,7 +167,7 @@ $(BUILD)/tests/fuzz/%_replay: tests/fuzz/%.c tests/fuzz/replay_main.c $$(call ro
 	$(call test_link,)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $$(call room_archives,tests/fuzz/%.c)
 	$(call test_link,-fsanitize=fuzzer)
-$(BUILD)/tests/bench/%: tests/bench/%.c $(foreach r,$(rooms),$(call archive,$(r)))
+$(BUILD)/tests/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(foreach r,$(rooms),$(call archive,$(r)))
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(call link_rooms,collector) $(libs)
 -include $(wildcard $(BUILD)/tests/*/*/*.d)

@@ -3,7 +3,7 @@
  *     outcome                              HTTP  gRPC                 retry
  *     all kept, or nothing sent            200   OK                   -
  *     some refused, or kept with bad text  200   OK, partial_success  -
- *     everything refused, broken bytes     400   INVALID_ARGUMENT     no
+ *     everything refused, broken body      400   INVALID_ARGUMENT     no
  *     over the decode budget               413   RESOURCE_EXHAUSTED   no
  *     no memory, queue full, shutting down 503   UNAVAILABLE          after 1 s
  *     the disk failed or is full           503   UNAVAILABLE          after 3 s
@@ -14,8 +14,8 @@
  * is the request's arena.
  */
 #include "collector/export_int.h"
-#include "lib/base/buffer.h"
 #include "lib/base/counter.h"
+#include "lib/base/json_writer.h"
 #include "proto/otlp_trace_service.pb-c.h"
 
 #define RETRY_OVERLOAD_S 1
@@ -54,15 +54,18 @@ static void write_refusals(mw_buffer *out, const mw_scan_result *scan)
     mw_buffer_appendf(out, "; first: %s", scan->first_path);
 }
 
-static mw_slice partial_text(const mw_scan_result *scan, mw_arena *arena)
+static mw_slice partial_text(const mw_export_outcome *outcome, mw_arena *arena)
 {
+    const mw_scan_result *scan = &outcome->scan;
     mw_buffer text;
     mw_buffer_init(&text, MW_MEM_INGEST, MESSAGE_MAX);
     if (scan->refused_total)
         write_refusals(&text, scan);
     if (scan->bad_utf8)
         mw_buffer_appendf(&text, "%s%llu spans hold text that is not UTF-8; kept as sent",
-                          scan->refused_total ? "; " : "", (unsigned long long)scan->bad_utf8);
+                          text.len ? "; " : "", (unsigned long long)scan->bad_utf8);
+    if (outcome->warning.len)
+        mw_buffer_appendf(&text, "%s%.*s", text.len ? "; " : "", MW_SLICE_FMT(outcome->warning));
     return finish_text(&text, arena);
 }
 
@@ -106,15 +109,43 @@ static mw_slice partial_protobuf(int64_t rejected, mw_slice message, mw_arena *a
     return (mw_slice){(const char *)out, protobuf_c_message_pack(&response.base, out)};
 }
 
-static void answer_success(const mw_scan_result *scan, mw_answer_form form, mw_arena *arena,
+static mw_slice partial_json(int64_t rejected, mw_slice message, mw_arena *arena)
+{
+    mw_buffer out;
+    mw_json json;
+    char count[24];
+    snprintf(count, sizeof count, "%lld", (long long)rejected);
+    mw_buffer_init(&out, MW_MEM_INGEST, (size_t)6 * MESSAGE_MAX); /* escapes at their longest */
+    mw_json_init(&json, &out);
+    mw_json_object_begin(&json);
+    mw_json_key(&json, MW_SLICE("partialSuccess"));
+    mw_json_object_begin(&json);
+    mw_json_kv(&json, "rejectedSpans", mw_slice_of(count)); /* an int64 is text in proto3 JSON */
+    mw_json_kv(&json, "errorMessage", message);
+    mw_json_object_end(&json);
+    mw_json_object_end(&json);
+    mw_slice body = out.err == MW_OK ? mw_arena_copy(arena, mw_buffer_slice(&out)) : MW_SLICE_NONE;
+    mw_buffer_fini(&out);
+    return body.data ? body : MW_SLICE("{}");
+}
+
+static void answer_success(const mw_export_outcome *outcome, mw_answer_form form, mw_arena *arena,
                            mw_response *response)
 {
+    const mw_scan_result *scan = &outcome->scan;
+    bool partial = scan->refused_total || scan->bad_utf8 || outcome->warning.len;
+    int64_t rejected = (int64_t)scan->refused_total;
     *response = (mw_response){.status = 200, .rpc_code = MW_RPC_OK};
-    if (form != MW_FORM_GRPC)
-        response->content_type = MW_SLICE("application/x-protobuf");
-    if (scan->refused_total || scan->bad_utf8)
+    if (form == MW_FORM_JSON) {
+        response->content_type = MW_SLICE("application/json");
         response->body =
-            partial_protobuf((int64_t)scan->refused_total, partial_text(scan, arena), arena);
+            partial ? partial_json(rejected, partial_text(outcome, arena), arena) : MW_SLICE("{}");
+        return;
+    }
+    if (form == MW_FORM_PROTOBUF)
+        response->content_type = MW_SLICE("application/x-protobuf");
+    if (partial)
+        response->body = partial_protobuf(rejected, partial_text(outcome, arena), arena);
 }
 
 /* ---- failure ------------------------------------------------------------------------------- */
@@ -130,6 +161,7 @@ typedef struct failure_row {
 
 static const failure_row failures[] = {
     {MW_E_SYNTAX, 400, MW_RPC_INVALID_ARGUMENT, 0, MW_COUNT_EXPORTS_REFUSED_MALFORMED, {NULL, 0}},
+    {MW_E_INVALID, 400, MW_RPC_INVALID_ARGUMENT, 0, MW_COUNT_EXPORTS_REFUSED_MALFORMED, {NULL, 0}},
     {MW_E_LIMIT, 413, MW_RPC_RESOURCE_EXHAUSTED, 0, MW_COUNT_EXPORTS_REFUSED_BUDGET,
      MW_SLICE_INIT("more than 1000000 spans, events, links, attributes and array elements in one "
                    "request; export smaller batches")},
@@ -160,6 +192,8 @@ static const failure_row *failure_of(mw_err err)
 static mw_slice failure_text(const mw_export_outcome *outcome, const failure_row *failure,
                              mw_arena *arena)
 {
+    if (outcome->problem.len)
+        return outcome->problem;
     if (outcome->err == MW_E_SYNTAX)
         return syntax_text(&outcome->scan, arena);
     if (outcome->err == MW_E_LIMIT && outcome->at_store)
@@ -175,8 +209,8 @@ static void answer_failure(const mw_export_outcome *outcome, mw_answer_form form
                         .code = failure->code,
                         .message = failure_text(outcome, failure, arena),
                         .retry_after_s = failure->retry_after_s};
-    if (outcome->err == MW_E_SYNTAX)
-        status.field = MW_SLICE("body");
+    if (outcome->err == MW_E_SYNTAX || outcome->err == MW_E_INVALID)
+        status.field = outcome->field.len ? outcome->field : MW_SLICE("body");
     mw_status_answer(&status, form, arena, response);
 }
 
@@ -206,7 +240,7 @@ void mw_export_answer(const mw_export_outcome *outcome, mw_answer_form form, mw_
     else if (mw_export_all_refused(&outcome->scan))
         answer_all_refused(&outcome->scan, form, arena, response);
     else
-        answer_success(&outcome->scan, form, arena, response);
+        answer_success(outcome, form, arena, response);
 }
 
 void mw_export_count(const mw_export_outcome *outcome)

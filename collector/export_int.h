@@ -6,6 +6,7 @@
 #define MW_COLLECTOR_EXPORT_INT_H
 
 #include "collector/status_body.h"
+#include "lib/base/buffer.h"
 #include "lib/store/store.h"
 #include "proto/scan.h"
 
@@ -41,14 +42,17 @@ void mw_export_batch_fini(mw_export_batch *batch);
 /* The same as the store wants it; lives as long as `batch`. */
 mw_store_batch mw_export_batch_view(const mw_export_batch *batch);
 
-/* ---- export_answer.c ------------------------------------------------------------------------ */
+/* ---- export_json.c: mw_export_json; export_answer.c: the rest ------------------------------------------------------------------------ */
 
 typedef struct mw_export_outcome {
     /* MW_OK: done, whatever was refused by item. MW_E_TIMEOUT: the client's deadline passed before
      * anything was kept. Else what the scan (MW_E_SYNTAX, MW_E_LIMIT, MW_E_NOMEM) or the store
      * said. */
     mw_err err;
-    bool at_store; /* it was the store that said it */
+    bool at_store;    /* it was the store that said it */
+    mw_slice problem; /* what the JSON reader found wrong, and where; empty = ask the scan */
+    mw_slice field;
+    mw_slice warning; /* what the JSON reader took although it need not; empty = nothing */
     mw_scan_result scan;
 } mw_export_outcome;
 
@@ -57,6 +61,11 @@ bool mw_export_all_refused(const mw_scan_result *scan);
 /* OTLP's answer: success, partial success or a Status. */
 void mw_export_answer(const mw_export_outcome *outcome, mw_answer_form form, mw_arena *arena,
                       mw_response *response);
+/* Turns an OTLP/JSON body into wire bytes in `wire` (initialised here, freed by the caller in any
+ * case) and notes in the outcome what a person should know. MW_E_SYNTAX, MW_E_INVALID, MW_E_LIMIT
+ * (more than max_bytes), MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_export_json(mw_slice body, size_t max_bytes, mw_arena *arena, mw_buffer *wire,
+                                  mw_export_outcome *outcome);
 /* The counters that go with the answer; call once, with it. */
 void mw_export_count(const mw_export_outcome *outcome);
 

@@ -116,6 +116,18 @@ static mw_operation_kind judge_kind(const mw_value *const evidence[MW_KIND_RANKS
     return MW_OP_OTHER;
 }
 
+/* GenAI spans are named "{operation} {model, agent or tool}" (semantic conventions 1.41). Asked
+ * last, and only of a span that has GenAI attributes: "plan" alone means nothing. */
+static mw_operation_kind kind_of_name(mw_slice name)
+{
+    const mw_kind_rules *rules = &mw_kind_table[MW_KIND_GEN_AI];
+    mw_slice word = mw_slice_first(name, mw_slice_find_byte(name, ' '));
+    for (size_t i = 0; i < rules->count; i++)
+        if (rules->rules[i].match == MW_KIND_EQUALS && rule_matches(&rules->rules[i], word))
+            return (mw_operation_kind)rules->rules[i].kind;
+    return MW_OP_OTHER;
+}
+
 /* ---- one place ----------------------------------------------------------------------------- */
 
 static void offer(mw_resolve_place *place, mw_resolve_field field, uint8_t rank,
@@ -156,8 +168,10 @@ void mw_resolve_place_read(mw_resolve_place *place, const mw_found *found, size_
     unsigned present = 0;
     bool any_agent = false;
     memset(place->rank, MW_RESOLVE_NO_RANK, sizeof place->rank);
+    place->gen_ai = false;
     for (size_t i = 0; i < count; i++) {
         const mw_resolve_key *key = &mw_resolve_keys[found[i].key];
+        place->gen_ai |= strncmp(key->name, "gen_ai.", 7) == 0;
         if (key->field == MW_RESOLVE_KIND) {
             evidence[key->rank] = &found[i].value;
             present |= 1u << key->rank;
@@ -315,6 +329,8 @@ void mw_resolve_row(const mw_resolve_place *span, const mw_resolve_place *resour
 {
     places all = {{span, resource, scope}};
     row->operation_kind = span->kind;
+    if (row->operation_kind == MW_OP_OTHER && span->gen_ai)
+        row->operation_kind = (uint8_t)kind_of_name(row->name);
     row->session_id = text_of(pick(&all, MW_RESOLVE_SESSION), arena);
     row->user = text_of(pick(&all, MW_RESOLVE_USER), arena);
     row->model = text_of(pick(&all, MW_RESOLVE_MODEL), arena);

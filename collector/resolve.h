@@ -42,6 +42,7 @@ typedef struct mw_resolve_place {
     mw_value value[MW_RESOLVE_FIELDS]; /* STRING (trimmed) or INT; tokens always INT */
     uint8_t kind;                      /* mw_operation_kind */
     bool no_tokens; /* the operation repeats tokens that were counted elsewhere */
+    bool gen_ai;    /* some gen_ai.* attribute was there */
 } mw_resolve_place;
 
 /* A token count beyond this is not one: sums over a session stay far from overflow. */
@@ -56,7 +57,8 @@ mw_keyset *mw_resolve_keyset_new(void);
 void mw_resolve_place_read(mw_resolve_place *place, const mw_found *found, size_t count, bool root);
 
 /* Fills operation_kind, tokens, service, peer_service, session_id, agent, user and model of
- * `row`; row->kind must be set. Unknown text stays empty, but service becomes "unknown". When the
+ * `row`; row->kind and row->name must be set: the convention's span name, "chat gpt-x", names the
+ * operation where the attribute is missing. Unknown text stays empty, but service becomes "unknown". When the
  * arena is full, what was sent as a number stays unknown. `resource` and `scope` may be NULL. */
 void mw_resolve_row(const mw_resolve_place *span, const mw_resolve_place *resource,
                     const mw_resolve_place *scope, mw_arena *arena, mw_span_row *row);

@@ -151,6 +151,7 @@ const mw_resolve_key mw_resolve_keys[] = {
     KIND(MW_KIND_HTTP, "http.request.method"),
     KIND(MW_KIND_HTTP, "http.method"),
     KIND(MW_KIND_MESSAGING, "messaging.system"),
+    KIND(MW_KIND_TOOL_NAME, "gen_ai.tool.name"),
 };
 const size_t mw_resolve_key_count = sizeof mw_resolve_keys / sizeof mw_resolve_keys[0];
 

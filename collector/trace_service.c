@@ -47,15 +47,13 @@ static void stored(void *ctx, mw_err err, uint64_t commit_seq)
     finish(pending, err);
 }
 
-static void refuse_content_type(mw_request *request, bool json)
+static void refuse_content_type(mw_request *request)
 {
     mw_status status = {
         .http_status = 415,
         .code = MW_RPC_INVALID_ARGUMENT,
-        .message = json ? MW_SLICE("JSON is not accepted by this version; set "
-                                   "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or grpc")
-                        : MW_SLICE("content-type must be application/x-protobuf; set "
-                                   "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or grpc"),
+        .message = MW_SLICE("content-type must be application/x-protobuf or application/json; set "
+                            "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, http/json or grpc"),
     };
     mw_response response;
     mw_status_answer(&status, MW_FORM_JSON, &request->arena, &response);
@@ -69,33 +67,24 @@ static bool deadline_passed(const mw_collector *collector, const mw_request *req
     return request->deadline_ns != 0 && mw_clock_mono_ns(collector->clock) >= request->deadline_ns;
 }
 
-/* Reads the request into `batch` and says what is to be done: MW_E_AGAIN = append it, anything
+/* Reads the message into `batch` and says what is to be done: MW_E_AGAIN = append it, anything
  * else is the outcome. */
-static mw_err read_request(const mw_collector *collector, mw_request *request,
-                           mw_export_batch *batch, pending_export *pending)
+static mw_err read_message(const mw_collector *collector, mw_slice message, mw_export_batch *batch,
+                           pending_export *pending)
 {
-    mw_err err = mw_export_batch_read(batch, request->body, collector->keys, &request->arena);
+    mw_request *request = pending->request;
+    mw_err err = mw_export_batch_read(batch, message, collector->keys, &request->arena);
     pending->outcome.scan = batch->scan;
     if (err != MW_OK || batch->count == 0)
         return err;
     return deadline_passed(collector, request) ? MW_E_TIMEOUT : MW_E_AGAIN;
 }
 
-static void export_traces(mw_collector *collector, mw_request *request, mw_answer_form form)
+/* One export in wire form; answers, or leaves the answer to `stored`. */
+static void export_message(mw_collector *collector, mw_slice message, pending_export *pending)
 {
-    pending_export *pending = mw_arena_zalloc(&request->arena, 1, sizeof *pending);
-    if (!pending) {
-        mw_export_outcome outcome = {.err = MW_E_NOMEM};
-        mw_response response;
-        mw_export_answer(&outcome, form, &request->arena, &response);
-        mw_export_count(&outcome);
-        mw_request_reply(request, &response);
-        return;
-    }
-    pending->request = request;
-    pending->form = form;
     mw_export_batch batch;
-    mw_err err = read_request(collector, request, &batch, pending);
+    mw_err err = read_message(collector, message, &batch, pending);
     bool append = err == MW_E_AGAIN;
     if (append) {
         mw_store_batch view = mw_export_batch_view(&batch);
@@ -108,14 +97,47 @@ static void export_traces(mw_collector *collector, mw_request *request, mw_answe
     finish(pending, err);
 }
 
+static void export_json(mw_collector *collector, pending_export *pending)
+{
+    mw_request *request = pending->request;
+    mw_buffer wire;
+    mw_err err = mw_export_json(request->body, collector->max_request, &request->arena, &wire,
+                                &pending->outcome);
+    if (err == MW_OK)
+        export_message(collector, mw_buffer_slice(&wire), pending);
+    else
+        finish(pending, err);
+    mw_buffer_fini(&wire); /* the store has its own copy */
+}
+
+static void refuse_for_memory(mw_request *request, mw_answer_form form)
+{
+    mw_export_outcome outcome = {.err = MW_E_NOMEM};
+    mw_response response;
+    mw_export_answer(&outcome, form, &request->arena, &response);
+    mw_export_count(&outcome);
+    mw_request_reply(request, &response);
+}
+
 static void handle_traces(void *ctx, mw_request *request)
 {
     bool known;
     mw_answer_form form = mw_answer_form_of(request, &known);
+    if (!known) {
+        refuse_content_type(request);
+        return;
+    }
+    pending_export *pending = mw_arena_zalloc(&request->arena, 1, sizeof *pending);
+    if (!pending) {
+        refuse_for_memory(request, form);
+        return;
+    }
+    pending->request = request;
+    pending->form = form;
     if (form == MW_FORM_JSON)
-        refuse_content_type(request, known);
+        export_json(ctx, pending);
     else
-        export_traces(ctx, request, form);
+        export_message(ctx, request->body, pending);
 }
 
 /* ---- public -------------------------------------------------------------------------------- */

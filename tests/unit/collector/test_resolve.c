@@ -427,16 +427,43 @@ static void test_places(void **state)
     assert_int_equal(row.operation_kind, MW_OP_OTHER);
 }
 
+/* The convention's span name stands in for a missing gen_ai.operation.name, of GenAI spans only. */
+static void test_kind_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *key;
+        mw_operation_kind kind;
+    } rows[] = {
+        {"chat model-x", "gen_ai.usage.input_tokens", MW_OP_MODEL},
+        {"execute_tool search_logs", "gen_ai.tool.name", MW_OP_TOOL},
+        {"invoke_agent triage", "gen_ai.agent.name", MW_OP_AGENT},
+        {"chat", "gen_ai.response.model", MW_OP_MODEL},
+        {"chat room list", "service.name", MW_OP_OTHER},
+        {"search_memory x", "gen_ai.agent.name", MW_OP_OTHER}, /* whole words only */
+        {"chat model-x", "http.request.method", MW_OP_HTTP},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const attribute list[] = {TEXT(rows[i].key, "7")};
+        mw_span_row row = {.kind = 3, .name = mw_slice_of(rows[i].name)};
+        mw_resolve_place place = place_of(list, 1, true);
+        mw_resolve_row(&place, NULL, NULL, &arena, &row);
+        if (row.operation_kind != rows[i].kind)
+            fail_msg("%s: kind %d", rows[i].name, row.operation_kind);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session),        cmocka_unit_test(test_session_traps),
-        cmocka_unit_test(test_session_header), cmocka_unit_test(test_model_and_user),
-        cmocka_unit_test(test_agent),          cmocka_unit_test(test_agent_fallback),
-        cmocka_unit_test(test_token_lists),    cmocka_unit_test(test_token_traps),
-        cmocka_unit_test(test_token_types),    cmocka_unit_test(test_kind),
-        cmocka_unit_test(test_service),        cmocka_unit_test(test_peer),
-        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_kind_by_name),   cmocka_unit_test(test_session),
+        cmocka_unit_test(test_session_traps),  cmocka_unit_test(test_session_header),
+        cmocka_unit_test(test_model_and_user), cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_agent_fallback), cmocka_unit_test(test_token_lists),
+        cmocka_unit_test(test_token_traps),    cmocka_unit_test(test_token_types),
+        cmocka_unit_test(test_kind),           cmocka_unit_test(test_service),
+        cmocka_unit_test(test_peer),           cmocka_unit_test(test_places),
     };
     keys = mw_resolve_keyset_new();
     mw_arena_init(&arena, MW_MEM_INGEST, 0);

@@ -365,22 +365,59 @@ static void test_logs_body(void **state)
     capture_free(&capture);
 }
 
+/* OTLP/JSON: the same answers in JSON, and the reader's words in them. */
+static void test_json(void **state)
+{
+    (void)state;
+    mw_export_outcome outcome = {.err = MW_OK};
+    mw_buffer wire;
+    assert_int_equal(
+        mw_export_json(MW_SLICE("{\"resourceSpans\":[]}"), 1000, &arena, &wire, &outcome), MW_OK);
+    mw_buffer_fini(&wire);
+    mw_response response = answer(&outcome, MW_FORM_JSON);
+    assert_int_equal(response.status, 200);
+    assert_slice(response.body, "{}");
+    assert_slice(response.content_type, "application/json");
+
+    assert_int_equal(
+        mw_export_json(MW_SLICE("{\"resource_spans\":[]}"), 1000, &arena, &wire, &outcome), MW_OK);
+    mw_buffer_fini(&wire);
+    outcome.scan.items = 2;
+    outcome.scan.refused_total = 1;
+    outcome.scan.refused[MW_REFUSE_SPAN_ID] = 1;
+    response = answer(&outcome, MW_FORM_JSON);
+    assert_true(
+        mw_slice_starts(response.body, MW_SLICE("{\"partialSuccess\":{\"rejectedSpans\":\"1\",")));
+    assert_true(mw_slice_contains(response.body, MW_SLICE("snake_case")));
+    assert_true(mw_slice_contains(response.body, MW_SLICE("resource_spans")));
+
+    outcome = (mw_export_outcome){.err = MW_OK};
+    outcome.err = mw_export_json(MW_SLICE("{\"resourceSpans\":7}"), 1000, &arena, &wire, &outcome);
+    mw_buffer_fini(&wire);
+    assert_int_equal(outcome.err, MW_E_INVALID);
+    response = answer(&outcome, MW_FORM_JSON);
+    assert_int_equal(response.status, 400);
+    assert_true(mw_slice_contains(response.body, MW_SLICE("expected an array")));
+    assert_true(mw_slice_contains(response.body, MW_SLICE("\"resourceSpans\"")));
+
+    outcome = (mw_export_outcome){.err = MW_OK};
+    outcome.err = mw_export_json(MW_SLICE("{\"resourceSpans\":[{\"schemaUrl\":\"0123456789\"}]}"),
+                                 8, &arena, &wire, &outcome);
+    mw_buffer_fini(&wire);
+    assert_int_equal(outcome.err, MW_E_LIMIT);
+    assert_int_equal(answer(&outcome, MW_FORM_JSON).status, 413);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_batch_of_session),
-        cmocka_unit_test(test_batch_of_200),
-        cmocka_unit_test(test_distinct_contexts),
-        cmocka_unit_test(test_nothing_kept),
-        cmocka_unit_test(test_beyond),
-        cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_success),
-        cmocka_unit_test(test_partial),
-        cmocka_unit_test(test_warning),
-        cmocka_unit_test(test_all_refused),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_batch_of_session),
+        cmocka_unit_test(test_batch_of_200), cmocka_unit_test(test_distinct_contexts),
+        cmocka_unit_test(test_nothing_kept), cmocka_unit_test(test_beyond),
+        cmocka_unit_test(test_digest),       cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_success),      cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_warning),      cmocka_unit_test(test_all_refused),
+        cmocka_unit_test(test_failures),     cmocka_unit_test(test_counters),
         cmocka_unit_test(test_logs_body),
     };
     keys = mw_resolve_keyset_new();
