@@ -257,8 +257,7 @@ static void reload(wiring *all)
     }
     memcpy(current->log_level, fresh.values.log_level, sizeof current->log_level);
     memcpy(current->allowed_hosts, fresh.values.allowed_hosts, sizeof current->allowed_hosts);
-    mw_log_init(mw_server_log_level(current), mw_server_log_format(current, isatty(STDERR_FILENO)),
-                STDERR_FILENO);
+    mw_log_set_level(mw_server_log_level(current));
     mw_gate_publish(&all->server.gate, mw_slice_of(current->allowed_hosts),
                     current->insecure_listen);
     err = mw_webhooks_reload(all->server.webhooks);

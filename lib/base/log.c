@@ -26,6 +26,11 @@ void mw_log_init(mw_log_level least, mw_log_format format, int fd)
     log_fd = fd;
 }
 
+void mw_log_set_level(mw_log_level least)
+{
+    atomic_store(&least_level, (int)least);
+}
+
 static void put(line *to, const char *text, size_t len)
 {
     /* Two bytes stay free for the closing quote or brace and the newline. */

@@ -31,6 +31,8 @@ typedef struct mw_log_field {
 
 /* Before threads start. */
 void mw_log_init(mw_log_level least, mw_log_format format, int fd);
+/* Any thread, any time. */
+void mw_log_set_level(mw_log_level least);
 void mw_log_write(mw_log_level level, const char *component, const char *message,
                   const mw_log_field *fields);
 #define MW_LOG(level_, component_, ...) MW_LOG_(level_, component_, __VA_ARGS__, MW_KV_END)
