@@ -22,18 +22,18 @@ typedef enum mw_reason_code {
 const char *mw_reason_code_name(mw_reason_code code);
 
 typedef struct mw_decision_input {
-    mw_slice action;            /* created, updated, resolved, closed */
+    mw_slice action; /* created, updated, resolved, closed */
     mw_slice incident_id;
-    bool incident_known;        /* an earlier alarm of this incident that is not SKIPPED */
-    bool incident_unresolved;   /* and it was neither resolved nor closed */
+    bool incident_known;             /* an earlier alarm of this incident that is not SKIPPED */
+    bool incident_unresolved;        /* and it was neither resolved nor closed */
     mw_slice known_investigation_id; /* of that alarm; empty when none */
 } mw_decision_input;
 
 typedef struct mw_decision {
     mw_verdict verdict;
     mw_reason_code reason_code;
-    char reason[256];           /* one sentence for a person */
-    mw_slice investigation_id;  /* LINKED: the one joined; SKIPPED: the one that swallowed it */
+    char reason[256];          /* one sentence for a person */
+    mw_slice investigation_id; /* LINKED: the one joined; SKIPPED: the one that swallowed it */
 } mw_decision;
 
 void mw_decide(const mw_decision_input *input, mw_decision *out);

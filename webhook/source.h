@@ -19,22 +19,22 @@
 typedef struct mw_delivery {
     const mw_request *request; /* headers and body exactly as received */
     mw_slice secret;
-    int64_t now_ns;            /* the real clock */
+    int64_t now_ns; /* the real clock */
 } mw_delivery;
 
 /* Normalised; slices in the arena or in the body. */
 typedef struct mw_alarm_event {
     mw_slice incident_id;
-    mw_slice action;   /* created, updated, resolved, closed */
-    mw_slice priority; /* CRITICAL, HIGH, MEDIUM, LOW, MINIMAL */
+    mw_slice action;                              /* created, updated, resolved, closed */
+    mw_slice priority;                            /* CRITICAL, HIGH, MEDIUM, LOW, MINIMAL */
     mw_slice title, description, service, region; /* empty = unknown */
-    mw_slice resources_json; /* JSON array of strings, "[]" when none */
-    int64_t started_ns;      /* body's time; 0 = not given */
+    mw_slice resources_json;                      /* JSON array of strings, "[]" when none */
+    int64_t started_ns;                           /* body's time; 0 = not given */
 } mw_alarm_event;
 
 typedef struct mw_webhook_source {
-    const char *name;   /* "devops-agent" */
-    size_t max_body;    /* facts: webhooks 1.6 */
+    const char *name; /* "devops-agent" */
+    size_t max_body;  /* facts: webhooks 1.6 */
     /* MW_OK with the 32-byte replay key, MW_E_UNAUTHENTICATED (every reason alike), MW_E_INVALID
      * (a credential header sent twice). Constant time in the secret. */
     mw_err (*authenticate)(const mw_delivery *delivery, uint8_t replay_key[32]);

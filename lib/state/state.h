@@ -49,10 +49,12 @@ typedef struct mw_state_job {
 
 /* MW_E_BUSY (queue budget) or MW_E_CLOSED: `done` is not called then. Any thread. */
 MW_MUST_USE mw_err mw_state_submit(mw_state *state, mw_state_job *job);
-/* Submits and waits; for start-up and for pool threads, never for a network loop. */
+/* Submits and waits; for start-up and for pool threads, never for a network loop nor inside a job.
+ * `done` may be NULL; else it is called before the return, on the caller's thread. */
 MW_MUST_USE mw_err mw_state_submit_wait(mw_state *state, mw_state_job *job);
 
-/* A read transaction; blocks while all readers are out. Pool threads and start-up. MW_E_IO. */
+/* A read transaction; blocks while all readers are out, so a thread holds one at a time. It sees
+ * one snapshot, taken at its first question. Pool threads and start-up. MW_E_IO. */
 MW_MUST_USE mw_err mw_state_read_begin(mw_state *state, mw_state_tx **out);
 void mw_state_read_end(mw_state_tx *tx);
 
@@ -71,9 +73,10 @@ typedef struct mw_state_page {
 } mw_state_page;
 
 /* All text the questions return lives in the arena given. Functions that change return MW_E_IO,
- * MW_E_NO_SPACE or MW_E_CONFLICT (the key exists); those that ask MW_E_IO, MW_E_NOMEM,
- * MW_E_SYNTAX (cursor), and, where one row is asked for, MW_E_NOT_FOUND or MW_E_AMBIGUOUS (id
- * prefix of 6 or more). */
+ * MW_E_NO_SPACE, MW_E_NOMEM, MW_E_LIMIT (a row over 4 MiB), MW_E_CONFLICT (the key exists) or
+ * MW_E_NOT_FOUND (a row it names does not); those that ask MW_E_IO, MW_E_NOMEM, MW_E_SYNTAX
+ * (cursor), and, where one row is asked for, MW_E_NOT_FOUND or MW_E_AMBIGUOUS (id prefix of 6 or
+ * more). */
 
 /* ---- webhooks ------------------------------------------------------------------------------ */
 
@@ -122,14 +125,18 @@ typedef struct mw_incident_facts {
 } mw_incident_facts;
 
 MW_MUST_USE mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row);
-/* before_seq: only alarms committed earlier (0 = all). An undecided `created` counts as not
- * SKIPPED. */
+/* before_seq: only alarms and events committed earlier (0 = all). An undecided `created` counts
+ * as not SKIPPED. */
 MW_MUST_USE mw_err mw_state_incident_facts(mw_state_tx *tx, mw_slice webhook_id,
                                            mw_slice incident_id, uint64_t before_seq,
                                            mw_arena *arena, mw_incident_facts *out);
 MW_MUST_USE mw_err mw_state_alarm_event_insert(mw_state_tx *tx, mw_slice alarm_id, int64_t time_ns,
                                                mw_slice action);
-/* The oldest alarm without a decision; MW_E_NOT_FOUND when all are decided. */
+/* Events that reached `from` while it was undecided go to the alarm that swallowed it. */
+MW_MUST_USE mw_err mw_state_alarm_events_move(mw_state_tx *tx, mw_slice from_alarm_id,
+                                              mw_slice to_alarm_id);
+/* The oldest alarm without a decision; MW_E_NOT_FOUND when all are decided. `body` is left empty
+ * by all questions but alarm_get. */
 MW_MUST_USE mw_err mw_state_alarm_undecided(mw_state_tx *tx, mw_arena *arena, mw_alarm_row *out);
 MW_MUST_USE mw_err mw_state_alarm_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
                                       mw_alarm_row *out);
@@ -139,7 +146,7 @@ MW_MUST_USE mw_err mw_state_alarm_events(mw_state_tx *tx, mw_slice alarm_id, mw_
 MW_MUST_USE mw_err mw_state_alarm_list(mw_state_tx *tx, const mw_state_page *page, mw_arena *arena,
                                        mw_alarm_row **rows, size_t *count, mw_slice *next_cursor,
                                        uint64_t *total);
-/* Alarms of one investigation, oldest first. */
+/* Alarms of one investigation that are not SKIPPED, oldest first. */
 MW_MUST_USE mw_err mw_state_alarm_of_investigation(mw_state_tx *tx, mw_slice investigation_id,
                                                    mw_arena *arena, mw_alarm_row **rows,
                                                    size_t *count);
@@ -160,6 +167,7 @@ typedef struct mw_decision_row {
     int64_t decided_in_us;
 } mw_decision_row;
 
+/* Takes the alarm off the undecided. The investigation it names exists already. */
 MW_MUST_USE mw_err mw_state_decision_insert(mw_state_tx *tx, const mw_decision_row *row);
 MW_MUST_USE mw_err mw_state_decision_get(mw_state_tx *tx, mw_slice alarm_id, mw_arena *arena,
                                          mw_decision_row *out);
@@ -189,6 +197,17 @@ typedef struct mw_journal_row {
 MW_MUST_USE mw_err mw_state_investigation_insert(mw_state_tx *tx, const mw_investigation_row *row);
 /* Status, window, root cause and plan are replaced by the row's. MW_E_NOT_FOUND. */
 MW_MUST_USE mw_err mw_state_investigation_update(mw_state_tx *tx, const mw_investigation_row *row);
+/* Sets the oldest PENDING_START to IN_PROGRESS and returns it; MW_E_NOT_FOUND when there is none.
+ * In a job: two runs never get the same one. */
+MW_MUST_USE mw_err mw_state_investigation_claim(mw_state_tx *tx, mw_arena *arena,
+                                                mw_investigation_row *out);
+/* At start: what was IN_PROGRESS when the process ended is PENDING_START again. */
+MW_MUST_USE mw_err mw_state_investigation_requeue(mw_state_tx *tx);
+/* Closes the incident (incident_state, closed_ns) when every alarm of the investigation that is
+ * not SKIPPED has a resolved or closed event; else changes nothing. Called after each closing and
+ * each decision. */
+MW_MUST_USE mw_err mw_state_investigation_settle(mw_state_tx *tx, mw_slice investigation_id,
+                                                 int64_t now_ns);
 MW_MUST_USE mw_err mw_state_investigation_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
                                               mw_investigation_row *out);
 /* By created_at. `status` empty = all. */

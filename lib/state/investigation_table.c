@@ -1,0 +1,228 @@
+/* Investigations and their journals. Called inside a transaction; text goes to the caller's
+ * arena. */
+#include "lib/state/rows_int.h"
+
+#define COLUMNS                                                                                    \
+    "id, space, title, status, incident_state, priority, created_ns, closed_ns, window_start_ns,"  \
+    " window_end_ns, coalesce(root_cause_json, ''), coalesce(plan_json, '')"
+
+static const char sql_insert[] =
+    "INSERT INTO investigation(id, space, title, status, incident_state, priority, created_ns,"
+    " closed_ns, window_start_ns, window_end_ns, root_cause_json, plan_json)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+static const char sql_update[] =
+    "UPDATE investigation SET status = ?, window_start_ns = ?, window_end_ns = ?,"
+    " root_cause_json = ?, plan_json = ? WHERE id = ?";
+static const char sql_claim[] = "UPDATE investigation SET status = 'IN_PROGRESS' WHERE id ="
+                                " (SELECT id FROM investigation WHERE status = 'PENDING_START'"
+                                " ORDER BY created_ns, id LIMIT 1) RETURNING " COLUMNS;
+static const char sql_requeue[] =
+    "UPDATE investigation SET status = 'PENDING_START' WHERE status = 'IN_PROGRESS'";
+/* Closed when there is a member and each has a closing. */
+static const char sql_settle[] =
+    "UPDATE investigation SET incident_state = 'closed', closed_ns = ?1 WHERE id = ?2"
+    " AND incident_state = 'open'"
+    " AND EXISTS (SELECT 1 FROM decision WHERE investigation_id = ?2 AND verdict <> 'SKIPPED')"
+    " AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.investigation_id = ?2"
+    "  AND d.verdict <> 'SKIPPED' AND NOT EXISTS (SELECT 1 FROM alarm_event e"
+    "   WHERE e.alarm_id = d.alarm_id AND e.action IN ('resolved', 'closed')))";
+static const char sql_find[] = "SELECT id FROM investigation WHERE id >= ? AND id < ? LIMIT 2";
+static const char sql_get[] = "SELECT " COLUMNS " FROM investigation WHERE id = ?";
+static const char sql_list[] =
+    "SELECT " COLUMNS " FROM investigation WHERE created_ns BETWEEN ?1 AND ?2"
+    " AND (created_ns, id) < (?3, ?4) ORDER BY created_ns DESC, id DESC LIMIT ?5";
+static const char sql_total[] =
+    "SELECT count(*) FROM investigation WHERE created_ns BETWEEN ?1 AND ?2";
+static const char sql_list_status[] =
+    "SELECT " COLUMNS " FROM investigation WHERE created_ns BETWEEN ?1 AND ?2"
+    " AND (created_ns, id) < (?3, ?4) AND status = ?6"
+    " ORDER BY created_ns DESC, id DESC LIMIT ?5";
+static const char sql_total_status[] =
+    "SELECT count(*) FROM investigation WHERE created_ns BETWEEN ?1 AND ?2 AND status = ?3";
+static const char sql_journal_insert[] =
+    "INSERT INTO journal(investigation_id, record_id, time_ns, type, text, evidence_json)"
+    " VALUES (?, ?, ?, ?, ?, ?)";
+static const char sql_journal_list[] =
+    "SELECT record_id, time_ns, type, text, evidence_json FROM journal"
+    " WHERE investigation_id = ? ORDER BY seq";
+
+mw_err mw_state_investigation_insert(mw_state_tx *tx, const mw_investigation_row *row)
+{
+    mw_sql sql = mw_sql_prepare(tx, sql_insert);
+    mw_sql_text(&sql, row->id);
+    mw_sql_text(&sql, row->space);
+    mw_sql_text(&sql, row->title);
+    mw_sql_text(&sql, row->status);
+    mw_sql_text(&sql, row->incident_state);
+    mw_sql_text(&sql, row->priority);
+    mw_sql_i64(&sql, row->created_ns);
+    mw_sql_i64(&sql, row->closed_ns);
+    mw_sql_i64(&sql, row->window_start_ns);
+    mw_sql_i64(&sql, row->window_end_ns);
+    mw_sql_text_or_null(&sql, row->root_cause_json);
+    mw_sql_text_or_null(&sql, row->plan_json);
+    return mw_sql_run(&sql);
+}
+
+mw_err mw_state_investigation_update(mw_state_tx *tx, const mw_investigation_row *row)
+{
+    mw_sql sql = mw_sql_prepare(tx, sql_update);
+    mw_sql_text(&sql, row->status);
+    mw_sql_i64(&sql, row->window_start_ns);
+    mw_sql_i64(&sql, row->window_end_ns);
+    mw_sql_text_or_null(&sql, row->root_cause_json);
+    mw_sql_text_or_null(&sql, row->plan_json);
+    mw_sql_text(&sql, row->id);
+    mw_err err = mw_sql_run(&sql);
+    return err == MW_OK && sqlite3_changes(tx->db) == 0 ? MW_E_NOT_FOUND : err;
+}
+
+static void take_investigation(mw_sql *sql, mw_arena *arena, mw_investigation_row *row)
+{
+    row->id = mw_sql_take_text(sql, arena);
+    row->space = mw_sql_take_text(sql, arena);
+    row->title = mw_sql_take_text(sql, arena);
+    row->status = mw_sql_take_text(sql, arena);
+    row->incident_state = mw_sql_take_text(sql, arena);
+    row->priority = mw_sql_take_text(sql, arena);
+    row->created_ns = mw_sql_take_i64(sql);
+    row->closed_ns = mw_sql_take_i64(sql);
+    row->window_start_ns = mw_sql_take_i64(sql);
+    row->window_end_ns = mw_sql_take_i64(sql);
+    row->root_cause_json = mw_sql_take_text(sql, arena);
+    row->plan_json = mw_sql_take_text(sql, arena);
+}
+
+mw_err mw_state_investigation_claim(mw_state_tx *tx, mw_arena *arena, mw_investigation_row *out)
+{
+    bool found = false;
+    mw_sql sql = mw_sql_prepare(tx, sql_claim);
+    while (mw_sql_step(&sql)) {
+        take_investigation(&sql, arena, out);
+        found = true;
+    }
+    mw_err err = mw_sql_end(&sql);
+    return err == MW_OK && !found ? MW_E_NOT_FOUND : err;
+}
+
+mw_err mw_state_investigation_requeue(mw_state_tx *tx)
+{
+    return mw_sql_simple(tx, sql_requeue);
+}
+
+mw_err mw_state_investigation_settle(mw_state_tx *tx, mw_slice investigation_id, int64_t now_ns)
+{
+    mw_sql sql = mw_sql_prepare(tx, sql_settle);
+    mw_sql_i64(&sql, now_ns);
+    mw_sql_text(&sql, investigation_id);
+    return mw_sql_run(&sql);
+}
+
+mw_err mw_state_investigation_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
+                                  mw_investigation_row *out)
+{
+    char id[MW_ID_TEXT_SIZE];
+    mw_err err = mw_rows_find_id(tx, sql_find, id_prefix, id);
+    if (err != MW_OK)
+        return err;
+    mw_sql sql = mw_sql_prepare(tx, sql_get);
+    mw_sql_text(&sql, mw_slice_of(id));
+    while (mw_sql_step(&sql))
+        take_investigation(&sql, arena, out);
+    return mw_sql_end(&sql);
+}
+
+static mw_err list_rows(mw_state_tx *tx, const mw_page_bounds *bounds, mw_slice status,
+                        mw_arena *arena, mw_investigation_row **rows, size_t *count)
+{
+    void *array = NULL;
+    size_t capacity = 0;
+    *count = 0;
+    mw_sql sql = mw_sql_prepare(tx, status.len ? sql_list_status : sql_list);
+    mw_page_bind(&sql, bounds);
+    mw_sql_i64(&sql, (int64_t)bounds->limit + 1); /* one more: is there a next page? */
+    if (status.len)
+        mw_sql_text(&sql, status);
+    while (mw_sql_step(&sql)) {
+        mw_investigation_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
+        if (row)
+            take_investigation(&sql, arena, row);
+        else
+            sql.err = MW_E_NOMEM;
+    }
+    *rows = array;
+    return mw_sql_end(&sql);
+}
+
+static mw_err count_rows(mw_state_tx *tx, const mw_page_bounds *bounds, mw_slice status,
+                         uint64_t *total)
+{
+    mw_sql sql = mw_sql_prepare(tx, status.len ? sql_total_status : sql_total);
+    mw_sql_i64(&sql, bounds->since_ns);
+    mw_sql_i64(&sql, bounds->last_ns);
+    if (status.len)
+        mw_sql_text(&sql, status);
+    while (mw_sql_step(&sql))
+        *total = (uint64_t)mw_sql_take_i64(&sql);
+    return mw_sql_end(&sql);
+}
+
+mw_err mw_state_investigation_list(mw_state_tx *tx, const mw_state_page *page, mw_slice status,
+                                   mw_arena *arena, mw_investigation_row **rows, size_t *count,
+                                   mw_slice *next_cursor, uint64_t *total)
+{
+    mw_page_bounds bounds;
+    mw_err err = mw_page_read(page, &bounds);
+    *next_cursor = MW_SLICE(""); /* may be the page's own cursor: read before it is written */
+    if (err == MW_OK)
+        err = list_rows(tx, &bounds, status, arena, rows, count);
+    if (err == MW_OK && *count > bounds.limit) {
+        const mw_investigation_row *last = &(*rows)[bounds.limit - 1];
+        *count = bounds.limit;
+        *next_cursor = mw_state_page_cursor(arena, last->created_ns, last->id);
+        if (!next_cursor->data)
+            return MW_E_NOMEM;
+    }
+    return err == MW_OK ? count_rows(tx, &bounds, status, total) : err;
+}
+
+mw_err mw_state_journal_insert(mw_state_tx *tx, mw_slice investigation_id,
+                               const mw_journal_row *row)
+{
+    mw_sql sql = mw_sql_prepare(tx, sql_journal_insert);
+    mw_sql_text(&sql, investigation_id);
+    mw_sql_text(&sql, row->record_id);
+    mw_sql_i64(&sql, row->time_ns);
+    mw_sql_text(&sql, row->type);
+    mw_sql_text(&sql, row->text);
+    mw_sql_text(&sql, row->evidence_json);
+    return mw_sql_run(&sql);
+}
+
+static void take_record(mw_sql *sql, mw_arena *arena, mw_journal_row *row)
+{
+    row->record_id = mw_sql_take_text(sql, arena);
+    row->time_ns = mw_sql_take_i64(sql);
+    row->type = mw_sql_take_text(sql, arena);
+    row->text = mw_sql_take_text(sql, arena);
+    row->evidence_json = mw_sql_take_text(sql, arena);
+}
+
+mw_err mw_state_journal_list(mw_state_tx *tx, mw_slice investigation_id, mw_arena *arena,
+                             mw_journal_row **rows, size_t *count)
+{
+    void *array = NULL;
+    size_t capacity = 0;
+    *count = 0;
+    mw_sql sql = mw_sql_prepare(tx, sql_journal_list);
+    mw_sql_text(&sql, investigation_id);
+    while (mw_sql_step(&sql)) {
+        mw_journal_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
+        if (row)
+            take_record(&sql, arena, row);
+        else
+            sql.err = MW_E_NOMEM;
+    }
+    *rows = array;
+    return mw_sql_end(&sql);
+}

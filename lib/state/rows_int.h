@@ -1,0 +1,79 @@
+/* Statements and rows: the thin layer between the table files and SQLite.
+ *
+ * A question reads straight down: prepare, bind the parameters in order, step, take the columns
+ * in order, end. Errors stick, so that only the end is checked:
+ *
+ *     mw_sql sql = mw_sql_prepare(tx, sql_get);
+ *     mw_sql_text(&sql, id);
+ *     while (mw_sql_step(&sql))
+ *         row->title = mw_sql_take_text(&sql, arena);
+ *     return mw_sql_end(&sql);
+ *
+ * SQL texts are static arrays: their address is the key of the connection's statement cache.
+ * Bound slices are borrowed until the end; taken text is copied into the arena.
+ */
+#ifndef MW_STATE_ROWS_INT_H
+#define MW_STATE_ROWS_INT_H
+
+#include "lib/state/state_int.h"
+
+typedef struct mw_sql {
+    mw_state_tx *tx;
+    sqlite3_stmt *statement;
+    int bound; /* parameters bound so far */
+    int taken; /* columns of the row taken so far */
+    mw_err err;
+} mw_sql;
+
+mw_sql mw_sql_prepare(mw_state_tx *tx, const char *text);
+void mw_sql_text(mw_sql *sql, mw_slice text);
+/* NULL for empty text. */
+void mw_sql_text_or_null(mw_sql *sql, mw_slice text);
+void mw_sql_blob(mw_sql *sql, mw_slice bytes);
+void mw_sql_i64(mw_sql *sql, int64_t value);
+/* NULL unless `known`. */
+void mw_sql_double(mw_sql *sql, double value, bool known);
+/* True when there is a row to take; false at the end and after an error. */
+bool mw_sql_step(mw_sql *sql);
+/* NULL columns give empty text, 0 and *known false. */
+mw_slice mw_sql_take_text(mw_sql *sql, mw_arena *arena);
+int64_t mw_sql_take_i64(mw_sql *sql);
+double mw_sql_take_double(mw_sql *sql, bool *known);
+/* Gives the statement back; the first error, or MW_OK. */
+MW_MUST_USE mw_err mw_sql_end(mw_sql *sql);
+/* For statements without rows: step to the end, then end. */
+MW_MUST_USE mw_err mw_sql_run(mw_sql *sql);
+/* The same in one, without parameters. */
+MW_MUST_USE mw_err mw_sql_simple(mw_state_tx *tx, const char *text);
+/* What a result code of SQLite means here: MW_E_NO_SPACE, MW_E_CONFLICT (unique key),
+ * MW_E_NOT_FOUND (foreign key), MW_E_NOMEM, MW_E_LIMIT, MW_E_CORRUPT, else MW_E_IO. */
+mw_err mw_sql_error(sqlite3 *db, int code);
+
+/* Appends one zeroed element of `size` bytes to an array in the arena; NULL when it is full.
+ * *capacity starts at 0. The old array stays behind in the arena: at most once its size. */
+MW_MUST_USE void *mw_rows_add(mw_arena *arena, void **rows, size_t *count, size_t *capacity,
+                              size_t size);
+
+/* Runs a statement that matches ids by prefix (parameters 1 and 2: from, until), LIMIT 2, and
+ * returns the one full id. MW_E_NOT_FOUND, MW_E_AMBIGUOUS, MW_E_IO. */
+MW_MUST_USE mw_err mw_rows_find_id(mw_state_tx *tx, const char *text, mw_slice prefix,
+                                   char out[MW_ID_TEXT_SIZE]);
+
+/* A page's bounds as parameters. Lists sort by (time, id), newest first. */
+typedef struct mw_page_bounds {
+    int64_t since_ns, last_ns; /* both inclusive */
+    int64_t before_ns;         /* rows below (before_ns, before_id) */
+    char before_id[MW_ID_TEXT_SIZE];
+    size_t limit;
+} mw_page_bounds;
+
+/* MW_E_SYNTAX (cursor). */
+MW_MUST_USE mw_err mw_page_read(const mw_state_page *page, mw_page_bounds *out);
+/* Binds since, last, before time. */
+void mw_page_bind_times(mw_sql *sql, const mw_page_bounds *bounds);
+/* The same and before id. */
+void mw_page_bind(mw_sql *sql, const mw_page_bounds *bounds);
+/* The cursor behind a row; data NULL when the arena is full. */
+mw_slice mw_state_page_cursor(mw_arena *arena, int64_t time_ns, mw_slice id);
+
+#endif

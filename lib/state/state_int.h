@@ -1,0 +1,56 @@
+/* lib/state, inside: the state, its connections, and the parts of the room that state.c wires.
+ *
+ * The writer's connection belongs to the writer thread from start to close; a reader's belongs to
+ * the thread that holds it between mw_state_read_begin and mw_state_read_end.
+ */
+#ifndef MW_STATE_STATE_INT_H
+#define MW_STATE_STATE_INT_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "lib/state/seal_int.h"
+#include "lib/state/state.h"
+
+/* Every SQL text of the room is prepared at most once a connection; there are about fifty. */
+#define MW_STATE_STATEMENTS_MAX 96
+
+typedef struct mw_statement {
+    const char *sql; /* address of the text: the key */
+    sqlite3_stmt *prepared;
+} mw_statement;
+
+struct mw_state_tx {
+    mw_state *state;
+    sqlite3 *db;
+    mw_statement statements[MW_STATE_STATEMENTS_MAX];
+    unsigned statement_count;
+    struct mw_state_tx *next_free; /* readers only */
+};
+
+struct mw_state {
+    const mw_clock *clock;
+    uint8_t key[MW_SEAL_KEY_SIZE];
+    mw_state_tx writer;
+    mw_queue queue;
+    pthread_t writer_thread;
+    bool writable; /* atomic: the writer sets, anyone reads */
+
+    pthread_mutex_t readers_lock;
+    pthread_cond_t reader_returned;
+    mw_state_tx *readers; /* array */
+    mw_state_tx *free_readers;
+    unsigned reader_count, readers_out;
+};
+
+/* writer.c */
+void mw_state_writer_start(mw_state *state);
+/* Runs what waits, joins. */
+void mw_state_writer_stop(mw_state *state);
+
+/* schema.c. Checks that the file is ours (before anything writes to it): MW_E_CORRUPT, MW_E_IO. */
+MW_MUST_USE mw_err mw_schema_identify(mw_state_tx *tx, mw_detail *detail);
+/* Brings the schema to the newest version: MW_E_UNSUPPORTED, MW_E_IO, MW_E_NO_SPACE. */
+MW_MUST_USE mw_err mw_schema_migrate(mw_state_tx *tx, int64_t now_ns, mw_detail *detail);
+
+#endif
