@@ -15,6 +15,8 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 PREFIX ?= /usr/local
+# One short line a step; V=1 shows the commands.
+quiet = $(if $(V),,@echo "  $(1)	$(2)";)
 
 # ---- rooms and arrows ------------------------------------------------------------------------
 
@@ -95,14 +97,14 @@ all: $(BUILD)/midwatch ## build the program: build/midwatch
 
 $(BUILD)/midwatch: $(foreach r,$(rooms),$(call archive,$(r)))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(call link_rooms,server) $(libs)
+	$(call quiet,LINK,$@)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(call link_rooms,server) $(libs)
 
 # An empty room still has an archive, so that every link line is the same.
 define room_rule
 $(call archive,$(1)): $(call objects_of,$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(call quiet,AR,$$@)$$(AR) rcs $$@ $$^
 endef
 $(foreach r,$(rooms),$(eval $(call room_rule,$(r))))
 
@@ -113,15 +115,15 @@ $(shell mkdir -p $(BUILD); echo '$(subst ','"'"',$(flags_now))' | cmp -s - $(BUI
 # Generated headers exist before anything that may include them is compiled.
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(generated)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call quiet,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-conversion -Wno-shadow -MMD -MP -c -o $@ $<
+	$(call quiet,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-conversion -Wno-shadow -MMD -MP -c -o $@ $<
 
 $(BUILD)/gen/proto/%.pb-c.c: proto/%.proto
 	@mkdir -p $(@D)
-	protoc-c --proto_path=proto --c_out=$(@D) $<
+	$(call quiet,PROTOC,$<)protoc-c --proto_path=proto --c_out=$(@D) $<
 
 -include $(all_objects:.o=.d)
 
@@ -137,7 +139,7 @@ deps-interop:
 	@packaging/install-packages.sh $(packages_build) $(packages_test) $(packages_interop)
 
 run: deps ## install what is missing, build, start the daemon, print what to do next
-	@+$(MAKE) --no-print-directory all
+	@+$(MAKE) --no-print-directory -j$$(nproc) all
 	@exec $(BUILD)/midwatch serve $(ARGS)
 
 # ---- checks ----------------------------------------------------------------------------------
@@ -154,7 +156,7 @@ check-unit: deps-test
 
 define test_link
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) $(LDFLAGS_ALL) $(1) -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c,$^) \
+	$(call quiet,LINK,$@)$(CC) $(CPPFLAGS_ALL) -Itests $(CFLAGS_ALL) $(LDFLAGS_ALL) $(1) -MMD -MP -MF $@.d -MT $@ -o $@ $(filter %.c,$^) \
 	    $(call link_rooms,$(call test_room,$<)) $(libs)
 endef
 
@@ -169,7 +171,7 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $$(call room_archives,tests/fuzz/%.c)
 	$(call test_link,-fsanitize=fuzzer)
 $(BUILD)/tests/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(foreach r,$(rooms),$(call archive,$(r)))
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(call link_rooms,collector) $(libs)
+	$(call quiet,LINK,$@)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(call link_rooms,collector) $(libs)
 -include $(wildcard $(BUILD)/tests/*/*/*.d)
 
 asan_flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -136,12 +136,22 @@ static void shrink(const mw_table *table, layout *plan, unsigned flag, size_t le
     }
 }
 
-static void fit(const mw_table *table, layout *plan, size_t width)
+static void shrink_all(const mw_table *table, layout *plan, size_t width)
 {
     shrink(table, plan, MW_COLUMN_ID, ID_MIN, width);
     shrink(table, plan, MW_COLUMN_SHRINK, SHRINK_MIN, width);
+}
+
+static void fit(const mw_table *table, layout *plan, size_t width)
+{
+    layout natural = *plan;
+    shrink_all(table, plan, width);
     while (plan->shown > 1 && total_width(plan) > width)
         plan->shown--;
+    /* Columns that were left out give their room to those that are shown. */
+    natural.shown = plan->shown;
+    *plan = natural;
+    shrink_all(table, plan, width);
     if (total_width(plan) > width)
         plan->widths[0] = width;
 }

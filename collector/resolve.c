@@ -156,9 +156,9 @@ static void offer_agents(mw_resolve_place *place, const mw_value *const agents[M
         [MW_AGENT_LANGSMITH] = root && says(evidence[MW_KIND_LANGSMITH], MW_SLICE("chain")),
         [MW_AGENT_GRAPH_NODE] = says(evidence[MW_KIND_OPENINFERENCE], MW_SLICE("AGENT")),
     };
-    for (uint8_t rank = 0; rank < MW_AGENT_RANKS; rank++)
+    for (unsigned rank = 0; rank < MW_AGENT_RANKS; rank++)
         if (agents[rank] && allowed[rank])
-            offer(place, MW_RESOLVE_AGENT, rank, agents[rank]);
+            offer(place, MW_RESOLVE_AGENT, (uint8_t)rank, agents[rank]);
 }
 
 void mw_resolve_place_read(mw_resolve_place *place, const mw_found *found, size_t count, bool root)

@@ -242,8 +242,8 @@ mw_err mw_options_flags(const mw_option *table, size_t count, void *target,
                         mw_option_origin *origins, int argc, char **argv, mw_detail *detail)
 {
     for (int i = 0; i < argc;) {
-        mw_slice name, value;
-        int used;
+        mw_slice name = MW_SLICE_NONE, value = MW_SLICE_NONE;
+        int used = 0;
         mw_err err = take_flag(table, count, argc - i, argv + i, &name, &value, &used, detail);
         if (err == MW_OK)
             err =

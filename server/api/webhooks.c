@@ -173,7 +173,7 @@ static mw_err commit(mw_api_call *call, create_job *create)
 
 static mw_err create_from(mw_api_call *call, json_t *root)
 {
-    create_body body;
+    create_body body = {.name = MW_SLICE_NONE, .source = MW_SLICE_NONE};
     char base[MW_ADDRESS_LIST_SIZE];
     create_job *create = mw_arena_zalloc(&call->arena, 1, sizeof *create);
     if (!create)

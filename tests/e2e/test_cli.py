@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""The command line: exit codes, JSON, prefixes, empty lists, hostile text, no colour."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+
+import otlp
+from harness import BINARY, SLOWNESS, Case, Daemon
+
+BASE = 1_700_000_000_000_000_000
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def run(*arguments, env=None):
+    """The binary without a daemon of ours."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MIDWATCH_")}
+    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, check=False,
+                          timeout=60 * SLOWNESS, env={**clean, **(env or {})})
+
+
+class CliTest(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon().start()
+        cls.first = bytes.fromhex("abcdef00000000000000000000000001")
+        cls.second = bytes.fromhex("abcdef11000000000000000000000002")
+        cls.hostile = "red\x1b[31m\x07 line\nbreak\r\u202eback\x9b2J"
+        session = [("session.id", "sess-cli"), ("gen_ai.operation.name", "invoke_agent"),
+                   ("gen_ai.agent.name", "clerk")]
+        spans = [otlp.span(cls.first, name="plain", start=BASE, attributes=session),
+                 otlp.span(cls.second, name=cls.hostile, start=BASE + 10 ** 10, status=2,
+                           attributes=[("session.id", cls.hostile)])]
+        answer = cls.daemon.post_traces(otlp.request(spans, service="cli\x1b[2Jservice"))
+        assert answer.status == 200, answer.body
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            cls.daemon.stop()
+        finally:
+            cls.daemon.remove()
+
+    def test_usage(self):
+        for arguments in (["nonsense"], ["trace", "explode"], ["trace", "list", "--wrong"],
+                          ["trace", "show"], ["trace", "list", "--limit", "0"],
+                          ["trace", "list", "--limit", "many"]):
+            with self.subTest(arguments=arguments):
+                done = self.daemon.cli_raw(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+                self.assertNotEqual(done.stderr, "")
+
+    def test_help_and_version(self):
+        done = run("--help")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"(?m)^  serve .*daemon")
+        done = run("--version")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"midwatch \d+\.\d+\.\d+")
+
+    def test_json_is_the_api_body(self):
+        for noun, path in (("trace", "traces"), ("session", "sessions"), ("alarm", "alarms"),
+                           ("investigation", "investigations"), ("webhook", "webhooks")):
+            with self.subTest(noun=noun):
+                self.assert_json(json.loads(self.daemon.cli(noun, "list", "--json")),
+                                 self.daemon.api(path), noun)
+        shown = json.loads(self.daemon.cli("trace", "show", self.first.hex(), "--json"))
+        self.assert_json(shown, self.daemon.api("traces/" + self.first.hex()))
+        self.assertEqual(shown["service"], "cli\x1b[2Jservice")
+
+    def test_lists(self):
+        listed = self.daemon.cli_json("trace", "list")
+        self.assertEqual([t["trace_id"] for t in listed["items"]],
+                         [self.second.hex(), self.first.hex()])
+        self.assertEqual(sorted(listed), ["items", "next_cursor", "total"])
+        first, second = listed["items"][1], listed["items"][0]
+        self.assertEqual((first["root_name"], first["spans"], first["errors"], first["logs"]),
+                         ("plain", 1, 0, 0))
+        self.assertEqual((second["errors"], second["session_ids"]), (1, [self.hostile]))
+        self.assertEqual(first["start_unix_nano"], str(BASE))
+        self.assertEqual(first["start"], "2023-11-14T22:13:20.000000000Z")
+        self.assert_json(first["duration_ms"], 1.5)
+
+    def test_pages(self):
+        page = self.daemon.cli_json("trace", "list", "--limit", "1")
+        self.assertEqual([t["trace_id"] for t in page["items"]], [self.second.hex()])
+        self.assertIsNotNone(page["next_cursor"])
+        page = self.daemon.cli_json("trace", "list", "--limit", "1", "--cursor",
+                                    page["next_cursor"])
+        self.assertEqual([t["trace_id"] for t in page["items"]], [self.first.hex()])
+        if page["next_cursor"]:
+            page = self.daemon.cli_json("trace", "list", "--cursor", page["next_cursor"])
+            self.assertEqual((page["items"], page["next_cursor"]), ([], None))
+
+    def test_bounds_of_time(self):
+        def ids(*arguments):
+            items = self.daemon.cli_json("trace", "list", *arguments)["items"]
+            return [t["trace_id"] for t in items]
+        boundary = str(BASE + 10 ** 10)
+        self.assertEqual(ids("--since", boundary), [self.second.hex()])
+        self.assertEqual(ids("--until", boundary), [self.first.hex()])
+        self.assertEqual(ids("--since", "2023-11-14T22:13:30Z"), [self.second.hex()])
+        self.assertEqual(ids("--since", "1h"), [])
+        self.daemon.cli("trace", "list", "--since", "yesterday-ish", code=2)
+
+    def test_prefix(self):
+        shown = self.daemon.cli_json("trace", "show", "abcdef00")
+        self.assertEqual(shown["trace_id"], self.first.hex())
+        done = self.daemon.cli_raw("trace", "show", "abcdef")
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.assertEqual(self.daemon.cli_raw("trace", "show", "fedcba").returncode, 5)
+        self.assertEqual(self.daemon.cli_raw("trace", "show", "abc").returncode, 2)
+        shown = self.daemon.cli_json("session", "show", "sess-cli")
+        self.assertEqual((shown["session_id"], shown["agent"], shown["spans"]),
+                         ("sess-cli", "clerk", 1))
+        self.assertEqual(self.daemon.cli_raw("session", "show", "sess-none").returncode, 5)
+
+    def test_empty_lists(self):
+        for noun in ("alarm", "investigation"):
+            with self.subTest(noun=noun):
+                done = self.daemon.cli_raw(noun, "list")
+                self.assertEqual((done.returncode, done.stdout), (0, ""))
+                self.assertIn(noun, done.stderr)
+                listed = self.daemon.cli_json(noun, "list")
+                self.assertEqual((listed["items"], listed["next_cursor"]), ([], None))
+
+    def test_hostile_text_is_neutralised(self):
+        for arguments in (["trace", "list"], ["trace", "show", "abcdef11"], ["session", "list"],
+                          ["trace", "show", "abcdef00"]):
+            for env in ({"NO_COLOR": "1"}, {"TERM": "dumb", "NO_COLOR": ""}):
+                with self.subTest(arguments=arguments, env=env):
+                    done = self.daemon.cli_raw(*arguments, env=env)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertIsNone(CONTROL.search(done.stdout), repr(done.stdout))
+        self.assertIn("red\\x1b[31m", self.daemon.cli("trace", "show", "abcdef11"))
+        # Nor does it reach the daemon's log raw.
+        self.assertIsNone(CONTROL.search(self.daemon.log()))
+
+    def test_table_fits_the_terminal(self):
+        for columns in (60, 120):
+            with self.subTest(columns=columns):
+                text = self.daemon.cli("trace", "list", env={"COLUMNS": str(columns)})
+                self.assertIn("abcdef", text)
+                self.assertLessEqual(max(map(len, text.splitlines())), columns)
+
+    def test_unreachable(self):
+        with tempfile.TemporaryDirectory(prefix="midwatch-test-") as empty:
+            env = {"HOME": empty, "XDG_STATE_HOME": empty}
+            for arguments in (["--server", "http://127.0.0.1:9"],):
+                done = run("trace", "list", *arguments, env=env)
+                self.assertEqual(done.returncode, 7, done.stderr)
+                self.assertEqual(done.stdout, "")
+                self.assertIn("127.0.0.1:9", done.stderr)
+            done = run("status", env={**env, "MIDWATCH_SERVER": "http://127.0.0.1:9"})
+            self.assertEqual(done.returncode, 7, done.stderr)
+
+    def test_server_by_url(self):
+        server = "http://" + self.daemon.endpoints["web"]
+        done = run("trace", "list", "--json", "--server", server)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(json.loads(done.stdout)["items"]), 2)
+        done = run("trace", "list", "--json", env={"MIDWATCH_SERVER": server})
+        self.assertEqual(len(json.loads(done.stdout)["items"]), 2)
+
+    def test_status_and_check(self):
+        status = self.daemon.cli_json("status")
+        self.assertEqual(status["stored"]["spans"], 2)
+        self.assertRegex(status["version"], r"\d+\.\d+\.\d+")
+        for key in ("uptime", "retried", "refused", "queues", "store", "memory"):
+            self.assertIn(key, status)
+        text = self.daemon.cli("status")
+        self.assertIn("2", text)
+
+    def test_check_finds_damage(self):
+        with Daemon() as daemon:
+            for _ in range(3):
+                daemon.post_traces(otlp.request([otlp.span() for _ in range(40)]))
+            daemon.stop()
+            self.assertEqual(daemon.cli_raw("check").returncode, 0)
+            segments = [os.path.join(folder, name) for folder, _, names in os.walk(daemon.data)
+                        for name in names if os.path.getsize(os.path.join(folder, name)) > 4000
+                        and b"SQLite" not in open(os.path.join(folder, name), "rb").read(16)]
+            self.assertNotEqual(segments, [])
+            with open(segments[0], "r+b") as segment:
+                segment.seek(2000)
+                byte = segment.read(1)
+                segment.seek(2000)
+                segment.write(bytes([byte[0] ^ 0x40]))
+            done = daemon.cli_raw("check")
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertIn(os.path.basename(segments[0]), done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
