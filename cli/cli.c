@@ -1,45 +1,11 @@
-/* The entry of the command line: what the terminal is like, dispatch, complaints. */
+/* The entry of the command line: what the terminal is like, then dispatch. */
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/cli_int.h"
 #include "lib/base/clock.h"
-#include "lib/base/utf8.h"
 
 #define HELP_MAX 16384
-
-bool mw_cli_default_data_dir(char *out, size_t size)
-{
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    int len;
-    if (geteuid() == 0)
-        len = snprintf(out, size, "/var/lib/midwatch");
-    else if (state && state[0] == '/') /* the XDG rule: a relative path is as good as none */
-        len = snprintf(out, size, "%s/midwatch", state);
-    else if (home && home[0] == '/')
-        len = snprintf(out, size, "%s/.local/state/midwatch", home);
-    else
-        return false;
-    return len > 0 && (size_t)len < size;
-}
-
-int mw_complain(int status, const char *what, const char *why, const char *hint)
-{
-    mw_buffer line;
-    mw_buffer_init(&line, MW_MEM_BASE, HELP_MAX);
-    mw_utf8_append_visible(&line, mw_slice_of(what), false);
-    if (why[0]) {
-        mw_buffer_append(&line, ": ", 2);
-        mw_utf8_append_visible(&line, mw_slice_of(why), false);
-    }
-    if (hint[0]) {
-        mw_buffer_append(&line, "; ", 2);
-        mw_utf8_append_visible(&line, mw_slice_of(hint), false);
-    }
-    fprintf(stderr, "midwatch: %.*s\n", MW_SLICE_FMT(mw_buffer_slice(&line)));
-    mw_buffer_fini(&line);
-    return status;
-}
 
 /* COLUMNS beats the terminal's own answer; a pipe has no width. */
 static size_t terminal_width(bool terminal)

@@ -98,10 +98,14 @@ void mw_url_append(mw_buffer *out, const char *text);
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
 void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out);
 
+/* ---- say.c --------------------------------------------------------------------------------- */
+
 /* One line on stderr: "midwatch: what: why; hint" (hint may be empty). Returns `status`. */
 int mw_complain(int status, const char *what, const char *why, const char *hint);
+/* Writes to stdout. MW_EXIT_FAILED when that fails. */
+int mw_print(const mw_buffer *text);
 
-/* ---- render.c ------------------------------------------------------------------------------ */
+/* ---- members.c ----------------------------------------------------------------------------- */
 
 /* Members of an answer; empty or 0 when absent or null. Slices live as long as the tree. */
 mw_slice mw_text(const json_t *object, const char *key);
@@ -118,13 +122,13 @@ void mw_time_text(const mw_cli *cli, const json_t *object, const char *key, char
 /* Always RFC 3339 with seconds. */
 void mw_instant_text(const json_t *object, const char *key, char out[MW_CELL_SIZE]);
 
+/* ---- render.c ------------------------------------------------------------------------------ */
+
 /* "  title       text\n", neutralised; nothing when the text is empty. */
 void mw_field(mw_buffer *out, const char *title, mw_slice text);
 /* Peer text, neutralised. */
 void mw_visible(mw_buffer *out, mw_slice text);
 
-/* Writes to stdout. MW_EXIT_FAILED when that fails. */
-int mw_print(const mw_buffer *text);
 /* The whole of a command that shows what an answer holds: calls, prints the body itself with
  * --json, else hands the tree to `render` and prints what it wrote. */
 int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw_buffer *));

@@ -3,7 +3,7 @@
 
 static const mw_column columns[] = {
     {"LAST SEEN", 0},
-    {"SESSION", MW_COLUMN_SHRINK},
+    {"SESSION", 0}, /* whole: a name cut short is no name to `session show` */
     {"AGENT", MW_COLUMN_SHRINK},
     {"TRACES", MW_COLUMN_RIGHT},
     {"SPANS", MW_COLUMN_RIGHT},
