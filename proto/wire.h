@@ -7,7 +7,7 @@
  *
  *     | tag varint: number << 3 | type |  type 0: varint   1: 8 bytes LE   5: 4 bytes LE
  *                                         2: length varint, that many bytes
- * Source: protobuf encoding guide; facts on protobuf-c 1.4.1 measured (docs: otlp).
+ * Source: the protobuf encoding guide; what protobuf-c 1.4.1 takes was measured.
  */
 #ifndef MW_PROTO_WIRE_H
 #define MW_PROTO_WIRE_H
