@@ -1,0 +1,372 @@
+/* One accepted socket. See connection_int.h. */
+#include <event2/event.h>
+
+#include "lib/base/log.h"
+#include "lib/net/connection_int.h"
+#include "lib/net/loop_int.h"
+
+/* Pieces of one sendmsg: a head and a body each for eight pipelined answers. */
+#define IOV_MAX_PIECES 16
+
+/* ---- input ----------------------------------------------------------------------------------- */
+
+static size_t waiting(const mw_connection *connection)
+{
+    return connection->pending.len - connection->pending_taken;
+}
+
+static void keep(mw_connection *connection, mw_slice bytes)
+{
+    mw_buffer_append_slice(&connection->pending, bytes);
+    if (connection->pending.err) {
+        mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
+        connection->wire.broken = true;
+    }
+}
+
+static void feed_http1(mw_connection *connection, mw_slice bytes)
+{
+    if (waiting(connection) == 0)
+        bytes = mw_http1_session_receive(&connection->http1, bytes);
+    if (bytes.len)
+        keep(connection, bytes);
+}
+
+static void start_http1(mw_connection *connection)
+{
+    connection->protocol = MW_PROTOCOL_HTTP1;
+    mw_http1_session_init(&connection->http1, &connection->wire);
+    connection->http1.since_ns = connection->since_ns;
+}
+
+static void start_http2(mw_connection *connection)
+{
+    connection->protocol = MW_PROTOCOL_HTTP2;
+    connection->http2 = mw_http2_session_new(&connection->wire);
+    if (connection->http2)
+        return;
+    mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
+    connection->wire.broken = true;
+}
+
+static void feed_known(mw_connection *connection, mw_slice bytes)
+{
+    if (connection->wire.broken || bytes.len == 0)
+        return;
+    if (connection->protocol == MW_PROTOCOL_HTTP1)
+        feed_http1(connection, bytes);
+    else if (connection->protocol == MW_PROTOCOL_HTTP2)
+        mw_http2_session_receive(connection->http2, bytes);
+}
+
+/* A TLS listener would hand over to its transport here; this one speaks clear text. */
+static void refuse_tls(mw_connection *connection)
+{
+    mw_front *front = connection->wire.front;
+    mw_count(MW_COUNT_NET_REFUSED_TLS, 1);
+    connection->wire.broken = true;
+    if (mw_front_log_due(&front->tls_log_ns, mw_wire_now(&connection->wire)))
+        MW_LOG(MW_LOG_WARN, "net",
+               "a client speaks TLS to a clear-text port: use http:// (OTLP exporters: insecure) "
+               "or configure TLS here",
+               MW_KV_STR("peer", connection->wire.peer.address));
+}
+
+/* The h2 preface, or HTTP/1: decided as soon as a byte differs. What has matched so far need not
+ * be kept: it is the preface's own text. */
+static void sniff(mw_connection *connection, mw_slice bytes)
+{
+    static const mw_slice preface = MW_SLICE_INIT(MW_HTTP2_PREFACE);
+    size_t seen = connection->preface;
+    if (seen == 0 && bytes.data[0] == MW_TLS_HANDSHAKE_BYTE) {
+        refuse_tls(connection);
+        return;
+    }
+    mw_slice expected = mw_slice_from(preface, seen);
+    size_t n = bytes.len < expected.len ? bytes.len : expected.len;
+    bool same = mw_slice_equal(mw_slice_first(expected, n), mw_slice_first(bytes, n));
+    if (same && n < expected.len) {
+        connection->preface += n;
+        return;
+    }
+    if (same)
+        start_http2(connection);
+    else
+        start_http1(connection);
+    feed_known(connection, mw_slice_first(preface, seen));
+    feed_known(connection, bytes);
+}
+
+/* One read an event: what is left in the socket is reported again, after the others' turn. */
+static void on_read(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    mw_connection *connection = arg;
+    mw_loop *loop = connection->loop;
+    size_t got = 0;
+    mw_err err =
+        mw_transport_read(&connection->transport, loop->read_buffer, MW_NET_READ_SIZE, &got);
+    mw_slice bytes = {loop->read_buffer, got};
+    if (err == MW_E_AGAIN)
+        return;
+    if (err == MW_E_CLOSED)
+        connection->eof = true;
+    else if (err != MW_OK)
+        connection->wire.broken = true;
+    else if (connection->protocol == MW_PROTOCOL_UNKNOWN)
+        sniff(connection, bytes);
+    else
+        feed_known(connection, bytes);
+    mw_loop_mark_dirty(loop, connection);
+    mw_loop_settle(loop);
+}
+
+/* Input that waited for an answer to go out. */
+static void resume(mw_connection *connection)
+{
+    mw_http1_session *session = &connection->http1;
+    if (connection->protocol != MW_PROTOCOL_HTTP1 || waiting(connection) == 0 ||
+        mw_http1_session_blocked(session))
+        return;
+    mw_slice all = mw_buffer_slice(&connection->pending);
+    mw_slice rest =
+        mw_http1_session_receive(session, mw_slice_from(all, connection->pending_taken));
+    connection->pending_taken = all.len - rest.len;
+    if (rest.len == 0) {
+        mw_buffer_fini(&connection->pending);
+        connection->pending_taken = 0;
+    }
+}
+
+/* The peer's end counts once everything before it has been looked at. */
+static void settle_eof(mw_connection *connection)
+{
+    if (!connection->eof || waiting(connection) > 0)
+        return;
+    if (connection->protocol == MW_PROTOCOL_HTTP1)
+        mw_http1_session_eof(&connection->http1);
+    else
+        connection->wire.broken = true;
+}
+
+/* ---- output ---------------------------------------------------------------------------------- */
+
+static void write_out(mw_connection *connection)
+{
+    mw_out_queue *out = &connection->wire.out;
+    struct iovec iov[IOV_MAX_PIECES];
+    bool moved = false;
+    mw_err err = MW_OK;
+    while (out->bytes > 0 && err == MW_OK) {
+        size_t put = 0;
+        int count = mw_out_queue_peek(out, iov, IOV_MAX_PIECES);
+        err = mw_transport_write(&connection->transport, iov, count, &put);
+        if (err == MW_OK)
+            mw_out_queue_consume(out, put);
+        moved = moved || err == MW_OK;
+    }
+    if (err == MW_E_AGAIN && (moved || !connection->writing))
+        connection->write_ns = mw_wire_now(&connection->wire);
+    if ((err != MW_OK && err != MW_E_AGAIN) || out->failed)
+        connection->wire.broken = true;
+    if (out->bytes == 0)
+        mw_wire_flushed(&connection->wire);
+}
+
+static void set_event(struct event *event, bool *added, bool wanted)
+{
+    if (*added == wanted)
+        return;
+    /* event_add can only fail for memory; the connection is then found by its time-outs. */
+    if (wanted && event_add(event, NULL) == 0)
+        *added = true;
+    else if (!wanted && event_del(event) == 0)
+        *added = false;
+}
+
+/* Two bounds, so that a connection at the edge does not flip its events with every write. */
+static bool wants_input(const mw_connection *connection)
+{
+    size_t bound = connection->reading ? MW_NET_OUT_HIGH : MW_NET_OUT_LOW;
+    if (connection->eof || connection->wire.finished)
+        return false;
+    return connection->wire.out.bytes <= bound && waiting(connection) < MW_NET_PENDING_MAX;
+}
+
+/* The write event is only there while the socket is full: epoll would report it all the time. */
+static void update_events(mw_connection *connection)
+{
+    set_event(&connection->read_event, &connection->reading, wants_input(connection));
+    set_event(&connection->write_event, &connection->writing, connection->wire.out.bytes > 0);
+}
+
+static void on_write(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    mw_connection *connection = arg;
+    mw_loop_mark_dirty(connection->loop, connection);
+    mw_loop_settle(connection->loop);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void unlink_connection(mw_connection *connection)
+{
+    mw_loop *loop = connection->loop;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        loop->connections = connection->next;
+    atomic_fetch_sub(&loop->load, 1);
+    atomic_fetch_sub(&loop->front->connections, 1);
+}
+
+static void link_connection(mw_connection *connection)
+{
+    mw_loop *loop = connection->loop;
+    connection->next = loop->connections;
+    if (connection->next)
+        connection->next->previous = connection;
+    loop->connections = connection;
+}
+
+mw_err mw_connection_open(mw_loop *loop, int fd, mw_port port, const mw_peer *peer)
+{
+    mw_connection *connection = mw_calloc(MW_MEM_NET, 1, sizeof *connection);
+    if (!connection) {
+        mw_transport refused;
+        mw_transport_init(&refused, fd);
+        mw_transport_close(&refused);
+        atomic_fetch_sub(&loop->load, 1);
+        atomic_fetch_sub(&loop->front->connections, 1);
+        return MW_E_NOMEM;
+    }
+    connection->loop = loop;
+    mw_transport_init(&connection->transport, fd);
+    mw_wire_init(&connection->wire, loop->front, port);
+    connection->wire.peer = *peer;
+    connection->wire.date = &loop->date;
+    connection->wire.post = mw_loop_post;
+    connection->wire.post_ctx = loop;
+    connection->wire.owner = connection;
+    connection->since_ns = mw_wire_now(&connection->wire);
+    mw_buffer_init(&connection->pending, MW_MEM_NET, MW_NET_PENDING_MAX + MW_NET_READ_SIZE);
+    link_connection(connection);
+    if (event_assign(&connection->read_event, loop->base, fd, EV_READ | EV_PERSIST, on_read,
+                     connection) != 0 ||
+        event_assign(&connection->write_event, loop->base, fd, EV_WRITE | EV_PERSIST, on_write,
+                     connection) != 0)
+        mw_bug(__FILE__, __LINE__, "event_assign refused its arguments");
+    update_events(connection);
+    if (connection->reading)
+        return MW_OK;
+    mw_connection_close(connection);
+    return MW_E_NOMEM;
+}
+
+/* Requests with handlers become orphans here; all else of the sessions is freed. */
+static void close_sessions(mw_connection *connection)
+{
+    if (connection->protocol == MW_PROTOCOL_HTTP1)
+        mw_http1_session_fini(&connection->http1);
+    mw_http2_session_free(connection->http2);
+    connection->http2 = NULL;
+    mw_buffer_fini(&connection->pending);
+    connection->pending_taken = 0;
+}
+
+void mw_connection_close(mw_connection *connection)
+{
+    MW_ASSERT(!connection->dirty);
+    set_event(&connection->read_event, &connection->reading, false);
+    set_event(&connection->write_event, &connection->writing, false);
+    close_sessions(connection);
+    mw_wire_fini(&connection->wire);
+    mw_transport_close(&connection->transport);
+    unlink_connection(connection);
+    mw_free(MW_MEM_NET, connection);
+}
+
+/* All is written. A peer in the middle of sending would get a reset, and lose the answer, if its
+ * bytes met a closed socket. */
+static void begin_linger(mw_connection *connection)
+{
+    mw_transport_shutdown(&connection->transport);
+    close_sessions(connection);
+    connection->protocol = MW_PROTOCOL_LINGER;
+    connection->wire.finished = false;
+    connection->since_ns = mw_wire_now(&connection->wire);
+}
+
+void mw_connection_reply(mw_connection *connection, mw_exchange *exchange)
+{
+    if (connection->protocol == MW_PROTOCOL_HTTP1)
+        mw_http1_session_reply(&connection->http1, exchange);
+    else
+        mw_http2_session_reply(connection->http2, exchange);
+    mw_loop_mark_dirty(connection->loop, connection);
+}
+
+void mw_connection_settle(mw_connection *connection)
+{
+    mw_wire *wire = &connection->wire;
+    size_t queued = 0;
+    do {
+        resume(connection);
+        settle_eof(connection);
+        if (connection->http2 && !wire->broken)
+            mw_http2_session_pump(connection->http2);
+        queued = wire->out.bytes;
+        if (!wire->broken)
+            write_out(connection);
+        /* Once all is out there may be more: answers held back by the bound. */
+    } while (!wire->broken && queued > 0 && wire->out.bytes == 0);
+    bool over = wire->finished && wire->out.bytes == 0;
+    if (over && wire->linger && !connection->eof && !wire->broken) {
+        begin_linger(connection);
+        over = false;
+    }
+    if (over || wire->broken)
+        mw_connection_close(connection);
+    else
+        update_events(connection);
+}
+
+void mw_connection_drain(mw_connection *connection)
+{
+    connection->wire.draining = true;
+    switch (connection->protocol) {
+    case MW_PROTOCOL_UNKNOWN: connection->wire.broken = true; break;
+    case MW_PROTOCOL_HTTP1: mw_http1_session_drain(&connection->http1); break;
+    case MW_PROTOCOL_HTTP2: mw_http2_session_drain(connection->http2); break;
+    case MW_PROTOCOL_LINGER: break;
+    }
+    mw_loop_mark_dirty(connection->loop, connection);
+}
+
+static void time_out(mw_connection *connection)
+{
+    mw_count(MW_COUNT_NET_REFUSED_TIMEOUT, 1);
+    connection->wire.broken = true;
+}
+
+void mw_connection_sweep(mw_connection *connection, int64_t now_ns)
+{
+    int64_t age = now_ns - connection->since_ns;
+    switch (connection->protocol) {
+    case MW_PROTOCOL_UNKNOWN:
+        if (age >= MW_NET_HEAD_TIMEOUT_NS)
+            time_out(connection);
+        break;
+    case MW_PROTOCOL_HTTP1: mw_http1_session_sweep(&connection->http1, now_ns); break;
+    case MW_PROTOCOL_HTTP2: mw_http2_session_sweep(connection->http2, now_ns); break;
+    case MW_PROTOCOL_LINGER: connection->wire.broken = age >= MW_NET_LINGER_NS; break;
+    }
+    if (connection->writing && now_ns - connection->write_ns >= MW_NET_WRITE_TIMEOUT_NS)
+        time_out(connection);
+    if (connection->wire.draining)
+        mw_connection_drain(connection);
+    mw_loop_mark_dirty(connection->loop, connection);
+}

@@ -1,0 +1,131 @@
+/* lib/net, private: one request and its answer, whatever the protocol; and the wire it came on.
+ *
+ * The protocol sessions (HTTP/1, HTTP/2) fill the request's head, then drive
+ *
+ *     begin   route, gate, encodings, limits, admission      head complete
+ *     body    inflate, gRPC framing, limit                   bytes as they come
+ *     end     checks what must be complete, calls the handler
+ *
+ * Each returns false when the request is refused: the answer is then ready in `response`, the
+ * state is ANSWER, and the session sends it. After `end` returned true the handler owns the
+ * request until its reply comes back through wire->post.
+ *
+ * Life: an exchange lives inside its own arena, so that one call frees all of it. States, on the
+ * loop's thread only:
+ *
+ *     HEAD -> BODY -> HANDLER -> ANSWER -> freed
+ *       \_______\_________________/ (refused)
+ *
+ * A client that goes away frees an exchange in any state but HANDLER; in HANDLER it becomes an
+ * orphan (wire NULL), and the reply only frees it.
+ */
+#ifndef MW_NET_EXCHANGE_INT_H
+#define MW_NET_EXCHANGE_INT_H
+
+#include "lib/base/counter.h"
+#include "lib/net/body_int.h"
+#include "lib/net/grpc_int.h"
+#include "lib/net/http1_int.h"
+#include "lib/net/inflate_int.h"
+#include "lib/net/net_int.h"
+#include "lib/net/out_queue_int.h"
+
+struct mw_exchange;
+
+/* What a protocol session sees of its connection; no sockets in here. One loop's. */
+typedef struct mw_wire {
+    mw_front *front;
+    mw_port port;
+    mw_peer peer;
+    mw_http_date *date; /* NULL = no Date header */
+    /* Where replies go: called by mw_request_reply on any thread. */
+    void (*post)(void *ctx, struct mw_exchange *exchange);
+    void *post_ctx;
+    void *owner; /* the connection */
+    mw_out_queue out;
+    size_t handed;          /* exchanges that handlers own */
+    size_t unflushed;       /* answers to handed requests that wait in `out` */
+    uint64_t body_received; /* body bytes of all its requests */
+    bool draining;          /* no new requests after those that have begun */
+    bool finished;          /* close when `out` is written */
+    bool linger;            /* ... and the peer may still be sending */
+    bool broken;            /* close now */
+} mw_wire;
+
+void mw_wire_init(mw_wire *wire, mw_front *front, mw_port port);
+void mw_wire_fini(mw_wire *wire);
+/* Everything in `out` is on the wire, or never will be: settles in_flight. */
+void mw_wire_flushed(mw_wire *wire);
+int64_t mw_wire_now(const mw_wire *wire);
+/* Date for a response; empty without a clock text. */
+mw_slice mw_wire_date(const mw_wire *wire);
+
+typedef enum mw_exchange_state {
+    MW_EXCHANGE_HEAD,
+    MW_EXCHANGE_BODY,
+    MW_EXCHANGE_HANDLER,
+    MW_EXCHANGE_ANSWER
+} mw_exchange_state;
+
+#define MW_LENGTH_UNKNOWN UINT64_MAX
+
+typedef struct mw_exchange {
+    mw_request request;             /* first: request->internal is the exchange */
+    struct mw_exchange *next_reply; /* in a list of replies */
+    struct mw_exchange *next;       /* in the h2 session's list */
+    struct mw_exchange *previous;
+    mw_wire *wire; /* NULL = orphan */
+    mw_front *front;
+    void (*post)(void *ctx, struct mw_exchange *exchange);
+    void *post_ctx;
+    mw_exchange_state state;
+    bool counted; /* in front->in_flight */
+    /* body */
+    mw_body body;
+    mw_inflate *inflate; /* NULL = bytes are taken as they are */
+    bool gzip;           /* content-encoding or grpc-encoding says so */
+    mw_grpc_reader grpc;
+    uint64_t received; /* body bytes off the wire */
+    int64_t window_ns; /* progress: begin of the window, and the counts at that time */
+    uint64_t window_received;
+    uint64_t window_wire;
+    unsigned slow_windows; /* in a row, while other streams made progress */
+    /* h2 */
+    int32_t stream_id;
+    bool gone;            /* the stream is closed */
+    unsigned head_status; /* what the head is to be refused with once it ends; 0 = nothing */
+    size_t head_bytes;
+    size_t header_capacity;
+    size_t sent; /* of prefix and body */
+    mw_response response;
+} mw_exchange;
+
+/* NULL without memory. */
+mw_exchange *mw_exchange_new(mw_wire *wire);
+/* Not in state HANDLER. */
+void mw_exchange_free(mw_exchange *exchange);
+
+/* The head is complete: method, target, authority, headers, http_version are set. `length` is
+ * that of the body, 0 for none, MW_LENGTH_UNKNOWN. */
+MW_MUST_USE bool mw_exchange_begin(mw_exchange *exchange, uint64_t length);
+MW_MUST_USE bool mw_exchange_body(mw_exchange *exchange, mw_slice bytes);
+MW_MUST_USE bool mw_exchange_end(mw_exchange *exchange);
+/* True when the body stayed below MW_NET_BODY_WINDOW_BYTES in a window; six windows are forgiven
+ * while other streams of the wire move, since a slow link serves them in turn. */
+bool mw_exchange_is_slow(mw_exchange *exchange, int64_t now_ns);
+
+/* An answer of net's own. `message` lives in the arena or is a literal. */
+void mw_exchange_refuse(mw_exchange *exchange, mw_counter counter, const mw_net_refusal *refusal);
+/* The same by HTTP status alone; the gRPC code follows from it. */
+void mw_exchange_refuse_status(mw_exchange *exchange, mw_counter counter, unsigned status,
+                               const char *message);
+
+/* The reply is back on the loop's thread: HANDLER -> ANSWER. True when the client is still
+ * there; otherwise the exchange has been freed. */
+MW_MUST_USE bool mw_exchange_replied(mw_exchange *exchange);
+/* The client has gone (h1 connection or whole h2 session): frees, or makes an orphan. */
+void mw_exchange_abandon(mw_exchange *exchange);
+/* The answer has been encoded into wire->out: in_flight will follow its flush. */
+void mw_exchange_encoded(mw_exchange *exchange);
+
+#endif

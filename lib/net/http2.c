@@ -1,0 +1,702 @@
+/* One HTTP/2 connection. See http2_int.h.
+ *
+ * Reading order: list of exchanges, answers out, requests in (nghttp2's callbacks), set-up, the
+ * session's own functions. Callbacks run inside nghttp2_session_mem_recv and _mem_send; handlers
+ * are called from there, their replies never come back inside (they wait in the loop's list).
+ */
+#include <malloc.h>
+#include <nghttp2/nghttp2.h>
+
+#include "lib/net/http2_int.h"
+
+struct mw_http2_setup {
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_option *option;
+};
+
+struct mw_http2_session {
+    nghttp2_session *nghttp2;
+    mw_wire *wire;
+    mw_exchange *exchanges; /* not yet freed */
+    unsigned control;       /* control frames since the last sweep */
+    int64_t since_ns;       /* last time there was no exchange */
+    int64_t goaway_ns;      /* when the first GOAWAY was sent */
+    bool goaway_sent;       /* the first, that names no last stream */
+    bool goaway_final;
+};
+
+/* ---- exchanges ------------------------------------------------------------------------------- */
+
+static void link_exchange(mw_http2_session *session, mw_exchange *exchange)
+{
+    exchange->next = session->exchanges;
+    if (exchange->next)
+        exchange->next->previous = exchange;
+    session->exchanges = exchange;
+}
+
+static void unlink_exchange(mw_http2_session *session, mw_exchange *exchange)
+{
+    if (exchange->next)
+        exchange->next->previous = exchange->previous;
+    if (exchange->previous)
+        exchange->previous->next = exchange->next;
+    else
+        session->exchanges = exchange->next;
+    exchange->next = exchange->previous = NULL;
+    if (!session->exchanges)
+        session->since_ns = mw_wire_now(session->wire);
+}
+
+static mw_exchange *exchange_of(mw_http2_session *session, int32_t stream_id)
+{
+    return nghttp2_session_get_stream_user_data(session->nghttp2, stream_id);
+}
+
+static void reset_stream(mw_http2_session *session, int32_t stream_id, uint32_t code)
+{
+    if (nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream_id, code) != 0)
+        session->wire->broken = true;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+typedef struct mw_field_list {
+    nghttp2_nv fields[MW_RESPONSE_HEADERS_MAX + 6];
+    size_t count;
+} mw_field_list;
+
+/* nghttp2 copies names and values. */
+static void add_field(mw_field_list *list, mw_slice name, mw_slice value)
+{
+    MW_ASSERT(list->count < sizeof list->fields / sizeof *list->fields);
+    list->fields[list->count++] =
+        (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.len,
+                     value.len, NGHTTP2_NV_FLAG_NONE};
+}
+
+static void add_extra(mw_field_list *list, const mw_response *response)
+{
+    for (size_t i = 0; i < response->header_count; i++)
+        add_field(list, response->headers[i].name, response->headers[i].value);
+}
+
+static bool is_grpc_success(const mw_exchange *exchange)
+{
+    return exchange->request.framing == MW_FRAMING_GRPC && exchange->response.rpc_code == MW_RPC_OK;
+}
+
+static size_t answer_size(const mw_exchange *exchange)
+{
+    return exchange->response.body.len + (is_grpc_success(exchange) ? MW_GRPC_PREFIX_SIZE : 0);
+}
+
+/* Copies the part of prefix and body that begins at exchange->sent. */
+static size_t copy_answer(mw_exchange *exchange, uint8_t *out, size_t room)
+{
+    unsigned char prefix[MW_GRPC_PREFIX_SIZE] = {0};
+    mw_slice body = exchange->response.body;
+    size_t prefix_size = answer_size(exchange) - body.len;
+    size_t made = 0;
+    if (prefix_size)
+        mw_grpc_prefix(body.len, prefix);
+    while (exchange->sent < prefix_size && made < room)
+        out[made++] = prefix[exchange->sent++];
+    if (exchange->sent < prefix_size)
+        return made;
+    mw_slice rest = mw_slice_first(mw_slice_from(body, exchange->sent - prefix_size), room - made);
+    if (rest.len)
+        memcpy(out + made, rest.data, rest.len);
+    exchange->sent += rest.len;
+    return made + rest.len;
+}
+
+/* The body of an answer, at nghttp2's pace. A gRPC success ends with trailers, so its last DATA
+ * frame does not end the stream. */
+static ssize_t on_read_answer(nghttp2_session *nghttp2, int32_t stream_id, uint8_t *out,
+                              size_t room, uint32_t *flags, nghttp2_data_source *source,
+                              void *user_data)
+{
+    (void)user_data;
+    mw_exchange *exchange = source->ptr;
+    size_t made = copy_answer(exchange, out, room);
+    if (exchange->sent < answer_size(exchange))
+        return (ssize_t)made;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (!is_grpc_success(exchange))
+        return (ssize_t)made;
+    mw_field_list trailers = {.count = 0};
+    add_field(&trailers, MW_SLICE("grpc-status"), MW_SLICE("0"));
+    if (nghttp2_submit_trailer(nghttp2, stream_id, trailers.fields, trailers.count) != 0)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    return (ssize_t)made;
+}
+
+static int submit(mw_http2_session *session, mw_exchange *exchange, mw_field_list *list,
+                  bool with_body)
+{
+    nghttp2_data_provider provider = {.source = {.ptr = exchange}, .read_callback = on_read_answer};
+    return nghttp2_submit_response(session->nghttp2, exchange->stream_id, list->fields, list->count,
+                                   with_body ? &provider : NULL);
+}
+
+static int submit_http(mw_http2_session *session, mw_exchange *exchange)
+{
+    const mw_response *response = &exchange->response;
+    char status[16];
+    char length[32];
+    mw_field_list list = {.count = 0};
+    snprintf(status, sizeof status, "%u", response->status);
+    snprintf(length, sizeof length, "%zu", response->body.len);
+    bool bodyless = response->status == 204 || response->status == 304;
+    mw_slice date = mw_wire_date(session->wire);
+    add_field(&list, MW_SLICE(":status"), mw_slice_of(status));
+    if (date.len)
+        add_field(&list, MW_SLICE("date"), date);
+    if (response->content_type.len)
+        add_field(&list, MW_SLICE("content-type"), response->content_type);
+    if (!bodyless)
+        add_field(&list, MW_SLICE("content-length"), mw_slice_of(length));
+    add_extra(&list, response);
+    bool head_only = mw_slice_equal(exchange->request.method, MW_SLICE("HEAD"));
+    return submit(session, exchange, &list, response->body.len > 0 && !bodyless && !head_only);
+}
+
+/* An error is trailers alone: one HEADERS frame that ends the stream. */
+static int submit_grpc(mw_http2_session *session, mw_exchange *exchange)
+{
+    mw_response *response = &exchange->response;
+    mw_arena *arena = &exchange->request.arena;
+    char code[16];
+    mw_field_list list = {.count = 0};
+    add_field(&list, MW_SLICE(":status"), MW_SLICE("200"));
+    add_field(&list, MW_SLICE("content-type"), MW_SLICE("application/grpc"));
+    add_extra(&list, response);
+    if (is_grpc_success(exchange))
+        return submit(session, exchange, &list, true);
+    response->body = MW_SLICE_NONE;
+    snprintf(code, sizeof code, "%d", (int)response->rpc_code);
+    mw_slice message = mw_grpc_encode_message(arena, response->rpc_message);
+    mw_slice details = mw_grpc_encode_details(arena, response->rpc_details);
+    add_field(&list, MW_SLICE("grpc-status"), mw_slice_of(code));
+    if (message.len)
+        add_field(&list, MW_SLICE("grpc-message"), message);
+    if (details.len)
+        add_field(&list, MW_SLICE("grpc-status-details-bin"), details);
+    return submit(session, exchange, &list, false);
+}
+
+static void send_answer(mw_http2_session *session, mw_exchange *exchange)
+{
+    MW_ASSERT(exchange->state == MW_EXCHANGE_ANSWER && !exchange->gone);
+    bool grpc = exchange->request.framing == MW_FRAMING_GRPC;
+    exchange->window_ns = mw_wire_now(session->wire);
+    exchange->window_received = exchange->sent = 0;
+    int result = grpc ? submit_grpc(session, exchange) : submit_http(session, exchange);
+    if (result != 0)
+        reset_stream(session, exchange->stream_id, NGHTTP2_INTERNAL_ERROR);
+}
+
+void mw_http2_session_reply(mw_http2_session *session, mw_exchange *exchange)
+{
+    if (!exchange->gone) {
+        send_answer(session, exchange);
+        return;
+    }
+    unlink_exchange(session, exchange);
+    mw_exchange_free(exchange);
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
+{
+    mw_http2_session *session = user_data;
+    mw_wire *wire = session->wire;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    int32_t id = frame->hd.stream_id;
+    bool room = wire->handed < MW_HTTP2_HANDED_MAX && mw_memory_admits(MW_HTTP2_STREAM_COST);
+    mw_exchange *exchange = room ? mw_exchange_new(wire) : NULL;
+    if (!exchange) {
+        /* "Nothing processed": clients may send it again at once. */
+        mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
+        reset_stream(session, id, NGHTTP2_REFUSED_STREAM);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    exchange->stream_id = id;
+    exchange->request.http_version = 2;
+    exchange->window_ns = mw_wire_now(wire);
+    link_exchange(session, exchange);
+    nghttp2_session_set_stream_user_data(nghttp2, id, exchange);
+    return 0;
+}
+
+static bool store_pseudo(mw_request *request, mw_slice name, mw_slice value)
+{
+    if (mw_slice_equal(name, MW_SLICE(":method")))
+        request->method = value;
+    else if (mw_slice_equal(name, MW_SLICE(":path")))
+        request->target = value;
+    else if (mw_slice_equal(name, MW_SLICE(":authority")))
+        request->authority = value;
+    return mw_slice_starts(name, MW_SLICE(":"));
+}
+
+/* Doubled in the arena; what is left behind is less than the array itself. */
+static bool grow_headers(mw_exchange *exchange)
+{
+    mw_request *request = &exchange->request;
+    if (request->header_count < exchange->header_capacity)
+        return true;
+    size_t capacity = exchange->header_capacity ? exchange->header_capacity * 2 : 16;
+    mw_header *headers = mw_arena_alloc(&request->arena, capacity * sizeof *headers);
+    if (!headers)
+        return false;
+    if (request->header_count)
+        memcpy(headers, request->headers, request->header_count * sizeof *headers);
+    request->headers = headers;
+    exchange->header_capacity = capacity;
+    return true;
+}
+
+/* False without memory. */
+static bool store_field(mw_exchange *exchange, mw_slice name, mw_slice value)
+{
+    mw_request *request = &exchange->request;
+    name = mw_arena_copy(&request->arena, name);
+    value = mw_arena_copy(&request->arena, mw_slice_trim(value));
+    if (!name.data || !value.data)
+        return false;
+    if (store_pseudo(request, name, value))
+        return true;
+    if (mw_slice_equal(name, MW_SLICE("host"))) {
+        if (request->authority.len && !mw_slice_equal(request->authority, value))
+            exchange->head_status = 400;
+        request->authority = value;
+    }
+    if (!grow_headers(exchange))
+        return false;
+    /* grow_headers made the array; only the request's view of it is const. */
+    ((mw_header *)(uintptr_t)request->headers)[request->header_count++] = (mw_header){name, value};
+    return true;
+}
+
+static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *user_data)
+{
+    (void)nghttp2, (void)flags;
+    mw_http2_session *session = user_data;
+    mw_exchange *exchange = exchange_of(session, frame->hd.stream_id);
+    if (!exchange || exchange->state != MW_EXCHANGE_HEAD || exchange->head_status)
+        return 0; /* trailers, or a head that is refused already */
+    /* The size HPACK counts (RFC 7541 4.1), which SETTINGS announced. */
+    exchange->head_bytes += name_len + value_len + 32;
+    if (exchange->head_bytes > MW_NET_HEAD_MAX ||
+        exchange->request.header_count >= MW_NET_HEADERS_MAX) {
+        exchange->head_status = 431;
+        return 0;
+    }
+    if (store_field(exchange, mw_slice_bytes(name, name_len), mw_slice_bytes(value, value_len)))
+        return 0;
+    mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
+    reset_stream(session, exchange->stream_id, NGHTTP2_REFUSED_STREAM);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* nghttp2 would drop the one header and go on: two readers could see two requests. */
+static int on_invalid_header(nghttp2_session *nghttp2, const nghttp2_frame *frame,
+                             const uint8_t *name, size_t name_len, const uint8_t *value,
+                             size_t value_len, uint8_t flags, void *user_data)
+{
+    (void)nghttp2, (void)name, (void)name_len, (void)value, (void)value_len, (void)flags;
+    mw_http2_session *session = user_data;
+    mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
+    reset_stream(session, frame->hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static bool head_is_good(mw_exchange *exchange)
+{
+    mw_request *request = &exchange->request;
+    if (exchange->head_status == 431)
+        mw_exchange_refuse_status(exchange, MW_COUNT_NET_REFUSED_SIZE, 431,
+                                  "Headers are larger than 32 KiB or more than 128.");
+    else if (exchange->head_status != 0)
+        mw_exchange_refuse_status(exchange, MW_COUNT_NET_REFUSED_SYNTAX, exchange->head_status,
+                                  "Host and :authority differ.");
+    else if (!mw_request_set_target(request, request->target))
+        mw_exchange_refuse_status(exchange, MW_COUNT_NET_REFUSED_SYNTAX, 400,
+                                  "The request target is malformed.");
+    else
+        return true;
+    return false;
+}
+
+static uint64_t announced_length(const mw_exchange *exchange, bool ended)
+{
+    uint64_t length = 0;
+    mw_slice value = mw_request_header(&exchange->request, MW_SLICE("content-length"), NULL);
+    if (ended)
+        return 0;
+    return mw_slice_u64(value, &length) == MW_OK ? length : MW_LENGTH_UNKNOWN;
+}
+
+static void request_ended(mw_http2_session *session, mw_exchange *exchange)
+{
+    if (exchange->state == MW_EXCHANGE_BODY && !mw_exchange_end(exchange))
+        send_answer(session, exchange);
+}
+
+/* Refusals go out at once, while the body may still be coming: see on_frame_send. */
+static void head_complete(mw_http2_session *session, mw_exchange *exchange, bool ended)
+{
+    if (!head_is_good(exchange) ||
+        !mw_exchange_begin(exchange, announced_length(exchange, ended))) {
+        send_answer(session, exchange);
+        return;
+    }
+    if (ended) {
+        request_ended(session, exchange);
+        return;
+    }
+    mw_slice expect = mw_request_header(&exchange->request, MW_SLICE("expect"), NULL);
+    if (!mw_slice_equal_nocase(expect, MW_SLICE("100-continue")))
+        return;
+    mw_field_list list = {.count = 0};
+    add_field(&list, MW_SLICE(":status"), MW_SLICE("100"));
+    if (nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE, exchange->stream_id, NULL,
+                               list.fields, list.count, NULL) < 0)
+        session->wire->broken = true;
+}
+
+/* Frames that cost us work and bring nothing: a peer that sends them without end is told off. */
+static void count_control(mw_http2_session *session)
+{
+    if (++session->control == MW_HTTP2_CONTROL_MAX)
+        nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static bool is_control(const nghttp2_frame *frame)
+{
+    switch (frame->hd.type) {
+    case NGHTTP2_PING:
+    case NGHTTP2_SETTINGS: return (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0;
+    case NGHTTP2_PRIORITY: return true;
+    case NGHTTP2_DATA:
+        return frame->hd.length == 0 && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
+    default: return false;
+    }
+}
+
+static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
+{
+    (void)nghttp2;
+    mw_http2_session *session = user_data;
+    if (is_control(frame))
+        count_control(session);
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+        return 0;
+    mw_exchange *exchange = exchange_of(session, frame->hd.stream_id);
+    bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (!exchange)
+        return 0;
+    if (exchange->state == MW_EXCHANGE_HEAD)
+        head_complete(session, exchange, ended);
+    else if (ended)
+        request_ended(session, exchange);
+    return 0;
+}
+
+/* Flow control is nghttp2's: windows are opened again as bytes are taken, and what is taken is
+ * bounded by the routes' limits and by admission. */
+static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t stream_id, const uint8_t *data,
+                   size_t len, void *user_data)
+{
+    (void)nghttp2, (void)flags;
+    mw_http2_session *session = user_data;
+    mw_exchange *exchange = exchange_of(session, stream_id);
+    if (exchange && exchange->state == MW_EXCHANGE_BODY &&
+        !mw_exchange_body(exchange, mw_slice_bytes(data, len)))
+        send_answer(session, exchange);
+    return 0;
+}
+
+/* The end of a stream, whoever ended it: by answer, reset or protocol error. */
+static int on_stream_close(nghttp2_session *nghttp2, int32_t stream_id, uint32_t code,
+                           void *user_data)
+{
+    (void)nghttp2, (void)code;
+    mw_http2_session *session = user_data;
+    mw_exchange *exchange = exchange_of(session, stream_id);
+    if (!exchange)
+        return 0;
+    if (exchange->state == MW_EXCHANGE_HANDLER) {
+        exchange->gone = true; /* freed when the reply comes */
+        return 0;
+    }
+    unlink_exchange(session, exchange);
+    mw_exchange_encoded(exchange);
+    mw_exchange_free(exchange);
+    return 0;
+}
+
+static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
+{
+    mw_http2_session *session = user_data;
+    uint8_t type = frame->hd.type;
+    if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+        count_control(session);
+    if ((type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) ||
+        (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+        return 0;
+    /* The answer is complete and the request is not: the client may stop sending. */
+    if (nghttp2_session_get_stream_remote_close(nghttp2, frame->hd.stream_id) == 0)
+        reset_stream(session, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+/* ---- set-up ---------------------------------------------------------------------------------- */
+
+static void set_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+}
+
+static void set_options(nghttp2_option *option)
+{
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_settings(option, MW_HTTP2_SETTINGS_MAX);
+    nghttp2_option_set_max_outbound_ack(option, MW_HTTP2_ACKS_MAX);
+    nghttp2_option_set_max_continuations(option, MW_HTTP2_CONTINUATIONS_MAX);
+    nghttp2_option_set_stream_reset_rate_limit(option, MW_HTTP2_RESETS_BURST, MW_HTTP2_RESETS_RATE);
+    /* Blanks around a value are trimmed, as in HTTP/1: hand-written exporter headers have them. */
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
+}
+
+mw_http2_setup *mw_http2_setup_new(void)
+{
+    mw_http2_setup *setup = mw_calloc(MW_MEM_NGHTTP2, 1, sizeof *setup);
+    if (!setup)
+        return NULL;
+    if (nghttp2_session_callbacks_new(&setup->callbacks) != 0 ||
+        nghttp2_option_new(&setup->option) != 0) {
+        mw_http2_setup_free(setup);
+        return NULL;
+    }
+    set_callbacks(setup->callbacks);
+    set_options(setup->option);
+    return setup;
+}
+
+void mw_http2_setup_free(mw_http2_setup *setup)
+{
+    if (!setup)
+        return;
+    nghttp2_option_del(setup->option);
+    nghttp2_session_callbacks_del(setup->callbacks);
+    mw_free(MW_MEM_NGHTTP2, setup);
+}
+
+/* nghttp2 is counted but never refused: 1.52 keeps a pointer to a freed frame when the push of a
+ * DATA item onto its queue fails for memory (nghttp2_submit_data; found by test_torture), so a
+ * refusal here would be a use after free that a peer can bring about. What it holds is bounded by
+ * the options above, and new sessions and streams are only begun when memory admits them. */
+static void *memory_malloc(size_t size, void *user_data)
+{
+    (void)user_data;
+    return mw_alloc_or_die(MW_MEM_NGHTTP2, size);
+}
+
+static void memory_free(void *pointer, void *user_data)
+{
+    (void)user_data;
+    mw_free(MW_MEM_NGHTTP2, pointer);
+}
+
+static void *memory_calloc(size_t count, size_t size, void *user_data)
+{
+    (void)user_data;
+    return mw_calloc_or_die(MW_MEM_NGHTTP2, count, size);
+}
+
+static void *memory_realloc(void *pointer, size_t size, void *user_data)
+{
+    (void)user_data;
+    void *moved = mw_realloc(MW_MEM_NGHTTP2, pointer, size);
+    if (moved)
+        return moved;
+    size_t before = pointer ? malloc_usable_size(pointer) : 0;
+    moved = mw_alloc_or_die(MW_MEM_NGHTTP2, size);
+    if (pointer)
+        memcpy(moved, pointer, before < size ? before : size);
+    mw_free(MW_MEM_NGHTTP2, pointer);
+    return moved;
+}
+
+static nghttp2_mem accounted = {NULL, memory_malloc, memory_free, memory_calloc, memory_realloc};
+
+/* ---- the session ----------------------------------------------------------------------------- */
+
+static int announce(nghttp2_session *nghttp2)
+{
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MW_HTTP2_STREAMS_MAX},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)MW_HTTP2_STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)MW_NET_HEAD_MAX},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    int result = nghttp2_submit_settings(nghttp2, NGHTTP2_FLAG_NONE, settings,
+                                         sizeof settings / sizeof *settings);
+    return result != 0 ? result
+                       : nghttp2_session_set_local_window_size(nghttp2, NGHTTP2_FLAG_NONE, 0,
+                                                               (int32_t)MW_HTTP2_CONNECTION_WINDOW);
+}
+
+mw_http2_session *mw_http2_session_new(mw_wire *wire)
+{
+    const mw_http2_setup *setup = wire->front->http2;
+    mw_http2_session *session =
+        mw_memory_admits(MW_HTTP2_SESSION_COST) ? mw_calloc(MW_MEM_NET, 1, sizeof *session) : NULL;
+    if (!session)
+        return NULL;
+    session->wire = wire;
+    session->since_ns = mw_wire_now(wire);
+    if (nghttp2_session_server_new3(&session->nghttp2, setup->callbacks, session, setup->option,
+                                    &accounted) != 0) {
+        mw_free(MW_MEM_NET, session);
+        return NULL;
+    }
+    if (announce(session->nghttp2) != 0) {
+        mw_http2_session_free(session);
+        return NULL;
+    }
+    return session;
+}
+
+/* nghttp2 goes first: it calls nothing back, and no stream points at an exchange after it. */
+void mw_http2_session_free(mw_http2_session *session)
+{
+    if (!session)
+        return;
+    nghttp2_session_del(session->nghttp2);
+    for (mw_exchange *exchange = session->exchanges; exchange;) {
+        mw_exchange *next = exchange->next;
+        exchange->next = exchange->previous = NULL;
+        mw_exchange_abandon(exchange);
+        exchange = next;
+    }
+    mw_free(MW_MEM_NET, session);
+}
+
+static void end_session(mw_http2_session *session)
+{
+    session->wire->finished = true;
+    /* After an orderly GOAWAY there is nothing left for the peer to read or to say. */
+    session->wire->linger = !session->goaway_final;
+}
+
+void mw_http2_session_receive(mw_http2_session *session, mw_slice in)
+{
+    ssize_t taken = nghttp2_session_mem_recv(session->nghttp2, (const uint8_t *)in.data, in.len);
+    if (taken >= 0)
+        return;
+    mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
+    uint32_t code =
+        taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
+    if (taken == NGHTTP2_ERR_NOMEM ||
+        nghttp2_session_terminate_session(session->nghttp2, code) != 0)
+        session->wire->broken = true;
+    mw_http2_session_pump(session);
+    end_session(session);
+}
+
+void mw_http2_session_pump(mw_http2_session *session)
+{
+    mw_wire *wire = session->wire;
+    while (wire->out.bytes < MW_NET_OUT_HIGH && !wire->broken) {
+        const uint8_t *data = NULL;
+        ssize_t len = nghttp2_session_mem_send(session->nghttp2, &data);
+        if (len < 0)
+            wire->broken = true;
+        if (len <= 0)
+            break;
+        mw_out_queue_append(&wire->out, mw_slice_bytes(data, (size_t)len));
+    }
+    /* Between the two GOAWAYs nghttp2 is content to end, but a request may be on its way. */
+    bool between = session->goaway_sent && !session->goaway_final;
+    if (!between && !nghttp2_session_want_read(session->nghttp2) &&
+        !nghttp2_session_want_write(session->nghttp2))
+        end_session(session);
+}
+
+void mw_http2_session_drain(mw_http2_session *session)
+{
+    if (session->goaway_sent)
+        return;
+    session->goaway_sent = true;
+    session->goaway_ns = mw_wire_now(session->wire);
+    if (nghttp2_submit_shutdown_notice(session->nghttp2) != 0)
+        session->wire->broken = true;
+}
+
+static void final_goaway(mw_http2_session *session)
+{
+    nghttp2_session *nghttp2 = session->nghttp2;
+    session->goaway_final = true;
+    if (nghttp2_submit_goaway(nghttp2, NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(nghttp2), NGHTTP2_NO_ERROR,
+                              NULL, 0) != 0)
+        session->wire->broken = true;
+}
+
+/* An answer that the peer's window holds back. */
+static bool is_stalled(mw_exchange *exchange, int64_t now_ns)
+{
+    if (exchange->state != MW_EXCHANGE_ANSWER ||
+        now_ns - exchange->window_ns < MW_NET_WRITE_TIMEOUT_NS)
+        return false;
+    bool stalled = exchange->sent == exchange->window_received;
+    exchange->window_ns = now_ns;
+    exchange->window_received = exchange->sent;
+    return stalled;
+}
+
+static void sweep_exchange(mw_http2_session *session, mw_exchange *exchange, int64_t now_ns)
+{
+    if (exchange->state == MW_EXCHANGE_HEAD) {
+        /* CONTINUATION is missing, and until it comes no other frame may. */
+        if (now_ns - exchange->window_ns < MW_NET_HEAD_TIMEOUT_NS)
+            return;
+        mw_count(MW_COUNT_NET_REFUSED_TIMEOUT, 1);
+        end_session(session);
+    } else if (mw_exchange_is_slow(exchange, now_ns)) {
+        mw_exchange_refuse_status(exchange, MW_COUNT_NET_REFUSED_TIMEOUT, 408,
+                                  "The request's body came too slowly.");
+        send_answer(session, exchange);
+    } else if (is_stalled(exchange, now_ns)) {
+        mw_count(MW_COUNT_NET_REFUSED_TIMEOUT, 1);
+        reset_stream(session, exchange->stream_id, NGHTTP2_CANCEL);
+    }
+}
+
+void mw_http2_session_sweep(mw_http2_session *session, int64_t now_ns)
+{
+    session->control = 0;
+    /* Nothing in here frees an exchange: nghttp2 closes streams when it sends. */
+    for (mw_exchange *exchange = session->exchanges; exchange; exchange = exchange->next)
+        sweep_exchange(session, exchange, now_ns);
+    if (!session->exchanges && now_ns - session->since_ns >= MW_NET_IDLE_TIMEOUT_NS)
+        mw_http2_session_drain(session);
+    if (session->goaway_sent && !session->goaway_final &&
+        now_ns - session->goaway_ns >= MW_NET_GOAWAY_NS)
+        final_goaway(session);
+}

@@ -1,0 +1,60 @@
+/* lib/net, private: one HTTP/2 connection on nghttp2's server session, sans I/O.
+ *
+ * Input goes in by slices (client preface included), frames come out into wire->out, time is the
+ * wire's clock. nghttp2's memory is counted under MW_MEM_NGHTTP2 (see http2.c). Each stream with a request is
+ * one mw_exchange; the session lists those it has not freed.
+ */
+#ifndef MW_NET_HTTP2_INT_H
+#define MW_NET_HTTP2_INT_H
+
+#include "lib/net/exchange_int.h"
+
+/* The client preface decides the protocol of a connection (RFC 9113 3.4). */
+#define MW_HTTP2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define MW_HTTP2_PREFACE_SIZE (sizeof MW_HTTP2_PREFACE - 1)
+
+#define MW_HTTP2_STREAMS_MAX 256u
+/* With the protocol's 64 KiB a 10 MB export would take 160 round trips. */
+#define MW_HTTP2_STREAM_WINDOW ((size_t)1 << 20)
+#define MW_HTTP2_CONNECTION_WINDOW ((size_t)16 << 20)
+/* Requests of one connection that handlers hold: reset streams do not count as open any more,
+ * so that a client could open and reset without end. */
+#define MW_HTTP2_HANDED_MAX ((size_t)512)
+/* What a session and a stream may come to hold at once; begun only when memory admits as much.
+ * HPACK tables and buffers; one head and nghttp2's own record of the stream. */
+#define MW_HTTP2_SESSION_COST ((size_t)64 << 10)
+#define MW_HTTP2_STREAM_COST ((size_t)16 << 10)
+/* RST_STREAM of the client: burst, and refill a second (nghttp2's defaults, made visible). */
+#define MW_HTTP2_RESETS_BURST 1000
+#define MW_HTTP2_RESETS_RATE 33
+#define MW_HTTP2_SETTINGS_MAX ((size_t)32)
+#define MW_HTTP2_CONTINUATIONS_MAX ((size_t)8)
+/* Acknowledgements of PING and SETTINGS that may wait for a peer that does not read. */
+#define MW_HTTP2_ACKS_MAX ((size_t)100)
+/* PING, SETTINGS, PRIORITY, empty DATA and streams we had to reset, between two sweeps (1 s).
+ * gRPC clients send a handful; above it is ENHANCE_YOUR_CALM. */
+#define MW_HTTP2_CONTROL_MAX 1000u
+
+typedef struct mw_http2_setup mw_http2_setup;
+/* Callbacks and options, shared by all sessions. NULL without memory. */
+mw_http2_setup *mw_http2_setup_new(void);
+void mw_http2_setup_free(mw_http2_setup *setup);
+
+typedef struct mw_http2_session mw_http2_session;
+
+/* NULL without memory. */
+mw_http2_session *mw_http2_session_new(mw_wire *wire);
+/* The client is gone: what handlers own become orphans. */
+void mw_http2_session_free(mw_http2_session *session);
+/* Takes all of it. Sets wire->finished or ->broken when the connection is to end. */
+void mw_http2_session_receive(mw_http2_session *session, mw_slice in);
+/* Moves frames into wire->out, as far as its bound allows. */
+void mw_http2_session_pump(mw_http2_session *session);
+/* The reply has come (mw_exchange_replied was true). */
+void mw_http2_session_reply(mw_http2_session *session, mw_exchange *exchange);
+/* Time-outs and flood budgets; about once a second. */
+void mw_http2_session_sweep(mw_http2_session *session, int64_t now_ns);
+/* GOAWAY that names no last stream; `sweep` sends the final one MW_NET_GOAWAY_NS later. */
+void mw_http2_session_drain(mw_http2_session *session);
+
+#endif

@@ -1,0 +1,70 @@
+/* lib/net, private: the bounds of the room and what all its loops share.
+ *
+ * Everything a peer can size is bounded by a constant of this file. `mw_front` is written before
+ * the threads start and only read afterwards, its gauges excepted.
+ */
+#ifndef MW_NET_NET_INT_H
+#define MW_NET_NET_INT_H
+
+#include <stdatomic.h>
+
+#include "lib/net/net.h"
+#include "lib/net/router_int.h"
+
+/* One read takes at most this: large enough that a 380 KB export needs few system calls, small
+ * enough to stay in the second-level cache. One buffer a loop, shared by its connections. */
+#define MW_NET_READ_SIZE ((size_t)128 << 10)
+/* Above HIGH unsent bytes a connection is not read and no further answer is encoded for it;
+ * below LOW it goes on. A peer that does not read holds at most this, plus one answer. */
+#define MW_NET_OUT_HIGH ((size_t)256 << 10)
+#define MW_NET_OUT_LOW ((size_t)64 << 10)
+/* Request line and headers together. Tokens, cookies and trace state fit many times over. */
+#define MW_NET_HEAD_MAX ((size_t)32 << 10)
+#define MW_NET_HEADERS_MAX ((size_t)128)
+/* Bytes that arrive behind a request that a handler still owns (pipelining). */
+#define MW_NET_PENDING_MAX MW_NET_READ_SIZE
+/* A refused body up to this size is read and dropped, so that the connection stays usable. */
+#define MW_NET_DISCARD_MAX ((uint64_t)256 << 10)
+
+/* The first request's head, or the h2 preface, must be complete after this. */
+#define MW_NET_HEAD_TIMEOUT_NS (10 * MW_NS_PER_S)
+/* Between two requests. Exporters send every 1 to 60 s and keep their connections. */
+#define MW_NET_IDLE_TIMEOUT_NS (300 * MW_NS_PER_S)
+/* A body brings at least this many bytes in each window, or its end. */
+#define MW_NET_BODY_WINDOW_NS (5 * MW_NS_PER_S)
+#define MW_NET_BODY_WINDOW_BYTES ((size_t)1024)
+/* A stream whose connection is busy with others may wait this long for its next bytes. */
+#define MW_NET_STREAM_STALL_NS (30 * MW_NS_PER_S)
+/* Unsent bytes that do not move for this long end the connection (or the h2 stream). */
+#define MW_NET_WRITE_TIMEOUT_NS (30 * MW_NS_PER_S)
+/* After a refusal in the middle of a body the peer's bytes are dropped for this long, so that it
+ * reads the answer instead of a reset. */
+#define MW_NET_LINGER_NS (2 * MW_NS_PER_S)
+/* How long peers have to see the first GOAWAY before the one that fixes the last stream. */
+#define MW_NET_GOAWAY_NS (100 * MW_NS_PER_MS)
+/* One line in the log a cause in this time. */
+#define MW_NET_LOG_EVERY_NS (10 * MW_NS_PER_S)
+
+#define MW_NET_LOOPS_MAX 8u
+#define MW_NET_CONNECTIONS_DEFAULT ((size_t)1024)
+/* DESIGN: fixed, so that the bound on nesting depth and the stack belong together. */
+#define MW_NET_STACK_SIZE ((size_t)1 << 20)
+
+struct mw_http2_setup;
+
+typedef struct mw_front {
+    mw_net_config config;
+    mw_router router;
+    struct mw_http2_setup *http2;
+    atomic_size_t connections;
+    atomic_size_t in_flight;        /* handed to a handler, not yet on the wire */
+    atomic_size_t handed;           /* handed to a handler, not yet replied */
+    atomic_int_fast64_t tls_log_ns; /* last lines of their kind, for the rate limit */
+    atomic_int_fast64_t full_log_ns;
+    atomic_int_fast64_t accept_log_ns;
+} mw_front;
+
+/* True when a line of that kind is due; remembers that it was written. */
+bool mw_front_log_due(atomic_int_fast64_t *last_ns, int64_t now_ns);
+
+#endif
