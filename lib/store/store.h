@@ -30,8 +30,9 @@ typedef struct mw_store_config {
 #define MW_STORE_SEGMENT_DEFAULT ((size_t)256 << 20)
 
 /* Recovers (reads what the segments hold, drops a torn tail) and starts the writer thread.
- * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM; detail
- * names the file. Blocking; call before the ports open. */
+ * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM,
+ * MW_E_CONFLICT (another process has the directory open); detail names the file. Blocking; call
+ * before the ports open. */
 MW_MUST_USE mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *detail);
 /* Finishes what was appended, joins the writer, frees. Views must be closed. */
 void mw_store_close(mw_store *store);
@@ -117,13 +118,14 @@ typedef struct mw_store_batch {
 } mw_store_batch;
 
 /* Called once, on the writer's thread, after the sync that covers the batch (MW_OK, with its
- * commit sequence) or after the failure (MW_E_IO, MW_E_NO_SPACE, MW_E_CLOSED). Must not block. */
+ * commit sequence) or after the failure (MW_E_IO, MW_E_NO_SPACE, MW_E_NOMEM: retryable). Must not
+ * block. */
 typedef void (*mw_store_done)(void *ctx, mw_err err, uint64_t commit_seq);
 
 /* Encodes and compresses on the caller's thread (any), then queues; nothing of the batch is
  * needed after the return. An empty batch is a bug. MW_E_BUSY (queue budget), MW_E_NOMEM,
- * MW_E_LIMIT (a block over 256 MiB), MW_E_NO_SPACE (the last write failed for want of space less
- * than a second ago), MW_E_CLOSED: `done` is not called then. */
+ * MW_E_LIMIT (a block over 256 MiB unpacked), MW_E_NO_SPACE or MW_E_IO (the disk refused less than
+ * a second ago), MW_E_CLOSED: `done` is not called then. `done` may be NULL. */
 MW_MUST_USE mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_done done,
                                    void *ctx);
 
@@ -186,7 +188,10 @@ typedef struct mw_trace_list {
     mw_slice next_cursor; /* empty at the end */
 } mw_trace_list;
 
-/* By start. Cost: the columns of all blocks (partitioned, memory bounded). MW_E_SYNTAX (cursor). */
+/* By start. Memory is bounded however much is stored. Cost: the columns of the newest blocks until
+ * the page is full; of all blocks, in several passes, when it never is. Of one trace the first
+ * 262,144 spans in order of commit are looked at (lists and sessions; trace_read takes all).
+ * MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page,
                                        mw_arena *arena, mw_trace_list *out);
 

@@ -1,0 +1,148 @@
+/* Blocks: a batch to bytes, bytes to columns and items. The layout is in segment_format.h.
+ *
+ * Encoding runs on the thread that appends; the result (MW_MEM_INGEST, its index entry
+ * MW_MEM_STORE) travels to the writer, which alone knows sequence and offset and seals the header
+ * with them. Decoding reads bytes that nobody vouches for: after mw_hot_decode / mw_items_decode
+ * succeeded, every index that the columns hold is in range; before, nothing is believed.
+ */
+#ifndef MW_STORE_BLOCK_H
+#define MW_STORE_BLOCK_H
+
+#include "lib/store/segment_format.h"
+
+struct mw_segment;
+
+/* What the index keeps of a block: enough to know which questions it can help to answer. Immutable
+ * once published; owned by its segment. About 0.6 bytes a span at 16 spans a trace. */
+typedef struct mw_index_block {
+    struct mw_index_block *next_in_segment;
+    struct mw_segment *segment;
+    uint64_t offset;
+    mw_block_header header;
+    uint32_t trace_count, session_count, service_count;
+    /* Ascending, one run after the other: mw_trace_key of the traces (a value may stand twice, for
+     * two ids that begin alike), mw_text_key of the own session ids, of the services. */
+    uint64_t keys[];
+} mw_index_block;
+
+static inline const uint64_t *mw_index_traces(const mw_index_block *block)
+{
+    return block->keys;
+}
+
+static inline const uint64_t *mw_index_sessions(const mw_index_block *block)
+{
+    return block->keys + block->trace_count;
+}
+
+static inline const uint64_t *mw_index_services(const mw_index_block *block)
+{
+    return block->keys + block->trace_count + block->session_count;
+}
+
+/* First position in an ascending run whose value is not below `key`. */
+size_t mw_keys_lower_bound(const uint64_t *keys, size_t count, uint64_t key);
+bool mw_keys_contain(const uint64_t *keys, size_t count, uint64_t key);
+
+/* A text as 64 bits. The seed is the process's secret, so that no sender can make two texts meet;
+ * never 0, which stands for "none". Not stored. */
+uint64_t mw_text_key(uint64_t seed, mw_slice text);
+
+typedef struct mw_encoded_block {
+    mw_block_header header;
+    unsigned char *data; /* header, chunks, padding: as it will lie in the file */
+    size_t len;
+    mw_index_block *entry;
+} mw_encoded_block;
+
+/* MW_E_NOMEM, MW_E_LIMIT (over MW_BLOCK_RAW_MAX). The header's bytes are filled by _seal. */
+MW_MUST_USE mw_err mw_block_encode(const mw_store_batch *batch, uint64_t key_seed,
+                                   uint64_t arrival_ns, mw_encoded_block *out);
+/* Sequence and place are known: writes the header's bytes and completes the index entry. */
+void mw_block_seal(mw_encoded_block *block, uint64_t seq, uint64_t synced,
+                   const mw_block_place *place);
+void mw_encoded_block_fini(mw_encoded_block *block);
+
+/* ---- columns --------------------------------------------------------------------------------- */
+
+/* The reference columns in the order of the file. */
+typedef enum mw_hot_column {
+    MW_HOT_TRACE,
+    MW_HOT_NAME,
+    MW_HOT_SERVICE,
+    MW_HOT_PEER_SERVICE,
+    MW_HOT_SESSION,
+    MW_HOT_AGENT,
+    MW_HOT_USER,
+    MW_HOT_MODEL,
+    MW_HOT_STATUS_MESSAGE,
+    MW_HOT_COLUMNS
+} mw_hot_column;
+
+/* Pointers into an unpacked hot chunk, which stays the caller's. */
+typedef struct mw_hot {
+    uint32_t count, traces, strings, width;
+    uint64_t base_ns, seq;
+    const unsigned char *trace_ids, *span_ids, *parents, *starts, *durations;
+    const unsigned char *input_tokens, *output_tokens;
+    const unsigned char *kinds, *statuses, *operations, *flags;
+    const unsigned char *refs[MW_HOT_COLUMNS];
+    const unsigned char *string_ends;
+    const char *string_bytes;
+} mw_hot;
+
+/* MW_E_CORRUPT. `raw` must outlive *out. */
+MW_MUST_USE mw_err mw_hot_decode(const mw_block_header *header, mw_slice raw, mw_hot *out);
+/* The string behind a reference, 0 = empty. */
+mw_slice mw_hot_string(const mw_hot *hot, uint32_t ref);
+/* Slices of *out point into the chunk. An operation kind of a newer version reads as OTHER. */
+void mw_hot_row(const mw_hot *hot, uint32_t row, mw_span_row *out);
+/* Index entry for a decoded block (MW_MEM_STORE), NULL without memory. */
+MW_MUST_USE mw_index_block *mw_index_block_new(const mw_hot *hot, const mw_block_header *header,
+                                               uint64_t key_seed);
+
+static inline uint32_t mw_hot_ref(const mw_hot *hot, mw_hot_column column, uint32_t row)
+{
+    const unsigned char *refs = hot->refs[column];
+    return hot->width == 2 ? mw_get_u16(refs + 2 * (size_t)row)
+                           : mw_get_u32(refs + 4 * (size_t)row);
+}
+
+static inline uint64_t mw_hot_u64(const unsigned char *column, uint32_t row)
+{
+    return mw_get_u64(column + 8 * (size_t)row);
+}
+
+static inline const unsigned char *mw_hot_trace_id(const mw_hot *hot, uint32_t trace)
+{
+    return hot->trace_ids + MW_TRACE_ID_SIZE * (size_t)trace;
+}
+
+/* ---- items ----------------------------------------------------------------------------------- */
+
+typedef struct mw_items {
+    uint32_t count, resources, scopes;
+    const unsigned char *lengths, *resource_refs, *scope_refs;
+    mw_store_context *contexts; /* resources, then scopes; slices into the chunk */
+    mw_slice *items;            /* slices into the chunk */
+} mw_items;
+
+/* MW_E_CORRUPT, MW_E_NOMEM. The two arrays are MW_MEM_QUERY and freed by _fini; the slices point
+ * into `raw`. */
+MW_MUST_USE mw_err mw_items_decode(const mw_block_header *header, mw_slice raw, mw_items *out);
+void mw_items_fini(mw_items *items);
+
+static inline uint32_t mw_items_resource(const mw_items *items, uint32_t row)
+{
+    return mw_get_u32(items->resource_refs + 4 * (size_t)row);
+}
+
+static inline uint32_t mw_items_scope(const mw_items *items, uint32_t row)
+{
+    return mw_get_u32(items->scope_refs + 4 * (size_t)row);
+}
+
+/* Unpacks a chunk into `out`, which has room for raw_len bytes. MW_E_CORRUPT. */
+MW_MUST_USE mw_err mw_chunk_unpack(uint8_t codec, mw_slice stored, void *out, uint32_t raw_len);
+
+#endif

@@ -1,0 +1,72 @@
+/* Chunks from a file into memory. See block_reader.h. */
+#include "lib/store/block_reader.h"
+
+void mw_block_reader_init(mw_block_reader *reader)
+{
+    memset(reader, 0, sizeof *reader);
+}
+
+void mw_block_reader_fini(mw_block_reader *reader)
+{
+    mw_free(MW_MEM_QUERY, reader->stored);
+    mw_free(MW_MEM_QUERY, reader->raw);
+    memset(reader, 0, sizeof *reader);
+}
+
+/* The content need not survive: free first, so that both never stand at once. */
+static bool have_room(char **buffer, size_t *size, size_t need)
+{
+    if (*size >= need && *buffer)
+        return true;
+    mw_free(MW_MEM_QUERY, *buffer);
+    *buffer = mw_alloc(MW_MEM_QUERY, need + need / 4 + 64);
+    *size = *buffer ? need + need / 4 + 64 : 0;
+    return *buffer != NULL;
+}
+
+static mw_err fetch(mw_block_reader *reader, int fd, uint64_t at, uint32_t len, uint64_t checksum)
+{
+    if (!have_room(&reader->stored, &reader->stored_size, len))
+        return MW_E_NOMEM;
+    mw_err err = mw_pread_all(fd, reader->stored, len, at);
+    if (err == MW_OK && mw_chunk_checksum(reader->stored, len) != checksum)
+        err = MW_E_CORRUPT;
+    return err;
+}
+
+static mw_err unpack(mw_block_reader *reader, uint8_t codec, uint32_t stored, uint32_t raw)
+{
+    if (!have_room(&reader->raw, &reader->raw_size, raw))
+        return MW_E_NOMEM;
+    return mw_chunk_unpack(codec, mw_slice_bytes(reader->stored, stored), reader->raw, raw);
+}
+
+mw_err mw_read_hot(mw_block_reader *reader, int fd, uint64_t offset, const mw_block_header *header,
+                   mw_hot *out)
+{
+    mw_err err =
+        fetch(reader, fd, offset + MW_BLOCK_HEADER_SIZE, header->hot_stored, header->hot_checksum);
+    if (err == MW_OK)
+        err = unpack(reader, header->hot_codec, header->hot_stored, header->hot_raw);
+    if (err == MW_OK)
+        err = mw_hot_decode(header, mw_slice_bytes(reader->raw, header->hot_raw), out);
+    return err;
+}
+
+mw_err mw_check_items(mw_block_reader *reader, int fd, uint64_t offset,
+                      const mw_block_header *header)
+{
+    return fetch(reader, fd, offset + MW_BLOCK_HEADER_SIZE + header->hot_stored,
+                 mw_items_padded(header), header->items_checksum);
+}
+
+mw_err mw_read_items(mw_block_reader *reader, int fd, uint64_t offset,
+                     const mw_block_header *header, mw_items *out)
+{
+    mw_err err = mw_check_items(reader, fd, offset, header);
+    if (err == MW_OK)
+        err = unpack(reader, header->items_codec, header->items_stored, header->items_raw);
+    if (err == MW_OK)
+        err = mw_items_decode(header, mw_slice_bytes(reader->raw, header->items_raw), out);
+    return err;
+}

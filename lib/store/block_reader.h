@@ -1,0 +1,30 @@
+/* Blocks from a file: reads a chunk, checks it, unpacks it, decodes it.
+ *
+ * The two buffers (MW_MEM_QUERY) grow to the largest chunk read and are kept between blocks. What
+ * a read returns points into them and is valid until the next read with the same reader. One
+ * thread at a time.
+ */
+#ifndef MW_STORE_BLOCK_READER_H
+#define MW_STORE_BLOCK_READER_H
+
+#include "lib/store/segment.h"
+
+typedef struct mw_block_reader {
+    char *stored, *raw;
+    size_t stored_size, raw_size;
+} mw_block_reader;
+
+void mw_block_reader_init(mw_block_reader *reader);
+void mw_block_reader_fini(mw_block_reader *reader);
+
+/* MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. `header` was validated for this offset. */
+MW_MUST_USE mw_err mw_read_hot(mw_block_reader *reader, int fd, uint64_t offset,
+                               const mw_block_header *header, mw_hot *out);
+/* The same; mw_items_fini when done. */
+MW_MUST_USE mw_err mw_read_items(mw_block_reader *reader, int fd, uint64_t offset,
+                                 const mw_block_header *header, mw_items *out);
+/* Only whether the item chunk is as it was written. */
+MW_MUST_USE mw_err mw_check_items(mw_block_reader *reader, int fd, uint64_t offset,
+                                  const mw_block_header *header);
+
+#endif

@@ -1,0 +1,417 @@
+/* Gathering. See gather.h. One thread: the view's. */
+#include <xxhash.h>
+
+#include "lib/store/gather.h"
+
+#define ROWS_A_CHUNK 4096u
+#define NO_ROW UINT32_MAX
+/* Parts are a power of two; beyond this many, a part is one trace. */
+#define PARTS_MAX ((uint32_t)1 << 24)
+/* The pointers handed to the join, and a share of the set of traces. */
+#define ROW_COST (sizeof(mw_join_span) + sizeof(mw_join_span *) + 24)
+
+typedef struct trace_rows {
+    uint32_t head, tail, count;
+} trace_rows;
+
+typedef struct gathering {
+    mw_store_view *view;
+    const mw_gather_question *question;
+    uint32_t part, parts;
+    mw_trace_set traces; /* of this part */
+    trace_rows *rows_of; /* by number in `traces` */
+    size_t rows_of_capacity;
+    mw_join_span **chunks;
+    size_t chunk_count, chunk_capacity;
+    size_t row_count;
+    /* per block, reused */
+    uint32_t *number_of;   /* by trace of the block; NO_ROW = not wanted */
+    uint64_t *session_key; /* by string reference, 0 = not yet computed */
+    size_t number_capacity, session_capacity;
+    /* per trace, reused */
+    mw_join_span **pointers;
+    size_t pointer_capacity;
+    mw_join join;
+} gathering;
+
+bool mw_keys_meet(const uint64_t *a, size_t a_count, const uint64_t *b, size_t b_count)
+{
+    size_t i = 0, j = 0;
+    while (i < a_count && j < b_count) {
+        if (a[i] == b[j])
+            return true;
+        if (a[i] < b[j])
+            i++;
+        else
+            j++;
+    }
+    return false;
+}
+
+/* Room for `count` elements, contents kept; false without memory. `array` is the address of a
+ * pointer. */
+static bool have_room(void *array, size_t *capacity, size_t count, size_t size)
+{
+    void *old, *grown;
+    if (count <= *capacity)
+        return true;
+    size_t wanted = count + count / 2 + 16;
+    memcpy(&old, array, sizeof old);
+    grown = mw_realloc(MW_MEM_QUERY, old, wanted * size);
+    if (!grown)
+        return false;
+    memcpy(array, &grown, sizeof grown);
+    *capacity = wanted;
+    return true;
+}
+
+static mw_join_span *row_at(const gathering *work, uint32_t row)
+{
+    return &work->chunks[row / ROWS_A_CHUNK][row % ROWS_A_CHUNK];
+}
+
+static mw_join_span *new_row(gathering *work)
+{
+    if (work->row_count % ROWS_A_CHUNK == 0) {
+        if (!have_room(&work->chunks, &work->chunk_capacity, work->chunk_count + 1,
+                       sizeof *work->chunks))
+            return NULL;
+        mw_join_span *chunk = mw_alloc(MW_MEM_QUERY, ROWS_A_CHUNK * sizeof *chunk);
+        if (!chunk)
+            return NULL;
+        work->chunks[work->chunk_count++] = chunk;
+    }
+    return row_at(work, (uint32_t)work->row_count++);
+}
+
+static void forget_rows(gathering *work)
+{
+    for (size_t i = 0; i < work->chunk_count; i++)
+        mw_free(MW_MEM_QUERY, work->chunks[i]);
+    work->chunk_count = 0;
+    work->row_count = 0;
+    mw_trace_set_fini(&work->traces);
+    mw_trace_set_init(&work->traces, work->view->store->key_seed);
+}
+
+/* ---- one block ------------------------------------------------------------------------------- */
+
+static bool in_part(const gathering *work, const uint8_t *id)
+{
+    /* Another seed than the sets': their tables would fill in stripes. */
+    uint64_t seed = work->view->store->key_seed ^ UINT64_C(0x9e3779b97f4a7c15);
+    return work->parts == 1 ||
+           (XXH3_64bits_withSeed(id, MW_TRACE_ID_SIZE, seed) & (work->parts - 1)) == work->part;
+}
+
+static mw_err number_trace(gathering *work, const uint8_t *id, uint32_t *number)
+{
+    uint32_t ignored;
+    *number = NO_ROW;
+    if (!in_part(work, id) ||
+        (work->question->wanted && !mw_trace_set_find(work->question->wanted, id, &ignored)))
+        return MW_OK;
+    size_t before = work->traces.count;
+    mw_err err = mw_trace_set_add(&work->traces, id, number);
+    if (err != MW_OK || work->traces.count == before)
+        return err;
+    if (!have_room(&work->rows_of, &work->rows_of_capacity, work->traces.count,
+                   sizeof *work->rows_of))
+        return MW_E_NOMEM;
+    work->rows_of[*number] = (trace_rows){NO_ROW, NO_ROW, 0};
+    return MW_OK;
+}
+
+/* Numbers the block's traces; *any tells whether one of them is wanted. */
+static mw_err number_block(gathering *work, const mw_hot *hot, bool *any)
+{
+    *any = false;
+    if (!have_room(&work->number_of, &work->number_capacity, hot->traces, sizeof(uint32_t)) ||
+        !have_room(&work->session_key, &work->session_capacity, (size_t)hot->strings + 1,
+                   sizeof(uint64_t)))
+        return MW_E_NOMEM;
+    memset(work->session_key, 0, ((size_t)hot->strings + 1) * sizeof(uint64_t));
+    for (uint32_t i = 0; i < hot->traces; i++) {
+        mw_err err = number_trace(work, mw_hot_trace_id(hot, i), &work->number_of[i]);
+        if (err != MW_OK)
+            return err;
+        *any |= work->number_of[i] != NO_ROW;
+    }
+    return MW_OK;
+}
+
+static mw_err own_session(gathering *work, const mw_hot *hot, uint32_t row, uint64_t *key)
+{
+    uint32_t ref = mw_hot_ref(hot, MW_HOT_SESSION, row);
+    *key = 0;
+    if (ref == 0)
+        return MW_OK;
+    if (!work->session_key[ref]) {
+        mw_slice text = mw_hot_string(hot, ref);
+        work->session_key[ref] = mw_text_key(work->view->store->key_seed, text);
+        if (work->question->session) {
+            mw_err err = work->question->session(work->question->ctx, work->session_key[ref], text);
+            if (err != MW_OK)
+                return err;
+        }
+    }
+    *key = work->session_key[ref];
+    return MW_OK;
+}
+
+static mw_err add_row(gathering *work, const mw_hot *hot, uint32_t block, uint32_t row,
+                      uint32_t number)
+{
+    trace_rows *trace = &work->rows_of[number];
+    uint64_t session;
+
+    if (work->question->trace_spans_max && trace->count == work->question->trace_spans_max)
+        return MW_OK;
+    mw_err err = own_session(work, hot, row, &session);
+    if (err != MW_OK)
+        return err;
+    uint32_t at = (uint32_t)work->row_count;
+    mw_join_span *span = new_row(work);
+    if (!span)
+        return MW_E_NOMEM;
+    span->span_id = mw_trace_key(hot->span_ids + 8 * (size_t)row);
+    span->parent_id = mw_trace_key(hot->parents + 8 * (size_t)row);
+    span->start_ns = hot->base_ns + mw_hot_u64(hot->starts, row);
+    span->end_ns = span->start_ns + mw_hot_u64(hot->durations, row);
+    span->seq = hot->seq;
+    span->input_tokens = (int64_t)mw_hot_u64(hot->input_tokens, row);
+    span->output_tokens = (int64_t)mw_hot_u64(hot->output_tokens, row);
+    span->session = session;
+    span->block = block;
+    span->row = row;
+    span->next = NO_ROW;
+    span->operation_kind = hot->operations[row];
+    span->status = hot->statuses[row];
+    span->has_agent = mw_hot_ref(hot, MW_HOT_AGENT, row) != 0;
+    span->has_user = mw_hot_ref(hot, MW_HOT_USER, row) != 0;
+    if (trace->tail == NO_ROW)
+        trace->head = at;
+    else
+        row_at(work, trace->tail)->next = at;
+    trace->tail = at;
+    trace->count++;
+    return MW_OK;
+}
+
+static bool block_may_hold(const gathering *work, const mw_index_block *block)
+{
+    const uint64_t *keys = mw_index_traces(block);
+    if (!work->question->wanted)
+        return true;
+    for (uint32_t i = 0; i < block->trace_count; i++)
+        if (mw_trace_set_has_key(work->question->wanted, keys[i]))
+            return true;
+    return false;
+}
+
+static mw_err gather_block(gathering *work, uint32_t at)
+{
+    const mw_index_block *block = mw_view_block(work->view, at);
+    mw_hot hot;
+    bool any = false;
+
+    if (!block_may_hold(work, block))
+        return MW_OK;
+    mw_err err = mw_view_hot(work->view, block, &hot);
+    if (err == MW_OK)
+        err = number_block(work, &hot, &any);
+    if (err != MW_OK || !any)
+        return err;
+    for (uint32_t row = 0; row < hot.count; row++) {
+        uint32_t number = work->number_of[mw_hot_ref(&hot, MW_HOT_TRACE, row)];
+        if (number == NO_ROW)
+            continue;
+        err = add_row(work, &hot, at, row, number);
+        if (err != MW_OK)
+            return err;
+    }
+    return MW_OK;
+}
+
+/* ---- one part -------------------------------------------------------------------------------- */
+
+static mw_err join_trace(gathering *work, uint32_t number)
+{
+    const trace_rows *trace = &work->rows_of[number];
+    if (trace->count == 0)
+        return MW_OK;
+    if (!have_room(&work->pointers, &work->pointer_capacity, trace->count, sizeof(mw_join_span *)))
+        return MW_E_NOMEM;
+    size_t count = 0;
+    for (uint32_t row = trace->head; row != NO_ROW; row = row_at(work, row)->next)
+        work->pointers[count++] = row_at(work, row);
+    mw_err err = mw_join_run(&work->join, work->pointers, count);
+    if (err == MW_OK)
+        err = work->question->trace(work->question->ctx, work->traces.ids[number], &work->join);
+    return err;
+}
+
+/* *fits is false when the part was given up because it exceeds the budget: nothing was told. */
+static mw_err run_part(gathering *work, bool *fits)
+{
+    mw_err err = MW_OK;
+    size_t count = mw_view_count(work->view);
+
+    *fits = true;
+    forget_rows(work);
+    for (uint32_t i = 0; err == MW_OK && i < count; i++) {
+        err = gather_block(work, i);
+        size_t used = work->row_count * ROW_COST;
+        if (err == MW_OK && used > work->view->query_budget && work->parts < PARTS_MAX &&
+            work->traces.count > 1) {
+            *fits = false;
+            return MW_OK;
+        }
+    }
+    for (uint32_t i = 0; err == MW_OK && i < work->traces.count; i++)
+        err = join_trace(work, i);
+    return err;
+}
+
+/* Parts still to do, as (part, parts). Splitting (p, n) gives (p, 2n) and (p + n, 2n): both halves
+ * of the same hashes. Depth first, so the stack holds at most one entry for each bit of PARTS_MAX
+ * beside the first level, which is a loop. */
+static mw_err run_splitting(gathering *work, uint32_t part, uint32_t parts)
+{
+    struct {
+        uint32_t part, parts;
+    } stack[32];
+    size_t depth = 0;
+    mw_err err = MW_OK;
+
+    stack[depth++].part = part;
+    stack[0].parts = parts;
+    while (err == MW_OK && depth > 0) {
+        bool fits;
+        depth--;
+        work->part = stack[depth].part;
+        work->parts = stack[depth].parts;
+        err = run_part(work, &fits);
+        if (err != MW_OK || fits)
+            continue;
+        MW_ASSERT(depth + 2 <= sizeof stack / sizeof *stack);
+        stack[depth].part = work->part + work->parts;
+        stack[depth++].parts = work->parts * 2;
+        stack[depth].part = work->part;
+        stack[depth++].parts = work->parts * 2;
+    }
+    return err;
+}
+
+static uint32_t parts_at_first(const mw_store_view *view, const mw_gather_question *question)
+{
+    uint64_t spans = 0;
+    uint32_t parts = 1;
+    if (question->wanted)
+        return 1;
+    for (size_t i = 0; i < mw_view_count(view); i++)
+        spans += mw_view_block(view, i)->header.item_count;
+    /* A fifth of room: parts are not all alike. */
+    while (parts < PARTS_MAX && spans * ROW_COST / parts * 6 / 5 > view->query_budget)
+        parts *= 2;
+    return parts;
+}
+
+mw_err mw_gather(mw_store_view *view, const mw_gather_question *question)
+{
+    gathering work = {.view = view, .question = question};
+    uint32_t parts = parts_at_first(view, question);
+    mw_err err = MW_OK;
+
+    mw_trace_set_init(&work.traces, view->store->key_seed);
+    mw_join_init(&work.join);
+    for (uint32_t part = 0; err == MW_OK && part < parts; part++)
+        err = run_splitting(&work, part, parts);
+    forget_rows(&work);
+    mw_trace_set_fini(&work.traces);
+    mw_join_fini(&work.join);
+    mw_free(MW_MEM_QUERY, work.chunks);
+    mw_free(MW_MEM_QUERY, work.rows_of);
+    mw_free(MW_MEM_QUERY, work.number_of);
+    mw_free(MW_MEM_QUERY, work.session_key);
+    mw_free(MW_MEM_QUERY, work.pointers);
+    return err;
+}
+
+/* ---- which traces ---------------------------------------------------------------------------- */
+
+static mw_err add_trace_of(const mw_hot *hot, uint32_t row, mw_trace_set *set)
+{
+    uint32_t number;
+    return mw_trace_set_add(set, mw_hot_trace_id(hot, mw_hot_ref(hot, MW_HOT_TRACE, row)), &number);
+}
+
+mw_err mw_collect_since(mw_store_view *view, uint64_t from_ns, size_t max_bytes, mw_trace_set *set)
+{
+    for (size_t i = 0; i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        mw_hot hot;
+        if (block->header.event_max_ns < from_ns)
+            continue;
+        mw_err err = mw_view_hot(view, block, &hot);
+        for (uint32_t row = 0; err == MW_OK && row < hot.count; row++) {
+            uint64_t start = hot.base_ns + mw_hot_u64(hot.starts, row);
+            uint64_t end = start + mw_hot_u64(hot.durations, row);
+            if (start >= from_ns || end >= from_ns)
+                err = add_trace_of(&hot, row, set);
+        }
+        if (err == MW_OK && mw_trace_set_bytes(set) > max_bytes)
+            err = MW_E_LIMIT;
+        if (err != MW_OK)
+            return err;
+    }
+    return MW_OK;
+}
+
+mw_err mw_collect_sessions(mw_store_view *view, const uint64_t *keys, size_t count,
+                           mw_trace_set *set)
+{
+    for (size_t i = 0; i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        mw_hot hot;
+        if (!mw_keys_meet(mw_index_sessions(block), block->session_count, keys, count))
+            continue;
+        mw_err err = mw_view_hot(view, block, &hot);
+        uint32_t last_ref = 0;
+        bool last_wanted = false;
+        for (uint32_t row = 0; err == MW_OK && row < hot.count; row++) {
+            uint32_t ref = mw_hot_ref(&hot, MW_HOT_SESSION, row);
+            if (ref == 0)
+                continue;
+            if (ref != last_ref) {
+                uint64_t key = mw_text_key(view->store->key_seed, mw_hot_string(&hot, ref));
+                last_wanted = mw_keys_contain(keys, count, key);
+                last_ref = ref;
+            }
+            if (last_wanted)
+                err = add_trace_of(&hot, row, set);
+        }
+        if (err != MW_OK)
+            return err;
+    }
+    return MW_OK;
+}
+
+mw_err mw_gather_since(mw_store_view *view, const mw_gather_question *question, uint64_t edge_ns)
+{
+    mw_gather_question asked = *question;
+    mw_trace_set seen;
+
+    asked.wanted = NULL;
+    if (edge_ns == 0)
+        return mw_gather(view, &asked);
+    mw_trace_set_init(&seen, view->store->key_seed);
+    mw_err err = mw_collect_since(view, edge_ns, view->query_budget, &seen);
+    if (err == MW_OK)
+        asked.wanted = &seen;
+    /* Too many to name them: look at all, in parts. */
+    if (err == MW_OK || err == MW_E_LIMIT)
+        err = mw_gather(view, &asked);
+    mw_trace_set_fini(&seen);
+    return err;
+}

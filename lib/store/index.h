@@ -1,0 +1,59 @@
+/* The in-memory index: which blocks are published, and what each may hold.
+ *
+ * One writer appends, any number of views read. Blocks stand in an append-only table; a snapshot
+ * is a reference to the table and the count at that moment. What lies below the count never
+ * changes, so readers take the lock only to open and close. A full table is replaced by a larger
+ * copy; the old one lives as long as a snapshot holds it. A table holds a reference on each of its
+ * segments: that is how a view pins what it reads, and how a later retention can drop a segment by
+ * publishing a table without it.
+ * Tried on paper and dropped: a lock-free list of chunks. The lock is held for nanoseconds.
+ */
+#ifndef MW_STORE_INDEX_H
+#define MW_STORE_INDEX_H
+
+#include <pthread.h>
+
+#include "lib/store/segment.h"
+
+typedef struct mw_index_table {
+    size_t refs; /* under the lock */
+    size_t block_capacity;
+    size_t segment_count, segment_capacity;
+    mw_segment **segments;
+    mw_index_block *blocks[];
+} mw_index_table;
+
+typedef struct mw_index {
+    pthread_mutex_t lock;
+    mw_index_table *table;
+    size_t block_count;
+    size_t reserved; /* places promised to blocks on their way to the disk */
+    uint64_t seq;    /* the newest published */
+    uint64_t spans;
+    uint64_t bytes; /* of the segments, headers included */
+} mw_index;
+
+typedef struct mw_index_snapshot {
+    mw_index_table *table;
+    size_t block_count;
+    uint64_t seq;
+} mw_index_snapshot;
+
+MW_MUST_USE mw_err mw_index_init(mw_index *index); /* MW_E_NOMEM */
+void mw_index_fini(mw_index *index);               /* no snapshot may be left */
+
+/* A place for one block, so that publishing after the sync cannot fail. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_index_reserve(mw_index *index);
+void mw_index_unreserve(mw_index *index);
+/* Takes a reference of its own. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_index_add_segment(mw_index *index, mw_segment *segment);
+/* Forgets a segment that holds no block: a file that failed before its first append. */
+void mw_index_remove_segment(mw_index *index, mw_segment *segment);
+/* Publishes a group in one step; each block was reserved, has its segment and header set, and
+ * becomes the segment's. `seq` is the newest of them. */
+void mw_index_publish(mw_index *index, mw_index_block *const *blocks, size_t count, uint64_t seq);
+
+void mw_index_snapshot_take(mw_index *index, mw_index_snapshot *out);
+void mw_index_snapshot_drop(mw_index *index, mw_index_snapshot *snapshot);
+
+#endif

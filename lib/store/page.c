@@ -1,0 +1,215 @@
+/* Order, cursors, the newest N, windows. See page.h. Pure but for the allocations. */
+#include <xxhash.h>
+
+#include "lib/store/page.h"
+
+/* ---- order ----------------------------------------------------------------------------------- */
+
+void mw_page_key_set(mw_page_key *key, uint64_t time_ns, mw_slice id)
+{
+    memset(key, 0, sizeof *key);
+    key->time_ns = time_ns;
+    key->id_len = (uint8_t)(id.len < MW_PAGE_ID_MAX ? id.len : MW_PAGE_ID_MAX);
+    if (key->id_len)
+        memcpy(key->id, id.data, key->id_len);
+    if (id.len > MW_PAGE_ID_MAX)
+        key->hash = XXH3_64bits(id.data, id.len);
+}
+
+int mw_page_key_compare(const mw_page_key *a, const mw_page_key *b)
+{
+    if (a->time_ns != b->time_ns)
+        return a->time_ns > b->time_ns ? -1 : 1;
+    int order =
+        mw_slice_compare(mw_slice_bytes(a->id, a->id_len), mw_slice_bytes(b->id, b->id_len));
+    if (order != 0)
+        return order;
+    return a->hash < b->hash ? -1 : a->hash > b->hash;
+}
+
+/* ---- cursors: kind, then hex of time (8), hash (8), id --------------------------------------- */
+
+mw_err mw_page_cursor(mw_arena *arena, char kind, const mw_page_key *last, mw_slice *out)
+{
+    unsigned char bytes[16 + MW_PAGE_ID_MAX];
+    size_t len = 16 + (size_t)last->id_len;
+    char *text = mw_arena_alloc(arena, 2 + 2 * len);
+    if (!text)
+        return MW_E_NOMEM;
+    mw_put_u64(bytes, last->time_ns);
+    mw_put_u64(bytes + 8, last->hash);
+    memcpy(bytes + 16, last->id, last->id_len);
+    text[0] = kind;
+    mw_hex_encode(bytes, len, text + 1);
+    *out = mw_slice_bytes(text, 1 + 2 * len);
+    return MW_OK;
+}
+
+static mw_err read_cursor(mw_slice text, char kind, mw_page_key *out)
+{
+    unsigned char bytes[16 + MW_PAGE_ID_MAX];
+    size_t len = (text.len - 1) / 2;
+
+    if (text.data[0] != kind || text.len % 2 == 0 || len < 16 || len > sizeof bytes)
+        return MW_E_SYNTAX;
+    if (mw_hex_decode(mw_slice_from(text, 1), bytes, len) != MW_OK)
+        return MW_E_SYNTAX;
+    memset(out, 0, sizeof *out);
+    out->time_ns = mw_get_u64(bytes);
+    out->hash = mw_get_u64(bytes + 8);
+    out->id_len = (uint8_t)(len - 16);
+    memcpy(out->id, bytes + 16, out->id_len);
+    return MW_OK;
+}
+
+mw_err mw_page_bounds_read(const mw_store_page *page, char kind, mw_page_bounds *out)
+{
+    memset(out, 0, sizeof *out);
+    out->since_ns = page->since_ns;
+    out->until_ns = page->until_ns;
+    out->limit = page->limit < 1 ? 1 : page->limit > 1000 ? 1000 : page->limit;
+    out->kind = kind;
+    out->has_cursor = page->cursor.len > 0;
+    return out->has_cursor ? read_cursor(page->cursor, kind, &out->cursor) : MW_OK;
+}
+
+bool mw_page_admits(const mw_page_bounds *bounds, const mw_page_key *key)
+{
+    if (key->time_ns < bounds->since_ns)
+        return false;
+    if (bounds->until_ns && key->time_ns >= bounds->until_ns)
+        return false;
+    return !bounds->has_cursor || mw_page_key_compare(key, &bounds->cursor) > 0;
+}
+
+/* ---- the newest N ---------------------------------------------------------------------------- */
+
+mw_err mw_top_init(mw_top *top, size_t limit)
+{
+    *top = (mw_top){.capacity = limit + 1};
+    top->items = mw_alloc(MW_MEM_QUERY, top->capacity * sizeof *top->items);
+    return top->items ? MW_OK : MW_E_NOMEM;
+}
+
+void mw_top_fini(mw_top *top)
+{
+    mw_free(MW_MEM_QUERY, top->items);
+    *top = (mw_top){0};
+}
+
+static void swap_items(mw_top *top, size_t a, size_t b)
+{
+    mw_top_item kept = top->items[a];
+    top->items[a] = top->items[b];
+    top->items[b] = kept;
+}
+
+/* Is item a behind item b in the list? */
+static bool behind(const mw_top *top, size_t a, size_t b)
+{
+    return mw_page_key_compare(&top->items[a].key, &top->items[b].key) > 0;
+}
+
+static void sift_up(mw_top *top, size_t at)
+{
+    while (at > 0 && behind(top, at, (at - 1) / 2)) {
+        swap_items(top, at, (at - 1) / 2);
+        at = (at - 1) / 2;
+    }
+}
+
+static void sift_down(mw_top *top)
+{
+    size_t at = 0;
+    for (;;) {
+        size_t last = at, left = 2 * at + 1, right = left + 1;
+        if (left < top->count && behind(top, left, last))
+            last = left;
+        if (right < top->count && behind(top, right, last))
+            last = right;
+        if (last == at)
+            return;
+        swap_items(top, at, last);
+        at = last;
+    }
+}
+
+void mw_top_offer(mw_top *top, const mw_page_key *key, uint64_t value)
+{
+    mw_top_item item = {*key, value};
+    if (top->count < top->capacity) {
+        top->items[top->count++] = item;
+        sift_up(top, top->count - 1);
+    } else if (mw_page_key_compare(key, &top->items[0].key) < 0) {
+        top->items[0] = item;
+        sift_down(top);
+    }
+}
+
+static int top_compare(const void *left, const void *right)
+{
+    const mw_top_item *a = left, *b = right;
+    return mw_page_key_compare(&a->key, &b->key);
+}
+
+size_t mw_top_finish(mw_top *top, bool *more)
+{
+    if (top->count > 1)
+        qsort(top->items, top->count, sizeof *top->items, top_compare);
+    *more = top->count == top->capacity;
+    return *more ? top->count - 1 : top->count;
+}
+
+/* ---- windows --------------------------------------------------------------------------------- */
+
+/* Blocks in the first window; each further one is eight times wider. */
+#define WINDOW_AT_FIRST 16u
+#define WINDOW_GROWTH 8u
+
+static int descending(const void *left, const void *right)
+{
+    uint64_t a, b;
+    memcpy(&a, left, sizeof a);
+    memcpy(&b, right, sizeof b);
+    return a > b ? -1 : a < b;
+}
+
+mw_err mw_window_init(mw_window *window, const mw_store_view *view, const mw_page_bounds *bounds)
+{
+    *window = (mw_window){.count = mw_view_count(view), .since_ns = bounds->since_ns};
+    window->maxima = mw_alloc(MW_MEM_QUERY, (window->count + 1) * sizeof *window->maxima);
+    if (!window->maxima)
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < window->count; i++)
+        window->maxima[i] = mw_view_block(view, i)->header.event_max_ns;
+    if (window->count > 1)
+        qsort(window->maxima, window->count, sizeof *window->maxima, descending);
+    /* What is newer than the page can hold must be looked at, but does not fill it. */
+    uint64_t upper = bounds->has_cursor ? bounds->cursor.time_ns : UINT64_MAX;
+    if (bounds->until_ns && bounds->until_ns < upper)
+        upper = bounds->until_ns;
+    while (window->taken < window->count && window->maxima[window->taken] > upper)
+        window->taken++;
+    return MW_OK;
+}
+
+void mw_window_fini(mw_window *window)
+{
+    mw_free(MW_MEM_QUERY, window->maxima);
+    window->maxima = NULL;
+}
+
+uint64_t mw_window_next(mw_window *window, bool *complete)
+{
+    size_t wider = window->taken * WINDOW_GROWTH;
+    size_t more = window->taken + WINDOW_AT_FIRST;
+    window->taken = wider > more ? wider : more;
+    /* Half of all is nearly all, and all at once needs no set of traces. */
+    *complete = window->taken >= window->count / 2;
+    uint64_t edge = *complete ? window->since_ns : window->maxima[window->taken - 1];
+    if (edge <= window->since_ns) {
+        *complete = true;
+        edge = window->since_ns;
+    }
+    return edge;
+}

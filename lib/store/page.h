@@ -1,0 +1,79 @@
+/* Lists: the order of their items, the cursor between pages, the newest N, the window of blocks
+ * that can hold them.
+ *
+ * Items are ordered by time, newest first, then by id, ascending. A cursor is the last item of a
+ * page as text: what comes behind it in that order does not change when newer items arrive.
+ */
+#ifndef MW_STORE_PAGE_H
+#define MW_STORE_PAGE_H
+
+#include "lib/store/store_int.h"
+
+/* Bytes of an id that order items of the same time; longer ids (sessions, which a sender can make
+ * any length) are told apart by a hash behind them. */
+#define MW_PAGE_ID_MAX 48u
+
+typedef struct mw_page_key {
+    uint64_t time_ns;
+    uint64_t hash; /* of the whole id when it is longer, else 0; the same in every process */
+    uint8_t id_len;
+    uint8_t id[MW_PAGE_ID_MAX];
+} mw_page_key;
+
+void mw_page_key_set(mw_page_key *key, uint64_t time_ns, mw_slice id);
+/* Negative when a stands before b in a list. */
+int mw_page_key_compare(const mw_page_key *a, const mw_page_key *b);
+
+/* A page that was asked for, its cursor read. `kind` tells cursors of different lists apart. */
+typedef struct mw_page_bounds {
+    uint64_t since_ns, until_ns; /* until 0 = unbounded */
+    size_t limit;
+    bool has_cursor;
+    mw_page_key cursor;
+    char kind;
+} mw_page_bounds;
+
+/* MW_E_SYNTAX: the cursor is not one of this list's. */
+MW_MUST_USE mw_err mw_page_bounds_read(const mw_store_page *page, char kind, mw_page_bounds *out);
+/* Does an item belong to this page or a later one? */
+bool mw_page_admits(const mw_page_bounds *bounds, const mw_page_key *key);
+/* Cursor text in the arena; MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_page_cursor(mw_arena *arena, char kind, const mw_page_key *last,
+                                  mw_slice *out);
+
+/* The first limit + 1 of what is offered, in the list's order: a heap with the last on top. The one
+ * more tells whether a next page exists. */
+typedef struct mw_top_item {
+    mw_page_key key;
+    uint64_t value; /* the caller's */
+} mw_top_item;
+
+typedef struct mw_top {
+    mw_top_item *items; /* MW_MEM_QUERY */
+    size_t count, capacity;
+} mw_top;
+
+MW_MUST_USE mw_err mw_top_init(mw_top *top, size_t limit); /* MW_E_NOMEM */
+void mw_top_fini(mw_top *top);
+void mw_top_offer(mw_top *top, const mw_page_key *key, uint64_t value);
+/* Ends the offering: items in the list's order; returns how many belong to the page and sets
+ * *more when there is another behind it. */
+size_t mw_top_finish(mw_top *top, bool *more);
+
+/* Which blocks to look at: an item of time t or later has a span in a block whose event time max
+ * is t or later. So the blocks are taken from the newest down, until the page is full. Any number
+ * of spans may be stored: the newest page costs a few blocks. */
+typedef struct mw_window {
+    uint64_t *maxima; /* of the view's blocks, descending; MW_MEM_QUERY */
+    size_t count, taken;
+    uint64_t since_ns;
+} mw_window;
+
+MW_MUST_USE mw_err mw_window_init(mw_window *window, const mw_store_view *view,
+                                  const mw_page_bounds *bounds); /* MW_E_NOMEM */
+void mw_window_fini(mw_window *window);
+/* The next, wider window's lower edge: items of that time or later are seen whole. *complete:
+ * there is nothing older that the page may hold. */
+uint64_t mw_window_next(mw_window *window, bool *complete);
+
+#endif

@@ -1,0 +1,18 @@
+/* Recovery: from the files of a directory to the index and a writer that continues them.
+ *
+ * What lies behind the last offset known to be synced may have been written and never synced, by a
+ * process that is gone and whose kernel may have dropped the pages after a failed sync. Nobody can
+ * tell. So those blocks (at most one group) are checked, copied into a new segment, synced there,
+ * and the old file's end is recorded in front of them: no old file is written or synced again, and
+ * nothing is shown that is not durable.
+ */
+#ifndef MW_STORE_RECOVER_H
+#define MW_STORE_RECOVER_H
+
+#include "lib/store/writer.h"
+
+/* Before the writer's thread starts; fills its index, sequence, next id and predecessor.
+ * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail);
+
+#endif

@@ -1,0 +1,170 @@
+/* The store's life, appending, and its numbers. The questions are in *_query.c.
+ *
+ * Any thread appends and opens views; the threads inside are the writer's one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/store/recover.h"
+#include "lib/store/store_int.h"
+
+static const char *const operation_kind_names[MW_OP_COUNT] = {
+    [MW_OP_OTHER] = "other",
+    [MW_OP_AGENT] = "agent",
+    [MW_OP_WORKFLOW] = "workflow",
+    [MW_OP_MODEL] = "model",
+    [MW_OP_EMBEDDING] = "embedding",
+    [MW_OP_TOOL] = "tool",
+    [MW_OP_RETRIEVAL] = "retrieval",
+    [MW_OP_MEMORY] = "memory",
+    [MW_OP_GUARDRAIL] = "guardrail",
+    [MW_OP_EVAL] = "eval",
+    [MW_OP_HTTP] = "http",
+    [MW_OP_RPC] = "rpc",
+    [MW_OP_DB] = "db",
+    [MW_OP_MESSAGING] = "messaging",
+};
+
+const char *mw_operation_kind_name(mw_operation_kind kind)
+{
+    return (unsigned)kind < MW_OP_COUNT ? operation_kind_names[kind] : "other";
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+/* Creates the directory when absent and keeps a second process out. */
+static mw_err claim_directory(mw_store *store, mw_detail *detail)
+{
+    bool created = mkdir(store->directory, 0700) == 0;
+    int reason = errno;
+    if (!created && reason != EEXIST)
+        return mw_detail_set(
+            detail,
+            reason == ENOSPC || reason == EDQUOT || reason == EROFS ? MW_E_NO_SPACE : MW_E_IO,
+            "data", "", "cannot create %s: %s", store->directory, strerror(reason));
+    if (created && mw_io_sync_parent(store->directory) != MW_OK)
+        return mw_detail_set(detail, MW_E_IO, "data", "", "cannot sync the parent of %s",
+                             store->directory);
+    store->directory_fd = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->directory_fd < 0)
+        return mw_detail_set(detail, MW_E_IO, "data", "", "cannot open %s: %s", store->directory,
+                             strerror(errno));
+    if (flock(store->directory_fd, LOCK_EX | LOCK_NB) != 0)
+        return mw_detail_set(detail, MW_E_CONFLICT, "data", "stop the other process first",
+                             "%s is in use by another process", store->directory);
+    return MW_OK;
+}
+
+static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *detail)
+{
+    mw_err err = claim_directory(store, detail);
+    if (err != MW_OK)
+        return err;
+    store->writer.directory = store->directory;
+    store->writer.clock = config->clock;
+    store->writer.index = &store->index;
+    store->writer.segment_max_bytes = config->segment_max_bytes;
+    err = mw_recover(&store->writer, store->key_seed, detail);
+    if (err == MW_OK) {
+        err = mw_writer_start(&store->writer, config->queue_budget_bytes);
+        if (err != MW_OK)
+            mw_detail_set(detail, err, "data", "", "cannot start the store's writer thread");
+    }
+    if (err != MW_OK)
+        mw_segment_unref(store->writer.segment);
+    return err;
+}
+
+static void release(mw_store *store)
+{
+    if (store->directory_fd >= 0)
+        close(store->directory_fd);
+    if (store->index.table)
+        mw_index_fini(&store->index);
+    mw_free(MW_MEM_STORE, store->directory);
+    mw_free(MW_MEM_STORE, store);
+}
+
+mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *detail)
+{
+    size_t len = strlen(config->directory);
+    mw_store *store = mw_calloc(MW_MEM_STORE, 1, sizeof *store);
+    if (!store)
+        return mw_detail_set(detail, MW_E_NOMEM, "memory_limit", "", "no memory for the store");
+    store->directory_fd = -1;
+    mw_random_bytes(&store->key_seed, sizeof store->key_seed);
+    store->directory = mw_alloc(MW_MEM_STORE, len + 1);
+    mw_err err = MW_E_NOMEM;
+    if (store->directory && mw_index_init(&store->index) == MW_OK) {
+        memcpy(store->directory, config->directory, len + 1);
+        /* "data/" and "data" are one directory, whose parent is not itself. */
+        while (len > 1 && store->directory[len - 1] == '/')
+            store->directory[--len] = '\0';
+        err = start(store, config, detail);
+    } else {
+        mw_detail_set(detail, err, "memory_limit", "", "no memory for the store");
+    }
+    if (err != MW_OK) {
+        release(store);
+        return err;
+    }
+    *out = store;
+    return MW_OK;
+}
+
+void mw_store_close(mw_store *store)
+{
+    if (!store)
+        return;
+    mw_writer_stop(&store->writer);
+    release(store);
+}
+
+/* ---- batches in ------------------------------------------------------------------------------ */
+
+mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_done done, void *ctx)
+{
+    mw_err err = mw_writer_refusal(&store->writer);
+    if (err != MW_OK)
+        return err;
+    mw_write_job *job = mw_calloc(MW_MEM_INGEST, 1, sizeof *job);
+    if (!job)
+        return MW_E_NOMEM;
+    job->done = done;
+    job->ctx = ctx;
+    err = mw_block_encode(batch, store->key_seed, (uint64_t)mw_clock_wall_ns(store->writer.clock),
+                          &job->block);
+    if (err == MW_OK)
+        err = mw_index_reserve(&store->index);
+    if (err == MW_OK) {
+        err = mw_writer_put(&store->writer, job);
+        if (err != MW_OK)
+            mw_index_unreserve(&store->index);
+    }
+    if (err != MW_OK)
+        mw_write_job_free(job);
+    return err;
+}
+
+/* ---- accounting ------------------------------------------------------------------------------ */
+
+void mw_store_stats_read(mw_store *store, mw_store_stats *out)
+{
+    mw_index *index = &store->index;
+
+    memset(out, 0, sizeof *out);
+    pthread_mutex_lock(&index->lock);
+    out->commit_seq = index->seq;
+    out->segments = index->table->segment_count;
+    out->blocks = index->block_count;
+    out->bytes = index->bytes;
+    out->spans = index->spans;
+    pthread_mutex_unlock(&index->lock);
+    out->queue_bytes = mw_queue_bytes(&store->writer.queue);
+    out->queue_count = mw_queue_count(&store->writer.queue);
+    out->writable = atomic_load(&store->writer.writable);
+    out->last_error = (mw_err)atomic_load(&store->writer.last_error);
+}

@@ -1,0 +1,48 @@
+/* The store and its views, as the files of this room see them. */
+#ifndef MW_STORE_STORE_INT_H
+#define MW_STORE_STORE_INT_H
+
+#include "lib/store/block_reader.h"
+#include "lib/store/writer.h"
+
+/* What a question may hold in memory for its own work, its answer aside: larger questions run in
+ * passes over parts of the traces (or sessions) by hash. An eighth of the default memory limit. */
+#define MW_QUERY_BUDGET ((size_t)64 << 20)
+
+struct mw_store {
+    char *directory;  /* MW_MEM_STORE */
+    int directory_fd; /* holds the lock that keeps a second process out */
+    uint64_t key_seed;
+    mw_index index;
+    mw_writer writer;
+};
+
+struct mw_store_view {
+    mw_store *store;
+    mw_index_snapshot snapshot;
+    mw_block_reader hot_reader;   /* the view is one thread's, so its buffers are shared by its */
+    mw_block_reader items_reader; /* questions, one after the other */
+    size_t query_budget;          /* MW_QUERY_BUDGET; tests make it small */
+};
+
+static inline size_t mw_view_count(const mw_store_view *view)
+{
+    return view->snapshot.block_count;
+}
+
+static inline const mw_index_block *mw_view_block(const mw_store_view *view, size_t at)
+{
+    return view->snapshot.table->blocks[at];
+}
+
+/* Columns or items of a block; valid until the next call of the same function on this view. A
+ * damaged block is logged with its place. MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out);
+MW_MUST_USE mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, mw_items *out);
+
+/* Text to the arena; empty becomes MW_SLICE_NONE. False without memory. */
+MW_MUST_USE bool mw_text_copy(mw_arena *arena, mw_slice *text);
+/* All texts of a row. */
+MW_MUST_USE bool mw_span_row_copy(mw_arena *arena, mw_span_row *row);
+
+#endif

@@ -1,0 +1,73 @@
+/* Views: a snapshot of the index and the buffers with which one thread reads its blocks. */
+#include "lib/base/log.h"
+#include "lib/store/store_int.h"
+
+mw_err mw_store_view_open(mw_store *store, mw_store_view **out)
+{
+    mw_store_view *view = mw_calloc(MW_MEM_QUERY, 1, sizeof *view);
+    if (!view)
+        return MW_E_NOMEM;
+    view->store = store;
+    view->query_budget = MW_QUERY_BUDGET;
+    mw_block_reader_init(&view->hot_reader);
+    mw_block_reader_init(&view->items_reader);
+    mw_index_snapshot_take(&store->index, &view->snapshot);
+    *out = view;
+    return MW_OK;
+}
+
+void mw_store_view_close(mw_store_view *view)
+{
+    if (!view)
+        return;
+    mw_index_snapshot_drop(&view->store->index, &view->snapshot);
+    mw_block_reader_fini(&view->hot_reader);
+    mw_block_reader_fini(&view->items_reader);
+    mw_free(MW_MEM_QUERY, view);
+}
+
+uint64_t mw_store_view_seq(const mw_store_view *view)
+{
+    return view->snapshot.seq;
+}
+
+static mw_err checked(const mw_index_block *block, mw_err err)
+{
+    if (err == MW_E_CORRUPT || err == MW_E_IO)
+        MW_LOG(MW_LOG_ERROR, "store", "a stored block cannot be read",
+               MW_KV_STR("file", block->segment->path), MW_KV_U64("offset", block->offset),
+               MW_KV_ERR(err));
+    return err;
+}
+
+mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out)
+{
+    return checked(block, mw_read_hot(&view->hot_reader, block->segment->fd, block->offset,
+                                      &block->header, out));
+}
+
+mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, mw_items *out)
+{
+    return checked(block, mw_read_items(&view->items_reader, block->segment->fd, block->offset,
+                                        &block->header, out));
+}
+
+bool mw_text_copy(mw_arena *arena, mw_slice *text)
+{
+    if (text->len == 0) {
+        *text = MW_SLICE_NONE;
+        return true;
+    }
+    *text = mw_arena_copy(arena, *text);
+    return text->data != NULL;
+}
+
+bool mw_span_row_copy(mw_arena *arena, mw_span_row *row)
+{
+    mw_slice *texts[] = {&row->name,  &row->service, &row->peer_service, &row->session_id,
+                         &row->agent, &row->user,    &row->model,        &row->status_message};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (!mw_text_copy(arena, texts[i]))
+            return false;
+    return true;
+}

@@ -1,0 +1,64 @@
+/* The writer: one thread that appends, syncs, publishes and completes.
+ *
+ * It takes whatever waits, gives each block its commit sequence and place, writes all of them,
+ * syncs once, publishes them to the index in one step and then calls each `done`. A lone request
+ * never waits for company: a group is what arrived during the sync before.
+ *
+ * After a failed write or sync the whole group fails and the file is never touched again; the next
+ * append opens a new segment whose header records where the failed one ends. When that fails too,
+ * or there is no space, appends are refused for a second before the next attempt.
+ */
+#ifndef MW_STORE_WRITER_H
+#define MW_STORE_WRITER_H
+
+#include "lib/base/queue.h"
+#include "lib/store/index.h"
+
+/* One sync covers at most this (and at least one block): bounds how long an answer waits for
+ * others' bytes. 16 MiB is 20 to 40 ms of a virtual disk. */
+#define MW_WRITE_GROUP_MAX ((size_t)16 << 20)
+/* Pause between attempts while the disk refuses. */
+#define MW_WRITE_RETRY_NS MW_NS_PER_S
+
+typedef struct mw_write_job {
+    mw_queue_item item; /* first: the queue hands back this */
+    mw_encoded_block block;
+    mw_store_done done;
+    void *ctx;
+} mw_write_job;
+
+typedef struct mw_writer {
+    const char *directory;
+    const mw_clock *clock;
+    mw_index *index;
+    size_t segment_max_bytes;
+    mw_queue queue;
+    pthread_t thread;
+    /* The writer's thread alone (before it starts: recovery). */
+    mw_segment *segment; /* NULL = the next append opens one */
+    bool appended;       /* something of ours was synced into it */
+    uint64_t next_segment_id, next_seq;
+    uint64_t predecessor_id, predecessor_end;
+    /* Read by every append. */
+    atomic_bool writable;
+    atomic_int last_error;
+    _Atomic int64_t retry_at_ns;
+} mw_writer;
+
+/* The header of the segment that follows: takes the next id and draws a salt. */
+mw_segment_header mw_writer_next_header(mw_writer *writer);
+/* Opens it, with `carried` blocks inside; used by recovery, and by the thread itself. MW_E_IO,
+ * MW_E_NO_SPACE, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_writer_open_segment(mw_writer *writer, mw_segment_header *header,
+                                          mw_slice carried);
+/* MW_E_NOMEM when the system gives no thread. */
+MW_MUST_USE mw_err mw_writer_start(mw_writer *writer, size_t queue_budget_bytes);
+/* Finishes what waits, joins the thread. */
+void mw_writer_stop(mw_writer *writer);
+/* The error with which an append is refused at once, MW_OK when it may try. Any thread. */
+mw_err mw_writer_refusal(mw_writer *writer);
+/* MW_E_BUSY, MW_E_CLOSED: the job stays the caller's. Any thread. */
+MW_MUST_USE mw_err mw_writer_put(mw_writer *writer, mw_write_job *job);
+void mw_write_job_free(mw_write_job *job);
+
+#endif

@@ -1,0 +1,399 @@
+/* The naive model of the store: everything in one array, every rule written the slow way.
+ *
+ * Random spans with a fixed seed are appended and remembered; what the questions should answer is
+ * computed from the array by search and recursion, in other words than the program's. Used by
+ * test_queries.c alone.
+ */
+#ifndef MW_TEST_QUERY_MODEL_H
+#define MW_TEST_QUERY_MODEL_H
+
+#include "tests/unit/lib-store/store_test.h"
+
+typedef struct model_span {
+    uint64_t trace, span, parent, start, end;
+    uint64_t seq;                      /* order of arrival */
+    int session, agent, user, service; /* 0 = none, else the name's number */
+    int kind, status;
+    int64_t in, out;
+} model_span;
+
+typedef struct sent_spans {
+    model_span *spans; /* as appended */
+    size_t count;
+    uint64_t traces;
+    uint64_t sessions;
+} sent_spans;
+
+typedef struct shape {
+    uint64_t seed;
+    size_t batches, batch_max;
+    uint64_t traces, spans_a_trace, sessions;
+    uint64_t time_step; /* between batches */
+    uint64_t time_noise;
+    size_t sessions_least; /* so that the data reaches what the shape is for */
+} shape;
+
+/* ---- data ------------------------------------------------------------------------------------ */
+
+static void session_name(char out[128], int number)
+{
+    /* Some share long prefixes; some exceed what orders a page. */
+    if (number % 5 == 0)
+        snprintf(out, 128, "a-common-prefix-that-is-longer-than-forty-eight-bytes-%d", number);
+    else
+        snprintf(out, 128, "s%05d-session", number);
+}
+
+static mw_slice name_of(test_batch *batch, const char *kind, int number)
+{
+    return number ? test_format(batch, kind, (uint64_t)number) : MW_SLICE_NONE;
+}
+
+static model_span random_span(test_random *random, const shape *form, uint64_t base)
+{
+    static const int kinds[] = {MW_OP_OTHER, MW_OP_AGENT, MW_OP_MODEL, MW_OP_TOOL, MW_OP_MODEL};
+    model_span span = {0};
+    uint64_t near = base / (form->time_step + 1);
+    /* Mostly traces of about now, sometimes any. */
+    span.trace = random_below(random, 6) ? (near + random_below(random, 12)) % form->traces
+                                         : random_below(random, form->traces);
+    span.span = 1 + random_below(random, form->spans_a_trace);
+    span.parent = random_below(random, 4) ? random_below(random, form->spans_a_trace + 3) : 0;
+    span.start = 1000 + base + random_below(random, form->time_noise);
+    span.end = random_below(random, 10) ? span.start + random_below(random, 50) : 5;
+    if (random_below(random, 3) == 0)
+        span.session = (int)(1 + (span.trace * 3 + random_below(random, 3)) % form->sessions);
+    span.agent = random_below(random, 3) ? 0 : (int)(1 + random_below(random, 4));
+    span.user = random_below(random, 4) ? 0 : (int)(1 + random_below(random, 4));
+    span.service = (int)random_below(random, 4);
+    span.kind = kinds[random_below(random, 5)];
+    span.status = (int)random_below(random, 4);
+    span.in = random_below(random, 3) ? (int64_t)random_below(random, 100) : -1;
+    span.out = random_below(random, 3) ? (int64_t)random_below(random, 100) : -1;
+    return span;
+}
+
+static void to_item(test_batch *batch, size_t at, const model_span *span)
+{
+    mw_span_row *row = &batch->items[at].row;
+    char session[128];
+    test_span(batch, at, span->trace, span->span, span->parent);
+    row->start_ns = span->start;
+    row->end_ns = span->end;
+    row->service = name_of(batch, "service-", span->service);
+    row->agent = name_of(batch, "agent-", span->agent);
+    row->user = name_of(batch, "user-", span->user);
+    row->operation_kind = (uint8_t)span->kind;
+    row->status = (uint8_t)span->status;
+    row->input_tokens = span->in;
+    row->output_tokens = span->out;
+    if (span->session) {
+        session_name(session, span->session);
+        row->session_id = test_text(batch, session, strlen(session));
+    }
+}
+
+static void fill(mw_store *store, sent_spans *all, const shape *form)
+{
+    test_random random = {form->seed};
+    memset(all, 0, sizeof *all);
+    all->spans = calloc(form->batches * form->batch_max, sizeof *all->spans);
+    all->traces = form->traces;
+    all->sessions = form->sessions;
+    for (size_t i = 0; i < form->batches; i++) {
+        test_batch batch;
+        size_t count = 1 + random_below(&random, form->batch_max);
+        test_batch_init(&batch, count);
+        for (size_t k = 0; k < count; k++) {
+            uint64_t base = i * form->time_step;
+            if (random_below(&random, 30) == 0)
+                base = random_below(&random, base + 1); /* late */
+            model_span span = random_span(&random, form, base);
+            span.seq = all->count;
+            to_item(&batch, k, &span);
+            all->spans[all->count++] = span;
+        }
+        assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
+        test_batch_fini(&batch);
+    }
+}
+
+/* ---- the model's answers --------------------------------------------------------------------- */
+
+typedef struct model_trace {
+    const model_span *spans[64];
+    size_t count;
+} model_trace;
+
+static model_trace trace_of(const sent_spans *all, uint64_t trace)
+{
+    model_trace out = {.count = 0};
+    for (size_t i = 0; i < all->count; i++) {
+        bool repeat = false;
+        if (all->spans[i].trace != trace)
+            continue;
+        for (size_t k = 0; k < out.count; k++)
+            repeat |= out.spans[k]->span == all->spans[i].span;
+        if (!repeat) {
+            assert_true(out.count < 64);
+            out.spans[out.count++] = &all->spans[i];
+        }
+    }
+    return out;
+}
+
+static const model_span *sent_parent(const model_trace *trace, const model_span *span)
+{
+    for (size_t i = 0; i < trace->count; i++)
+        if (span->parent && trace->spans[i]->span == span->parent && trace->spans[i] != span)
+            return trace->spans[i];
+    return NULL;
+}
+
+/* The parent, or NULL where a cycle is cut. */
+static const model_span *parent_of(const model_trace *trace, const model_span *span)
+{
+    const model_span *earliest = span, *up = sent_parent(trace, span);
+    for (size_t steps = 0; up && up != span && steps <= trace->count; steps++) {
+        if (up->start < earliest->start ||
+            (up->start == earliest->start && up->span < earliest->span))
+            earliest = up;
+        up = sent_parent(trace, up);
+    }
+    bool on_cycle = up == span;
+    return on_cycle && earliest == span ? NULL : sent_parent(trace, span);
+}
+
+static unsigned depth_of(const model_trace *trace, const model_span *span)
+{
+    const model_span *parent = parent_of(trace, span);
+    return parent ? depth_of(trace, parent) + 1 : span->parent ? 1 : 0;
+}
+
+static bool nearer(const model_trace *trace, const model_span *a, const model_span *b)
+{
+    unsigned x = depth_of(trace, a), y = depth_of(trace, b);
+    if (!b || x != y)
+        return !b || x < y;
+    return a->start != b->start ? a->start < b->start : a->span < b->span;
+}
+
+static int session_of(const model_trace *trace, const model_span *span)
+{
+    const model_span *best = NULL;
+    for (const model_span *up = span; up; up = parent_of(trace, up))
+        if (up->session)
+            return up->session;
+    for (size_t i = 0; i < trace->count; i++)
+        if (trace->spans[i]->session && (!best || nearer(trace, trace->spans[i], best)))
+            best = trace->spans[i];
+    return best ? best->session : 0;
+}
+
+static int agent_of(const model_trace *trace, const model_span *span)
+{
+    if (span->agent)
+        return span->agent;
+    for (const model_span *up = parent_of(trace, span); up; up = parent_of(trace, up))
+        if (up->kind == MW_OP_AGENT && up->agent)
+            return up->agent;
+    return 0;
+}
+
+static bool has_model_below(const model_trace *trace, const model_span *span)
+{
+    for (size_t i = 0; i < trace->count; i++) {
+        if (trace->spans[i] == span || trace->spans[i]->kind != MW_OP_MODEL)
+            continue;
+        for (const model_span *up = parent_of(trace, trace->spans[i]); up;
+             up = parent_of(trace, up))
+            if (up == span)
+                return true;
+    }
+    return false;
+}
+
+static bool counts_tokens(const model_trace *trace, const model_span *span)
+{
+    const model_span *outermost = NULL;
+    for (size_t i = 0; i < trace->count; i++) {
+        const model_span *other = trace->spans[i];
+        if (other->kind == MW_OP_MODEL && !has_model_below(trace, other))
+            return span->kind == MW_OP_MODEL && !has_model_below(trace, span);
+        if (other->kind == MW_OP_AGENT && (other->in >= 0 || other->out >= 0) &&
+            (!outermost || nearer(trace, other, outermost)))
+            outermost = other;
+    }
+    return span == outermost;
+}
+
+static uint64_t latest_of(const model_span *span)
+{
+    return span->end > span->start ? span->end : span->start;
+}
+
+typedef struct model_summary {
+    uint64_t id; /* trace number or session number */
+    uint64_t first, last, traces, spans, errors, models, tools;
+    int64_t in, out;
+    uint64_t root;   /* trace: span id of the root-most */
+    int agent, user; /* session */
+    int sessions[64];
+    size_t session_count;
+} model_summary;
+
+static void add_span(model_summary *sum, const model_trace *trace, const model_span *span)
+{
+    if (sum->spans == 0 || span->start < sum->first)
+        sum->first = span->start;
+    if (latest_of(span) > sum->last)
+        sum->last = latest_of(span);
+    sum->spans++;
+    sum->errors += span->status == 2;
+    sum->models += span->kind == MW_OP_MODEL;
+    sum->tools += span->kind == MW_OP_TOOL;
+    if (counts_tokens(trace, span)) {
+        sum->in += span->in > 0 ? span->in : 0;
+        sum->out += span->out > 0 ? span->out : 0;
+    }
+}
+
+/* Sessions of a trace in the order of their root-most own span. */
+static void list_sessions(model_summary *sum, const model_trace *trace)
+{
+    const model_span *used = NULL;
+    for (;;) {
+        const model_span *next = NULL;
+        for (size_t i = 0; i < trace->count; i++) {
+            const model_span *span = trace->spans[i];
+            if (!span->session || (used && !nearer(trace, used, span)))
+                continue;
+            if (!next || nearer(trace, span, next))
+                next = span;
+        }
+        if (!next)
+            return;
+        bool known = false;
+        for (size_t i = 0; i < sum->session_count; i++)
+            known |= sum->sessions[i] == next->session;
+        if (!known)
+            sum->sessions[sum->session_count++] = next->session;
+        used = next;
+    }
+}
+
+static model_summary summarize_trace(const model_trace *trace)
+{
+    model_summary sum = {.id = trace->spans[0]->trace};
+    const model_span *root = NULL;
+    for (size_t i = 0; i < trace->count; i++) {
+        add_span(&sum, trace, trace->spans[i]);
+        if (!root || nearer(trace, trace->spans[i], root))
+            root = trace->spans[i];
+    }
+    sum.root = root->span;
+    list_sessions(&sum, trace);
+    return sum;
+}
+
+typedef struct picked {
+    int name;
+    unsigned depth;
+    uint64_t start, span;
+} picked;
+
+static void pick(picked *kept, int name, unsigned depth, const model_span *span)
+{
+    bool better =
+        !kept->name || depth < kept->depth ||
+        (depth == kept->depth &&
+         (span->start < kept->start || (span->start == kept->start && span->span < kept->span)));
+    if (name && better)
+        *kept = (picked){name, depth, span->start, span->span};
+}
+
+static model_summary summarize_session(const sent_spans *all, const model_trace *traces,
+                                       int session)
+{
+    model_summary sum = {.id = (uint64_t)session};
+    picked agent = {0}, user = {0};
+    for (uint64_t t = 0; t < all->traces; t++) {
+        const model_trace *trace = &traces[t];
+        uint64_t before = sum.spans;
+        for (size_t i = 0; i < trace->count; i++) {
+            const model_span *span = trace->spans[i];
+            if (session_of(trace, span) != session)
+                continue;
+            add_span(&sum, trace, span);
+            pick(&agent, agent_of(trace, span), depth_of(trace, span), span);
+            pick(&user, span->user, depth_of(trace, span), span);
+        }
+        sum.traces += sum.spans > before;
+    }
+    sum.agent = agent.name;
+    sum.user = user.name;
+    return sum;
+}
+
+/* ---- order ----------------------------------------------------------------------------------- */
+
+static int by_trace_order(const void *left, const void *right)
+{
+    const model_summary *a = left, *b = right;
+    uint8_t x[16], y[16];
+    if (a->first != b->first)
+        return a->first > b->first ? -1 : 1;
+    trace_id_of(x, a->id);
+    trace_id_of(y, b->id);
+    return memcmp(x, y, 16);
+}
+
+static int by_session_order(const void *left, const void *right)
+{
+    const model_summary *a = left, *b = right;
+    char x[128], y[128];
+    if (a->last != b->last)
+        return a->last > b->last ? -1 : 1;
+    session_name(x, (int)a->id);
+    session_name(y, (int)b->id);
+    /* Beyond 48 equal bytes any fixed order will do: the test compares those as a set. */
+    return strncmp(x, y, 48);
+}
+
+typedef struct expected {
+    sent_spans all;
+    model_trace *traces; /* by number; count 0 = never came */
+    model_summary *trace_list, *session_list;
+    size_t trace_count, session_count;
+} expected;
+
+static void expect(expected *out)
+{
+    sent_spans *all = &out->all;
+    out->traces = calloc(all->traces, sizeof *out->traces);
+    out->trace_list = calloc(all->traces, sizeof *out->trace_list);
+    out->session_list = calloc(all->sessions + 1, sizeof *out->session_list);
+    out->trace_count = out->session_count = 0;
+    for (uint64_t t = 0; t < all->traces; t++) {
+        out->traces[t] = trace_of(all, t);
+        if (out->traces[t].count)
+            out->trace_list[out->trace_count++] = summarize_trace(&out->traces[t]);
+    }
+    for (uint64_t s = 1; s <= all->sessions; s++) {
+        model_summary sum = summarize_session(all, out->traces, (int)s);
+        if (sum.spans)
+            out->session_list[out->session_count++] = sum;
+    }
+    qsort(out->trace_list, out->trace_count, sizeof *out->trace_list, by_trace_order);
+    qsort(out->session_list, out->session_count, sizeof *out->session_list, by_session_order);
+}
+
+static void forget(expected *out)
+{
+    free(out->all.spans);
+    free(out->traces);
+    free(out->trace_list);
+    free(out->session_list);
+}
+
+#endif
