@@ -42,7 +42,7 @@ void mw_export_batch_fini(mw_export_batch *batch);
 /* The same as the store wants it; lives as long as `batch`. */
 mw_store_batch mw_export_batch_view(const mw_export_batch *batch);
 
-/* ---- export_json.c: mw_export_json; export_answer.c: the rest ------------------------------------------------------------------------ */
+/* ---- export_answer.c, and mw_export_json in export_json.c ----------------------------------- */
 
 typedef struct mw_export_outcome {
     /* MW_OK: done, whatever was refused by item. MW_E_TIMEOUT: the client's deadline passed before

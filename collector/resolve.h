@@ -58,8 +58,9 @@ void mw_resolve_place_read(mw_resolve_place *place, const mw_found *found, size_
 
 /* Fills operation_kind, tokens, service, peer_service, session_id, agent, user and model of
  * `row`; row->kind and row->name must be set: the convention's span name, "chat gpt-x", names the
- * operation where the attribute is missing. Unknown text stays empty, but service becomes "unknown". When the
- * arena is full, what was sent as a number stays unknown. `resource` and `scope` may be NULL. */
+ * operation where the attribute is missing. Unknown text stays empty, but service becomes
+ * "unknown". When the arena is full, what was sent as a number stays unknown. `resource` and
+ * `scope` may be NULL. */
 void mw_resolve_row(const mw_resolve_place *span, const mw_resolve_place *resource,
                     const mw_resolve_place *scope, mw_arena *arena, mw_span_row *row);
 
