@@ -251,6 +251,8 @@ void mw_export_count(const mw_export_outcome *outcome)
         mw_count(failure_of(outcome->err)->counter, 1);
         return;
     }
+    if (outcome->repeat)
+        return;
     mw_count(MW_COUNT_SPANS_ACCEPTED, scan->items - scan->refused_total);
     mw_count(MW_COUNT_SPANS_REFUSED_DEPTH, scan->refused[MW_REFUSE_DEPTH]);
     mw_count(MW_COUNT_SPANS_REFUSED_ID, scan->refused_total - scan->refused[MW_REFUSE_DEPTH]);

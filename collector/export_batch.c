@@ -15,9 +15,6 @@
 #define ITEMS_FIRST_MAX 4096
 #define SLOTS_FIRST 16
 
-/* The seed of the digest, fixed for now: retries must be recognised after a restart. */
-#define DIGEST_SEED UINT64_C(0x6d69647761746368)
-
 typedef struct batch_reader {
     mw_export_batch *batch;
     mw_arena *arena;
@@ -183,18 +180,20 @@ static mw_err take_span(void *ctx, const mw_scan_span *span)
 
 /* ---- the batch ----------------------------------------------------------------------------- */
 
-static void digest_body(uint8_t digest[16], mw_slice body, mw_signal signal)
+/* Keyed with the store's secret, so that a sender cannot make a request that hides another's. */
+static void digest_body(uint8_t digest[16], mw_slice body, mw_signal signal, const uint8_t *key)
 {
-    XXH128_hash_t hash = XXH3_128bits_withSeed(body.data, body.len, DIGEST_SEED ^ (uint64_t)signal);
+    XXH128_hash_t hash = XXH3_128bits_withSecret(body.data, body.len, key, MW_DIGEST_KEY_SIZE);
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, hash);
     MW_ASSERT(sizeof canonical.digest == 16);
     memcpy(digest, canonical.digest, 16);
+    digest[15] ^= (uint8_t)signal;
     if (mw_id_is_zero(digest, 16))
         digest[15] = 1; /* zero means "none" */
 }
 
-mw_err mw_export_batch_read(mw_export_batch *batch, mw_slice body, const mw_keyset *keys,
+mw_err mw_export_batch_read(mw_export_batch *batch, mw_slice body, const mw_export_keys *keys,
                             mw_arena *arena)
 {
     *batch = (mw_export_batch){0};
@@ -210,9 +209,9 @@ mw_err mw_export_batch_read(mw_export_batch *batch, mw_slice body, const mw_keys
                          .resource = take_resource,
                          .scope = take_scope,
                          .span = take_span};
-    mw_err err = mw_scan_traces(body, keys, &sink, &batch->scan);
+    mw_err err = mw_scan_traces(body, keys->attributes, &sink, &batch->scan);
     if (err == MW_OK)
-        digest_body(batch->digest, body, MW_SIGNAL_TRACES);
+        digest_body(batch->digest, body, MW_SIGNAL_TRACES, keys->digest);
     return err;
 }
 

@@ -34,10 +34,16 @@ typedef struct mw_export_batch {
     uint8_t digest[16];
 } mw_export_batch;
 
+/* What a collector holds for all its exports. */
+typedef struct mw_export_keys {
+    mw_keyset *attributes;
+    const uint8_t *digest; /* MW_DIGEST_KEY_SIZE bytes */
+} mw_export_keys;
+
 /* Scans `body`, resolves every span, makes resources and scopes distinct. `batch` is initialised
  * here and needs _fini whatever comes back. MW_E_SYNTAX, MW_E_LIMIT, MW_E_NOMEM: scan.h. */
 MW_MUST_USE mw_err mw_export_batch_read(mw_export_batch *batch, mw_slice body,
-                                        const mw_keyset *keys, mw_arena *arena);
+                                        const mw_export_keys *keys, mw_arena *arena);
 void mw_export_batch_fini(mw_export_batch *batch);
 /* The same as the store wants it; lives as long as `batch`. */
 mw_store_batch mw_export_batch_view(const mw_export_batch *batch);
@@ -50,6 +56,7 @@ typedef struct mw_export_outcome {
      * said. */
     mw_err err;
     bool at_store;    /* it was the store that said it */
+    bool repeat;      /* acknowledged before: nothing more was stored */
     mw_slice problem; /* what the JSON reader found wrong, and where; empty = ask the scan */
     mw_slice field;
     mw_slice warning; /* what the JSON reader took although it need not; empty = nothing */

@@ -16,7 +16,7 @@ struct mw_collector {
     mw_store *store;
     const mw_clock *clock;
     size_t max_request;
-    mw_keyset *keys;
+    mw_export_keys keys;
 };
 
 /* One export on its way through the store; in the request's arena. */
@@ -42,8 +42,8 @@ static void finish(pending_export *pending, mw_err err)
 static void stored(void *ctx, mw_err err, uint64_t commit_seq)
 {
     pending_export *pending = ctx;
-    (void)commit_seq;
     pending->outcome.at_store = true;
+    pending->outcome.repeat = err == MW_OK && commit_seq == 0;
     finish(pending, err);
 }
 
@@ -73,7 +73,7 @@ static mw_err read_message(const mw_collector *collector, mw_slice message, mw_e
                            pending_export *pending)
 {
     mw_request *request = pending->request;
-    mw_err err = mw_export_batch_read(batch, message, collector->keys, &request->arena);
+    mw_err err = mw_export_batch_read(batch, message, &collector->keys, &request->arena);
     pending->outcome.scan = batch->scan;
     if (err != MW_OK || batch->count == 0)
         return err;
@@ -152,7 +152,8 @@ mw_err mw_collector_new(mw_store *store, const mw_clock *clock, size_t max_reque
     collector->store = store;
     collector->clock = clock;
     collector->max_request = max_request;
-    collector->keys = mw_resolve_keyset_new();
+    collector->keys.attributes = mw_resolve_keyset_new();
+    collector->keys.digest = mw_store_digest_key(store);
     return MW_OK;
 }
 
@@ -160,7 +161,7 @@ void mw_collector_free(mw_collector *collector)
 {
     if (!collector)
         return;
-    mw_keyset_free(collector->keys);
+    mw_keyset_free(collector->keys.attributes);
     mw_free(MW_MEM_INGEST, collector);
 }
 

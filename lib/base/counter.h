@@ -24,6 +24,7 @@
     X(NET_REFUSED_ACCESS, "midwatch_net_refused_total", "reason=\"access\"", "")                   \
     X(NET_REFUSED_ENCODING, "midwatch_net_refused_total", "reason=\"encoding\"", "")               \
     X(NET_REFUSED_TLS, "midwatch_net_refused_total", "reason=\"tls_on_clear_text\"", "")           \
+    X(NET_REFUSED_HANDSHAKE, "midwatch_net_refused_total", "reason=\"tls_handshake\"", "")         \
     X(SPANS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"traces\"",                        \
       "Items acknowledged as durable")                                                             \
     X(SPANS_REFUSED_ID, "midwatch_items_refused_total", "signal=\"traces\",reason=\"invalid_id\"", \
@@ -38,6 +39,8 @@
     X(EXPORTS_REFUSED_BUDGET, "midwatch_exports_refused_total", "reason=\"decode_budget\"", "")    \
     X(EXPORTS_REFUSED_OVERLOAD, "midwatch_exports_refused_total", "reason=\"overload\"", "")       \
     X(EXPORTS_REFUSED_STORAGE, "midwatch_exports_refused_total", "reason=\"storage\"", "")         \
+    X(EXPORTS_RETRIED, "midwatch_exports_retried_total", "",                                       \
+      "Export requests acknowledged again and not stored again")                                   \
     X(STORE_BYTES, "midwatch_store_written_bytes_total", "", "Bytes appended to segments")         \
     X(STORE_SYNCS, "midwatch_store_syncs_total", "", "fdatasync calls on segments")                \
     X(STORE_FAILURES, "midwatch_store_write_failures_total", "",                                   \

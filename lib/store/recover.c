@@ -99,6 +99,8 @@ static mw_err index_blocks(recovery *rec, mw_segment *segment, const mw_walked_b
         entry->segment = segment;
         entry->offset = block->offset;
         mw_index_publish(index, &entry, 1, block->header.seq);
+        /* Its time is what expires it: old blocks fall out by themselves. */
+        mw_retry_window_add(&rec->writer->retries, block->header.digest, block->header.arrival_ns);
     }
     return MW_OK;
 }

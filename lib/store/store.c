@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/store/digest_key.h"
 #include "lib/store/recover.h"
 #include "lib/store/store_int.h"
 
@@ -67,6 +68,9 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
     store->writer.clock = config->clock;
     store->writer.index = &store->index;
     store->writer.segment_max_bytes = config->segment_max_bytes;
+    err = mw_digest_key_load(store->directory, store->digest_key, detail);
+    if (err != MW_OK)
+        return err;
     err = mw_recover(&store->writer, store->key_seed, detail);
     if (err == MW_OK) {
         err = mw_writer_start(&store->writer, config->queue_budget_bytes);
@@ -82,6 +86,7 @@ static void release(mw_store *store)
 {
     if (store->directory_fd >= 0)
         close(store->directory_fd);
+    mw_retry_window_fini(&store->writer.retries);
     if (store->index.table)
         mw_index_fini(&store->index);
     mw_free(MW_MEM_STORE, store->directory);
@@ -95,6 +100,7 @@ mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *d
     if (!store)
         return mw_detail_set(detail, MW_E_NOMEM, "memory_limit", "", "no memory for the store");
     store->directory_fd = -1;
+    mw_retry_window_init(&store->writer.retries);
     mw_random_bytes(&store->key_seed, sizeof store->key_seed);
     store->directory = mw_alloc(MW_MEM_STORE, len + 1);
     mw_err err = MW_E_NOMEM;
@@ -149,6 +155,11 @@ mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_do
     return err;
 }
 
+const uint8_t *mw_store_digest_key(const mw_store *store)
+{
+    return store->digest_key;
+}
+
 /* ---- accounting ------------------------------------------------------------------------------ */
 
 void mw_store_stats_read(mw_store *store, mw_store_stats *out)
@@ -165,6 +176,7 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     pthread_mutex_unlock(&index->lock);
     out->queue_bytes = mw_queue_bytes(&store->writer.queue);
     out->queue_count = mw_queue_count(&store->writer.queue);
+    out->retry_digests = atomic_load(&store->writer.retry_digests);
     out->writable = atomic_load(&store->writer.writable);
     out->last_error = (mw_err)atomic_load(&store->writer.last_error);
 }

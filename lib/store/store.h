@@ -117,8 +117,15 @@ typedef struct mw_store_batch {
     size_t item_count;
 } mw_store_batch;
 
+/* The secret under which the sender's requests are hashed into mw_store_batch.digest, so that
+ * nobody can make two requests that look like one. Made with the store, kept in its directory;
+ * lives as long as the store. */
+#define MW_DIGEST_KEY_SIZE 192
+const uint8_t *mw_store_digest_key(const mw_store *store);
+
 /* Called once, on the writer's thread, after the sync that covers the batch (MW_OK, with its
- * commit sequence) or after the failure (MW_E_IO, MW_E_NO_SPACE, MW_E_NOMEM: retryable). Must not
+ * commit sequence; 0 for a repeat of a request acknowledged within the retry window, DESIGN 4.6:
+ * it is durable, and nothing more was stored) or after the failure (MW_E_IO, MW_E_NO_SPACE, MW_E_NOMEM: retryable). Must not
  * block. */
 typedef void (*mw_store_done)(void *ctx, mw_err err, uint64_t commit_seq);
 
@@ -247,7 +254,8 @@ typedef struct mw_store_stats {
     uint64_t commit_seq, segments, blocks, bytes;
     uint64_t spans; /* stored, repeats included until merging removes them */
     size_t queue_bytes, queue_count;
-    bool writable; /* false after a failed write until one succeeds */
+    size_t retry_digests; /* requests that would be recognised when sent again */
+    bool writable;        /* false after a failed write until one succeeds */
     mw_err last_error;
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);

@@ -13,6 +13,7 @@ struct mw_store {
     char *directory;  /* MW_MEM_STORE */
     int directory_fd; /* holds the lock that keeps a second process out */
     uint64_t key_seed;
+    uint8_t digest_key[MW_DIGEST_KEY_SIZE];
     mw_index index;
     mw_writer writer;
 };

@@ -106,8 +106,9 @@ static mw_err have_segment(mw_writer *writer, uint64_t bytes)
 
 typedef struct group {
     mw_queue_item *items;
-    size_t count;
+    size_t count; /* blocks to write: repeats are none */
     uint64_t bytes;
+    size_t digests; /* what this group added to the retry window */
     struct iovec *iov;
     mw_index_block **entries;
 } group;
@@ -117,14 +118,26 @@ static mw_write_job *job_of(mw_queue_item *item)
     return (mw_write_job *)item;
 }
 
-static mw_err group_init(group *batch, mw_queue_item *items)
+/* Tells repeats from what is new; a repeat of something in the same group is one, too. */
+static void mark_repeats(mw_writer *writer, group *batch)
+{
+    for (mw_queue_item *item = batch->items; item; item = item->next) {
+        mw_write_job *job = job_of(item);
+        const mw_block_header *header = &job->block.header;
+        job->repeat = mw_retry_window_has(&writer->retries, header->digest, header->arrival_ns);
+        if (job->repeat)
+            continue;
+        batch->digests += mw_retry_window_add(&writer->retries, header->digest, header->arrival_ns);
+        batch->count++;
+        batch->bytes += job->block.len;
+    }
+}
+
+static mw_err group_init(group *batch, mw_writer *writer, mw_queue_item *items)
 {
     memset(batch, 0, sizeof *batch);
     batch->items = items;
-    for (mw_queue_item *item = items; item; item = item->next) {
-        batch->count++;
-        batch->bytes += job_of(item)->block.len;
-    }
+    mark_repeats(writer, batch);
     batch->iov = mw_alloc(MW_MEM_INGEST, batch->count * sizeof *batch->iov);
     batch->entries = mw_alloc(MW_MEM_INGEST, batch->count * sizeof(mw_index_block *));
     return batch->iov && batch->entries ? MW_OK : MW_E_NOMEM;
@@ -143,19 +156,23 @@ static void seal_group(mw_writer *writer, group *batch)
     uint64_t offset = segment->end;
     size_t at = 0;
 
-    for (mw_queue_item *item = batch->items; item; item = item->next, at++) {
+    for (mw_queue_item *item = batch->items; item; item = item->next) {
         mw_encoded_block *block = &job_of(item)->block;
+        if (job_of(item)->repeat)
+            continue;
         mw_block_place place = mw_segment_place(segment, offset);
         mw_block_seal(block, writer->next_seq++, segment->end, &place);
         block->entry->segment = segment;
         batch->iov[at] = (struct iovec){block->data, block->len};
-        batch->entries[at] = block->entry;
+        batch->entries[at++] = block->entry;
         offset += block->len;
     }
 }
 
 static mw_err write_group(mw_writer *writer, group *batch)
 {
+    if (batch->count == 0)
+        return MW_OK;
     mw_err err = have_segment(writer, batch->bytes);
     if (err != MW_OK)
         return err;
@@ -184,9 +201,12 @@ static void complete_group(mw_writer *writer, mw_queue_item *items, mw_err err)
         mw_write_job *job = job_of(item);
         mw_store_done done = job->done;
         void *ctx = job->ctx;
-        uint64_t seq = err == MW_OK ? job->block.header.seq : 0;
+        bool written = err == MW_OK && !job->repeat;
+        uint64_t seq = written ? job->block.header.seq : 0;
         next = item->next;
-        if (err == MW_OK)
+        if (err == MW_OK && job->repeat)
+            mw_count(MW_COUNT_EXPORTS_RETRIED, 1);
+        if (written)
             job->block.entry = NULL;
         else
             mw_index_unreserve(writer->index);
@@ -203,9 +223,12 @@ static void *writer_main(void *argument)
 
     while ((items = mw_queue_take(&writer->queue, MW_WRITE_GROUP_MAX, -1)) != NULL) {
         group batch;
-        mw_err err = group_init(&batch, items);
+        mw_err err = group_init(&batch, writer, items);
         if (err == MW_OK)
             err = write_group(writer, &batch);
+        if (err != MW_OK)
+            mw_retry_window_undo(&writer->retries, batch.digests);
+        atomic_store(&writer->retry_digests, writer->retries.count);
         group_fini(&batch);
         complete_group(writer, items, err);
     }
@@ -220,6 +243,7 @@ mw_err mw_writer_start(mw_writer *writer, size_t queue_budget_bytes)
     atomic_init(&writer->writable, true);
     atomic_init(&writer->last_error, MW_OK);
     atomic_init(&writer->retry_at_ns, 0);
+    atomic_init(&writer->retry_digests, writer->retries.count);
     mw_queue_init(&writer->queue, queue_budget_bytes);
     /* Signals are the main thread's. */
     sigfillset(&all);

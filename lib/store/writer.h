@@ -4,6 +4,9 @@
  * syncs once, publishes them to the index in one step and then calls each `done`. A lone request
  * never waits for company: a group is what arrived during the sync before.
  *
+ * A request that was acknowledged before (retry_window.h) is completed with the group and not
+ * written again.
+ *
  * After a failed write or sync the whole group fails and the file is never touched again; the next
  * append opens a new segment whose header records where the failed one ends. When that fails too,
  * or there is no space, appends are refused for a second before the next attempt.
@@ -13,6 +16,7 @@
 
 #include "lib/base/queue.h"
 #include "lib/store/index.h"
+#include "lib/store/retry_window.h"
 
 /* One sync covers at most this (and at least one block): bounds how long an answer waits for
  * others' bytes. 16 MiB is 20 to 40 ms of a virtual disk. */
@@ -25,6 +29,7 @@ typedef struct mw_write_job {
     mw_encoded_block block;
     mw_store_done done;
     void *ctx;
+    bool repeat; /* of a request that is durable, or that this group makes durable */
 } mw_write_job;
 
 typedef struct mw_writer {
@@ -39,10 +44,12 @@ typedef struct mw_writer {
     bool appended;       /* something of ours was synced into it */
     uint64_t next_segment_id, next_seq;
     uint64_t predecessor_id, predecessor_end;
+    mw_retry_window retries;
     /* Read by every append. */
     atomic_bool writable;
     atomic_int last_error;
     _Atomic int64_t retry_at_ns;
+    atomic_size_t retry_digests; /* retries.count, for the statistics */
 } mw_writer;
 
 /* The header of the segment that follows: takes the next id and draws a salt. */

@@ -80,6 +80,8 @@ static void write_store(mw_json *json, const mw_store_stats *stats)
     mw_json_kv_u64(json, "segments", stats->segments);
     mw_json_kv_u64(json, "blocks", stats->blocks);
     mw_json_kv_u64(json, "bytes", stats->bytes);
+    /* Requests that would be recognised when sent again: of the last hour, 2 M at the most. */
+    mw_json_kv_u64(json, "retry_window", stats->retry_digests);
     mw_json_kv_bool(json, "writable", stats->writable);
     mw_json_kv_or_null(json, "last_error",
                        stats->last_error ? mw_slice_of(mw_err_text(stats->last_error))
@@ -129,7 +131,7 @@ static void write_status(mw_json *json, mw_server *server, const mw_gauges *gaug
     mw_json_kv_u64(json, "logs", 0);
     mw_json_kv_u64(json, "points", 0);
     mw_json_object_end(json);
-    mw_json_kv_u64(json, "retried", 0);
+    mw_json_kv_u64(json, "retried", mw_counter_value(MW_COUNT_EXPORTS_RETRIED));
     write_refused(json);
     mw_json_key(json, MW_SLICE("queues"));
     mw_json_object_begin(json);

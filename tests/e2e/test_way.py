@@ -117,30 +117,36 @@ class WayTest(Case):
                                                              "1000")["items"])
         self.assertEqual(spans, sum(c["expected"]["spans"] for c in self.captures))
 
-    def stored(self):
+    def check_stored(self, retried):
         status = self.daemon.cli_json("status")
-        return status["stored"]["spans"]
+        self.assertEqual(status["stored"]["spans"],
+                         sum(c["expected"]["spans"] for c in self.captures))
+        self.assertEqual(status["retried"], retried)
+        self.assertEqual(status["store"]["retry_window"], len(self.captures))
 
     def test_the_way(self):
-        total = sum(c["expected"]["spans"] for c in self.captures)
         for capture in self.captures:
             send_capture(self.daemon, capture)
         self.check_everything()
         self.check_lists()
-        self.assertEqual(self.stored(), total)
-        # The same again: what is shown does not change.
+        self.check_stored(retried=0)
+        # The same again: what is stored and shown does not change.
         before = self.daemon.cli("session", "list", "--json")
         for capture in self.captures:
             send_capture(self.daemon, capture)
         self.assertEqual(self.daemon.cli("session", "list", "--json"), before)
         self.check_everything()
         self.check_lists()
+        self.check_stored(retried=len(self.captures))
         # And all of it is there after a crash.
         self.daemon.kill()
         self.daemon.start()
         self.assertEqual(self.daemon.cli("session", "list", "--json"), before)
         self.check_everything()
         self.check_lists()
+        # A retry is recognised across the crash, too.
+        send_capture(self.daemon, self.captures[0])
+        self.check_stored(retried=1)
 
 
 if __name__ == "__main__":

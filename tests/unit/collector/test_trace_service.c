@@ -10,7 +10,8 @@
 
 typedef Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceResponse trace_response;
 
-static mw_keyset *keys;
+static uint8_t digest_key[MW_DIGEST_KEY_SIZE] = {7};
+static mw_export_keys keys = {.digest = digest_key};
 static mw_arena arena;
 
 /* ---- batches --------------------------------------------------------------------------------- */
@@ -20,7 +21,7 @@ static void test_batch_of_session(void **state)
     (void)state;
     otlp_capture capture = capture_load("trace-agent_session-http-protobuf-none");
     mw_export_batch batch;
-    assert_int_equal(mw_export_batch_read(&batch, capture.message, keys, &arena), MW_OK);
+    assert_int_equal(mw_export_batch_read(&batch, capture.message, &keys, &arena), MW_OK);
     mw_store_batch view = mw_export_batch_view(&batch);
     assert_int_equal(view.item_count, 3);
     assert_int_equal(view.resource_count, 1);
@@ -58,7 +59,7 @@ static void test_batch_of_200(void **state)
     (void)state;
     otlp_capture capture = capture_load("trace-batch_200-grpc-none");
     mw_export_batch batch;
-    assert_int_equal(mw_export_batch_read(&batch, capture.message, keys, &arena), MW_OK);
+    assert_int_equal(mw_export_batch_read(&batch, capture.message, &keys, &arena), MW_OK);
     assert_int_equal(batch.count, 200);
     assert_int_equal(batch.resources.count, 1);
     assert_int_equal(batch.scopes.count, 3);
@@ -85,7 +86,7 @@ static void test_distinct_contexts(void **state)
         put_message(&request, 1, &resource_spans);
     }
     mw_export_batch batch;
-    assert_int_equal(mw_export_batch_read(&batch, written(&request), keys, &arena), MW_OK);
+    assert_int_equal(mw_export_batch_read(&batch, written(&request), &keys, &arena), MW_OK);
     assert_int_equal(batch.count, 300);
     assert_int_equal(batch.resources.count, 150);
     assert_int_equal(batch.scopes.count, 1);
@@ -104,7 +105,7 @@ static void test_nothing_kept(void **state)
     put_message(&spans, 2, &span);
     otlp_writer request = request_of(&spans);
     mw_export_batch batch;
-    assert_int_equal(mw_export_batch_read(&batch, written(&request), keys, &arena), MW_OK);
+    assert_int_equal(mw_export_batch_read(&batch, written(&request), &keys, &arena), MW_OK);
     assert_int_equal(batch.count, 0);
     assert_int_equal(batch.resources.count, 0);
     assert_true(mw_export_all_refused(&batch.scan));
@@ -122,7 +123,7 @@ static void test_beyond(void **state)
     put_message(&spans, 2, &span);
     otlp_writer request = request_of(&spans);
     mw_export_batch batch;
-    assert_int_equal(mw_export_batch_read(&batch, written(&request), keys, &arena), MW_OK);
+    assert_int_equal(mw_export_batch_read(&batch, written(&request), &keys, &arena), MW_OK);
     assert_int_equal(batch.items[0].row.kind, 255);
     assert_int_equal(batch.items[0].row.status, 255);
     assert_int_equal(batch.items[0].row.flags, MW_SPAN_BAD_UTF8);
@@ -135,15 +136,15 @@ static void test_digest(void **state)
     (void)state;
     otlp_capture capture = capture_load("trace-agent_session-http-protobuf-none");
     mw_export_batch one, two;
-    assert_int_equal(mw_export_batch_read(&one, capture.message, keys, &arena), MW_OK);
-    assert_int_equal(mw_export_batch_read(&two, capture.message, keys, &arena), MW_OK);
+    assert_int_equal(mw_export_batch_read(&one, capture.message, &keys, &arena), MW_OK);
+    assert_int_equal(mw_export_batch_read(&two, capture.message, &keys, &arena), MW_OK);
     assert_memory_equal(one.digest, two.digest, 16);
     assert_false(mw_id_is_zero(one.digest, 16));
     mw_export_batch_fini(&two);
     char *name = memmem(capture.data, capture.message.len, "upstream", 8);
     assert_non_null(name);
     name[0] = 'U';
-    assert_int_equal(mw_export_batch_read(&two, capture.message, keys, &arena), MW_OK);
+    assert_int_equal(mw_export_batch_read(&two, capture.message, &keys, &arena), MW_OK);
     assert_memory_not_equal(one.digest, two.digest, 16);
     mw_export_batch_fini(&one);
     mw_export_batch_fini(&two);
@@ -159,7 +160,7 @@ static void test_no_memory(void **state)
     for (uint64_t n = 1; err != MW_OK; n++) {
         mw_export_batch batch;
         mw_memory_fail_at(n);
-        err = mw_export_batch_read(&batch, capture.message, keys, &arena);
+        err = mw_export_batch_read(&batch, capture.message, &keys, &arena);
         mw_memory_fail_at(0);
         mw_export_batch_fini(&batch);
         if (n == 1)
@@ -354,7 +355,7 @@ static void test_logs_body(void **state)
     otlp_capture capture = capture_load("logs-basic-http-protobuf-none");
     mw_export_batch batch;
     mw_export_outcome outcome = {.err = MW_OK};
-    outcome.err = mw_export_batch_read(&batch, capture.message, keys, &arena);
+    outcome.err = mw_export_batch_read(&batch, capture.message, &keys, &arena);
     outcome.scan = batch.scan;
     mw_export_batch_fini(&batch);
     mw_response response = answer(&outcome, MW_FORM_GRPC);
@@ -420,10 +421,10 @@ int main(void)
         cmocka_unit_test(test_failures),     cmocka_unit_test(test_counters),
         cmocka_unit_test(test_logs_body),
     };
-    keys = mw_resolve_keyset_new();
+    keys.attributes = mw_resolve_keyset_new();
     mw_arena_init(&arena, MW_MEM_INGEST, 0);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     mw_arena_reset(&arena);
-    mw_keyset_free(keys);
+    mw_keyset_free(keys.attributes);
     return failed;
 }

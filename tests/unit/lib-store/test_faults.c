@@ -162,6 +162,7 @@ static void run_with_failure(int op, unsigned nth, unsigned times, int error, bo
 
     test_dir_init(&dir);
     mw_fake_clock_init(&clock, 1000);
+    mw_store_close(open_store(dir.store)); /* the directory and its key are there already */
     use_bad_disk();
     disk.fail_from[op] = nth;
     disk.fail_until[op] = nth + times - 1;

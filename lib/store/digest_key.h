@@ -1,0 +1,16 @@
+/* The key of the digests: DIRECTORY/digest.key, 192 random bytes, mode 0600.
+ *
+ * Without it the digests in the blocks say nothing, so that losing the file costs only the
+ * recognition of retries across the next start.
+ */
+#ifndef MW_STORE_DIGEST_KEY_H
+#define MW_STORE_DIGEST_KEY_H
+
+#include "lib/store/store.h"
+
+/* Reads the key, or makes a new one when the file is absent or of another size. MW_E_IO,
+ * MW_E_NO_SPACE, MW_E_NOMEM with detail. At open, before the writer starts. */
+MW_MUST_USE mw_err mw_digest_key_load(const char *directory, uint8_t key[MW_DIGEST_KEY_SIZE],
+                                      mw_detail *detail);
+
+#endif
