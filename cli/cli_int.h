@@ -107,6 +107,10 @@ int mw_print(const mw_buffer *text);
 
 /* ---- members.c ----------------------------------------------------------------------------- */
 
+/* The tree of an answer's body; NULL when it is not JSON. A NUL that telemetry holds stays in
+ * values and becomes U+FFFD in keys, where jansson takes none. Pure. */
+json_t *mw_parse_answer(mw_slice body);
+
 /* Members of an answer; empty or 0 when absent or null. Slices live as long as the tree. */
 mw_slice mw_text(const json_t *object, const char *key);
 int64_t mw_integer(const json_t *object, const char *key);

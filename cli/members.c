@@ -5,6 +5,34 @@
 /* Beyond this an age says less than a date. */
 #define AGE_MAX_NS (30 * 24 * INT64_C(3600) * MW_NS_PER_S)
 
+/* \u0000 as \ufffd, which is as long; a backslash always begins an escape in JSON text. */
+static void mend_nul(char *text, size_t len)
+{
+    for (size_t i = 0; i + 1 < len; i++) {
+        if (text[i] != '\\')
+            continue;
+        if (len - i >= 6 && memcmp(text + i + 1, "u0000", 5) == 0)
+            memcpy(text + i + 1, "ufffd", 5);
+        i++;
+    }
+}
+
+json_t *mw_parse_answer(mw_slice body)
+{
+    json_error_t error;
+    json_t *root = json_loadb(body.data, body.len, JSON_ALLOW_NUL, &error);
+    if (root || json_error_code(&error) != json_error_null_byte_in_key)
+        return root;
+    char *copy = mw_alloc(MW_MEM_BASE, body.len);
+    if (!copy)
+        return NULL;
+    memcpy(copy, body.data, body.len);
+    mend_nul(copy, body.len);
+    root = json_loadb(copy, body.len, 0, NULL);
+    mw_free(MW_MEM_BASE, copy);
+    return root;
+}
+
 mw_slice mw_text(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
