@@ -22,8 +22,11 @@ typedef struct frame {
     const mw_json_message *message; /* an open object */
     const mw_json_field *field;     /* the list's field; for an object, the key being read */
     size_t length_at;               /* where its length stands in `out`; NO_LENGTH */
+    size_t tag_at;                  /* where its tag stands */
     uint32_t count;                 /* members or elements begun */
+    uint32_t messages;              /* an open object: its members that are messages, by number */
     bool is_list;
+    bool repeated_key; /* an object under a key that came before */
 } frame;
 
 typedef struct reader {
@@ -85,15 +88,6 @@ static void note(reader *in, uint64_t *counter, mw_slice what)
 
 /* ---- wire output --------------------------------------------------------------------------- */
 
-static void put_varint(mw_buffer *out, uint64_t value)
-{
-    while (value >= 0x80) {
-        mw_buffer_append_byte(out, (char)(value | 0x80));
-        value >>= 7;
-    }
-    mw_buffer_append_byte(out, (char)value);
-}
-
 static void put_fixed(mw_buffer *out, uint64_t value, size_t size)
 {
     value = htole64(value);
@@ -102,7 +96,7 @@ static void put_fixed(mw_buffer *out, uint64_t value, size_t size)
 
 static void put_tag(mw_buffer *out, const mw_json_field *field, unsigned type)
 {
-    put_varint(out, MW_WIRE_TAG(field->number, type));
+    mw_wire_append_varint(out, MW_WIRE_TAG(field->number, type));
 }
 
 static size_t open_length(mw_buffer *out)
@@ -228,11 +222,11 @@ static mw_err write_number(reader *in, const mw_json_field *field, mw_json_token
     if (err != MW_OK)
         return misfit(in, rule->expected);
     if (field->type == MW_FIELD_SINT32)
-        bits = (bits << 1) ^ (uint64_t)((int64_t)bits >> 63);
+        bits = (bits << 1) ^ (UINT64_C(0) - (bits >> 63));
     if (tagged)
         put_tag(in->out, field, rule->wire);
     if (rule->wire == MW_WIRE_VARINT)
-        put_varint(in->out, bits);
+        mw_wire_append_varint(in->out, bits);
     else
         put_fixed(in->out, bits, rule->wire == MW_WIRE_FIXED64 ? 8 : 4);
     return MW_OK;
@@ -308,7 +302,7 @@ static mw_err write_scalar(reader *in, const mw_json_field *field, mw_json_token
     if (token.type != MW_JSON_TRUE && token.type != MW_JSON_FALSE)
         return misfit(in, "true or false");
     put_tag(in->out, field, MW_WIRE_VARINT);
-    put_varint(in->out, token.type == MW_JSON_TRUE);
+    mw_wire_append_varint(in->out, token.type == MW_JSON_TRUE);
     return MW_OK;
 }
 
@@ -384,12 +378,37 @@ static mw_err skip_value(reader *in, mw_json_token token)
 
 /* ---- objects and lists --------------------------------------------------------------------- */
 
-static void push(reader *in, const mw_json_message *message, const mw_json_field *list,
-                 size_t length_at)
+static frame *push(reader *in, const mw_json_message *message, const mw_json_field *list,
+                   size_t length_at)
 {
     MW_ASSERT(in->depth < FRAMES_MAX);
-    in->frames[in->depth++] = (frame){
+    frame *opened = &in->frames[in->depth++];
+    *opened = (frame){
         .message = message, .field = list, .length_at = length_at, .is_list = message == NULL};
+    return opened;
+}
+
+/* Notes that the innermost open object has this message; true when it had it before. */
+static bool note_message(reader *in, const mw_json_field *field)
+{
+    frame *open = &in->frames[in->depth - 1];
+    uint32_t bit = UINT32_C(1) << field->number;
+    MW_ASSERT(field->number < 32 && !open->is_list);
+    bool before = open->messages & bit;
+    open->messages |= bit;
+    return before;
+}
+
+/* The end of the innermost object or list. Objects under equal keys merge as messages in parts
+ * do; an empty one adds nothing and is taken back, since two empty values side by side are the one
+ * thing that does not unpack (scan_int.h). */
+static void pop(reader *in)
+{
+    const frame *ended = &in->frames[--in->depth];
+    if (ended->repeated_key && in->out->len == ended->length_at + 1)
+        in->out->len = ended->tag_at;
+    else
+        close_length(in->out, ended->length_at);
 }
 
 /* An element of a list, or the one value of a field. */
@@ -399,6 +418,8 @@ static mw_err read_single(reader *in, const mw_json_field *field, mw_json_token 
         return write_scalar(in, field, token, !(in_list && is_number(field)));
     if (token.type != MW_JSON_OBJECT_BEGIN && !(in_list && token.type == MW_JSON_NULL))
         return misfit(in, "an object");
+    bool repeated_key = !in_list && note_message(in, field);
+    size_t tag_at = in->out->len;
     put_tag(in->out, field, MW_WIRE_BYTES);
     size_t length_at = open_length(in->out);
     /* null in a list keeps its place as an empty message. */
@@ -406,7 +427,9 @@ static mw_err read_single(reader *in, const mw_json_field *field, mw_json_token 
         return MW_OK;
     if (in->depth == FRAMES_MAX)
         return skip_value(in, token);
-    push(in, field->message, NULL, length_at);
+    frame *opened = push(in, field->message, NULL, length_at);
+    opened->tag_at = tag_at;
+    opened->repeated_key = repeated_key;
     return MW_OK;
 }
 
@@ -457,6 +480,7 @@ static mw_err read_member(reader *in, frame *open, mw_json_token key)
 {
     if (key.type != MW_JSON_STRING)
         return unexpected(in, key);
+    open->field = NULL; /* a note about the key itself is about this object */
     open->field = find_key(in, open, key);
     mw_json_token colon = mw_json_next(&in->lexer);
     if (colon.type != MW_JSON_COLON)
@@ -470,8 +494,7 @@ static mw_err step(reader *in)
     frame *open = &in->frames[in->depth - 1];
     mw_json_token token = mw_json_next(&in->lexer);
     if (token.type == (open->is_list ? MW_JSON_ARRAY_END : MW_JSON_OBJECT_END)) {
-        close_length(in->out, open->length_at);
-        in->depth--;
+        pop(in);
         return MW_OK;
     }
     if (open->count++ > 0) {

@@ -1,6 +1,9 @@
-/* Room-private: what scan.c (messages) and scan_value.c (attributes) share.
+/* Room-private: what the files of the validating pass share.
  *
- * The scanner lives on the stack of one call; everything here runs on the caller's thread.
+ * scan_common.c has the levels above the items, which are the same in all signals; scan_traces.c,
+ * scan_logs.c and scan_metrics.c have the items, scan_point.c a metric's points, scan_value.c
+ * attributes and bodies. The scanner lives on the stack of one call; everything here runs on the
+ * caller's thread.
  */
 #ifndef MW_PROTO_SCAN_INT_H
 #define MW_PROTO_SCAN_INT_H
@@ -15,20 +18,30 @@ typedef struct mw_found_list {
     mw_found items[MW_FOUND_MAX];
 } mw_found_list;
 
-typedef struct mw_scanner {
+typedef struct mw_scanner mw_scanner;
+typedef mw_err (*mw_scan_reader)(mw_scanner *scan, mw_slice message);
+
+/* What tells the signals apart above their items: the numbers are the same. */
+typedef struct mw_scan_signal {
+    mw_scan_reader item;                    /* reads a Span, LogRecord or Metric */
+    const char *resources, *scopes, *items; /* the fields' names, for paths */
+} mw_scan_signal;
+
+struct mw_scanner {
+    const mw_scan_signal *signal;
     const mw_keyset *keys;
     const mw_scan_sink *sink;
     mw_scan_result *result;
     const uint8_t *body;
     uint64_t spent; /* of MW_OTLP_ITEMS_MAX */
     /* Where we are, for the first offender's path. */
-    uint32_t resource_index, scope_index, span_index;
+    uint32_t resource_index, scope_index, item_index;
     /* Of the message being read, and of the levels above it. */
     bool bad_utf8, too_deep;
     bool resource_bad_utf8, resource_too_deep;
     bool scope_bad_utf8, scope_too_deep;
-    mw_found_list found; /* of the resource, scope or span being read */
-} mw_scanner;
+    mw_found_list found; /* of the resource, scope or item being read */
+};
 
 /* ---- cursor: one message being read, with the start of the current field for errors --------- */
 
@@ -112,7 +125,23 @@ static inline void mw_scan_text(mw_scanner *scan, mw_slice text)
         scan->bad_utf8 = true;
 }
 
-/* Before each resource, scope and span. */
+static inline double mw_scan_double(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* True when `id` is `size` bytes and not all zero; copied then. */
+static inline bool mw_scan_take_id(mw_slice id, size_t size, uint8_t *out)
+{
+    if (id.len != size || mw_id_is_zero(id.data, size))
+        return false;
+    memcpy(out, id.data, size);
+    return true;
+}
+
+/* Before each resource, scope, metric, point and other item. */
 static inline void mw_scan_reset(mw_scanner *scan)
 {
     scan->bad_utf8 = false;
@@ -121,10 +150,70 @@ static inline void mw_scan_reset(mw_scanner *scan)
     memset(scan->found.seen, 0, sizeof scan->found.seen);
 }
 
+/* Everything above the item says that it is nested too deep. */
+static inline bool mw_scan_context_too_deep(const mw_scanner *scan)
+{
+    return scan->resource_too_deep || scan->scope_too_deep;
+}
+
+/* ---- values in parts ------------------------------------------------------------------------ */
+
+/* A message may hold its AnyValue in several parts, which merge. protobuf-c 1.4 cannot merge two
+ * parts of which neither has a member and fails the whole message (found by fuzz_scan), so that
+ * this one combination, which no client sends, is refused here as broken. */
+typedef enum mw_value_parts { MW_PARTS_NONE, MW_PARTS_EMPTY, MW_PARTS_MEMBER } mw_value_parts;
+
+/* False for the combination that is refused. */
+static inline bool mw_scan_add_part(uint8_t *parts, bool member)
+{
+    if (member)
+        *parts = MW_PARTS_MEMBER;
+    else if (*parts == MW_PARTS_EMPTY)
+        return false;
+    else if (*parts == MW_PARTS_NONE)
+        *parts = MW_PARTS_EMPTY;
+    return true;
+}
+
+/* ---- scan_common.c -------------------------------------------------------------------------- */
+
+/* The whole pass over one request: levels, resources and scopes; items go to signal->item. */
+MW_MUST_USE mw_err mw_scan_request(const mw_scan_signal *signal, mw_slice body,
+                                   const mw_keyset *keys, const mw_scan_sink *sink,
+                                   mw_scan_result *result);
+/* Counts a refused item, the first one with its path. `field` is the fault's place below
+ * "resource_spans[0].scope_spans[0].spans[0]"; empty = the item as a whole. A resource or scope
+ * that is too deep is named instead of the item when `refusal` is for depth. */
+void mw_scan_refuse(mw_scanner *scan, mw_refusal refusal, const char *field);
+
 /* ---- scan_value.c --------------------------------------------------------------------------- */
 
 /* One KeyValue. Values of the keyset go to `found`; NULL = only check. MW_E_SYNTAX, MW_E_LIMIT;
  * too deep sets scan->too_deep. */
 MW_MUST_USE mw_err mw_scan_attribute(mw_scanner *scan, mw_slice message, mw_found_list *found);
+/* One AnyValue: the last member that comes is the value; `member` = one came. Errors as above. */
+MW_MUST_USE mw_err mw_scan_value(mw_scanner *scan, mw_slice message, mw_value *value, bool *member);
+
+/* ---- scan_point.c --------------------------------------------------------------------------- */
+
+/* The metric whose points are being read. */
+typedef struct mw_metric_head {
+    mw_scan_metric metric;
+    bool too_deep;
+    /* By the kind of the part of the data: what it said, and the index of its next point. */
+    bool monotonic;
+    uint32_t temporality[MW_METRIC_KINDS];
+    uint32_t next_index[MW_METRIC_KINDS];
+} mw_metric_head;
+
+static inline bool mw_metric_lacks_temporality(const mw_scan_metric *metric)
+{
+    return metric->temporality == 0 && metric->kind >= MW_METRIC_SUM &&
+           metric->kind <= MW_METRIC_EXPONENTIAL_HISTOGRAM;
+}
+
+/* One data point in a part of that kind: checked, then refused or given to the sink. */
+MW_MUST_USE mw_err mw_scan_data_point(mw_scanner *scan, mw_metric_head *head, mw_metric_kind kind,
+                                      mw_slice message);
 
 #endif

@@ -1,4 +1,4 @@
-/* The validating pass, attributes: KeyValue and AnyValue. Contract: scan.h.
+/* The validating pass, attributes and bodies: KeyValue and AnyValue. Contract: scan.h.
  *
  * A scalar value, which is nearly every value there is, is read by straight code. Arrays and
  * key-value lists nest as deep as a peer likes, so that they are walked with an explicit stack of
@@ -33,24 +33,6 @@ static void remember(mw_found_list *found, int key, const mw_value *value)
     item->value.as = value->as;
     item->value.bytes.data = value->bytes.data;
     item->value.bytes.len = value->bytes.len;
-}
-
-/* ---- values in parts ----------------------------------------------------------------------- */
-
-/* A KeyValue may hold its value in several parts, which merge. protobuf-c 1.4 cannot merge two
- * parts of which neither has a member and fails the whole message (found by fuzz_scan), so that
- * this one combination, which no client sends, is refused here as broken. */
-typedef enum value_parts { PARTS_NONE, PARTS_EMPTY, PARTS_MEMBER } value_parts;
-
-static bool add_part(uint8_t *parts, bool member)
-{
-    if (member)
-        *parts = PARTS_MEMBER;
-    else if (*parts == PARTS_EMPTY)
-        return false;
-    else if (*parts == PARTS_NONE)
-        *parts = PARTS_EMPTY;
-    return true;
 }
 
 /* ---- nested values ------------------------------------------------------------------------- */
@@ -102,7 +84,7 @@ typedef struct value_walk {
     struct {
         const uint8_t *end;
         uint8_t shape; /* value_shape */
-        uint8_t parts; /* KEY_VALUE: value_parts; VALUE: 1 = a member came */
+        uint8_t parts; /* KEY_VALUE: mw_value_parts; VALUE: 1 = a member came */
     } frames[FRAMES_MAX];
 } value_walk;
 
@@ -118,7 +100,7 @@ static mw_err leave(mw_scanner *scan, value_walk *walk, bool *done)
         walk->depth -= shape <= SHAPE_KVLIST;
         walk->top--;
         if (shape == SHAPE_VALUE && walk->frames[walk->top].shape == SHAPE_KEY_VALUE &&
-            !add_part(&walk->frames[walk->top].parts, member))
+            !mw_scan_add_part(&walk->frames[walk->top].parts, member))
             return mw_scan_broken(scan, &walk->cursor);
     }
     walk->cursor.end = walk->frames[walk->top].end;
@@ -188,19 +170,11 @@ static mw_err scan_nested(mw_scanner *scan, mw_slice message, value_shape outerm
     }
 }
 
-/* ---- attributes ---------------------------------------------------------------------------- */
-
-static double double_of(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
+/* ---- values and attributes ----------------------------------------------------------------- */
 
 #define VALUE_KNOWN 0x1fe
 
-/* The last member that comes is the value. */
-static mw_err scan_value(mw_scanner *scan, mw_slice message, mw_value *value, bool *member)
+mw_err mw_scan_value(mw_scanner *scan, mw_slice message, mw_value *value, bool *member)
 {
     mw_err err = MW_OK;
     *member = false;
@@ -221,7 +195,7 @@ static mw_err scan_value(mw_scanner *scan, mw_slice message, mw_value *value, bo
             *value = (mw_value){.type = MW_VALUE_INT, .as.i = (int64_t)field.number};
             break;
         case MW_WIRE_TAG(4, MW_WIRE_FIXED64):
-            *value = (mw_value){.type = MW_VALUE_DOUBLE, .as.d = double_of(field.number)};
+            *value = (mw_value){.type = MW_VALUE_DOUBLE, .as.d = mw_scan_double(field.number)};
             break;
         case MW_WIRE_TAG(5, MW_WIRE_BYTES):
             *value = (mw_value){.type = MW_VALUE_ARRAY, .bytes = field.bytes};
@@ -251,7 +225,7 @@ mw_err mw_scan_attribute(mw_scanner *scan, mw_slice message, mw_found_list *foun
 {
     mw_slice key = MW_SLICE_NONE;
     mw_value value = {.type = MW_VALUE_EMPTY};
-    uint8_t parts = PARTS_NONE;
+    uint8_t parts = MW_PARTS_NONE;
     bool member;
     mw_err err = mw_scan_spend(scan);
     mw_cursor cursor = mw_cursor_open(message);
@@ -262,8 +236,8 @@ mw_err mw_scan_attribute(mw_scanner *scan, mw_slice message, mw_found_list *foun
         switch (field.tag) {
         case MW_WIRE_TAG(1, MW_WIRE_BYTES): key = field.bytes; break;
         case MW_WIRE_TAG(2, MW_WIRE_BYTES):
-            err = scan_value(scan, field.bytes, &value, &member);
-            if (err == MW_OK && !add_part(&parts, member))
+            err = mw_scan_value(scan, field.bytes, &value, &member);
+            if (err == MW_OK && !mw_scan_add_part(&parts, member))
                 err = mw_scan_broken(scan, &cursor);
             break;
         case MW_WIRE_TAG(3, MW_WIRE_VARINT): break;

@@ -15,6 +15,7 @@
 #include <endian.h>
 #include <stdint.h>
 
+#include "lib/base/buffer.h"
 #include "lib/base/slice.h"
 
 enum { MW_WIRE_VARINT = 0, MW_WIRE_FIXED64 = 1, MW_WIRE_BYTES = 2, MW_WIRE_FIXED32 = 5 };
@@ -101,5 +102,11 @@ static inline const uint8_t *mw_wire_end(mw_slice message)
     /* An empty slice may have no pointer at all. */
     return message.len ? (const uint8_t *)message.data + message.len : mw_wire_begin(message);
 }
+
+/* ---- writing: errors stick to the buffer ---------------------------------------------------- */
+
+void mw_wire_append_varint(mw_buffer *out, uint64_t value);
+/* A field of type 2. */
+void mw_wire_append_bytes(mw_buffer *out, uint32_t number, mw_slice content);
 
 #endif

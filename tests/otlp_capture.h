@@ -51,21 +51,21 @@ static inline otlp_capture capture_load(const char *name)
     return capture;
 }
 
-/* Calls `each` for every uncompressed protobuf capture whose name starts with `start`; returns
- * how many there were. */
-static inline int capture_each(const char *start, void (*each)(otlp_capture *capture))
+/* Calls `each` for every capture whose name starts with `start` and ends with one of `ends`, a
+ * list that NULL closes; returns how many there were. */
+static inline int capture_each_of(const char *start, const char *const *ends,
+                                  void (*each)(otlp_capture *capture))
 {
-    static const char *const ends[] = {"-http-protobuf-none.bin", "-grpc-none.bin"};
     int count = 0;
     DIR *dir = opendir(CAPTURES);
     if (!dir)
         abort();
     for (struct dirent *entry; (entry = readdir(dir));) {
-        bool plain = false;
+        bool wanted = false;
         mw_slice name = {entry->d_name, strlen(entry->d_name)};
-        for (size_t i = 0; i < 2; i++)
-            plain |= mw_slice_ends(name, mw_slice_of(ends[i]));
-        if (!plain || strncmp(entry->d_name, start, strlen(start)) != 0)
+        for (size_t i = 0; ends[i]; i++)
+            wanted |= mw_slice_ends(name, mw_slice_of(ends[i]));
+        if (!wanted || strncmp(entry->d_name, start, strlen(start)) != 0)
             continue;
         char stem[128];
         snprintf(stem, sizeof stem, "%.*s", (int)name.len - 4, entry->d_name);
@@ -76,6 +76,20 @@ static inline int capture_each(const char *start, void (*each)(otlp_capture *cap
     }
     closedir(dir);
     return count;
+}
+
+/* The uncompressed protobuf captures. */
+static inline int capture_each(const char *start, void (*each)(otlp_capture *capture))
+{
+    static const char *const ends[] = {"-http-protobuf-none.bin", "-grpc-none.bin", NULL};
+    return capture_each_of(start, ends, each);
+}
+
+/* The uncompressed JSON captures: `message` is the text. */
+static inline int capture_each_json(const char *start, void (*each)(otlp_capture *capture))
+{
+    static const char *const ends[] = {"-http-json-none.bin", NULL};
+    return capture_each_of(start, ends, each);
 }
 
 #endif

@@ -54,6 +54,18 @@ static inline void put_fixed64(otlp_writer *w, uint32_t number, uint64_t value)
     put_raw(w, &value, sizeof value); /* tests run on little-endian machines */
 }
 
+static inline void put_fixed32(otlp_writer *w, uint32_t number, uint32_t value)
+{
+    put_tag(w, number, 5);
+    put_raw(w, &value, sizeof value);
+}
+
+static inline void put_double(otlp_writer *w, uint32_t number, double value)
+{
+    put_tag(w, number, 1);
+    put_raw(w, &value, sizeof value);
+}
+
 static inline void put_bytes(otlp_writer *w, uint32_t number, const void *data, size_t len)
 {
     put_tag(w, number, 2);
@@ -141,7 +153,8 @@ static inline otlp_writer plain_span(uint8_t n, const char *name)
 }
 
 /* Request with one resource (service.name "shop"), one scope ("tests") and what is in `spans`,
- * which holds `spans` fields of ScopeSpans (number 2) and is emptied. */
+ * which holds `spans` fields of ScopeSpans (number 2) and is emptied. Log records and metrics have
+ * the same numbers above them. */
 static inline otlp_writer request_of(otlp_writer *spans)
 {
     otlp_writer resource = {0}, scope = {0}, scope_spans = {0}, resource_spans = {0}, request = {0};

@@ -34,6 +34,27 @@ static mw_err any_span(void *ctx, const mw_scan_span *span)
     return MW_OK;
 }
 
+static mw_err any_log(void *ctx, const mw_scan_log *log)
+{
+    (void)ctx;
+    (void)log;
+    return MW_OK;
+}
+
+static mw_err any_metric(void *ctx, const mw_scan_metric *metric)
+{
+    (void)ctx;
+    (void)metric;
+    return MW_OK;
+}
+
+static mw_err any_point(void *ctx, const mw_scan_point *point)
+{
+    (void)ctx;
+    (void)point;
+    return MW_OK;
+}
+
 static mw_keyset *keys_once(void)
 {
     static const char *const names[] = {"session.id"};
@@ -43,11 +64,23 @@ static mw_keyset *keys_once(void)
     return keys;
 }
 
-static void check_scan(mw_slice wire, mw_arena *arena)
+static void check_scan(mw_slice wire, mw_json_kind kind, mw_arena *arena)
 {
-    mw_scan_sink sink = {NULL, arena, any_resource, any_scope, any_span};
+    mw_scan_sink sink = {.arena = arena,
+                         .resource = any_resource,
+                         .scope = any_scope,
+                         .span = any_span,
+                         .log = any_log,
+                         .metric = any_metric,
+                         .point = any_point};
     mw_scan_result result;
-    mw_err err = mw_scan_traces(wire, keys_once(), &sink, &result);
+    mw_err err;
+    if (kind == MW_JSON_TRACES)
+        err = mw_scan_traces(wire, keys_once(), &sink, &result);
+    else if (kind == MW_JSON_METRICS)
+        err = mw_scan_metrics(wire, keys_once(), &sink, &result);
+    else
+        err = mw_scan_logs(wire, keys_once(), &sink, &result);
     MW_ASSERT(err == MW_OK || err == MW_E_LIMIT);
 }
 
@@ -68,7 +101,8 @@ static void check_unpack(mw_slice wire, mw_json_kind kind, mw_arena *arena)
 static void check_syntax(mw_slice text)
 {
     json_error_t error;
-    json_t *root = json_loadb(text.data, text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    json_t *root =
+        json_loadb(text.data, text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
     if (!root) {
         enum json_error_code code = json_error_code(&error);
         MW_ASSERT(code == json_error_numeric_overflow || code == json_error_stack_overflow ||
@@ -91,8 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mw_arena_init(&arena, MW_MEM_INGEST, (size_t)256 << 20);
     mw_err err = mw_json_to_wire(text, kind, &wire, &notes, &detail);
     if (err == MW_OK) {
-        if (kind == MW_JSON_TRACES)
-            check_scan(mw_buffer_slice(&wire), &arena);
+        check_scan(mw_buffer_slice(&wire), kind, &arena);
         check_unpack(mw_buffer_slice(&wire), kind, &arena);
         check_syntax(text);
     } else if (err != MW_E_LIMIT) {

@@ -128,6 +128,30 @@ static void test_values(void **state)
     assert_int_equal(list->array_value->values[1]->value_case, 0);
 }
 
+/* Objects under equal keys merge; empty ones add nothing, and the wire stays one that unpacks. */
+static void test_equal_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        int value_case;
+    } rows[] = {{"\"value\":{},\"value\":{}", 0},
+                {"\"value\":{},\"value\":{\"x\":1},\"value\":{\"intValue\":null}", 0},
+                {"\"value\":{\"intValue\":5},\"value\":{}", 3},
+                {"\"value\":{},\"value\":{\"intValue\":5},\"value\":{}", 3},
+                {"\"value\":{\"intValue\":5},\"value\":{\"boolValue\":true}", 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        mw_otlp_span *span = span_of(mw_arena_printf(
+            &arena, "\"attributes\":[{\"key\":\"k\",%s},{\"key\":\"l\"}],\"name\":\"n\"",
+            rows[i].body));
+        assert_non_null(span);
+        assert_int_equal(span->n_attributes, 2);
+        assert_non_null(span->attributes[0]->value);
+        assert_int_equal(span->attributes[0]->value->value_case, rows[i].value_case);
+        assert_slice(mw_unpack_slice(span->name), "n");
+    }
+}
+
 static void test_long_strings_move(void **state)
 {
     (void)state;
@@ -257,7 +281,11 @@ static void scan_wire(mw_scan_result *result, int *kept)
     static const char *const names[] = {"k"};
     mw_keyset *keys = mw_keyset_new(names, 1);
     *kept = 0;
-    mw_scan_sink sink = {kept, &arena, take_any_resource, take_any_scope, count_span};
+    mw_scan_sink sink = {.ctx = kept,
+                         .arena = &arena,
+                         .resource = take_any_resource,
+                         .scope = take_any_scope,
+                         .span = count_span};
     assert_int_equal(mw_scan_traces(mw_buffer_slice(&wire), keys, &sink, result), MW_OK);
     mw_keyset_free(keys);
 }
@@ -402,6 +430,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_span_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_ids_are_the_items, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_equal_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_strings_move, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_notes, setup, teardown),

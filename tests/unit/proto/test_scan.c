@@ -69,7 +69,11 @@ static mw_err scan(mw_slice body)
     memset(seen, 0, sizeof *seen);
     seen->answer = answer;
     mw_arena_init(&seen->arena, MW_MEM_INGEST, 0);
-    mw_scan_sink sink = {seen, &seen->arena, see_resource, see_scope, see_span};
+    mw_scan_sink sink = {.ctx = seen,
+                         .arena = &seen->arena,
+                         .resource = see_resource,
+                         .scope = see_scope,
+                         .span = see_span};
     return mw_scan_traces(body, keys, &sink, &seen->result);
 }
 
@@ -403,6 +407,30 @@ static void test_utf8(void **state)
         assert_int_equal(the_seen->span[i].bad_utf8, bad[i]);
 }
 
+/* Bad text in a resource or scope is counted with every span below, and ends with them. */
+static void test_utf8_context(void **state)
+{
+    (void)state;
+    for (int in_scope = 0; in_scope < 2; in_scope++) {
+        otlp_writer context = {0}, scope_spans = {0}, resource_spans = {0}, request = {0};
+        otlp_writer first = plain_span(1, "a"), second = plain_span(2, "b");
+        otlp_writer good = plain_span(3, "c");
+        put_text_attribute(&context, in_scope ? 3 : 1, "k", "bad \xff");
+        put_message(in_scope ? &scope_spans : &resource_spans, 1, &context);
+        put_message(&scope_spans, 2, &first);
+        put_message(&scope_spans, 2, &second);
+        put_message(&resource_spans, 2, &scope_spans);
+        put_message(&request, 1, &resource_spans);
+        otlp_writer next = request_with(&good);
+        put_raw(&request, next.data, next.len);
+        free(next.data);
+        assert_int_equal(scan_written(&request), MW_OK);
+        assert_int_equal(the_seen->result.bad_utf8, 2);
+        assert_true(the_seen->span[0].bad_utf8 && the_seen->span[1].bad_utf8);
+        assert_false(the_seen->span[2].bad_utf8);
+    }
+}
+
 /* Strings of every length around the fast path, bad in every position. */
 static void test_utf8_positions(void **state)
 {
@@ -478,7 +506,8 @@ static void test_any_order(void **state)
     assert_true(mw_slice_equal(the_seen->resource.bytes, written(&merged)));
     free(merged.data);
 
-    mw_scan_sink sink = {the_seen, NULL, see_resource, see_scope, see_span};
+    mw_scan_sink sink = {
+        .ctx = the_seen, .resource = see_resource, .scope = see_scope, .span = see_span};
     mw_scan_result result;
     assert_int_equal(mw_scan_traces(written(&request), keys, &sink, &result), MW_E_UNSUPPORTED);
     free(request.data);
@@ -674,17 +703,18 @@ static void test_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_captures),       cmocka_unit_test(test_agent_session),
-        cmocka_unit_test(test_synthetic),      cmocka_unit_test(test_other_signals),
-        cmocka_unit_test(test_truncation),     cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_depth),          cmocka_unit_test(test_depth_beside),
-        cmocka_unit_test(test_deep_resource),  cmocka_unit_test(test_deep_scope),
-        cmocka_unit_test(test_utf8),           cmocka_unit_test(test_utf8_positions),
-        cmocka_unit_test(test_last_wins),      cmocka_unit_test(test_any_order),
-        cmocka_unit_test(test_values),         cmocka_unit_test(test_wrong_types),
-        cmocka_unit_test(test_nested_garbage), cmocka_unit_test(test_value_parts),
-        cmocka_unit_test(test_budget),         cmocka_unit_test(test_sink_error),
-        cmocka_unit_test(test_found_limit),    cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_captures),      cmocka_unit_test(test_agent_session),
+        cmocka_unit_test(test_synthetic),     cmocka_unit_test(test_other_signals),
+        cmocka_unit_test(test_truncation),    cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_depth),         cmocka_unit_test(test_depth_beside),
+        cmocka_unit_test(test_deep_resource), cmocka_unit_test(test_deep_scope),
+        cmocka_unit_test(test_utf8),          cmocka_unit_test(test_utf8_positions),
+        cmocka_unit_test(test_utf8_context),  cmocka_unit_test(test_last_wins),
+        cmocka_unit_test(test_any_order),     cmocka_unit_test(test_values),
+        cmocka_unit_test(test_wrong_types),   cmocka_unit_test(test_nested_garbage),
+        cmocka_unit_test(test_value_parts),   cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_sink_error),    cmocka_unit_test(test_found_limit),
+        cmocka_unit_test(test_empty),
     };
     keys = mw_keyset_new(key_names, sizeof key_names / sizeof key_names[0]);
     the_seen = calloc(1, sizeof *the_seen);

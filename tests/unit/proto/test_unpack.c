@@ -50,7 +50,8 @@ static mw_err compare_span(void *ctx, const mw_scan_span *span)
     return MW_OK;
 }
 
-static const mw_scan_sink sink = {NULL, &arena, compare_resource, compare_scope, compare_span};
+static const mw_scan_sink sink = {
+    .arena = &arena, .resource = compare_resource, .scope = compare_scope, .span = compare_span};
 
 static void compare(otlp_capture *capture)
 {
