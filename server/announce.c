@@ -86,19 +86,24 @@ void mw_announce(mw_server *server)
     mw_net *net = atomic_load(&server->net);
     const mw_server_options *options = &server->settings.values;
     const char *http = mw_net_endpoint(net, MW_PORT_HTTP);
+    bool tls = mw_net_tls_on(net);
+    const char *scheme = tls ? "https" : "http";
     mw_buffer_init(&text, MW_MEM_BASE, TEXT_MAX);
     mw_buffer_appendf(&text,
                       "midwatch %s is ready.\n\n"
                       "  OTLP/gRPC  %s\n"
-                      "  OTLP/HTTP  http://%s\n"
-                      "  API        http://%s/api/v1\n"
+                      "  OTLP/HTTP  %s://%s\n"
+                      "  API        %s://%s/api/v1\n"
                       "  data       %s\n\n"
                       "Point an agent's exporter at it:\n\n"
-                      "  export OTEL_EXPORTER_OTLP_ENDPOINT=http://%s "
-                      "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\n\n"
-                      "Then look, in a second terminal:\n\n  ",
-                      MW_VERSION, mw_net_endpoint(net, MW_PORT_GRPC), http,
-                      mw_net_endpoint(net, MW_PORT_WEB), options->data, http);
+                      "  export OTEL_EXPORTER_OTLP_ENDPOINT=%s://%s "
+                      "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\n\n",
+                      MW_VERSION, mw_net_endpoint(net, MW_PORT_GRPC), scheme, http, scheme,
+                      mw_net_endpoint(net, MW_PORT_WEB), options->data, scheme, http);
+    if (tls)
+        mw_buffer_appendf(&text, "TLS is on: OTEL_EXPORTER_OTLP_CERTIFICATE must name the file of "
+                                 "the CA that signed tls_cert.\n\n");
+    mw_buffer_appendf(&text, "Then look, in a second terminal:\n\n  ");
     append_command(&text, options);
     mw_buffer_appendf(&text, "\n\nStop it with Ctrl-C.\n");
     /* A closed stdout is no reason to stop serving. */

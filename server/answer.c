@@ -49,7 +49,8 @@ bool mw_server_base_url(mw_server *server, char *out, size_t size)
     if (given[0])
         len = snprintf(out, size, "%s", given);
     else if (net)
-        len = snprintf(out, size, "http://%s", mw_net_endpoint(net, MW_PORT_WEB));
+        len = snprintf(out, size, "%s://%s", mw_net_tls_on(net) ? "https" : "http",
+                       mw_net_endpoint(net, MW_PORT_WEB));
     if (len < 0 || (size_t)len >= size)
         return false;
     while (len > 0 && out[len - 1] == '/')

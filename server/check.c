@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "lib/base/utf8.h"
+#include "lib/net/net.h"
 #include "lib/store/store.h"
 #include "server/options.h"
 #include "server/serve.h"
@@ -75,6 +76,22 @@ static int check_store(const mw_server_options *options)
     return err ? MW_EXIT_FAILED : MW_EXIT_DONE;
 }
 
+static int check_tls(const mw_server_options *options)
+{
+    mw_detail detail = {.message = ""};
+    mw_net_tls paths = {options->tls_cert, options->tls_key, options->tls_client_ca};
+    if (!options->tls_cert[0])
+        return MW_EXIT_DONE;
+    mw_err err = mw_net_tls_check(&paths, mw_clock_system(), &detail);
+    if (err) {
+        fprintf(stderr, "midwatch: %s%s%s\n", detail.message[0] ? detail.message : mw_err_text(err),
+                detail.hint[0] ? "; " : "", detail.hint);
+        return MW_EXIT_USAGE;
+    }
+    printf("tls              certificate and key can be used\n");
+    return MW_EXIT_DONE;
+}
+
 int mw_check_main(int argc, char **argv)
 {
     static mw_server_settings settings;
@@ -93,5 +110,7 @@ int mw_check_main(int argc, char **argv)
         return MW_EXIT_USAGE;
     }
     print_options(&settings);
-    return check_store(&settings.values);
+    int tls = check_tls(&settings.values);
+    int store = check_store(&settings.values);
+    return store ? store : tls;
 }

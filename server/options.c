@@ -31,7 +31,15 @@ const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT] = {
     {"allowed_hosts", MW_OPTION_LIST, TEXT_FIELD(allowed_hosts), "", 0, 0, true, "HOSTS",
      "Host names accepted in Host and Origin beside localhost and loopback addresses."},
     {"insecure_listen", MW_OPTION_BOOL, FIELD(insecure_listen), "false", 0, 0, false, "",
-     "Allow clear text without tokens on addresses that are not loopback."},
+     "Listen without tokens on addresses that are not loopback; in clear text unless tls_cert is "
+     "given."},
+    {"tls_cert", MW_OPTION_TEXT, TEXT_FIELD(tls_cert), "", 0, 0, true, "FILE",
+     "Certificate and its chain (PEM): every TCP port then takes TLS, and clear text from this "
+     "machine only."},
+    {"tls_key", MW_OPTION_TEXT, TEXT_FIELD(tls_key), "", 0, 0, true, "FILE",
+     "Key of tls_cert (PEM, no passphrase, mode 0600)."},
+    {"tls_client_ca", MW_OPTION_TEXT, TEXT_FIELD(tls_client_ca), "", 0, 0, true, "FILE",
+     "CAs (PEM): TLS clients must then show a certificate from one of them."},
     {"public_url", MW_OPTION_TEXT, TEXT_FIELD(public_url), "", 0, 0, false, "URL",
      "Base of the links midwatch gives out, when it is reached through another name."},
     {"log_level", MW_OPTION_TEXT, TEXT_FIELD(log_level), "info", 0, 0, true, "LEVEL",
@@ -118,9 +126,10 @@ static mw_err check_listen(const mw_server_options *options, mw_detail *detail)
         return mw_detail_set(detail, MW_E_DENIED, lists[i].name,
                              "use 127.0.0.1 or [::1], or pass --insecure-listen if every host "
                              "that can reach this address may read and write all telemetry",
-                             "%.*s is not a loopback address, and this version has neither TLS "
-                             "nor tokens to guard it",
-                             MW_SLICE_FMT(mw_slice_first(offender, 80)));
+                             "%.*s is not a loopback address, and this version has no tokens to "
+                             "guard it%s",
+                             MW_SLICE_FMT(mw_slice_first(offender, 80)),
+                             options->tls_cert[0] ? " (TLS does not say who may write)" : "");
     }
     return MW_OK;
 }
@@ -139,6 +148,18 @@ static mw_err check_words(const mw_server_options *options, mw_detail *detail)
     if (url.len && !http)
         return mw_detail_set(detail, MW_E_INVALID, "public_url",
                              "for example https://midwatch.example", "not an http or https URL");
+    return MW_OK;
+}
+
+/* The files themselves are net's to read. */
+static mw_err check_tls(const mw_server_options *options, mw_detail *detail)
+{
+    if (options->tls_cert[0] && !options->tls_key[0])
+        return mw_detail_set(detail, MW_E_INVALID, "tls_key", "give the key of tls_cert",
+                             "the key's file is missing");
+    if (!options->tls_cert[0] && (options->tls_key[0] || options->tls_client_ca[0]))
+        return mw_detail_set(detail, MW_E_INVALID, "tls_cert", "give the certificate's file",
+                             "tls_key or tls_client_ca is given without it");
     return MW_OK;
 }
 
@@ -208,6 +229,8 @@ mw_err mw_server_options_load(mw_server_settings *settings, int argc, char **arg
                                settings->origins, argc, argv, detail);
     if (!err)
         err = check_listen(&settings->values, detail);
+    if (!err)
+        err = check_tls(&settings->values, detail);
     if (!err)
         err = check_words(&settings->values, detail);
     if (!err)

@@ -33,12 +33,15 @@ typedef struct mw_server_options {
     uint64_t readers; /* 0 = one a processor, at least 4 */
     char allowed_hosts[MW_PATH_SIZE];
     bool insecure_listen;
+    char tls_cert[MW_PATH_SIZE];
+    char tls_key[MW_PATH_SIZE];
+    char tls_client_ca[MW_PATH_SIZE];
     char public_url[MW_ADDRESS_LIST_SIZE];
     char log_level[16];
     char log_format[16];
 } mw_server_options;
 
-#define MW_SERVER_OPTION_COUNT 14
+#define MW_SERVER_OPTION_COUNT 17
 extern const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT];
 
 typedef struct mw_server_settings {

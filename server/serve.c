@@ -114,6 +114,13 @@ static void collect_routes(wiring *all)
     all->route_count = n;
 }
 
+static mw_net_tls tls_paths(const mw_server_options *options)
+{
+    return (mw_net_tls){.certificate_path = options->tls_cert,
+                        .key_path = options->tls_key,
+                        .client_ca_path = options->tls_client_ca};
+}
+
 static mw_err open_ports(wiring *all, mw_detail *detail)
 {
     char socket_path[MW_PATH_SIZE];
@@ -128,6 +135,7 @@ static mw_err open_ports(wiring *all, mw_detail *detail)
         .http_address = options->http,
         .web_address = options->web,
         .socket_path = socket_path,
+        .tls = tls_paths(options),
         .loops = (unsigned)options->loops,
         .clock = server->clock,
         .routes = all->routes,
@@ -237,6 +245,24 @@ static bool option_differs(const mw_option *option, const mw_server_options *a,
     }
 }
 
+/* New certificates for new connections; what cannot be used changes nothing. */
+static void reload_tls(wiring *all, const mw_server_options *fresh)
+{
+    mw_detail detail = {.message = ""};
+    mw_net *net = atomic_load(&all->server.net);
+    mw_net_tls paths = tls_paths(fresh);
+    bool before = mw_net_tls_on(net);
+    mw_err err = mw_net_tls_reload(net, &paths, &detail);
+    if (err)
+        MW_LOG(MW_LOG_ERROR, "serve", "TLS is unchanged, the new files cannot be used",
+               MW_KV_STR("option", detail.field),
+               MW_KV_STR("why", detail.message[0] ? detail.message : mw_err_text(err)),
+               MW_KV_STR("fix", detail.hint));
+    else if (before || mw_net_tls_on(net))
+        MW_LOG(MW_LOG_INFO, "serve", "TLS reloaded",
+               MW_KV_STR("state", mw_net_tls_on(net) ? "on" : "off"));
+}
+
 /* Other threads read the settings, so only the two fields that nobody else looks at change. */
 static void reload(wiring *all)
 {
@@ -260,6 +286,7 @@ static void reload(wiring *all)
     mw_log_set_level(mw_server_log_level(current));
     mw_gate_publish(&all->server.gate, mw_slice_of(current->allowed_hosts),
                     current->insecure_listen);
+    reload_tls(all, &fresh.values);
     err = mw_webhooks_reload(all->server.webhooks);
     MW_LOG(err ? MW_LOG_ERROR : MW_LOG_INFO, "serve", "reloaded",
            MW_KV_STR("webhooks", mw_err_text(err)));

@@ -4,6 +4,7 @@
 #include "lib/base/log.h"
 #include "lib/net/connection_int.h"
 #include "lib/net/loop_int.h"
+#include "lib/net/tls_int.h"
 
 /* Pieces of one sendmsg: a head and a body each for eight pipelined answers. */
 #define IOV_MAX_PIECES 16
@@ -59,7 +60,7 @@ static void feed_known(mw_connection *connection, mw_slice bytes)
         mw_http2_session_receive(connection->http2, bytes);
 }
 
-/* A TLS listener would hand over to its transport here; this one speaks clear text. */
+/* TLS without a certificate to answer with. */
 static void refuse_tls(mw_connection *connection)
 {
     mw_front *front = connection->wire.front;
@@ -68,7 +69,7 @@ static void refuse_tls(mw_connection *connection)
     if (mw_front_log_due(&front->tls_log_ns, mw_wire_now(&connection->wire)))
         MW_LOG(MW_LOG_WARN, "net",
                "a client speaks TLS to a clear-text port: use http:// (OTLP exporters: insecure) "
-               "or configure TLS here",
+               "or set tls_cert and tls_key",
                MW_KV_STR("peer", connection->wire.peer.address));
 }
 
@@ -78,8 +79,14 @@ static void sniff(mw_connection *connection, mw_slice bytes)
 {
     static const mw_slice preface = MW_SLICE_INIT(MW_HTTP2_PREFACE);
     size_t seen = connection->preface;
-    if (seen == 0 && bytes.data[0] == MW_TLS_HANDSHAKE_BYTE) {
+    mw_alpn alpn = mw_transport_alpn(&connection->transport);
+    if (!connection->transport.ssl && seen == 0 && bytes.data[0] == MW_TLS_HANDSHAKE_BYTE) {
         refuse_tls(connection);
+        return;
+    }
+    if (alpn == MW_ALPN_HTTP1) {
+        start_http1(connection);
+        feed_known(connection, bytes);
         return;
     }
     mw_slice expected = mw_slice_from(preface, seen);
@@ -87,6 +94,12 @@ static void sniff(mw_connection *connection, mw_slice bytes)
     bool same = mw_slice_equal(mw_slice_first(expected, n), mw_slice_first(bytes, n));
     if (same && n < expected.len) {
         connection->preface += n;
+        return;
+    }
+    if (!same && alpn == MW_ALPN_HTTP2) {
+        /* h2 was agreed on; anything else is a mistake or an attempt at confusion. */
+        mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
+        connection->wire.broken = true;
         return;
     }
     if (same)
@@ -97,26 +110,103 @@ static void sniff(mw_connection *connection, mw_slice bytes)
     feed_known(connection, bytes);
 }
 
+/* ---- TLS ------------------------------------------------------------------------------------- */
+
+static mw_err begin_tls(mw_connection *connection)
+{
+    SSL *ssl = mw_tls_begin(connection->wire.front->tls);
+    mw_err err = ssl ? mw_transport_start_tls(&connection->transport, ssl) : MW_E_NOMEM;
+    if (err != MW_OK)
+        mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
+    return err;
+}
+
+/* The first byte decides between clear text and TLS. It is only looked at: OpenSSL wants to read
+ * the record from its begin. Without a certificate sniff() says what is wrong. */
+static mw_err look_at_first_byte(mw_connection *connection)
+{
+    const mw_tls *tls = connection->wire.front->tls;
+    unsigned char first = 0;
+    if (connection->wire.peer.local || !tls || !mw_tls_is_on(tls)) {
+        connection->first_byte = true;
+        return MW_OK;
+    }
+    mw_err err = mw_transport_peek(&connection->transport, &first);
+    if (err != MW_OK)
+        return err;
+    connection->first_byte = true;
+    return first == MW_TLS_HANDSHAKE_BYTE ? begin_tls(connection) : MW_OK;
+}
+
+/* OpenSSL has put its alert into the socket; lingering lets the peer read it. */
+static void refuse_handshake(mw_connection *connection, const char *reason)
+{
+    mw_front *front = connection->wire.front;
+    mw_count(MW_COUNT_NET_REFUSED_HANDSHAKE, 1);
+    if (mw_front_log_due(&front->handshake_log_ns, mw_wire_now(&connection->wire)))
+        MW_LOG(MW_LOG_WARN, "net", "a TLS handshake failed", MW_KV_STR("reason", reason),
+               MW_KV_STR("peer", connection->wire.peer.address));
+    mw_transport_stop_tls(&connection->transport);
+    connection->wire.finished = true;
+    connection->wire.linger = true;
+}
+
+static mw_err shake_hands(mw_connection *connection)
+{
+    const char *reason = "";
+    mw_err err = mw_transport_handshake(&connection->transport, &reason);
+    if (err == MW_OK) {
+        connection->wire.peer.tls = true;
+        connection->since_ns = mw_wire_now(&connection->wire);
+    } else if (err != MW_E_AGAIN) {
+        refuse_handshake(connection, reason);
+    }
+    return err;
+}
+
+/* MW_OK when bytes may be read; MW_E_AGAIN also when it is over, since all is said then. */
+static mw_err secure(mw_connection *connection)
+{
+    mw_err err = connection->first_byte ? MW_OK : look_at_first_byte(connection);
+    if (err != MW_OK || !connection->transport.handshaking)
+        return err;
+    err = shake_hands(connection);
+    if (err == MW_E_CLOSED)
+        return err;
+    return err == MW_OK ? MW_OK : MW_E_AGAIN;
+}
+
+/* ---- events of the socket -------------------------------------------------------------------- */
+
+static void take(mw_connection *connection, mw_slice bytes)
+{
+    if (connection->protocol == MW_PROTOCOL_UNKNOWN)
+        sniff(connection, bytes);
+    else
+        feed_known(connection, bytes);
+}
+
 /* One read an event: what is left in the socket is reported again, after the others' turn. */
 static void on_read(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     mw_connection *connection = arg;
     mw_loop *loop = connection->loop;
+    mw_transport *transport = &connection->transport;
     size_t got = 0;
-    mw_err err =
-        mw_transport_read(&connection->transport, loop->read_buffer, MW_NET_READ_SIZE, &got);
-    mw_slice bytes = {loop->read_buffer, got};
-    if (err == MW_E_AGAIN)
-        return;
+    mw_err err = secure(connection);
+    if (err == MW_OK)
+        err = mw_transport_read(transport, loop->read_buffer, MW_NET_READ_SIZE, &got);
+    if (err == MW_OK) {
+        take(connection, (mw_slice){loop->read_buffer, got});
+        err = transport->end;
+    }
     if (err == MW_E_CLOSED)
         connection->eof = true;
-    else if (err != MW_OK)
+    else if (err != MW_OK && err != MW_E_AGAIN)
         connection->wire.broken = true;
-    else if (connection->protocol == MW_PROTOCOL_UNKNOWN)
-        sniff(connection, bytes);
-    else
-        feed_known(connection, bytes);
+    else if (err == MW_E_AGAIN && !transport->ssl && !connection->wire.finished)
+        return;
     mw_loop_mark_dirty(loop, connection);
     mw_loop_settle(loop);
 }
@@ -188,7 +278,7 @@ static void set_event(struct event *event, bool *added, bool wanted)
 static bool wants_input(const mw_connection *connection)
 {
     size_t bound = connection->reading ? MW_NET_OUT_HIGH : MW_NET_OUT_LOW;
-    if (connection->eof || connection->wire.finished)
+    if (connection->eof || connection->wire.finished || connection->transport.wants_write)
         return false;
     return connection->wire.out.bytes <= bound && waiting(connection) < MW_NET_PENDING_MAX;
 }
@@ -196,14 +286,21 @@ static bool wants_input(const mw_connection *connection)
 /* The write event is only there while the socket is full: epoll would report it all the time. */
 static void update_events(mw_connection *connection)
 {
+    bool full = connection->wire.out.bytes > 0 || connection->transport.wants_write;
+    if (full && !connection->writing)
+        connection->write_ns = mw_wire_now(&connection->wire);
     set_event(&connection->read_event, &connection->reading, wants_input(connection));
-    set_event(&connection->write_event, &connection->writing, connection->wire.out.bytes > 0);
+    set_event(&connection->write_event, &connection->writing, full);
 }
 
 static void on_write(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd, (void)what;
     mw_connection *connection = arg;
+    /* A read of TLS that had to write first goes on from here. */
+    if (connection->transport.wants_write) {
+        on_read(fd, what, arg);
+        return;
+    }
     mw_loop_mark_dirty(connection->loop, connection);
     mw_loop_settle(connection->loop);
 }
@@ -328,6 +425,8 @@ void mw_connection_settle(mw_connection *connection)
         begin_linger(connection);
         over = false;
     }
+    if (over && !wire->broken)
+        mw_transport_farewell(&connection->transport);
     if (over || wire->broken)
         mw_connection_close(connection);
     else

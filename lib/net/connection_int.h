@@ -36,10 +36,11 @@ typedef struct mw_connection {
     mw_protocol protocol;
     mw_http1_session http1;
     mw_http2_session *http2;
+    bool first_byte;      /* looked at: clear text or TLS is decided */
     size_t preface;       /* bytes of the h2 preface seen so far */
     mw_buffer pending;    /* pipelined requests that wait */
     size_t pending_taken; /* of `pending`, from the front */
-    int64_t since_ns;     /* accepted; or lingering since */
+    int64_t since_ns;     /* accepted, or the handshake's end; or lingering since */
     int64_t write_ns;     /* last time unsent bytes moved */
     bool dirty;
     bool reading; /* read_event is added */

@@ -1,5 +1,6 @@
 /* One request and its answer. See exchange_int.h. */
 #include "lib/net/exchange_int.h"
+#include "lib/net/tls_int.h"
 
 /* A request with a body is only begun when at least this much could be had for it. */
 #define ADMISSION_BYTES ((size_t)64 << 10)
@@ -258,6 +259,7 @@ static bool find_route(mw_exchange *exchange)
     mw_request *request = &exchange->request;
     mw_route_query query = {.port = request->port,
                             .grpc = request->framing == MW_FRAMING_GRPC,
+                            .tls = request->peer->tls,
                             .method = request->method,
                             .path = request->path};
     mw_route_match match = mw_router_find(&exchange->front->router, &query);
@@ -333,6 +335,19 @@ static bool check_kind(mw_exchange *exchange)
     return true;
 }
 
+/* Where TLS is to be had, clear text is for this machine only: what crosses a network unprotected
+ * is refused even if somebody allowed that address. */
+static bool check_clear_text(mw_exchange *exchange)
+{
+    const mw_tls *tls = exchange->front->tls;
+    const mw_peer *peer = exchange->request.peer;
+    if (peer->tls || peer->loopback || peer->local || !tls || !mw_tls_is_on(tls))
+        return true;
+    exchange->response.close = true;
+    return refuse(exchange, MW_COUNT_NET_REFUSED_ACCESS, 403,
+                  "Clear text is taken from this machine only; use https:// (TLS) here.");
+}
+
 /* The order matters: what costs least and tells strangers least comes first, and the gate is asked
  * before a byte of the body is taken. Memory is asked last, so that a request that would be
  * refused anyway is not told to come back. */
@@ -344,7 +359,8 @@ bool mw_exchange_begin(mw_exchange *exchange, uint64_t length)
     exchange->window_ns = request->received_ns;
     exchange->window_wire = exchange->wire->body_received;
     classify(exchange);
-    if (!check_kind(exchange) || !find_route(exchange) || !ask_gate(exchange))
+    if (!check_clear_text(exchange) || !check_kind(exchange) || !find_route(exchange) ||
+        !ask_gate(exchange))
         return false;
     bool ready =
         request->framing == MW_FRAMING_GRPC ? begin_grpc(exchange) : begin_http(exchange, length);

@@ -1,7 +1,8 @@
 /* Start, drain and end of the room. See net.h; the rest is one level down:
  *
  *     listener   addresses, sockets            loop         threads, mailbox
- *     connection reads, protocol, writes       transport    clear text (TLS goes there)
+ *     connection reads, protocol, writes       transport    clear text or TLS
+ *     tls        certificates, reload
  *     http1, http1_session, http2, grpc        framing, sans I/O
  *     exchange, body, inflate, request         one request, whatever the framing
  *     router                                   which handler
@@ -13,6 +14,7 @@
 
 #include "lib/base/log.h"
 #include "lib/net/loop_int.h"
+#include "lib/net/tls_int.h"
 
 /* How often a drain looks whether it is done. */
 #define POLL_MS 5u
@@ -21,6 +23,7 @@
 
 struct mw_net {
     mw_front front;
+    mw_tls tls;
     mw_listeners listeners;
     mw_loop *loops[MW_NET_LOOPS_MAX];
     unsigned loop_count;
@@ -132,7 +135,12 @@ mw_err mw_net_start(const mw_net_config *config, mw_net **out, mw_detail *detail
     set_defaults(&net->front.config);
     mw_router_init(&net->front.router, config->routes, config->route_count);
     net->front.http2 = mw_http2_setup_new();
-    mw_err err = net->front.http2 ? open_listeners(net, detail) : MW_E_NOMEM;
+    mw_tls_init(&net->tls);
+    net->front.tls = &net->tls;
+    mw_err err = net->front.http2 ? mw_net_tls_reload(net, &config->tls, detail) : MW_E_NOMEM;
+    net->front.config.tls = (mw_net_tls){0}; /* borrowed for this call only */
+    if (err == MW_OK)
+        err = open_listeners(net, detail);
     if (err == MW_OK)
         err = start_loops(net, detail);
     if (err != MW_OK) {
@@ -143,11 +151,21 @@ mw_err mw_net_start(const mw_net_config *config, mw_net **out, mw_detail *detail
     return err;
 }
 
+mw_err mw_net_tls_reload(mw_net *net, const mw_net_tls *paths, mw_detail *detail)
+{
+    return mw_tls_load(&net->tls, paths, net->front.config.clock, detail);
+}
+
 /* ---- questions ------------------------------------------------------------------------------- */
 
 const char *mw_net_endpoint(const mw_net *net, mw_port port)
 {
     return net->front.router.endpoints[__builtin_ctz((unsigned)port)];
+}
+
+bool mw_net_tls_on(const mw_net *net)
+{
+    return mw_tls_is_on(&net->tls);
 }
 
 size_t mw_net_connections(const mw_net *net)
@@ -223,6 +241,7 @@ void mw_net_free(mw_net *net)
     for (unsigned i = 0; i < net->loop_count; i++)
         mw_loop_free(net->loops[i]);
     mw_http2_setup_free(net->front.http2);
+    mw_tls_fini(&net->tls);
     mw_router_fini(&net->front.router);
     mw_free(MW_MEM_NET, net);
 }

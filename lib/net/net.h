@@ -2,7 +2,8 @@
  *
  * N loops (libevent), each a thread with its own connections; all loops accept from the shared
  * listening sockets. Every port understands HTTP/1.1, h2 with prior knowledge and gRPC by the
- * first bytes. Bodies are read with plain read(2) into accounted buffers, bounded by the route's
+ * first bytes; with a certificate every TCP port takes TLS as well, and clear text from loopback
+ * peers only. Bodies are read with plain read(2) into accounted buffers, bounded by the route's
  * limit. net answers by itself only what never reaches a handler: bad syntax, no such route,
  * wrong method, too large, too slow, refused by the gate.
  */
@@ -33,11 +34,19 @@ typedef struct mw_net_refusal {
     unsigned retry_after_s; /* 0 = none */
 } mw_net_refusal;
 
+/* PEM files; borrowed for the call. NULL or empty: none. A certificate needs its key. */
+typedef struct mw_net_tls {
+    const char *certificate_path; /* the leaf, then its chain */
+    const char *key_path;         /* without passphrase; nobody but its owner may open it */
+    const char *client_ca_path;   /* given: clients need a certificate from one of these */
+} mw_net_tls;
+
 typedef struct mw_net_config {
     const char *grpc_address; /* "host:port,host:port"; port 0 = any, the same for all hosts */
     const char *http_address;
     const char *web_address;
     const char *socket_path; /* NULL = none; created with mode 0600 */
+    mw_net_tls tls;          /* the unix socket never does TLS */
     unsigned loops;          /* 0 = number of processors, at most 8 */
     const mw_clock *clock;
     const mw_route *routes; /* borrowed, lives as long as net */
@@ -57,13 +66,25 @@ typedef struct mw_net_config {
 
 typedef struct mw_net mw_net;
 
-/* Binds and starts the loops. MW_E_INVALID (address), MW_E_CONFLICT (in use), MW_E_DENIED, MW_E_IO, with detail. */
+/* Loads the certificate, binds and starts the loops. MW_E_INVALID (address), MW_E_CONFLICT (in
+ * use), MW_E_DENIED, MW_E_IO, those of mw_net_tls_check, with detail. */
 MW_MUST_USE mw_err mw_net_start(const mw_net_config *config, mw_net **out, mw_detail *detail);
 /* The first bound "host:port" of a port, for endpoints.json; lives as long as net. */
 const char *mw_net_endpoint(const mw_net *net, mw_port port);
 size_t mw_net_connections(const mw_net *net);
 /* Requests that were handed to a handler and not yet answered on the wire. */
 size_t mw_net_in_flight(const mw_net *net);
+/* Reads, checks and publishes new files; new connections get them, open ones keep what they began
+ * with. On failure all stays as it was. Empty paths end TLS for new connections. Any thread, one
+ * at a time. Errors as mw_net_tls_check. */
+MW_MUST_USE mw_err mw_net_tls_reload(mw_net *net, const mw_net_tls *paths, mw_detail *detail);
+/* Any thread. */
+bool mw_net_tls_on(const mw_net *net);
+/* Reads and checks the files, and no more: form, dates, key and certificate a pair, the key's
+ * mode. MW_E_INVALID, MW_E_DENIED, MW_E_NOT_FOUND, MW_E_LIMIT, MW_E_IO, MW_E_NOMEM, with a detail
+ * that names option and file. */
+MW_MUST_USE mw_err mw_net_tls_check(const mw_net_tls *paths, const mw_clock *clock,
+                                    mw_detail *detail);
 /* Stops accepting, sends GOAWAY / Connection: close, lets requests in flight finish, for at most
  * timeout_ms; then closes everything. Blocks. Every handler's reply must still be possible. */
 void mw_net_drain(mw_net *net, unsigned timeout_ms);

@@ -1,7 +1,7 @@
 /* lib/net, private: the bounds of the room and what all its loops share.
  *
  * Everything a peer can size is bounded by a constant of this file. `mw_front` is written before
- * the threads start and only read afterwards, its gauges excepted.
+ * the threads start and only read afterwards, its gauges and the TLS context excepted.
  */
 #ifndef MW_NET_NET_INT_H
 #define MW_NET_NET_INT_H
@@ -51,15 +51,18 @@
 #define MW_NET_STACK_SIZE ((size_t)1 << 20)
 
 struct mw_http2_setup;
+struct mw_tls;
 
 typedef struct mw_front {
     mw_net_config config;
     mw_router router;
     struct mw_http2_setup *http2;
+    struct mw_tls *tls; /* NULL in tests without it: clear text only */
     atomic_size_t connections;
     atomic_size_t in_flight;        /* handed to a handler, not yet on the wire */
     atomic_size_t handed;           /* handed to a handler, not yet replied */
     atomic_int_fast64_t tls_log_ns; /* last lines of their kind, for the rate limit */
+    atomic_int_fast64_t handshake_log_ns;
     atomic_int_fast64_t full_log_ns;
     atomic_int_fast64_t accept_log_ns;
 } mw_front;

@@ -37,6 +37,7 @@ typedef struct mw_peer {
     uint16_t port;
     bool loopback; /* TCP from this machine's loopback */
     bool local;    /* unix socket: uid is valid (SO_PEERCRED) */
+    bool tls;      /* through TLS; with client CAs configured, its certificate was verified */
     uid_t uid;
 } mw_peer;
 

@@ -217,7 +217,8 @@ static mw_slice explain_other_port(const mw_router *router, const mw_route_query
     for (unsigned i = 0; i < MW_PORT_COUNT; i++) {
         if (!(route->ports & 1u << i) || !router->endpoints[i])
             continue;
-        const char *scheme = i == 1 || i == 2 ? "http://" : "";
+        const char *web = query->tls ? "https://" : "http://";
+        const char *scheme = i == 1 || i == 2 ? web : "";
         return mw_slice_of(mw_arena_printf(
             arena, "This is the %s port; that %s is served on the %s port: send it to %s%s.",
             port_names[port_index(query->port)], what, port_names[i], scheme,

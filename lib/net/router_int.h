@@ -40,6 +40,7 @@ typedef struct mw_route_query {
     bool grpc;
     mw_slice method; /* HEAD finds GET */
     mw_slice path;   /* not decoded */
+    bool tls;        /* how the client came: links are given out alike */
 } mw_route_query;
 
 typedef struct mw_route_match {

@@ -49,7 +49,7 @@ static int tear_down(void **state)
 
 static mw_route_query query(mw_port port, bool grpc, const char *method, const char *path)
 {
-    return (mw_route_query){port, grpc, mw_slice_of(method), mw_slice_of(path)};
+    return (mw_route_query){port, grpc, mw_slice_of(method), mw_slice_of(path), false};
 }
 
 typedef struct row {

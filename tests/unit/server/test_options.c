@@ -55,6 +55,30 @@ static void test_defaults(void **state)
     assert_int_equal(settings.origins[1], MW_ORIGIN_FLAG);
 }
 
+static void test_tls(void **state)
+{
+    (void)state;
+    mw_server_settings settings;
+    mw_detail detail;
+    assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x", "--tls-cert", "/c", "--tls-key",
+                          "/k", "--tls-client-ca", "/a"),
+                     MW_OK);
+    assert_string_equal(settings.values.tls_cert, "/c");
+    assert_string_equal(settings.values.tls_key, "/k");
+    assert_string_equal(settings.values.tls_client_ca, "/a");
+    assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x", "--tls-cert", "/c"),
+                     MW_E_INVALID);
+    assert_string_equal(detail.field, "tls_key");
+    assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x", "--tls-key", "/k"), MW_E_INVALID);
+    assert_string_equal(detail.field, "tls_cert");
+    assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x", "--tls-client-ca", "/a"),
+                     MW_E_INVALID);
+    /* TLS is no reason to listen to everybody: it does not say who may write. */
+    assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x", "--tls-cert", "/c", "--tls-key",
+                          "/k", "--http", "0.0.0.0:4318"),
+                     MW_E_DENIED);
+}
+
 static void test_precedence(void **state)
 {
     (void)state;
@@ -165,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_defaults, clean_environment),
+        cmocka_unit_test_setup_teardown(test_tls, clean_environment, clean_environment),
         cmocka_unit_test_setup_teardown(test_precedence, clean_environment, clean_environment),
         cmocka_unit_test(test_loopback_addresses),
         cmocka_unit_test_setup(test_open_address_needs_the_switch, clean_environment),
