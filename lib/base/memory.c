@@ -4,7 +4,7 @@
 
 #include "lib/base/memory.h"
 
-static size_t limit_bytes; /* written before threads start */
+static atomic_size_t limit_bytes; /* 0 = unlimited */
 static atomic_size_t used_total;
 static atomic_size_t used_peak;
 static atomic_size_t used_by[MW_MEM_COMPONENTS];
@@ -26,7 +26,7 @@ static const char *const names[MW_MEM_COMPONENTS] = {
 
 void mw_memory_init(size_t limit)
 {
-    limit_bytes = limit;
+    atomic_store_explicit(&limit_bytes, limit, memory_order_relaxed);
     if (limit == 0)
         return;
     mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
@@ -56,10 +56,11 @@ static bool refused(size_t more)
     if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) != 0 &&
         atomic_fetch_sub_explicit(&fail_countdown, 1, memory_order_relaxed) == 1)
         return true;
-    if (limit_bytes == 0)
+    size_t limit = mw_memory_limit();
+    if (limit == 0)
         return false;
     size_t now = atomic_load_explicit(&used_total, memory_order_relaxed);
-    return more > limit_bytes || now > limit_bytes - more;
+    return more > limit || now > limit - more;
 }
 
 void *mw_alloc(mw_component component, size_t size)
@@ -124,7 +125,7 @@ void *mw_calloc_or_die(mw_component component, size_t count, size_t size)
 
 size_t mw_memory_limit(void)
 {
-    return limit_bytes;
+    return atomic_load_explicit(&limit_bytes, memory_order_relaxed);
 }
 
 size_t mw_memory_used(void)
@@ -151,9 +152,10 @@ const char *mw_component_name(mw_component component)
 
 bool mw_memory_admits(size_t size)
 {
-    if (limit_bytes == 0)
+    size_t limit = mw_memory_limit();
+    if (limit == 0)
         return true;
-    size_t usable = limit_bytes - limit_bytes / 8;
+    size_t usable = limit - limit / 8;
     return size <= usable && mw_memory_used() <= usable - size;
 }
 

@@ -36,7 +36,7 @@ typedef enum mw_component {
 /* 512 MiB: DESIGN 3.3's default of `memory_limit`. */
 #define MW_MEMORY_LIMIT_DEFAULT ((size_t)512 << 20)
 
-/* Sets the limit; 0 means unlimited (tests, the CLI). Before threads start. */
+/* Sets the limit; 0 means unlimited (tests, the CLI). Any time: what is held stays held. */
 void mw_memory_init(size_t limit_bytes);
 
 MW_MUST_USE void *mw_alloc(mw_component component, size_t size);

@@ -1,8 +1,8 @@
 /* The HTTP/1.1 request parser. See http1_int.h.
  *
  * A head that lies complete in the input is handed on where it lies; only one that came in pieces
- * is put together in `line`. The arena copy made by mw_http1_parse_head is the one the request keeps:
- * names are lowered in it, values are slices of it.
+ * is put together in `line`. The arena copy made by mw_http1_parse_head is the one the request
+ * keeps: names are lowered in it, values are slices of it.
  */
 #include "lib/net/http1_int.h"
 #include "lib/net/net_int.h"

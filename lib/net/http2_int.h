@@ -1,8 +1,8 @@
 /* lib/net, private: one HTTP/2 connection on nghttp2's server session, sans I/O.
  *
  * Input goes in by slices (client preface included), frames come out into wire->out, time is the
- * wire's clock. nghttp2's memory is counted under MW_MEM_NGHTTP2 (see http2.c). Each stream with a request is
- * one mw_exchange; the session lists those it has not freed.
+ * wire's clock. nghttp2's memory is counted under MW_MEM_NGHTTP2 (see http2.c). Each stream with a
+ * request is one mw_exchange; the session lists those it has not freed.
  */
 #ifndef MW_NET_HTTP2_INT_H
 #define MW_NET_HTTP2_INT_H

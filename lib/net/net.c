@@ -59,7 +59,7 @@ static bool given(const char *text)
     return text && *text;
 }
 
-/* All ports are bound before the first loop starts, so that a start that fails has served nobody. */
+/* All ports are bound before the first loop starts: a start that fails has served nobody. */
 static mw_err open_listeners(mw_net *net, mw_detail *detail)
 {
     const mw_net_config *config = &net->front.config;

@@ -61,7 +61,7 @@ mw_route_match mw_router_find(const mw_router *router, const mw_route_query *que
  * escaped slash or NUL), MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_router_decode(mw_arena *arena, mw_slice raw, mw_slice *out);
 
-/* One sentence with the fix, in the arena; text of the peer is never in it. Empty without memory. */
+/* One sentence with the fix, in the arena, never with text of the peer. Empty without memory. */
 mw_slice mw_router_explain(const mw_router *router, const mw_route_query *query,
                            const mw_route_match *match, mw_arena *arena);
 /* "GET, HEAD, POST": value of Allow for the path on that port. */

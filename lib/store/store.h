@@ -125,8 +125,8 @@ const uint8_t *mw_store_digest_key(const mw_store *store);
 
 /* Called once, on the writer's thread, after the sync that covers the batch (MW_OK, with its
  * commit sequence; 0 for a repeat of a request acknowledged within the retry window, DESIGN 4.6:
- * it is durable, and nothing more was stored) or after the failure (MW_E_IO, MW_E_NO_SPACE, MW_E_NOMEM: retryable). Must not
- * block. */
+ * it is durable, and nothing more was stored) or after the failure (MW_E_IO, MW_E_NO_SPACE,
+ * MW_E_NOMEM: retryable). Must not block. */
 typedef void (*mw_store_done)(void *ctx, mw_err err, uint64_t commit_seq);
 
 /* Encodes and compresses on the caller's thread (any), then queues; nothing of the batch is

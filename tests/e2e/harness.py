@@ -79,8 +79,7 @@ class Daemon:
         self.arguments = list(arguments)
         self.process = None
         self.endpoints = None
-        self.log_path = os.path.join(self.data, "..",
-                                     os.path.basename(self.data) + ".log")
+        self.log_path = self.data.rstrip("/") + ".log"
 
     def __enter__(self):
         return self.start()
