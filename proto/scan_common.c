@@ -45,6 +45,20 @@ const char *mw_refusal_text(mw_refusal refusal)
     return refusal < MW_REFUSE_COUNT ? refusal_texts[refusal] : "unknown";
 }
 
+static const char *const kind_names[MW_METRIC_KINDS] = {
+    [MW_METRIC_NONE] = "none",
+    [MW_METRIC_GAUGE] = "gauge",
+    [MW_METRIC_SUM] = "sum",
+    [MW_METRIC_HISTOGRAM] = "histogram",
+    [MW_METRIC_EXPONENTIAL_HISTOGRAM] = "exponential_histogram",
+    [MW_METRIC_SUMMARY] = "summary",
+};
+
+const char *mw_metric_kind_name(mw_metric_kind kind)
+{
+    return kind < MW_METRIC_KINDS ? kind_names[kind] : "unknown";
+}
+
 static void write_first_path(const mw_scanner *scan, mw_refusal refusal, const char *field)
 {
     const mw_scan_signal *signal = scan->signal;

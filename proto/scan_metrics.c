@@ -15,20 +15,6 @@
 #define METRIC_KNOWN 0x1eae
 #define DATA_POINTS_TAG MW_WIRE_TAG(1, MW_WIRE_BYTES)
 
-static const char *const kind_names[MW_METRIC_KINDS] = {
-    [MW_METRIC_NONE] = "none",
-    [MW_METRIC_GAUGE] = "gauge",
-    [MW_METRIC_SUM] = "sum",
-    [MW_METRIC_HISTOGRAM] = "histogram",
-    [MW_METRIC_EXPONENTIAL_HISTOGRAM] = "exponential_histogram",
-    [MW_METRIC_SUMMARY] = "summary",
-};
-
-const char *mw_metric_kind_name(mw_metric_kind kind)
-{
-    return kind < MW_METRIC_KINDS ? kind_names[kind] : "unknown";
-}
-
 /* The known numbers of Gauge, Sum and so on; number 1 is data_points in all of them. */
 static const uint32_t data_known[MW_METRIC_KINDS] = {
     [MW_METRIC_GAUGE] = 0x02,     [MW_METRIC_SUM] = 0x0e,
