@@ -72,6 +72,8 @@ static int take_word(scanner *scan, const char *arg)
 {
     if (scan->cli->arg_count == MW_CLI_ARGS_MAX)
         return usage(scan, arg, "too many arguments", "see midwatch help");
+    if (!arg[0])
+        return usage(scan, "''", "an empty argument", "is a variable unset?");
     scan->cli->args[scan->cli->arg_count++] = arg;
     return MW_EXIT_DONE;
 }

@@ -180,6 +180,8 @@ static int perform(CURL *curl, const target *to, const char *path, const char *b
     struct curl_slist *headers = make_headers(body);
     set_options(curl, to, body, out);
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    /* ".." is a session id like any other. */
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     CURLcode code = curl_easy_perform(curl);

@@ -163,8 +163,8 @@ static const failure_row failures[] = {
     {MW_E_SYNTAX, 400, MW_RPC_INVALID_ARGUMENT, 0, MW_COUNT_EXPORTS_REFUSED_MALFORMED, {NULL, 0}},
     {MW_E_INVALID, 400, MW_RPC_INVALID_ARGUMENT, 0, MW_COUNT_EXPORTS_REFUSED_MALFORMED, {NULL, 0}},
     {MW_E_LIMIT, 413, MW_RPC_RESOURCE_EXHAUSTED, 0, MW_COUNT_EXPORTS_REFUSED_BUDGET,
-     MW_SLICE_INIT("more than 1000000 spans, events, links, attributes and array elements in one "
-                   "request; export smaller batches")},
+     MW_SLICE_INIT("more spans, events, links and attributes in one request than the decode budget "
+                   "(1000000) or memory_limit allows; export smaller batches")},
     {MW_E_NOMEM, 503, MW_RPC_UNAVAILABLE, RETRY_OVERLOAD_S, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
      MW_SLICE_INIT("memory_limit is reached; try again")},
     {MW_E_BUSY, 503, MW_RPC_UNAVAILABLE, RETRY_OVERLOAD_S, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,

@@ -93,17 +93,22 @@ static void free_set(mw_context_set *set)
 
 /* ---- items --------------------------------------------------------------------------------- */
 
-static mw_store_item *next_item(mw_export_batch *batch)
+/* The table of one request gets a third of the memory limit at most: beyond that it could never be
+ * stored, however often it is sent, so the answer is "too large" and not "try again". */
+static mw_err next_item(mw_export_batch *batch, mw_store_item **item)
 {
     if (batch->count == batch->capacity) {
         size_t capacity = batch->capacity * 2;
+        if (mw_memory_limit() && batch->count >= mw_memory_limit() / 3 / sizeof *batch->items)
+            return MW_E_LIMIT;
         mw_store_item *items = mw_realloc(MW_MEM_INGEST, batch->items, capacity * sizeof *items);
         if (!items)
-            return NULL;
+            return MW_E_NOMEM;
         batch->items = items;
         batch->capacity = capacity;
     }
-    return &batch->items[batch->count++];
+    *item = &batch->items[batch->count++];
+    return MW_OK;
 }
 
 static uint8_t byte_or_beyond(uint32_t number, uint32_t largest)
@@ -163,9 +168,10 @@ static mw_err take_span(void *ctx, const mw_scan_span *span)
     mw_err err = place_contexts(reader);
     if (err != MW_OK)
         return err;
-    mw_store_item *item = next_item(reader->batch);
-    if (!item)
-        return MW_E_NOMEM;
+    mw_store_item *item = NULL;
+    err = next_item(reader->batch, &item);
+    if (err != MW_OK)
+        return err;
     mw_resolve_place place;
     bool root = mw_id_is_zero(span->parent_span_id, MW_SPAN_ID_SIZE);
     mw_resolve_place_read(&place, span->found, span->found_count, root);

@@ -289,6 +289,18 @@ static mw_slice text_of(const mw_value *value, mw_arena *arena)
     return digits ? mw_slice_of(digits) : MW_SLICE_NONE;
 }
 
+/* Keys and labels of lists: a sender's megabyte would be carried by every row. The span itself
+ * keeps what was sent. */
+static mw_slice bounded(mw_slice text)
+{
+    if (text.len <= MW_RESOLVED_TEXT_MAX)
+        return text;
+    size_t len = MW_RESOLVED_TEXT_MAX;
+    while (len > 0 && ((unsigned char)text.data[len] & 0xc0) == 0x80)
+        len--;
+    return mw_slice_first(text, len);
+}
+
 static mw_slice last_path_part(mw_slice path)
 {
     mw_slice part = path, head;
@@ -339,5 +351,10 @@ void mw_resolve_row(const mw_resolve_place *span, const mw_resolve_place *resour
         row->service = MW_SLICE("unknown");
     row->peer_service = resolve_peer(span, arena, row);
     row->agent = resolve_agent(&all, arena, row);
+    mw_slice *const texts[] = {&row->session_id, &row->user,         &row->model, &row->service,
+                               &row->agent,      &row->peer_service, &row->name};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        *texts[i] = bounded(*texts[i]);
+    row->status_message = bounded(row->status_message);
     resolve_tokens(span, row);
 }

@@ -50,6 +50,10 @@ typedef struct mw_resolve_place {
 /* Longer usage_details are not read: the object has a dozen members. */
 #define MW_USAGE_JSON_MAX 4096
 
+/* The longest resolved text; the rest is cut at a character. Session ids of frameworks have at most
+ * 100 characters, span names of conventions fewer; webhooks bound their names alike. */
+#define MW_RESOLVED_TEXT_MAX 256
+
 /* The keys to ask the validating pass for; aborts when memory is short (start-up). */
 mw_keyset *mw_resolve_keyset_new(void);
 

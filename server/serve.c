@@ -17,6 +17,9 @@
 #define DRAIN_MS 30000u
 /* How often the main thread looks whether the drain is done. */
 #define DRAIN_POLL_NS (20 * MW_NS_PER_MS)
+/* One thread decides while another investigates; their jobs are a few words each. */
+#define WATCH_THREADS 2
+#define WATCH_QUEUE_MAX ((size_t)1 << 20)
 /* What may wait for a pool thread or the state writer, whatever memory_limit is. */
 #define POOL_QUEUE_MAX ((size_t)64 << 20)
 #define COLLECTOR_ROUTES_MAX 8
@@ -91,7 +94,8 @@ static mw_err start_rooms(mw_server *server)
     const mw_server_options *options = &server->settings.values;
     server->pool = mw_pool_new(reader_count(options),
                                least(POOL_QUEUE_MAX, (size_t)options->memory_limit / 8));
-    mw_triage_config triage = {server->store, server->state, server->pool, server->clock};
+    server->watch_pool = mw_pool_new(WATCH_THREADS, WATCH_QUEUE_MAX);
+    mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock};
     mw_err err = mw_triage_start(&triage, &server->triage);
     if (!err)
         err = mw_webhooks_start(server->state, server->triage, server->clock, &server->webhooks);
@@ -177,6 +181,8 @@ static void stop_rooms(mw_server *server)
         wait_for_state(server->state);
         mw_triage_stop(server->triage);
     }
+    if (server->watch_pool)
+        mw_pool_free(server->watch_pool);
     if (server->pool)
         mw_pool_free(server->pool);
     if (server->store)

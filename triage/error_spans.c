@@ -28,6 +28,19 @@ static mw_slice cut(mw_slice text, size_t max)
     return mw_slice_first(text, max);
 }
 
+/* At most TEXT_SHOWN bytes of a sender's text for a sentence. printf would end at a NUL and hide
+ * what stands behind it: each becomes a blank. Without memory the text is left out. */
+static mw_slice shown(mw_findings *out, mw_slice text)
+{
+    mw_slice part = cut(text, TEXT_SHOWN);
+    if (mw_slice_find_byte(part, '\0') == part.len)
+        return part;
+    char *copy = mw_arena_alloc(out->arena, part.len);
+    for (size_t i = 0; copy && i < part.len; i++)
+        copy[i] = part.data[i] ? part.data[i] : ' ';
+    return (mw_slice){copy, copy ? part.len : 0};
+}
+
 /* Without linking an investigation has one alarm; with it the oldest that names a service is the
  * one that opened it. */
 static mw_slice service_of(const mw_question *question)
@@ -54,8 +67,8 @@ static mw_err add_span(mw_findings *out, const mw_span_row *span)
     char trace_id[2 * MW_TRACE_ID_SIZE + 1], span_id[2 * MW_SPAN_ID_SIZE + 1];
     mw_hex_encode(span->trace_id, MW_TRACE_ID_SIZE, trace_id);
     mw_hex_encode(span->span_id, MW_SPAN_ID_SIZE, span_id);
-    mw_slice name = cut(span->name, TEXT_SHOWN);
-    mw_slice message = cut(span->status_message, TEXT_SHOWN);
+    mw_slice name = shown(out, span->name);
+    mw_slice message = shown(out, span->status_message);
     uint64_t took_ns = span->end_ns > span->start_ns ? span->end_ns - span->start_ns : 0;
     char *text = mw_arena_printf(out->arena, "%.*s failed after %llu.%03llu ms%s%.*s",
                                  MW_SLICE_FMT(name), (unsigned long long)(took_ns / 1000000),
@@ -107,14 +120,14 @@ static mw_err write_sentence(mw_findings *out, mw_slice service, const mw_span_l
     size_t known = count_names(list, counts);
     qsort(counts, known, sizeof counts[0], by_count);
     mw_buffer_init(&buffer, MW_MEM_QUERY, 4096);
-    mw_slice shown = cut(service, TEXT_SHOWN);
+    mw_slice whose = shown(out, service);
     mw_buffer_appendf(&buffer, "%llu error span%s of %.*s in the window",
                       (unsigned long long)list->matched, list->matched == 1 ? "" : "s",
-                      MW_SLICE_FMT(shown));
+                      MW_SLICE_FMT(whose));
     if (list->matched > list->count)
         mw_buffer_appendf(&buffer, " (names of the newest %zu)", list->count);
     for (size_t i = 0; i < known && i < TOP_NAMES; i++) {
-        mw_slice name = cut(counts[i].name, TEXT_SHOWN);
+        mw_slice name = shown(out, counts[i].name);
         mw_buffer_appendf(&buffer, "%s %.*s (%zu)", i ? "," : ":", MW_SLICE_FMT(name),
                           counts[i].count);
     }
@@ -133,7 +146,7 @@ static mw_err write_sentence(mw_findings *out, mw_slice service, const mw_span_l
 static mw_err explain_nothing(mw_store_view *view, mw_span_query query, mw_findings *out)
 {
     mw_span_list list;
-    mw_slice shown = cut(query.service, TEXT_SHOWN);
+    mw_slice whose = shown(out, query.service);
     query.errors_only = false;
     query.limit = 1;
     mw_err err = mw_store_span_search(view, &query, out->arena, &list);
@@ -141,10 +154,10 @@ static mw_err explain_nothing(mw_store_view *view, mw_span_query query, mw_findi
         return err;
     if (list.matched == 0)
         return mw_findings_gap(out, MW_GAP_NO_TELEMETRY, "no span of %.*s lies in the window",
-                               MW_SLICE_FMT(shown));
+                               MW_SLICE_FMT(whose));
     return mw_findings_gap(out, MW_GAP_NO_ERRORS,
                            "%llu spans of %.*s lie in the window and none has failed",
-                           (unsigned long long)list.matched, MW_SLICE_FMT(shown));
+                           (unsigned long long)list.matched, MW_SLICE_FMT(whose));
 }
 
 static mw_err collect(mw_store_view *view, const mw_question *question, mw_findings *out)

@@ -49,9 +49,13 @@ static void account_remove(mw_component component, size_t size)
     atomic_fetch_sub_explicit(&used_total, size, memory_order_relaxed);
 }
 
+/* Questions together get this share of the limit: however many are asked, exports and alarms keep
+ * the rest. */
+#define QUERY_SHARE_DIVISOR 3
+
 /* Two threads may both see room for the last bytes: the overshoot is at most one allocation a
  * thread, which DESIGN 3.3's 32 MiB of slack covers. */
-static bool refused(size_t more)
+static bool refused(mw_component component, size_t more)
 {
     if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) != 0 &&
         atomic_fetch_sub_explicit(&fail_countdown, 1, memory_order_relaxed) == 1)
@@ -59,13 +63,19 @@ static bool refused(size_t more)
     size_t limit = mw_memory_limit();
     if (limit == 0)
         return false;
+    if (component == MW_MEM_QUERY) {
+        size_t share = mw_memory_component_used(component);
+        size_t most = limit / QUERY_SHARE_DIVISOR;
+        if (more > most || share > most - more)
+            return true;
+    }
     size_t now = atomic_load_explicit(&used_total, memory_order_relaxed);
     return more > limit || now > limit - more;
 }
 
 void *mw_alloc(mw_component component, size_t size)
 {
-    if (refused(size))
+    if (refused(component, size))
         return NULL;
     void *pointer = malloc(size ? size : 1);
     if (pointer)
@@ -76,7 +86,7 @@ void *mw_alloc(mw_component component, size_t size)
 void *mw_calloc(mw_component component, size_t count, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes) || refused(bytes))
+    if (__builtin_mul_overflow(count, size, &bytes) || refused(component, bytes))
         return NULL;
     void *pointer = calloc(1, bytes ? bytes : 1);
     if (pointer)
@@ -87,7 +97,7 @@ void *mw_calloc(mw_component component, size_t count, size_t size)
 void *mw_realloc(mw_component component, void *pointer, size_t size)
 {
     size_t before = pointer ? malloc_usable_size(pointer) : 0;
-    if (size > before && refused(size - before))
+    if (size > before && refused(component, size - before))
         return NULL;
     void *moved = realloc(pointer, size ? size : 1);
     if (!moved)

@@ -3,7 +3,8 @@
  * All of our allocations and those of SQLite, nghttp2, OpenSSL, jansson, libcurl, libevent,
  * protobuf-c and the codecs go through here, each under a component, so that /metrics can say
  * who holds what. Sizes are what malloc really gave (malloc_usable_size), so freeing needs no
- * header of ours. Beyond the limit an allocation fails with NULL; what must not fail (start-up,
+ * header of ours. Beyond the limit an allocation fails with NULL (of MW_MEM_QUERY beyond a third of
+ * it, so that no question takes memory from exports and alarms); what must not fail (start-up,
  * a few bytes on a shutdown path) uses the _or_die forms, which are counted but never refused.
  * Any thread; counters are relaxed atomics.
  */

@@ -249,7 +249,7 @@ static bool find_params(mw_exchange *exchange, const mw_route_match *match)
             return refuse_memory(exchange);
         if (err != MW_OK)
             return refuse(exchange, MW_COUNT_NET_REFUSED_SYNTAX, 400,
-                          "A percent escape in the path is malformed or hides a slash or NUL.");
+                          "A percent escape in the path is malformed or hides a NUL.");
     }
     return true;
 }

@@ -196,8 +196,9 @@ mw_err mw_router_decode(mw_arena *arena, mw_slice raw, mw_slice *out)
         if (high < 0 || low < 0)
             return MW_E_SYNTAX;
         char byte = (char)(high << 4 | low);
-        /* A slash would let one segment pose as two, NUL would cut names short downstream. */
-        if (byte == '/' || byte == '\0')
+        /* An escaped slash is part of the name: segments were told apart before. NUL would cut
+         * names short downstream. */
+        if (byte == '\0')
             return MW_E_INVALID;
         text[len++] = byte;
         i += 2;

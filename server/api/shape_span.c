@@ -118,7 +118,8 @@ static void write_tokens(mw_json *json, const char *key, int64_t tokens)
         mw_json_kv_i64(json, key, tokens);
 }
 
-static void write_columns(mw_json *json, const mw_span_row *row)
+/* The name comes from the message: the row's is cut for lists. */
+static void write_columns(mw_json *json, const mw_span_row *row, mw_slice name)
 {
     mw_json_key(json, MW_SLICE("span_id"));
     mw_json_hex(json, row->span_id, sizeof row->span_id);
@@ -127,7 +128,7 @@ static void write_columns(mw_json *json, const mw_span_row *row)
         mw_json_null(json);
     else
         mw_json_hex(json, row->parent_span_id, sizeof row->parent_span_id);
-    mw_json_kv(json, "name", row->name);
+    mw_json_kv(json, "name", name);
     mw_json_kv(json, "operation_kind",
                mw_slice_of(mw_operation_kind_name((mw_operation_kind)row->operation_kind)));
     mw_json_kv_or_null(json, "service", row->service);
@@ -194,7 +195,7 @@ static void write_members(mw_span_writer *writer, const mw_trace_span *stored_sp
 {
     mw_json *json = writer->json;
     mw_json_object_begin(json);
-    write_columns(json, &stored_span->row);
+    write_columns(json, &stored_span->row, mw_unpack_slice(span->name));
     write_kind_and_status(json, span);
     mw_json_kv_or_null(json, "trace_state", mw_unpack_slice(span->trace_state));
     mw_json_kv_u64(json, "flags", span->flags);

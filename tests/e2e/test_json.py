@@ -90,6 +90,22 @@ class JsonTest(unittest.TestCase):
         self.assertEqual(self.post('{"a":' + "[" * 1000000 + "]" * 1000000 + "}"), {})
         self.post("[" * 1000000, 400)
 
+    def test_odd_sessions(self):
+        """Any id can be shown: slashes, dots, NUL, a megabyte."""
+        names = ["org/proj/42", "..", ".", "a b?c=d&e%2F#f", "nul\u0000id", "x" * 1000000]
+        for number, name in enumerate(names):
+            session = [{"key": "session.id", "value": {"stringValue": name}}]
+            self.post(request(span(number + 1, traceId=f"{number + 1:032x}", attributes=session)))
+        listed = self.daemon.cli_json("session", "list")["items"]
+        self.assertEqual({s["session_id"] for s in listed}, {n[:256] for n in names})
+        self.assertLess(len(self.daemon.cli("session", "list")), 4000)
+        for name in names[:4]:
+            self.assertEqual(self.daemon.cli_json("session", "show", name)["session_id"], name)
+        shown = self.daemon.cli_json("trace", "show", f"{6:032x}")["spans"][0]
+        self.assertEqual(shown["attributes"]["session.id"], names[5])
+        self.daemon.cli("session", "show", "", code=2)
+        self.daemon.cli("trace", "show", "", code=2)
+
     def test_mistakes_are_named(self):
         rows = [
             (b"\xef\xbb\xbf{}", "byte 0"), (b'{"a":"\xff"}', "UTF-8"), ('{"a":"\\ud800"}', "surrogate"),

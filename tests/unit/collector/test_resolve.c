@@ -427,6 +427,23 @@ static void test_places(void **state)
     assert_int_equal(row.operation_kind, MW_OP_OTHER);
 }
 
+/* What lists carry is bounded; a character is never cut in two. */
+static void test_long_texts(void **state)
+{
+    (void)state;
+    static char text[1000];
+    memset(text, 'x', 255);
+    memcpy(text + 255, "\xc3\xa9", 2);
+    memset(text + 257, 'y', 500);
+    const attribute list[] = {TEXT("session.id", text)};
+    mw_span_row row = {.kind = 3, .name = mw_slice_of(text)};
+    mw_resolve_place place = place_of(list, 1, true);
+    mw_resolve_row(&place, NULL, NULL, &arena, &row);
+    assert_int_equal(row.session_id.len, 255);
+    assert_int_equal(row.name.len, 255);
+    assert_true(row.service.len > 0);
+}
+
 /* The convention's span name stands in for a missing gen_ai.operation.name, of GenAI spans only. */
 static void test_kind_by_name(void **state)
 {
@@ -457,13 +474,14 @@ static void test_kind_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kind_by_name),   cmocka_unit_test(test_session),
-        cmocka_unit_test(test_session_traps),  cmocka_unit_test(test_session_header),
-        cmocka_unit_test(test_model_and_user), cmocka_unit_test(test_agent),
-        cmocka_unit_test(test_agent_fallback), cmocka_unit_test(test_token_lists),
-        cmocka_unit_test(test_token_traps),    cmocka_unit_test(test_token_types),
-        cmocka_unit_test(test_kind),           cmocka_unit_test(test_service),
-        cmocka_unit_test(test_peer),           cmocka_unit_test(test_places),
+        cmocka_unit_test(test_kind_by_name),   cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_session),        cmocka_unit_test(test_session_traps),
+        cmocka_unit_test(test_session_header), cmocka_unit_test(test_model_and_user),
+        cmocka_unit_test(test_agent),          cmocka_unit_test(test_agent_fallback),
+        cmocka_unit_test(test_token_lists),    cmocka_unit_test(test_token_traps),
+        cmocka_unit_test(test_token_types),    cmocka_unit_test(test_kind),
+        cmocka_unit_test(test_service),        cmocka_unit_test(test_peer),
+        cmocka_unit_test(test_places),
     };
     keys = mw_resolve_keyset_new();
     mw_arena_init(&arena, MW_MEM_INGEST, 0);

@@ -366,6 +366,24 @@ static void test_logs_body(void **state)
     capture_free(&capture);
 }
 
+/* More spans than memory_limit can ever hold at once: too large, not "try again". */
+static void test_too_many_for_memory(void **state)
+{
+    (void)state;
+    otlp_capture capture = capture_load("trace-batch_200-grpc-none");
+    mw_export_batch batch;
+    mw_arena_reset(&arena);
+    mw_memory_init(mw_memory_used() + 150 * sizeof(mw_store_item));
+    mw_export_outcome outcome = {.err = MW_OK};
+    outcome.err = mw_export_batch_read(&batch, capture.message, &keys, &arena);
+    mw_memory_init(0);
+    mw_export_batch_fini(&batch);
+    assert_int_equal(outcome.err, MW_E_LIMIT);
+    assert_int_equal(answer(&outcome, MW_FORM_PROTOBUF).status, 413);
+    assert_int_equal(answer(&outcome, MW_FORM_GRPC).rpc_code, MW_RPC_RESOURCE_EXHAUSTED);
+    capture_free(&capture);
+}
+
 /* OTLP/JSON: the same answers in JSON, and the reader's words in them. */
 static void test_json(void **state)
 {
@@ -412,13 +430,21 @@ static void test_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),         cmocka_unit_test(test_batch_of_session),
-        cmocka_unit_test(test_batch_of_200), cmocka_unit_test(test_distinct_contexts),
-        cmocka_unit_test(test_nothing_kept), cmocka_unit_test(test_beyond),
-        cmocka_unit_test(test_digest),       cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_success),      cmocka_unit_test(test_partial),
-        cmocka_unit_test(test_warning),      cmocka_unit_test(test_all_refused),
-        cmocka_unit_test(test_failures),     cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_too_many_for_memory),
+        cmocka_unit_test(test_batch_of_session),
+        cmocka_unit_test(test_batch_of_200),
+        cmocka_unit_test(test_distinct_contexts),
+        cmocka_unit_test(test_nothing_kept),
+        cmocka_unit_test(test_beyond),
+        cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_success),
+        cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_warning),
+        cmocka_unit_test(test_all_refused),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_counters),
         cmocka_unit_test(test_logs_body),
     };
     keys.attributes = mw_resolve_keyset_new();
