@@ -117,6 +117,14 @@ void mw_queue_close(mw_queue *queue)
     pthread_mutex_unlock(&queue->lock);
 }
 
+bool mw_queue_is_closed(mw_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool closed = queue->closed;
+    pthread_mutex_unlock(&queue->lock);
+    return closed;
+}
+
 size_t mw_queue_bytes(mw_queue *queue)
 {
     pthread_mutex_lock(&queue->lock);

@@ -41,6 +41,8 @@ mw_queue_item *mw_queue_take(mw_queue *queue, size_t max_bytes, int timeout_ms);
 mw_queue_item *mw_queue_take_one(mw_queue *queue, int timeout_ms);
 /* Puts are refused from now on; consumers drain what is left. */
 void mw_queue_close(mw_queue *queue);
+/* Tells a consumer whose take came back empty whether it was the time or the end. */
+bool mw_queue_is_closed(mw_queue *queue);
 size_t mw_queue_bytes(mw_queue *queue);
 size_t mw_queue_count(mw_queue *queue);
 

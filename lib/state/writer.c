@@ -16,12 +16,16 @@
  * first of a storm does not wait for all of it. */
 #define GROUP_BYTES ((size_t)1 << 20)
 
+/* Between attempts while the disk refuses. */
+#define PROBE_MS 1000
+
 static const char sql_begin[] = "BEGIN IMMEDIATE";
 static const char sql_savepoint[] = "SAVEPOINT job";
 static const char sql_release[] = "RELEASE job";
 static const char sql_undo[] = "ROLLBACK TO job";
 static const char sql_commit[] = "COMMIT";
 static const char sql_rollback[] = "ROLLBACK";
+static const char sql_probe[] = "UPDATE schema_version SET applied_ns = applied_ns";
 
 static mw_state_job *job_of(mw_queue_item *item)
 {
@@ -63,6 +67,15 @@ static mw_err run_transaction(mw_state_tx *tx, mw_queue_item *items)
     return err;
 }
 
+static void note_writable(mw_state *state, bool writable, mw_err err)
+{
+    bool before = __atomic_exchange_n(&state->writable, writable, __ATOMIC_RELAXED);
+    if (!before && writable)
+        MW_LOG(MW_LOG_INFO, "state", "writing works again");
+    else if (before && !writable)
+        MW_LOG(MW_LOG_ERROR, "state", "writing failed", MW_KV_ERR(err));
+}
+
 static void run_group(mw_state *state, mw_queue_item *items)
 {
     mw_err group = run_transaction(&state->writer, items);
@@ -73,10 +86,7 @@ static void run_group(mw_state *state, mw_queue_item *items)
             job->result = group;
         writable = writable && !is_disk_error(job->result);
     }
-    bool before = __atomic_exchange_n(&state->writable, writable, __ATOMIC_RELAXED);
-    if (before != writable)
-        MW_LOG(writable ? MW_LOG_INFO : MW_LOG_ERROR, "state",
-               writable ? "writing works again" : "writing failed", MW_KV_ERR(group));
+    note_writable(state, writable, group);
     for (mw_queue_item *item = items, *next; item; item = next) {
         mw_state_job *job = job_of(item);
         next = item->next; /* done may free the job */
@@ -84,14 +94,34 @@ static void run_group(mw_state *state, mw_queue_item *items)
     }
 }
 
+/* The disk was full or refused: is it still? Nobody may write while readiness is off, so the
+ * writer asks by itself, with a change that changes nothing. */
+static void probe(mw_state *state)
+{
+    mw_state_tx *tx = &state->writer;
+    mw_err err = mw_sql_simple(tx, sql_begin);
+    if (err == MW_OK)
+        err = mw_sql_simple(tx, sql_probe);
+    if (err == MW_OK)
+        err = mw_sql_simple(tx, sql_commit);
+    if (err != MW_OK && !sqlite3_get_autocommit(tx->db) && mw_sql_simple(tx, sql_rollback) != MW_OK)
+        MW_LOG(MW_LOG_ERROR, "state", "rollback failed");
+    if (err == MW_OK)
+        note_writable(state, true, MW_OK);
+}
+
 static void *writer_main(void *arg)
 {
     mw_state *state = arg;
     for (;;) {
-        mw_queue_item *items = mw_queue_take(&state->queue, GROUP_BYTES, -1);
-        if (!items)
+        bool writable = __atomic_load_n(&state->writable, __ATOMIC_RELAXED);
+        mw_queue_item *items = mw_queue_take(&state->queue, GROUP_BYTES, writable ? -1 : PROBE_MS);
+        if (items)
+            run_group(state, items);
+        else if (mw_queue_is_closed(&state->queue))
             return NULL;
-        run_group(state, items);
+        else
+            probe(state);
     }
 }
 

@@ -6,8 +6,8 @@
 #include "lib/store/writer.h"
 
 /* What a question may hold in memory for its own work, its answer aside: larger questions run in
- * passes over parts of the traces (or sessions) by hash. A sixteenth of the default memory limit; hash
- * tables and buffers that go with it bring a list to some 110 MiB at 450 k sessions. */
+ * passes over parts of the traces (or sessions) by hash. A sixteenth of the default memory limit;
+ * the tables and buffers that go with it bring a list to some 110 MiB at 450 k sessions. */
 #define MW_QUERY_BUDGET ((size_t)32 << 20)
 
 struct mw_store {

@@ -216,23 +216,39 @@ static void complete_group(mw_writer *writer, mw_queue_item *items, mw_err err)
     }
 }
 
+/* A new segment is the smallest write that proves the disk. */
+static void probe(mw_writer *writer)
+{
+    if (have_segment(writer, 0) == MW_OK)
+        note_success(writer);
+}
+
+static void run_group(mw_writer *writer, mw_queue_item *items)
+{
+    group batch;
+    mw_err err = group_init(&batch, writer, items);
+    if (err == MW_OK)
+        err = write_group(writer, &batch);
+    if (err != MW_OK)
+        mw_retry_window_undo(&writer->retries, batch.digests);
+    atomic_store(&writer->retry_digests, writer->retries.count);
+    group_fini(&batch);
+    complete_group(writer, items, err);
+}
+
 static void *writer_main(void *argument)
 {
     mw_writer *writer = argument;
-    mw_queue_item *items;
-
-    while ((items = mw_queue_take(&writer->queue, MW_WRITE_GROUP_MAX, -1)) != NULL) {
-        group batch;
-        mw_err err = group_init(&batch, writer, items);
-        if (err == MW_OK)
-            err = write_group(writer, &batch);
-        if (err != MW_OK)
-            mw_retry_window_undo(&writer->retries, batch.digests);
-        atomic_store(&writer->retry_digests, writer->retries.count);
-        group_fini(&batch);
-        complete_group(writer, items, err);
+    for (;;) {
+        int timeout_ms = atomic_load(&writer->writable) ? -1 : MW_WRITE_RETRY_MS;
+        mw_queue_item *items = mw_queue_take(&writer->queue, MW_WRITE_GROUP_MAX, timeout_ms);
+        if (items)
+            run_group(writer, items);
+        else if (mw_queue_is_closed(&writer->queue))
+            return NULL;
+        else
+            probe(writer);
     }
-    return NULL;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -9,7 +9,8 @@
  *
  * After a failed write or sync the whole group fails and the file is never touched again; the next
  * append opens a new segment whose header records where the failed one ends. When that fails too,
- * or there is no space, appends are refused for a second before the next attempt.
+ * or there is no space, appends are refused for a second before the next attempt. While nobody
+ * appends, the writer tries once a second by itself, so that readiness comes back without traffic.
  */
 #ifndef MW_STORE_WRITER_H
 #define MW_STORE_WRITER_H
@@ -23,6 +24,7 @@
 #define MW_WRITE_GROUP_MAX ((size_t)16 << 20)
 /* Pause between attempts while the disk refuses. */
 #define MW_WRITE_RETRY_NS MW_NS_PER_S
+#define MW_WRITE_RETRY_MS ((int)(MW_WRITE_RETRY_NS / MW_NS_PER_MS))
 
 typedef struct mw_write_job {
     mw_queue_item item; /* first: the queue hands back this */

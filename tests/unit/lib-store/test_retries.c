@@ -1,6 +1,7 @@
 /* A request sent again is acknowledged and not stored again: at once, in one group, after a
  * restart; but never when the first copy was not acknowledged. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "lib/base/counter.h"
 #include "lib/base/io.h"
@@ -8,7 +9,7 @@
 
 static mw_fake_clock fake;
 static test_dir dir;
-static bool sync_fails;
+static atomic_bool sync_fails;
 
 static int failing_sync(int fd)
 {
@@ -152,6 +153,27 @@ static void test_failed_first(void **state)
     mw_store_close(store);
 }
 
+/* Readiness comes back without traffic: nobody sends to a daemon that says it is not ready. */
+static void test_recovers_alone(void **state)
+{
+    (void)state;
+    mw_io broken = *mw_io_system();
+    broken.fdatasync = failing_sync;
+    mw_io_use(&broken);
+    mw_store *store = open_fake();
+    check_sent(store, 1, 1);
+    sync_fails = true;
+    assert_int_equal(send_request(store, 2, NULL), MW_E_IO);
+    assert_false(stats_of_store(store).writable);
+    sync_fails = false;
+    mw_fake_clock_advance(&fake, 2 * MW_NS_PER_S);
+    for (int i = 0; i < 100 && !stats_of_store(store).writable; i++)
+        usleep(100000);
+    assert_true(stats_of_store(store).writable);
+    assert_int_equal(count_spans(store, 1), 2);
+    mw_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +181,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_digest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_same_group, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_recovers_alone, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
