@@ -217,6 +217,39 @@ static void test_write_refused_by_the_system(void **state)
     signal(SIGXFSZ, old);
 }
 
+static bool is_writable(void)
+{
+    mw_state_stats stats;
+    mw_state_stats_read(the_state, &stats);
+    return stats.writable;
+}
+
+/* Readiness comes back without a job: nobody sends to a daemon that says it is not ready. And not
+ * before the disk takes writes again. */
+static void test_recovers_alone(void **state)
+{
+    (void)state;
+    struct rlimit before, none;
+    mw_alarm_row row = alarm_row(1, "inc", "created");
+    void (*old)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 1;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    mw_err err = change(insert_alarm, &row);
+    usleep(2500000); /* two attempts of the writer */
+    bool too_early = is_writable();
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(err == MW_E_IO || err == MW_E_NO_SPACE);
+    assert_false(too_early);
+    for (int i = 0; i < 100 && !is_writable(); i++)
+        usleep(100000);
+    assert_true(is_writable());
+    assert_int_equal(change(insert_alarm, &row), MW_OK);
+    assert_true(has_alarm(1));
+    signal(SIGXFSZ, old);
+}
+
 static void test_queue_budget(void **state)
 {
     (void)state;
@@ -314,6 +347,7 @@ int main(void)
         WITH_STATE(test_failed_commit_fails_the_whole_group),
         WITH_STATE(test_full_disk),
         WITH_STATE(test_write_refused_by_the_system),
+        WITH_STATE(test_recovers_alone),
         WITH_STATE(test_queue_budget),
         WITH_STATE(test_close_runs_what_waits),
         WITH_STATE(test_threads),
