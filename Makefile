@@ -185,10 +185,10 @@ tsan: deps-test ## the concurrent parts under ThreadSanitizer
 	    tests/run.py --build $(BUILD)/tsan --label tsan unit e2e
 
 FUZZ_SECONDS ?= 600
-fuzz: deps-lint ## every fuzzer for FUZZ_SECONDS (600) of CPU each
+fuzz: deps-lint ## every fuzzer (or FUZZ="http1 json") for FUZZ_SECONDS (600) of CPU each
 	@+$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/fuzz CC=clang OPT="-O1 -g" \
 	    SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzz-built
-	@tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
+	@tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 .PHONY: fuzz-built
 fuzz-built: $(fuzz_programs)
 
