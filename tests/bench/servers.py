@@ -150,12 +150,11 @@ class Collector(Process):
 
 def build_collector(build):
     """(path, None), or (None, why it cannot be had)."""
-    out = os.path.join(build, "peers")
-    done = subprocess.run([os.path.join(ROOT, "tests", "peers", "build.sh"), "collector", out],
+    done = subprocess.run([os.path.join(ROOT, "tests", "peers", "build.sh"), build],
                           stdout=subprocess.PIPE, text=True, check=False)
     last = (done.stdout.strip().splitlines() or [""])[-1]
     if done.returncode == CANNOT_BUILD:
         return None, last
     if done.returncode != 0:
         return None, f"skipped: collector: its build failed with exit {done.returncode}"
-    return os.path.join(out, "collector"), None
+    return os.path.join(build, "peers", "collector"), None
