@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <nghttp2/nghttp2.h>
 
+#include "lib/net/http2_guard_int.h"
 #include "lib/net/http2_int.h"
 
 struct mw_http2_setup {
@@ -18,10 +19,11 @@ struct mw_http2_session {
     nghttp2_session *nghttp2;
     mw_wire *wire;
     mw_exchange *exchanges; /* not yet freed */
-    unsigned control;       /* control frames since the last sweep */
-    int64_t since_ns;       /* last time there was no exchange */
-    int64_t goaway_ns;      /* when the first GOAWAY was sent */
-    bool goaway_sent;       /* the first, that names no last stream */
+    mw_http2_guard guard;
+    unsigned control;  /* control frames since the last sweep */
+    int64_t since_ns;  /* last time there was no exchange */
+    int64_t goaway_ns; /* when the first GOAWAY was sent */
+    bool goaway_sent;  /* the first, that names no last stream */
     bool goaway_final;
 };
 
@@ -384,11 +386,26 @@ static bool is_control(const nghttp2_frame *frame)
     switch (frame->hd.type) {
     case NGHTTP2_PING:
     case NGHTTP2_SETTINGS: return (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0;
-    case NGHTTP2_PRIORITY: return true;
     case NGHTTP2_DATA:
         return frame->hd.length == 0 && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
     default: return false;
     }
+}
+
+/* Before nghttp2 has read the payload. PRIORITY is only ever seen here: what it says is ignored (RFC
+ * 9113 5.3.2), so nghttp2 does not report it further. */
+static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *head, void *user_data)
+{
+    mw_http2_session *session = user_data;
+    uint32_t error =
+        mw_http2_guard_frame(&session->guard, head->type, head->flags, head->stream_id);
+    if (error == NGHTTP2_NO_ERROR) {
+        if (head->type == NGHTTP2_PRIORITY)
+            count_control(session);
+        return 0;
+    }
+    mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
+    return nghttp2_session_terminate_session(nghttp2, error);
 }
 
 static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
@@ -462,6 +479,7 @@ static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 
 static void set_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
