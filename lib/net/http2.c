@@ -386,6 +386,8 @@ static bool is_control(const nghttp2_frame *frame)
     switch (frame->hd.type) {
     case NGHTTP2_PING:
     case NGHTTP2_SETTINGS: return (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0;
+    /* nghttp2 has a limit of its own for these, over minutes; its answer is INTERNAL_ERROR. */
+    case NGHTTP2_RST_STREAM: return true;
     case NGHTTP2_DATA:
         return frame->hd.length == 0 && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
     default: return false;
@@ -628,8 +630,8 @@ void mw_http2_session_receive(mw_http2_session *session, mw_slice in)
     if (taken >= 0)
         return;
     mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
-    uint32_t code =
-        taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
+    bool flooded = taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+    uint32_t code = flooded ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
     if (taken == NGHTTP2_ERR_NOMEM ||
         nghttp2_session_terminate_session(session->nghttp2, code) != 0)
         session->wire->broken = true;

@@ -31,7 +31,8 @@
 #define MW_HTTP2_CONTINUATIONS_MAX ((size_t)8)
 /* Acknowledgements of PING and SETTINGS that may wait for a peer that does not read. */
 #define MW_HTTP2_ACKS_MAX ((size_t)100)
-/* PING, SETTINGS, PRIORITY, empty DATA and streams we had to reset, between two sweeps (1 s).
+/* PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA and streams we had to reset, between two sweeps
+ * (1 s); below the burst above, so that the peer is told what it did.
  * gRPC clients send a handful; above it is ENHANCE_YOUR_CALM. */
 #define MW_HTTP2_CONTROL_MAX 1000u
 
