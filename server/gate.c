@@ -100,12 +100,23 @@ const char *mw_problem_code(unsigned status)
     return status < 500 ? "invalid_request" : "internal";
 }
 
+/* An exporter with a wrong path still reads a Status alone: the TRACES_ENDPOINT variable is used as it
+ * is, so that "/" is what a mistake looks like. */
+static mw_family family_of(const mw_request *request)
+{
+    if (request->route)
+        return MW_TAG_FAMILY(request->route->tag);
+    mw_family family = mw_gate_family_of_path(request->path);
+    bool exporters = request->port == MW_PORT_HTTP || request->port == MW_PORT_GRPC;
+    bool api = mw_slice_starts(request->path, MW_SLICE("/api/"));
+    return family == MW_FAMILY_API && exporters && !api ? MW_FAMILY_OTLP : family;
+}
+
 void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusal,
                     mw_response *response)
 {
     (void)ctx;
-    mw_family family =
-        request->route ? MW_TAG_FAMILY(request->route->tag) : mw_gate_family_of_path(request->path);
+    mw_family family = family_of(request);
     /* A gRPC client understands nothing else, whatever path it asked for. */
     if (request->framing == MW_FRAMING_GRPC || family == MW_FAMILY_OTLP) {
         mw_collector_format_refusal(request, refusal, response);
