@@ -3,8 +3,8 @@
 same when sent twice, and survives kill -9."""
 import unittest
 
-from harness import (KINDS, STATUSES, Case, Daemon, any_value, attribute_object, send_capture,
-                     trace_captures)
+from captures import send_capture
+from harness import (KINDS, STATUSES, Case, Daemon, any_value, attribute_object, trace_captures)
 
 
 def nano(time_text):
