@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import time
+import urllib.parse
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -261,6 +262,11 @@ class Answer:
         value = self.trailers.get("grpc-status", self.headers.get("grpc-status"))
         return None if value is None else int(value)
 
+    @property
+    def grpc_message(self):
+        value = self.trailers.get("grpc-message", self.headers.get("grpc-message", ""))
+        return urllib.parse.unquote(value)
+
     def __repr__(self):
         return (f"Answer({self.headers}, {len(self.body)} bytes, {self.trailers}, "
                 f"complete={self.complete}, reset={self.reset})")
@@ -294,6 +300,8 @@ class Peer:
         self.acknowledged = 0  # our SETTINGS
         self.next_stream = 1
         self.open_block = None
+        self.window = 65535  # of the connection, for send_body alone
+        self.stream_windows = {}
 
     def __enter__(self):
         return self
@@ -340,13 +348,23 @@ class Peer:
         return self.finish(stream)
 
     def send_body(self, stream, body, sizes=(FRAME_SIZE_DEFAULT,), end=True):
-        """In DATA frames of the sizes, in turn. The first 64 KiB need no window."""
-        at, turn = 0, 0
+        """In DATA frames of the sizes, in turn, within the server's windows. False when the answer
+        came before the end."""
+        answer, at, turn = self.answer(stream), 0, 0
         while at < len(body) or (turn == 0 and end):
-            size = sizes[turn % len(sizes)]
-            part = body[at:at + size]
-            at, turn = at + size, turn + 1
+            part = body[at:at + sizes[turn % len(sizes)]]
+            self.read_until(lambda: answer.headers or answer.reset is not None or
+                            min(self.window, self.stream_window(stream)) >= len(part))
+            if answer.headers or answer.reset is not None or self.closed:
+                return False
+            at, turn = at + len(part), turn + 1
+            self.window -= len(part)
+            self.stream_windows[stream] -= len(part)
             self.send(data(stream, part, end=end and at >= len(body)))
+        return True
+
+    def stream_window(self, stream):
+        return self.stream_windows.setdefault(stream, self.settings.get(INITIAL_WINDOW_SIZE, 65535))
 
     # ---- receiving
 
@@ -385,6 +403,11 @@ class Peer:
             self.send(frame(SETTINGS, ACK))
         elif got.kind == PING:
             self.pings.append((got.flags & ACK, got.payload))
+        elif got.kind == WINDOW_UPDATE and got.stream == 0:
+            self.window += int.from_bytes(got.payload, "big")
+        elif got.kind == WINDOW_UPDATE:
+            self.stream_windows[got.stream] = self.stream_window(got.stream) + \
+                int.from_bytes(got.payload, "big")
         elif got.kind == GOAWAY:
             self.goaway, self.last_stream = got.code, int.from_bytes(got.payload[:4], "big")
         elif got.stream:
