@@ -29,8 +29,8 @@ typedef struct mw_index {
     size_t block_count;
     size_t reserved; /* places promised to blocks on their way to the disk */
     uint64_t seq;    /* the newest published */
-    uint64_t spans;
-    uint64_t bytes; /* of the segments, headers included */
+    uint64_t items[MW_SIGNAL_END]; /* by signal */
+    uint64_t bytes;                /* of the segments, headers included */
 } mw_index;
 
 typedef struct mw_index_snapshot {
