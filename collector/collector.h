@@ -1,10 +1,10 @@
 /* collector: OTLP in. Checks, resolution of session, agent, model and tokens, ingest.
  *
- * The way of one export: net hands over the message (HTTP or gRPC framing, the same bytes); the
- * validating pass walks it once; every span is resolved from its attributes, its resource and its
- * scope; the batch goes to the store; the answer is sent from the writer's completion, after the
- * sync. Answers follow OTLP 1.11: partial_success with counts and the first offender's path,
- * google.rpc.Status in the request's own encoding.
+ * The way of one export of traces, metrics or logs: net hands over the message (HTTP or gRPC
+ * framing, the same bytes); the validating pass walks it once; every item is resolved from its
+ * attributes, its resource and its scope; the batch goes to the store; the answer is sent from the
+ * writer's completion, after the sync. Answers follow OTLP 1.11: partial_success with counts and
+ * the first offender's path, google.rpc.Status in the request's own encoding.
  */
 #ifndef MW_COLLECTOR_COLLECTOR_H
 #define MW_COLLECTOR_COLLECTOR_H
@@ -19,7 +19,8 @@ MW_MUST_USE mw_err mw_collector_new(mw_store *store, const mw_clock *clock, size
                                     mw_collector **out);
 void mw_collector_free(mw_collector *collector);
 
-/* Fills at most max routes (2 a signal that is served); `tag` goes into each. */
+/* Fills at most max routes, of the 6 there are: HTTP and gRPC for each signal; `tag` goes into
+ * each. They live as long as the collector. */
 size_t mw_collector_routes(mw_collector *collector, int tag, mw_route *routes, size_t max);
 
 /* google.rpc.Status in the encoding the request's content-type asks for (JSON when it is neither

@@ -1,28 +1,37 @@
-/* The trace service: POST /v1/traces and gRPC TraceService/Export, between net and store.
+/* The three export services, between net and store: POST /v1/traces, /v1/metrics and /v1/logs, and
+ * the Export methods of gRPC's TraceService, MetricsService and LogsService.
  *
- * The handler runs on the network loop that read the request: scan, resolve, append. The answer is
- * sent from the store's completion, on its writer thread, after the sync; from the append on, the
- * request may be answered and gone at any moment, so that nothing of it is touched after a
- * successful append. The collector itself is read-only after _new.
+ * One handler for all; what tells the signals apart is export_signal.c's. It runs on the network
+ * loop that read the request: scan, resolve, append. The answer is sent from the store's
+ * completion, on its writer thread, after the sync; from the append on, the request may be answered
+ * and gone at any moment, so that nothing of it is touched after a successful append. The collector
+ * itself is read-only after _new.
  */
 #include "collector/collector.h"
 #include "collector/export_int.h"
+#include "collector/origin.h"
 #include "collector/resolve.h"
 
-#define HTTP_PATH "/v1/traces"
-#define GRPC_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+/* What a route's handler is given: whose requests they are. */
+typedef struct export_service {
+    mw_collector *collector;
+    const mw_export_signal *signal;
+} export_service;
 
 struct mw_collector {
     mw_store *store;
     const mw_clock *clock;
     size_t max_request;
     mw_export_keys keys;
+    export_service services[MW_SIGNAL_END];
 };
 
 /* One export on its way through the store; in the request's arena. */
 typedef struct pending_export {
     mw_request *request;
     mw_answer_form form;
+    mw_slice origin;
+    uint64_t received_ns; /* wall clock */
     mw_export_outcome outcome;
 } pending_export;
 
@@ -67,17 +76,36 @@ static bool deadline_passed(const mw_collector *collector, const mw_request *req
     return request->deadline_ns != 0 && mw_clock_mono_ns(collector->clock) >= request->deadline_ns;
 }
 
-/* Reads the message into `batch` and says what is to be done: MW_E_AGAIN = append it, anything
- * else is the outcome. */
+/* The message into `batch`. A body that is no good is looked at again: whose may it be? */
 static mw_err read_message(const mw_collector *collector, mw_slice message, mw_export_batch *batch,
                            pending_export *pending)
 {
-    mw_request *request = pending->request;
-    mw_err err = mw_export_batch_read(batch, message, &collector->keys, &request->arena);
-    pending->outcome.scan = batch->scan;
-    if (err != MW_OK || batch->count == 0)
-        return err;
-    return deadline_passed(collector, request) ? MW_E_TIMEOUT : MW_E_AGAIN;
+    mw_export_outcome *outcome = &pending->outcome;
+    const mw_export_input input = {.signal = outcome->signal,
+                                   .body = message,
+                                   .keys = &collector->keys,
+                                   .origin = pending->origin,
+                                   .received_ns = pending->received_ns,
+                                   .arena = &pending->request->arena};
+    mw_err err = mw_export_batch_read(batch, &input);
+    outcome->scan = batch->scan;
+    outcome->odd = batch->odd;
+    if (err == MW_E_SYNTAX || (err == MW_OK && mw_export_all_refused(&batch->scan)))
+        outcome->looks_like = mw_export_looks_like(outcome->signal->signal, message);
+    return err;
+}
+
+/* Between the scan and the store: whether a batch that could be stored is taken on now. */
+static mw_err admit(const mw_collector *collector, const pending_export *pending)
+{
+    return deadline_passed(collector, pending->request) ? MW_E_TIMEOUT : MW_OK;
+}
+
+/* Whoever gets here without the store's promise to call back: the one place where an export ends
+ * that was not stored, for good or until the client tries again (MW_E_BUSY, MW_E_NOMEM). */
+static void settle(pending_export *pending, mw_err err)
+{
+    finish(pending, err);
 }
 
 /* One export in wire form; answers, or leaves the answer to `stored`. */
@@ -85,7 +113,11 @@ static void export_message(mw_collector *collector, mw_slice message, pending_ex
 {
     mw_export_batch batch;
     mw_err err = read_message(collector, message, &batch, pending);
-    bool append = err == MW_E_AGAIN;
+    bool append = false;
+    if (err == MW_OK && batch.count > 0) {
+        err = admit(collector, pending);
+        append = err == MW_OK;
+    }
     if (append) {
         mw_store_batch view = mw_export_batch_view(&batch);
         err = mw_store_append(collector->store, &view, stored, pending);
@@ -94,7 +126,7 @@ static void export_message(mw_collector *collector, mw_slice message, pending_ex
     if (append && err == MW_OK)
         return; /* `stored` answers, or has answered */
     pending->outcome.at_store = append;
-    finish(pending, err);
+    settle(pending, err);
 }
 
 static void export_json(mw_collector *collector, pending_export *pending)
@@ -106,21 +138,24 @@ static void export_json(mw_collector *collector, pending_export *pending)
     if (err == MW_OK)
         export_message(collector, mw_buffer_slice(&wire), pending);
     else
-        finish(pending, err);
+        settle(pending, err);
     mw_buffer_fini(&wire); /* the store has its own copy */
 }
 
-static void refuse_for_memory(mw_request *request, mw_answer_form form)
+static void refuse_for_memory(mw_request *request, const mw_export_signal *signal,
+                              mw_answer_form form)
 {
-    mw_export_outcome outcome = {.err = MW_E_NOMEM};
+    mw_export_outcome outcome = {.signal = signal, .err = MW_E_NOMEM};
     mw_response response;
     mw_export_answer(&outcome, form, &request->arena, &response);
     mw_export_count(&outcome);
     mw_request_reply(request, &response);
 }
 
-static void handle_traces(void *ctx, mw_request *request)
+static void handle_export(void *ctx, mw_request *request)
 {
+    export_service *service = ctx;
+    mw_collector *collector = service->collector;
     bool known;
     mw_answer_form form = mw_answer_form_of(request, &known);
     if (!known) {
@@ -129,15 +164,20 @@ static void handle_traces(void *ctx, mw_request *request)
     }
     pending_export *pending = mw_arena_zalloc(&request->arena, 1, sizeof *pending);
     if (!pending) {
-        refuse_for_memory(request, form);
+        refuse_for_memory(request, service->signal, form);
         return;
     }
     pending->request = request;
     pending->form = form;
-    if (form == MW_FORM_JSON)
-        export_json(ctx, pending);
+    pending->received_ns = (uint64_t)mw_clock_wall_ns(collector->clock);
+    pending->outcome.signal = service->signal;
+    mw_err err = mw_origin_read(request, &pending->origin, &pending->outcome.origin_warning);
+    if (err != MW_OK)
+        settle(pending, err);
+    else if (form == MW_FORM_JSON)
+        export_json(collector, pending);
     else
-        export_message(ctx, request->body, pending);
+        export_message(collector, request->body, pending);
 }
 
 /* ---- public -------------------------------------------------------------------------------- */
@@ -154,6 +194,8 @@ mw_err mw_collector_new(mw_store *store, const mw_clock *clock, size_t max_reque
     collector->max_request = max_request;
     collector->keys.attributes = mw_resolve_keyset_new();
     collector->keys.digest = mw_store_digest_key(store);
+    for (mw_signal signal = MW_SIGNAL_TRACES; signal < MW_SIGNAL_END; signal++)
+        collector->services[signal] = (export_service){collector, mw_export_signal_of(signal)};
     return MW_OK;
 }
 
@@ -167,18 +209,24 @@ void mw_collector_free(mw_collector *collector)
 
 size_t mw_collector_routes(mw_collector *collector, int tag, mw_route *routes, size_t max)
 {
-    const mw_route served[] = {
-        {.ports = MW_PORT_HTTP, .method = "POST", .path = HTTP_PATH},
-        {.ports = MW_PORT_GRPC, .method = "POST", .path = GRPC_PATH, .grpc = true},
-    };
-    size_t count = sizeof served / sizeof served[0];
-    count = count < max ? count : max;
-    for (size_t i = 0; i < count; i++) {
-        routes[i] = served[i];
-        routes[i].max_body = collector->max_request;
-        routes[i].handler = handle_traces;
-        routes[i].ctx = collector;
-        routes[i].tag = tag;
+    size_t count = 0;
+    for (mw_signal signal = MW_SIGNAL_TRACES; signal < MW_SIGNAL_END; signal++) {
+        export_service *service = &collector->services[signal];
+        mw_route common = {.method = "POST",
+                           .max_body = collector->max_request,
+                           .handler = handle_export,
+                           .ctx = service,
+                           .tag = tag};
+        mw_route http = common, grpc = common;
+        http.ports = MW_PORT_HTTP;
+        http.path = service->signal->http_path;
+        grpc.ports = MW_PORT_GRPC;
+        grpc.path = service->signal->grpc_path;
+        grpc.grpc = true;
+        if (count < max)
+            routes[count++] = http;
+        if (count < max)
+            routes[count++] = grpc;
     }
     return count;
 }
