@@ -261,7 +261,7 @@ void mw_data_path(const mw_server_options *options, const char *name, char out[M
     MW_ASSERT(len > 0 && len < MW_PATH_SIZE);
 }
 
-const char *mw_origin_name(mw_option_origin origin)
+const char *mw_option_origin_name(mw_option_origin origin)
 {
     static const char *const names[] = {"default", "file", "environment", "flag"};
     MW_ASSERT((size_t)origin < sizeof names / sizeof names[0]);

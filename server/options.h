@@ -67,6 +67,6 @@ mw_log_format mw_server_log_format(const mw_server_options *options, bool termin
 /* DATA/name into out; the data path is bounded so that this always fits. */
 void mw_data_path(const mw_server_options *options, const char *name, char out[MW_PATH_SIZE]);
 
-const char *mw_origin_name(mw_option_origin origin);
+const char *mw_option_origin_name(mw_option_origin origin);
 
 #endif
