@@ -34,6 +34,11 @@
 /* PING, SETTINGS, PRIORITY, empty DATA and streams we had to reset, between two sweeps (1 s).
  * gRPC clients send a handful; above it is ENHANCE_YOUR_CALM. */
 #define MW_HTTP2_CONTROL_MAX 1000u
+/* Keep-alive of clients: a PING sooner than this after the last one, with no request or answer
+ * between, is a strike, and one strike too many ends the connection with too_many_pings, as gRPC's
+ * servers do. They ask for 5 minutes; users set 10 s, also with nothing in flight. */
+#define MW_HTTP2_PING_INTERVAL_NS (10 * MW_NS_PER_S)
+#define MW_HTTP2_PING_STRIKES_MAX 2u
 
 typedef struct mw_http2_setup mw_http2_setup;
 /* Callbacks and options, shared by all sessions. NULL without memory. */
@@ -52,9 +57,11 @@ void mw_http2_session_receive(mw_http2_session *session, mw_slice in);
 void mw_http2_session_pump(mw_http2_session *session);
 /* The reply has come (mw_exchange_replied was true). */
 void mw_http2_session_reply(mw_http2_session *session, mw_exchange *exchange);
+/* The stream of one has news (mw_stream_delivered was true). */
+void mw_http2_session_stream(mw_http2_session *session, mw_exchange *exchange);
 /* Time-outs and flood budgets; about once a second. */
 void mw_http2_session_sweep(mw_http2_session *session, int64_t now_ns);
-/* GOAWAY that names no last stream; `sweep` sends the final one MW_NET_GOAWAY_NS later. */
+/* GOAWAY that names no last stream, and the end of answers in pieces; `sweep` sends the final one MW_NET_GOAWAY_NS later. */
 void mw_http2_session_drain(mw_http2_session *session);
 
 #endif
