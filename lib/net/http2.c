@@ -557,12 +557,12 @@ static bool is_stalled(mw_exchange *exchange, int64_t now_ns)
 /* Quiet is not stalled. */
 static void sweep_stream(mw_http2_session *session, mw_exchange *exchange, int64_t now_ns)
 {
+    if (mw_stream_is_waiting(exchange->stream))
+        return;
+    exchange->window_ns = now_ns;
+    exchange->window_received = exchange->sent;
     if (mw_stream_sweep(exchange->stream, now_ns))
         mw_http2_resume_stream(session, exchange);
-    if (!mw_stream_is_waiting(exchange->stream)) {
-        exchange->window_ns = now_ns;
-        exchange->window_received = exchange->sent;
-    }
 }
 
 static void sweep_exchange(mw_http2_session *session, mw_exchange *exchange, int64_t now_ns)
