@@ -101,6 +101,16 @@ mw_family mw_gate_family_of_path(mw_slice path)
     return MW_FAMILY_API;
 }
 
+mw_family mw_gate_family(const mw_request *request)
+{
+    if (request->route)
+        return MW_TAG_FAMILY(request->route->tag);
+    mw_family family = mw_gate_family_of_path(request->path);
+    bool exports = (request->port == MW_PORT_HTTP || request->port == MW_PORT_GRPC) &&
+                   mw_slice_equal(request->method, MW_SLICE("POST"));
+    return exports && family == MW_FAMILY_API ? MW_FAMILY_OTLP : family;
+}
+
 const char *mw_problem_code(unsigned status)
 {
     static const struct {
@@ -124,8 +134,7 @@ void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusa
                     mw_response *response)
 {
     (void)ctx;
-    mw_family family =
-        request->route ? MW_TAG_FAMILY(request->route->tag) : mw_gate_family_of_path(request->path);
+    mw_family family = mw_gate_family(request);
     /* A gRPC client understands nothing else, whatever path it asked for. */
     if (request->framing == MW_FRAMING_GRPC || family == MW_FAMILY_OTLP) {
         mw_collector_format_refusal(request, refusal, response);
