@@ -64,6 +64,22 @@ static void test_unary(void **state)
     close_client();
 }
 
+/* What the server announced: a 10 MB export is not held up by windows, nor a gateway's calls by the
+ * number of streams. */
+static void test_announced(void **state)
+{
+    (void)state;
+    open_client(MW_PORT_GRPC);
+    expect_success(grpc(EXPORT_PATH, MW_SLICE("\0\0\0\0\1x")), MW_SLICE("x"));
+    nghttp2_session *s = c->session;
+    assert_true(nghttp2_session_get_remote_settings(s, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE) >
+                10000000);
+    assert_true(nghttp2_session_get_remote_window_size(s) > 10000000);
+    assert_true(nghttp2_session_get_remote_settings(s, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) >=
+                100);
+    close_client();
+}
+
 /* The message of a real client, compressed as it sent it. */
 static void test_capture(void **state)
 {
@@ -481,6 +497,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_unary),
+        TEST(test_announced),
         TEST(test_capture),
         TEST(test_bad_calls),
         TEST(test_announced_too_large),
