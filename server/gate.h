@@ -46,7 +46,7 @@ MW_MUST_USE mw_err mw_gate_principal(mw_gate *gate, const mw_request *request, m
 /* Family of a path that no route took: "/v1/..." and gRPC's "/opentelemetry..." are exporters',
  * "/webhook..." senders', the rest people's. Pure. */
 mw_family mw_gate_family_of_path(mw_slice path);
-/* The same for a request: a POST to a port of exporters is an exporter's, whatever its path. Pure. */
+/* The same for a request: a POST to a port of exporters is an exporter's, whatever its path. */
 mw_family mw_gate_family(const mw_request *request);
 /* The API's error code for an HTTP status. Pure. */
 const char *mw_problem_code(unsigned status);

@@ -101,8 +101,8 @@ void mw_http1_session_reply(mw_http1_session *session, mw_exchange *exchange)
 
 /* ---- answers in pieces ----------------------------------------------------------------------- */
 
-/* The answer is complete. A writer that has not ended yet keeps the exchange as an orphan, in flight
- * until it does; it is told. */
+/* The answer is complete. A writer that has not ended yet keeps the exchange as an orphan, in
+ * flight until it does; it is told. */
 static void close_stream(mw_http1_session *session)
 {
     mw_exchange *exchange = session->current;

@@ -1,8 +1,9 @@
 /* One HTTP/2 connection. See http2_int.h.
  *
  * Reading order: list of exchanges, requests in (nghttp2's callbacks), set-up, the session's own
- * functions; answers out are in http2_answer.c. Callbacks run inside nghttp2_session_mem_recv and _mem_send; handlers
- * are called from there, their replies never come back inside (they wait in the loop's list).
+ * functions; answers out are in http2_answer.c. Callbacks run inside nghttp2_session_mem_recv and
+ * _mem_send; handlers are called from there, their replies never come back inside (they wait in
+ * the loop's list).
  */
 #include <malloc.h>
 #include <nghttp2/nghttp2.h>

@@ -13,9 +13,9 @@
 #define MW_HTTP2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define MW_HTTP2_PREFACE_SIZE (sizeof MW_HTTP2_PREFACE - 1)
 
-/* Calls that one client may have in flight: several times what exporters queue, since one connection
- * often serves a whole gateway, and the protocol asks for 100 at least (RFC 9113 6.5.2). What is
- * beyond waits in the client. */
+/* Calls that one client may have in flight: several times what exporters queue, since one
+ * connection often serves a whole gateway, and the protocol asks for 100 at least (RFC 9113
+ * 6.5.2). What is beyond waits in the client. */
 #define MW_HTTP2_STREAMS_MAX 256u
 /* Windows are not what bounds memory here (limits of routes and admission are), so one export of
  * 10 MB is on its way at once, as over HTTP/1.1. With 1 MiB a stream it took 640 ms at a round trip
@@ -67,7 +67,8 @@ void mw_http2_session_reply(mw_http2_session *session, mw_exchange *exchange);
 void mw_http2_session_stream(mw_http2_session *session, mw_exchange *exchange);
 /* Time-outs and flood budgets; about once a second. */
 void mw_http2_session_sweep(mw_http2_session *session, int64_t now_ns);
-/* GOAWAY that names no last stream, and the end of answers in pieces; `sweep` sends the final one MW_NET_GOAWAY_NS later. */
+/* GOAWAY that names no last stream, and the end of answers in pieces; `sweep` sends the final one
+ * MW_NET_GOAWAY_NS later. */
 void mw_http2_session_drain(mw_http2_session *session);
 
 #endif

@@ -398,6 +398,14 @@ static void free_parts(mw_loop *loop)
     mw_free(MW_MEM_NET, loop);
 }
 
+static bool has_mail(mw_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    bool any = loop->mail_replies || loop->mail_arrivals;
+    pthread_mutex_unlock(&loop->lock);
+    return any;
+}
+
 void mw_loop_join(mw_loop *loop)
 {
     if (loop->started && pthread_join(loop->thread, NULL) != 0)
@@ -407,7 +415,7 @@ void mw_loop_join(mw_loop *loop)
     mw_loop_settle(loop);
     /* Replies that came after the last event: their connections are closed, so they are only
      * freed. Streams are told, and may answer that with their end. */
-    while (loop->mail_replies || loop->mail_arrivals)
+    while (has_mail(loop))
         take_mail(loop, false);
 }
 

@@ -47,8 +47,8 @@ static mw_slice explain_other_port(const mw_router *router, const mw_route_query
 
 /* ---- paths that nobody serves ---------------------------------------------------------------- */
 
-/* OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://host:4318 posts to "/": the variables for one signal are
- * not completed. Somebody with a browser wants another port. */
+/* OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://host:4318 posts to "/": the variables for one signal
+ * are not completed. Somebody with a browser wants another port. */
 static mw_slice explain_root(const mw_router *router, const mw_route_query *query, mw_arena *arena)
 {
     const char *web = address_of(router, query, mw_port_index(MW_PORT_WEB), arena);

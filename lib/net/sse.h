@@ -31,8 +31,8 @@ typedef struct mw_sse_event {
     uint32_t retry_ms; /* 0: no line */
 } mw_sse_event;
 
-/* Appends the event. CR LF, CR and LF in the data all begin a new line; clients see LF. MW_E_INVALID
- * (id or name would break their line; nothing was appended), or the buffer's error. */
+/* Appends the event. CR LF, CR and LF in the data all begin a new line; clients see LF.
+ * MW_E_INVALID (id or name would break their line; nothing was appended), or the buffer's error. */
 MW_MUST_USE mw_err mw_sse_append(mw_buffer *out, const mw_sse_event *event);
 /* Appends a comment, which clients drop, a line each. Errors are the buffer's. */
 MW_MUST_USE mw_err mw_sse_append_comment(mw_buffer *out, mw_slice text);

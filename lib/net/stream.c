@@ -23,7 +23,10 @@ void mw_stream_tell(mw_stream *stream, unsigned events)
     pthread_mutex_lock(&stream->lock);
     if (events & MW_STREAM_GONE)
         stream->closed = true;
-    if (!stream->ended) {
+    /* Who has been told that nobody reads is not bothered with less. */
+    if (stream->closed)
+        events &= MW_STREAM_GONE | MW_STREAM_ENDING;
+    if (!stream->ended && events) {
         stream->pending |= events;
         due = must_post(stream);
     }
@@ -150,10 +153,9 @@ static void append(mw_stream *stream, mw_stream_piece *piece)
 /* With the lock held. */
 static mw_err judge(mw_stream *stream, size_t len)
 {
-    MW_ASSERT(!stream->ended);
     if (stream->closed)
         return MW_E_CLOSED;
-    if (len <= MW_NET_OUT_HIGH - stream->queued)
+    if (stream->queued + len <= MW_NET_OUT_HIGH)
         return MW_OK;
     stream->wants_room = true;
     return MW_E_AGAIN;
@@ -276,7 +278,7 @@ mw_stream_piece *mw_stream_take(mw_stream *stream)
         if (!stream->first)
             stream->last = NULL;
         stream->queued -= piece->len;
-        room = stream->wants_room && stream->queued <= MW_NET_OUT_LOW && !stream->ended;
+        room = stream->wants_room && stream->queued <= MW_NET_OUT_LOW && !stream->closed;
     }
     if (room) {
         stream->wants_room = false;

@@ -18,7 +18,8 @@
  *                        then end. Who does not is cut off by the end of the drain.
  *     MW_STREAM_GONE     nobody reads any more: the client went, did not read for
  *                        MW_NET_WRITE_TIMEOUT_NS, or net closed the connection. Writes are
- *                        refused with MW_E_CLOSED; all that is left to do is mw_stream_end.
+ *                        refused with MW_E_CLOSED, and neither WAKE nor ROOM follows; all that
+ *                        is left to do is mw_stream_end.
  *     MW_STREAM_OVER     the last event, alone and exactly once, after mw_stream_end: the stream,
  *                        the request and its arena are freed when the callback returns.
  *
@@ -99,8 +100,8 @@ MW_MUST_USE mw_err mw_stream_begin(mw_request *request, const mw_response *head,
 MW_MUST_USE mw_err mw_stream_write(mw_stream *stream, mw_slice piece);
 /* Has WAKE told soon. A group does this for streams that may end meanwhile. */
 void mw_stream_wake(mw_stream *stream);
-/* Pieces that wait are still sent. The last call for a stream, but for those inside a callback
- * that runs now. */
+/* Pieces that wait are still sent. The last call for a stream; only a callback that runs at that
+ * time may still touch it (its writes are refused). */
 void mw_stream_end(mw_stream *stream);
 mw_request *mw_stream_request(mw_stream *stream);
 

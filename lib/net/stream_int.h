@@ -10,7 +10,8 @@
  * While the writer has not ended, the exchange stays in state HANDLER, so a client that goes makes
  * it an orphan, as with requests. Nothing posts after `ended` but the end itself: that is what
  * makes it safe to free the exchange in state ANSWER. Callbacks are called from
- * mw_stream_delivered and mw_stream_fini only, never inside nghttp2.
+ * mw_stream_delivered, between events of the loop; OVER alone from mw_stream_fini, wherever an
+ * exchange is freed.
  */
 #ifndef MW_NET_STREAM_INT_H
 #define MW_NET_STREAM_INT_H

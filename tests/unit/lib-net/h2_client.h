@@ -1,4 +1,4 @@
-/* A hand-driven nghttp2 client over a blocking socket, one at a time (`c`), for the tests of HTTP/2.
+/* A hand-driven nghttp2 client over a blocking socket, one at a time (`c`), for tests of HTTP/2.
  * Include after cmocka.h. */
 #ifndef MW_TESTS_H2_CLIENT_H
 #define MW_TESTS_H2_CLIENT_H
