@@ -3,7 +3,8 @@
  * A time is odd when it lies before 2000 or more than a day after its receipt, when it is 0 where
  * one is required, and when an end lies before its start. All are counted. The sender is told of
  * those that are wrong whatever its clock says: 0, numbers so small that they are seconds,
- * milliseconds or microseconds, numbers from 2262 on, and an end before the start. Old telemetry is not odd (DESIGN 4.5).
+ * milliseconds or microseconds, numbers from 2262 on, and an end before the start. Old telemetry is
+ * not odd (DESIGN 4.5).
  *
  * Pure; belongs to the batch being read.
  */

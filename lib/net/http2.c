@@ -261,8 +261,8 @@ static bool is_control(const nghttp2_frame *frame)
     }
 }
 
-/* Before nghttp2 has read the payload. PRIORITY is only ever seen here: what it says is ignored (RFC
- * 9113 5.3.2), so nghttp2 does not report it further. */
+/* Before nghttp2 has read the payload. PRIORITY is only ever seen here: what it says is
+ * ignored (RFC 9113 5.3.2), so nghttp2 does not report it further. */
 static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *head, void *user_data)
 {
     mw_http2_session *session = user_data;

@@ -270,6 +270,7 @@ static mw_err add_log(gathering *work, trace_rows *trace, uint64_t span_id, uint
     if (work->log_count >= NO_ROW ||
         !have_room(&work->logs, &work->log_capacity, work->log_count + 1, sizeof *work->logs))
         return MW_E_NOMEM;
+    MW_ASSERT(work->logs);
     work->logs[work->log_count] = (mw_join_log){span_id, time_ns, time_ns, 1, trace->log_head};
     trace->log_head = (uint32_t)work->log_count++;
     trace->log_runs++;

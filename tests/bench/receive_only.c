@@ -2,12 +2,13 @@
  *
  *   receive_only [discard|validate]        (validate)
  *       listens on free loopback ports, prints one line of JSON {"http":P,"grpc":P,"web":P}, takes
- *       exports of all three signals and answers each with an empty success. Ends with its standard
- *       input.
+ *       exports of all three signals and answers each with an empty success. Ends with its
+ *       standard input.
  *
  * What is left of the program's cost per span when decoding into columns, compression and the disk
  * are taken away: the figure that stands beside the bounds of receive + scan. `discard` drops the
- * body unread, so that the difference is the pass alone. Handlers run on the loops and keep nothing.
+ * body unread, so that the difference is the pass alone. Handlers run on the loops and keep
+ * nothing.
  */
 #include <string.h>
 #include <unistd.h>
