@@ -1,11 +1,12 @@
 // One agent session through the unmodified JavaScript SDK, configured by OTEL_* variables alone.
-// Prints what it sent as JSON, in the words of `midwatch trace show --json`.
+// Prints what it sent as JSON, in the words of the API (tests/interop/README.md).
 'use strict';
 const { createRequire } = require('node:module');
 const path = require('node:path');
 const load = createRequire(path.join(process.env.INTEROP_MODULES, 'package.json'));
 const { NodeSDK } = load('@opentelemetry/sdk-node');
 const api = load('@opentelemetry/api');
+const { logs } = load('@opentelemetry/api-logs');
 
 const SESSION = { 'session.id': process.env.INTEROP_SESSION };
 const KINDS = ['INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'];
@@ -24,16 +25,12 @@ function describe(span) {
         start_unix_nano: nanos(span.startTime),
         end_unix_nano: nanos(span.endTime),
         attributes: span.attributes,
-        resource: span.resource.attributes,
-        scope: span.instrumentationScope.name,
         events: span.events.map((event) => ({
             name: event.name, time_unix_nano: nanos(event.time), attributes: event.attributes })),
     };
 }
 
-async function main() {
-    const sdk = new NodeSDK();
-    sdk.start();
+function sendSpans() {
     const tracer = api.trace.getTracer('interop.agent', '1.2.3');
     const agent = tracer.startSpan('invoke_agent clerk', {
         attributes: { ...SESSION, 'gen_ai.operation.name': 'invoke_agent',
@@ -54,9 +51,55 @@ async function main() {
     tool.end();
     agent.setStatus({ code: api.SpanStatusCode.OK });
     agent.end();
+    return [agent, chat, tool];
+}
+
+// One record inside the tool's span with text, one outside any span with a structured body.
+function sendLogs(tool) {
+    const logger = logs.getLogger('interop.agent', '1.2.3');
+    const records = [
+        { timestamp: tool.startTime, severityNumber: 9, severityText: 'INFO',
+          body: 'looking for the index', attributes: { ...SESSION, attempt: 2, share: 0.5 },
+          context: api.trace.setSpan(api.ROOT_CONTEXT, tool) },
+        { timestamp: tool.endTime, severityNumber: 13, severityText: 'WARN',
+          eventName: 'interop.finished', attributes: { ...SESSION },
+          body: { finish: 'stop', count: 2, parts: ['a', 'b'] }, context: api.ROOT_CONTEXT },
+    ];
+    records.forEach((record) => logger.emit(record));
+    return records.map((record, i) => ({
+        time_unix_nano: nanos(record.timestamp), severity: record.severityNumber,
+        severity_text: record.severityText, body: record.body, attributes: record.attributes,
+        event_name: record.eventName || null,
+        trace_id: i === 0 ? tool.spanContext().traceId : null,
+        span_id: i === 0 ? tool.spanContext().spanId : null,
+    }));
+}
+
+function sendMetrics() {
+    const meter = api.metrics.getMeter('interop.agent', '1.2.3');
+    const requests = meter.createCounter('interop.requests', {
+        unit: '{request}', valueType: api.ValueType.INT });
+    requests.add(3, { tool: 'search' });
+    requests.add(4, { tool: 'fetch' });
+    const queue = meter.createUpDownCounter('interop.queue', {
+        unit: '{item}', valueType: api.ValueType.INT });
+    queue.add(5);
+    queue.add(-7);
+    meter.createGauge('interop.load', { unit: '1' }).record(0.75);
+    const latency = meter.createHistogram('interop.latency', { unit: 'ms' });
+    [2.5, 50.5, 500].forEach((value) => latency.record(value));
+}
+
+async function main() {
+    const sdk = new NodeSDK();
+    sdk.start();
+    const spans = sendSpans();
+    const records = sendLogs(spans[2]);
+    sendMetrics();
     await sdk.shutdown();
-    console.log(JSON.stringify({ trace_id: agent.spanContext().traceId,
-                                 spans: [agent, chat, tool].map(describe) }));
+    console.log(JSON.stringify({ trace_id: spans[0].spanContext().traceId,
+                                 resource: spans[0].resource.attributes,
+                                 spans: spans.map(describe), logs: records }));
 }
 
 main().catch((error) => {
