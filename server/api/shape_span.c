@@ -15,14 +15,16 @@ void mw_span_writer_fini(mw_span_writer *writer)
     mw_contexts_fini(&writer->contexts);
 }
 
-static void write_kind_and_status(mw_json *json, const mw_otlp_span *span)
+/* The status code is the row's while it is one that rows hold: of a Status sent in two parts
+ * protobuf-c 1.4 loses the first one's numbers. */
+static void write_kind_and_status(mw_json *json, const mw_span_row *row, const mw_otlp_span *span)
 {
     static const char *const kinds[] = {"UNSPECIFIED", "INTERNAL", "SERVER",
                                         "CLIENT",      "PRODUCER", "CONSUMER"};
     static const char *const codes[] = {"UNSET", "OK", "ERROR"};
     mw_shape_enum(json, "kind", kinds, sizeof kinds / sizeof kinds[0], (int64_t)span->kind);
     mw_shape_enum(json, "status", codes, sizeof codes / sizeof codes[0],
-                  span->status ? (int64_t)span->status->code : 0);
+                  row->status == 255 && span->status ? (int64_t)span->status->code : row->status);
     mw_json_kv_or_null(json, "status_message",
                        span->status ? mw_unpack_slice(span->status->message) : MW_SLICE_NONE);
 }
@@ -103,7 +105,7 @@ static void write_members(mw_span_writer *writer, const mw_trace_span *stored_sp
     mw_json *json = writer->json;
     mw_json_object_begin(json);
     write_columns(json, &stored_span->row, mw_unpack_slice(span->name));
-    write_kind_and_status(json, span);
+    write_kind_and_status(json, &stored_span->row, span);
     mw_json_kv_or_null(json, "trace_state", mw_unpack_slice(span->trace_state));
     mw_json_kv_u64(json, "flags", span->flags);
     mw_json_kv_u64(json, "dropped_attributes_count", span->dropped_attributes_count);

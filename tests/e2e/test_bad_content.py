@@ -217,7 +217,8 @@ class ContentTest(ExportCase):
             otlp.length_field(2, otlp.length_field(2, span)))
         self.assert_accepted(otlp.length_field(1, resource_spans) + unknown)
         (found,) = self.spans_of(trace_id)
-        self.assertEqual((found["name"], found["status_message"]), ("last", "why"))
+        self.assertEqual((found["name"], found["status"], found["status_message"]),
+                         ("last", "ERROR", "why"))
         self.assertEqual(self.daemon.api("traces/" + trace_id.hex())["errors"], 1)
         self.assertEqual(found["resource"], {"service.name": "split", "k": "v"})
         group = b"\xa3\x1f\x08\x01\xa4\x1f"  # field 500, group encoding
