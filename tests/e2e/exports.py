@@ -7,7 +7,7 @@ import socket
 
 import otlp
 from h2frames import Peer, block, headers
-from harness import SLOWNESS, Case, Daemon
+from harness import SLOWNESS, DaemonCase
 
 INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 3, 8, 12, 13, 14
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -106,22 +106,7 @@ class Raw:
         return got
 
 
-class ExportCase(Case):
-    """A class's tests share one daemon."""
-
-    ARGUMENTS = ()
-
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon(arguments=cls.ARGUMENTS).start()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
-
+class ExportCase(DaemonCase):
     # ---- sending
 
     def post(self, body, signal="traces", encoding=None, content_type=PROTOBUF, more=(), path=None):

@@ -2,23 +2,12 @@
 import h2frames as h2
 import otlp
 from h2frames import COMPRESSION_ERROR, PROTOCOL_ERROR, Peer, block, headers, settings
-from harness import SLOWNESS, Case, Daemon
+from harness import SLOWNESS, DaemonCase
 
 PROTOBUF = ("content-type", "application/x-protobuf")
 
 
-class H2Case(Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon().start()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
-
+class H2Case(DaemonCase):
     def setUp(self):
         self.peer = self.connect()
 

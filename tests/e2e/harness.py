@@ -314,3 +314,29 @@ class Case(unittest.TestCase):
     def assert_json(self, found, expected, what=""):
         if not same_json(found, expected):
             self.fail(f"{what}: {json.dumps(found)} is not {json.dumps(expected)}")
+
+
+class DaemonCase(Case):
+    """One daemon for all tests of the class, started with ARGUMENTS; `prepare` fills it."""
+
+    ARGUMENTS = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon(arguments=cls.ARGUMENTS).start()
+        try:
+            cls.prepare()
+        except BaseException:
+            cls.tearDownClass()
+            raise
+
+    @classmethod
+    def prepare(cls):
+        """What the daemon holds before the first test."""
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            cls.daemon.stop()
+        finally:
+            cls.daemon.remove()

@@ -11,7 +11,7 @@ import unittest
 from captures import (WHOLE, check_grpc, check_http, http_text, is_grpc, load_capture, send_grpc,
                       send_http)
 from h2frames import Peer, block, data, frame, headers
-from harness import CAPTURES, SLOWNESS, Case, Daemon
+from harness import CAPTURES, SLOWNESS, DaemonCase
 
 # Where chunks and DATA frames end: everywhere, inside the gRPC prefix, behind it, in the message.
 CUTS = [WHOLE, (1,), (4, 1, 1, 700), (5, 3, 17, 1000), (2, 4096)]
@@ -26,18 +26,10 @@ def all_captures():
     return [load_capture(path) for path in sorted(paths)]
 
 
-class CapturesTest(Case):
+class CapturesTest(DaemonCase):
     @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon().start()
+    def prepare(cls):
         cls.captures = all_captures()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
 
     def chosen(self, signal, grpc):
         """Without the body that may be refused."""

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 import otlp
-from harness import BINARY, SLOWNESS, Case, Daemon, wait_for
+from harness import BINARY, SLOWNESS, Case, Daemon, DaemonCase, wait_for
 
 SHOP = "https://shop.example"
 OTHER = "https://other.example"
@@ -23,18 +23,8 @@ def has_cors(answer):
     return [name for name in answer.headers if name.startswith("access-control-")]
 
 
-class CorsTest(Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon(arguments=["--allowed-origins", f"http://localhost:3000,{SHOP}"])
-        cls.daemon.start()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
+class CorsTest(DaemonCase):
+    ARGUMENTS = ["--allowed-origins", f"http://localhost:3000,{SHOP}"]
 
     def request(self, *arguments, **more):
         return self.daemon.request(*arguments, **more)

@@ -8,21 +8,10 @@ import time
 import unittest
 
 import otlp
-from harness import BINARY, SLOWNESS, Case, Daemon, wait_for
+from harness import BINARY, SLOWNESS, Case, Daemon, DaemonCase, wait_for
 
 
-class HttpTest(Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon().start()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
-
+class HttpTest(DaemonCase):
     def request(self, *arguments, **more):
         return self.daemon.request(*arguments, **more)
 

@@ -7,7 +7,7 @@ import unittest
 
 import otlp
 import signals
-from harness import BINARY, SLOWNESS, Case, Daemon, same_json
+from harness import BINARY, SLOWNESS, Case, Daemon, DaemonCase, same_json
 
 BASE = 1_700_000_000_000_000_000
 SECOND = 10 ** 9
@@ -66,10 +66,9 @@ class CaptureTest(Case):
             self.assertIn("120 logs", daemon.cli("check"))
 
 
-class LogTest(Case):
+class LogTest(DaemonCase):
     @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon().start()
+    def prepare(cls):
         spans = [otlp.span(TRACE, SPAN, name="root", start=BASE,
                            attributes=[("session.id", "sess-1"), ("gen_ai.agent.name", "clerk")]),
                  otlp.span(TRACE, CHILD, SPAN, name="child", start=BASE + 2_000_000)]
@@ -93,13 +92,6 @@ class LogTest(Case):
                                                 ("gen_ai.agent.name", "other")])],
                        service="bank"), headers=headers)]
         assert all(a.status == 200 and a.body == b"" for a in answers), answers
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
 
     def bodies(self, query=""):
         return [item["body"] for item in self.daemon.api("logs" + query)["items"]]

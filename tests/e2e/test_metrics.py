@@ -6,7 +6,7 @@ import urllib.parse
 
 import otlp
 import signals
-from harness import Case, Daemon, same_json
+from harness import Case, Daemon, DaemonCase, same_json
 
 BASE = 1_700_000_000_000_000_000
 SECOND = 10 ** 9
@@ -103,10 +103,9 @@ class CaptureTest(Case):
                 self.assert_json(series["points"][0]["zero_threshold"], 1e-9)
 
 
-class MetricTest(Case):
+class MetricTest(DaemonCase):
     @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon().start()
+    def prepare(cls):
         depth = signals.gauge("queue.depth", [
             (BASE + n * SECOND, n, [("queue", queue), ("session.id", "sess-1")])
             for n in range(5) for queue in ("a", "b")], unit="{item}")
@@ -116,13 +115,6 @@ class MetricTest(Case):
                    signals.post(cls.daemon, "/v1/metrics", signals.request([other], "bank"),
                                 headers={"x-aws-metric-namespace": "bedrock-agentcore"})]
         assert all(a.status == 200 and a.body == b"" for a in answers), answers
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
 
     def show(self, query=""):
         return self.daemon.api("metrics/queue.depth" + query)

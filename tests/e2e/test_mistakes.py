@@ -6,24 +6,13 @@ import struct
 import unittest
 
 import otlp
-from harness import SLOWNESS, Case, Daemon, wait_for
+from harness import SLOWNESS, DaemonCase, wait_for
 
 JSON = {"content-type": "application/json"}
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
-class MistakesTest(Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon().start()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
-
+class MistakesTest(DaemonCase):
     def miss(self, method, path, port, headers=None, body=None):
         """The text of a 404."""
         answer = self.daemon.request(method, path, body, headers or {}, port=port)

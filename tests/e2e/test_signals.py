@@ -10,7 +10,7 @@ import unittest
 
 import otlp
 import signals
-from harness import SLOWNESS, Case, Daemon
+from harness import SLOWNESS, Case, Daemon, DaemonCase
 
 GRPC = {"traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
@@ -63,18 +63,7 @@ REFUSED = [
 ]
 
 
-class SignalsTest(Case):
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon().start()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
-
+class SignalsTest(DaemonCase):
     def counters(self):
         """{'metric{labels}': value} of /metrics."""
         lines = self.daemon.get("/metrics").body.decode().splitlines()
