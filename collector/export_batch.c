@@ -14,9 +14,14 @@
 #define ITEM_BYTES_GUESS 512
 #define ITEMS_FIRST_MAX 4096
 #define SLOTS_FIRST 16
+/* What the encoder needs for an item beside its bytes: references, trace ids, columns. */
+#define ENCODER_ITEM_BYTES 170
+/* What connections, index and SQLite hold at least. */
+#define OTHERS_DIVISOR 16
 
 typedef struct batch_reader {
     mw_export_batch *batch;
+    mw_slice body;
     mw_arena *arena;
     uint64_t seed; /* against keys that are made to collide */
     mw_resolve_place resource_place, scope_place;
@@ -93,14 +98,31 @@ static void free_set(mw_context_set *set)
 
 /* ---- items --------------------------------------------------------------------------------- */
 
-/* The table of one request gets a third of the memory limit at most: beyond that it could never be
- * stored, however often it is sent, so the answer is "too large" and not "try again". */
-static mw_err next_item(mw_export_batch *batch, mw_store_item **item)
+/* As many as the rest of the body will hold if it goes on like the part that was read, and a little
+ * more; but no more than twice what there is. */
+static size_t next_capacity(size_t count, size_t read, size_t total)
+{
+    double like_this = (double)count * ((double)total / (double)(read ? read : 1)) * 1.02 + 16;
+    double twice = (double)count * 2 + 16;
+    return (size_t)(like_this < twice ? like_this : twice);
+}
+
+/* The body, its copy in the block, and for each item its row here and in the encoder: beyond this
+ * the request could not be stored by a daemon that has nothing else to do, however often it is sent,
+ * so the answer is "too large" and not "try again". */
+static bool never_fits(size_t count, size_t total)
+{
+    size_t limit = mw_memory_limit();
+    return limit && total * 2 + count * (sizeof(mw_store_item) + ENCODER_ITEM_BYTES) >
+                        limit - limit / OTHERS_DIVISOR;
+}
+
+static mw_err next_item(mw_export_batch *batch, size_t read, size_t total, mw_store_item **item)
 {
     if (batch->count == batch->capacity) {
-        size_t capacity = batch->capacity * 2;
-        if (mw_memory_limit() && batch->count >= mw_memory_limit() / 3 / sizeof *batch->items)
+        if (never_fits(batch->count, total))
             return MW_E_LIMIT;
+        size_t capacity = next_capacity(batch->count, read, total);
         mw_store_item *items = mw_realloc(MW_MEM_INGEST, batch->items, capacity * sizeof *items);
         if (!items)
             return MW_E_NOMEM;
@@ -169,7 +191,8 @@ static mw_err take_span(void *ctx, const mw_scan_span *span)
     if (err != MW_OK)
         return err;
     mw_store_item *item = NULL;
-    err = next_item(reader->batch, &item);
+    size_t read = (size_t)(span->bytes.data - reader->body.data);
+    err = next_item(reader->batch, read, reader->body.len, &item);
     if (err != MW_OK)
         return err;
     mw_resolve_place place;
@@ -208,7 +231,7 @@ mw_err mw_export_batch_read(mw_export_batch *batch, mw_slice body, const mw_expo
     batch->items = mw_alloc(MW_MEM_INGEST, batch->capacity * sizeof *batch->items);
     if (!batch->items)
         return MW_E_NOMEM;
-    batch_reader reader = {.batch = batch, .arena = arena};
+    batch_reader reader = {.batch = batch, .body = body, .arena = arena};
     mw_random_bytes(&reader.seed, sizeof reader.seed);
     mw_scan_sink sink = {.ctx = &reader,
                          .arena = arena,

@@ -3,10 +3,13 @@
  * The handler runs on the network loop that read the request: scan, resolve, append. The answer is
  * sent from the store's completion, on its writer thread, after the sync; from the append on, the
  * request may be answered and gone at any moment, so that nothing of it is touched after a
- * successful append. The collector itself is read-only after _new.
+ * successful append. What cannot be taken now (queue full, no memory, others' turn) goes back to its
+ * loop and is tried again (retry_later). The collector itself is read-only after _new, but for the
+ * table of shares (fair_share.h).
  */
 #include "collector/collector.h"
 #include "collector/export_int.h"
+#include "collector/fair_share.h"
 #include "collector/resolve.h"
 
 #define HTTP_PATH "/v1/traces"
@@ -17,14 +20,86 @@ struct mw_collector {
     const mw_clock *clock;
     size_t max_request;
     mw_export_keys keys;
+    mw_fair_share fair;
 };
 
 /* One export on its way through the store; in the request's arena. */
 typedef struct pending_export {
+    mw_collector *collector;
     mw_request *request;
     mw_answer_form form;
+    unsigned tries;
+    bool flow_known; /* from an earlier try: the question comes before the work */
+    mw_flow flow;
     mw_export_outcome outcome;
 } pending_export;
+
+/* Beyond these, exports of flows that have used more than their share wait. Half a queue is some
+ * syncs ahead of the disk: they wait until their time is up. Memory may be short for other reasons
+ * than exports (connections, bodies that never end): there they let others go first for some 70 ms,
+ * and only if they have sent really much. */
+#define PRESSURE_BACKLOG_PERCENT 50
+#define PRESSURE_MEMORY_LEFT(ceiling) ((ceiling) / 4)
+#define PRESSURE_MEMORY_FLOOR(ceiling) ((ceiling) / 2)
+#define PRESSURE_MEMORY_TRIES 3u
+/* The first try again; doubled up to the fifth. A sync takes some milliseconds. */
+#define RETRY_FIRST_MS 10u
+#define RETRY_DOUBLINGS 4u
+
+/* ---- waiting ------------------------------------------------------------------------------- */
+
+/* What passes by itself is waited for, as long as the client has time: exporters of gRPC that never
+ * retry would lose the batch. True: the request is the loop's again. */
+static bool retry_later(pending_export *pending, mw_err err)
+{
+    unsigned doublings = pending->tries < RETRY_DOUBLINGS ? pending->tries : RETRY_DOUBLINGS;
+    if (err != MW_E_BUSY && err != MW_E_NOMEM)
+        return false;
+    pending->tries++;
+    return mw_request_defer(pending->request, mw_clock_mono_ns(pending->collector->clock),
+                            RETRY_FIRST_MS << doublings);
+}
+
+static bool others_go_first(pending_export *pending, unsigned backlog)
+{
+    mw_collector *collector = pending->collector;
+    size_t ceiling = mw_memory_ceiling();
+    uint64_t floor_bytes = 0;
+    if (!pending->flow_known)
+        return false;
+    if (backlog < PRESSURE_BACKLOG_PERCENT) {
+        if (pending->tries >= PRESSURE_MEMORY_TRIES ||
+            mw_memory_leaves(0, PRESSURE_MEMORY_LEFT(ceiling)))
+            return false;
+        floor_bytes = PRESSURE_MEMORY_FLOOR(ceiling);
+    }
+    return mw_fair_share_waits(&collector->fair, pending->flow, floor_bytes,
+                               mw_clock_mono_ns(collector->clock));
+}
+
+/* MW_E_BUSY while others go first, or nobody can. */
+static mw_err check_turn(pending_export *pending)
+{
+    unsigned backlog = mw_store_backlog(pending->collector->store);
+    if (backlog >= 100)
+        return MW_E_BUSY;
+    if (!others_go_first(pending, backlog))
+        return MW_OK;
+    pending->outcome.problem = MW_SLICE("this service or session sends more than its share while "
+                                        "the daemon is under load; try again");
+    return MW_E_BUSY;
+}
+
+/* A batch may hold several flows. It is charged to that of one item, chosen by its digest: each
+ * flow pays in proportion to what it sends, for the price of one hash. */
+static void find_flow(pending_export *pending, const mw_export_batch *batch)
+{
+    uint32_t draw;
+    memcpy(&draw, batch->digest, sizeof draw);
+    const mw_span_row *row = &batch->items[draw % batch->count].row;
+    pending->flow = mw_fair_share_flow(&pending->collector->fair, row->service, row->session_id);
+    pending->flow_known = true;
+}
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
@@ -32,6 +107,8 @@ typedef struct pending_export {
 static void finish(pending_export *pending, mw_err err)
 {
     mw_response response;
+    if (retry_later(pending, err))
+        return;
     pending->outcome.err = err;
     mw_export_answer(&pending->outcome, pending->form, &pending->request->arena, &response);
     mw_export_count(&pending->outcome);
@@ -77,6 +154,12 @@ static mw_err read_message(const mw_collector *collector, mw_slice message, mw_e
     pending->outcome.scan = batch->scan;
     if (err != MW_OK || batch->count == 0)
         return err;
+    if (!pending->flow_known) {
+        find_flow(pending, batch);
+        err = check_turn(pending);
+        if (err != MW_OK)
+            return err;
+    }
     return deadline_passed(collector, request) ? MW_E_TIMEOUT : MW_E_AGAIN;
 }
 
@@ -88,7 +171,11 @@ static void export_message(mw_collector *collector, mw_slice message, pending_ex
     bool append = err == MW_E_AGAIN;
     if (append) {
         mw_store_batch view = mw_export_batch_view(&batch);
+        mw_flow flow = pending->flow;
+        size_t bytes = message.len;
         err = mw_store_append(collector->store, &view, stored, pending);
+        if (err == MW_OK)
+            mw_fair_share_use(&collector->fair, flow, bytes, mw_clock_mono_ns(collector->clock));
     }
     mw_export_batch_fini(&batch); /* its tables are no part of the request */
     if (append && err == MW_OK)
@@ -119,9 +206,27 @@ static void refuse_for_memory(mw_request *request, mw_answer_form form)
     mw_request_reply(request, &response);
 }
 
+/* One try; the first, or one after retry_later. */
+static void try_export(pending_export *pending)
+{
+    mw_request *request = pending->request;
+    pending->outcome = (mw_export_outcome){.err = MW_OK};
+    mw_err err = check_turn(pending);
+    if (err != MW_OK)
+        finish(pending, err);
+    else if (pending->form == MW_FORM_JSON)
+        export_json(pending->collector, pending);
+    else
+        export_message(pending->collector, request->body, pending);
+}
+
 static void handle_traces(void *ctx, mw_request *request)
 {
     bool known;
+    if (request->own) {
+        try_export(request->own);
+        return;
+    }
     mw_answer_form form = mw_answer_form_of(request, &known);
     if (!known) {
         refuse_content_type(request);
@@ -132,12 +237,9 @@ static void handle_traces(void *ctx, mw_request *request)
         refuse_for_memory(request, form);
         return;
     }
-    pending->request = request;
-    pending->form = form;
-    if (form == MW_FORM_JSON)
-        export_json(ctx, pending);
-    else
-        export_message(ctx, request->body, pending);
+    *pending = (pending_export){.collector = ctx, .request = request, .form = form};
+    request->own = pending;
+    try_export(pending);
 }
 
 /* ---- public -------------------------------------------------------------------------------- */
@@ -152,6 +254,9 @@ mw_err mw_collector_new(mw_store *store, const mw_clock *clock, size_t max_reque
     collector->store = store;
     collector->clock = clock;
     collector->max_request = max_request;
+    uint64_t seed;
+    mw_random_bytes(&seed, sizeof seed);
+    mw_fair_share_init(&collector->fair, seed);
     collector->keys.attributes = mw_resolve_keyset_new();
     collector->keys.digest = mw_store_digest_key(store);
     return MW_OK;

@@ -28,6 +28,10 @@ MW_MUST_USE mw_slice mw_http1_session_receive(mw_http1_session *session, mw_slic
 bool mw_http1_session_blocked(const mw_http1_session *session);
 /* The reply of `current` has come (mw_exchange_replied was true). */
 void mw_http1_session_reply(mw_http1_session *session, mw_exchange *exchange);
+/* The body of `current` waited for memory and may go on. */
+void mw_http1_session_resume_body(mw_http1_session *session);
+/* ... or is given up. `current` is in BODY. */
+void mw_http1_session_refuse_body(mw_http1_session *session);
 /* The client will send nothing more. */
 void mw_http1_session_eof(mw_http1_session *session);
 /* Time-outs; about once a second. */

@@ -8,6 +8,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "lib/net/http2_int.h"
+#include "lib/net/waiting_int.h"
 
 struct mw_http2_setup {
     nghttp2_session_callbacks *callbacks;
@@ -421,7 +422,7 @@ static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t stream_id, c
     if (exchange && exchange->state == MW_EXCHANGE_BODY &&
         !mw_exchange_body(exchange, mw_slice_bytes(data, len)))
         send_answer(session, exchange);
-    return 0;
+    return session->wire->waiting > 0 ? NGHTTP2_ERR_PAUSE : 0;
 }
 
 /* The end of a stream, whoever ended it: by answer, reset or protocol error. */
@@ -604,11 +605,13 @@ static void end_session(mw_http2_session *session)
     session->wire->linger = !session->goaway_final;
 }
 
-void mw_http2_session_receive(mw_http2_session *session, mw_slice in)
+static const mw_slice nothing = MW_SLICE_INIT("");
+
+mw_slice mw_http2_session_receive(mw_http2_session *session, mw_slice in)
 {
     ssize_t taken = nghttp2_session_mem_recv(session->nghttp2, (const uint8_t *)in.data, in.len);
     if (taken >= 0)
-        return;
+        return mw_slice_from(in, (size_t)taken);
     mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
     uint32_t code =
         taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
@@ -617,6 +620,28 @@ void mw_http2_session_receive(mw_http2_session *session, mw_slice in)
         session->wire->broken = true;
     mw_http2_session_pump(session);
     end_session(session);
+    return nothing;
+}
+
+void mw_http2_session_resume_body(mw_http2_session *session, mw_exchange *exchange)
+{
+    if (!mw_exchange_resume(exchange))
+        send_answer(session, exchange);
+}
+
+void mw_http2_session_refuse_body(mw_http2_session *session, mw_exchange *exchange)
+{
+    mw_exchange_refuse_memory(exchange);
+    send_answer(session, exchange);
+}
+
+mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t now_ns)
+{
+    mw_exchange *least = NULL;
+    for (mw_exchange *at = session->exchanges; at; at = at->next)
+        if (mw_waiting_is_stalled(at, now_ns) && (!least || at->received < least->received))
+            least = at;
+    return least;
 }
 
 void mw_http2_session_pump(mw_http2_session *session)

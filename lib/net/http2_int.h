@@ -46,8 +46,16 @@ typedef struct mw_http2_session mw_http2_session;
 mw_http2_session *mw_http2_session_new(mw_wire *wire);
 /* The client is gone: what handlers own become orphans. */
 void mw_http2_session_free(mw_http2_session *session);
-/* Takes all of it. Sets wire->finished or ->broken when the connection is to end. */
-void mw_http2_session_receive(mw_http2_session *session, mw_slice in);
+/* Sets wire->finished or ->broken when the connection is to end. Takes all of it, unless a body has
+ * to wait for memory (wire->waiting): the rest is returned, and is to come again, even if it is
+ * empty, once nothing waits. */
+MW_MUST_USE mw_slice mw_http2_session_receive(mw_http2_session *session, mw_slice in);
+/* The body waited for memory and may go on. */
+void mw_http2_session_resume_body(mw_http2_session *session, mw_exchange *exchange);
+/* ... or is given up; also one that does not wait. In BODY. */
+void mw_http2_session_refuse_body(mw_http2_session *session, mw_exchange *exchange);
+/* The stalled body that has received least, NULL = none. */
+mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t now_ns);
 /* Moves frames into wire->out, as far as its bound allows. */
 void mw_http2_session_pump(mw_http2_session *session);
 /* The reply has come (mw_exchange_replied was true). */

@@ -360,33 +360,64 @@ static void lay_out_items(const mw_store_batch *batch, unsigned char *at)
     }
 }
 
-/* Packs into `to` (room for LZ4_compressBound); what does not shrink stays as it is. */
-static uint32_t pack(const unsigned char *raw, uint32_t len, unsigned char *to, uint8_t *codec)
+/* Packs `raw` into `to`, which has `room` bytes; 0 when that is too little or nothing is saved. */
+static uint32_t pack(const unsigned char *raw, uint32_t len, unsigned char *to, size_t room)
 {
-    int packed =
-        LZ4_compress_default((const char *)raw, (char *)to, (int)len, LZ4_compressBound((int)len));
-    *codec = MW_CODEC_LZ4;
-    if (packed > 0 && (uint32_t)packed < len)
-        return (uint32_t)packed;
-    memcpy(to, raw, len);
-    *codec = MW_CODEC_PLAIN;
+    int packed = LZ4_compress_default((const char *)raw, (char *)to, (int)len, (int)room);
+    return packed > 0 && (uint32_t)packed < len ? (uint32_t)packed : 0;
+}
+
+static uint32_t pack_hot(const unsigned char *hot, mw_block_header *header, unsigned char *to)
+{
+    uint32_t len = header->hot_raw;
+    uint32_t packed = pack(hot, len, to, (size_t)LZ4_compressBound((int)len));
+    header->hot_codec = packed ? MW_CODEC_LZ4 : MW_CODEC_PLAIN;
+    if (packed)
+        return packed;
+    memcpy(to, hot, len);
     return len;
 }
 
-static mw_err pack_both(encoder *enc, const unsigned char *hot, const unsigned char *items,
-                        mw_encoded_block *out)
+/* Packs the items where they lie. Compression needs a second buffer; when memory is short a smaller
+ * one is tried, and in the end the items stay as they are: a block that takes more disk is better
+ * than an export refused. Merging packs it again. */
+static uint32_t pack_items(unsigned char *items, mw_block_header *header)
+{
+    uint32_t len = header->items_raw;
+    const size_t rooms[] = {(size_t)LZ4_compressBound((int)len), len / 2, len / 4, len / 6};
+    header->items_codec = MW_CODEC_PLAIN;
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        unsigned char *room = mw_alloc(MW_MEM_INGEST, rooms[i]);
+        if (!room)
+            continue;
+        uint32_t packed = pack(items, len, room, rooms[i]);
+        if (packed)
+            memcpy(items, room, packed);
+        mw_free(MW_MEM_INGEST, room);
+        if (!packed)
+            return len; /* smaller rooms would not do either */
+        header->items_codec = MW_CODEC_LZ4;
+        return packed;
+    }
+    return len;
+}
+
+/* The hot chunk goes first, and the scratch with it, before the items need room. */
+static mw_err pack_both(encoder *enc, const unsigned char *hot, mw_encoded_block *out)
 {
     mw_block_header *header = &enc->header;
     size_t room = MW_BLOCK_HEADER_SIZE + (size_t)LZ4_compressBound((int)header->hot_raw) +
-                  (size_t)LZ4_compressBound((int)header->items_raw) + MW_BLOCK_ALIGN;
+                  header->items_raw + MW_BLOCK_ALIGN;
     unsigned char *data = mw_alloc(MW_MEM_INGEST, room);
     if (!data)
         return MW_E_NOMEM;
     unsigned char *at = data + MW_BLOCK_HEADER_SIZE;
-    header->hot_stored = pack(hot, header->hot_raw, at, &header->hot_codec);
+    header->hot_stored = pack_hot(hot, header, at);
     header->hot_checksum = mw_chunk_checksum(at, header->hot_stored);
+    mw_arena_reset(&enc->arena);
     at += header->hot_stored;
-    header->items_stored = pack(items, header->items_raw, at, &header->items_codec);
+    lay_out_items(enc->batch, at);
+    header->items_stored = pack_items(at, header);
     uint32_t padded = mw_items_padded(header);
     memset(at + header->items_stored, 0, padded - header->items_stored);
     header->items_checksum = mw_chunk_checksum(at, padded);
@@ -402,6 +433,7 @@ static mw_err encode(encoder *enc, uint64_t key_seed, mw_encoded_block *out)
     mw_block_header *header = &enc->header;
     unsigned char *hot = NULL;
     uint64_t hot_len = 0, items_len = items_raw_len(enc->batch);
+    mw_hot columns;
 
     if (items_len > MW_BLOCK_RAW_MAX)
         return MW_E_LIMIT;
@@ -413,21 +445,16 @@ static mw_err encode(encoder *enc, uint64_t key_seed, mw_encoded_block *out)
         return err;
     if (hot_len + items_len > MW_BLOCK_RAW_MAX)
         return MW_E_LIMIT;
-    unsigned char *items = mw_arena_alloc(&enc->arena, items_len);
-    if (!items)
-        return MW_E_NOMEM;
-    lay_out_items(enc->batch, items);
     header->hot_raw = (uint32_t)hot_len;
     header->items_raw = (uint32_t)items_len;
-    err = pack_both(enc, hot, items, out);
-    if (err != MW_OK)
-        return err;
-    mw_hot columns;
     err = mw_hot_decode(header, mw_slice_bytes(hot, hot_len), &columns);
     MW_ASSERT(err == MW_OK);
-    out->header = *header;
     out->entry = mw_index_block_new(&columns, header, key_seed);
-    return out->entry ? MW_OK : MW_E_NOMEM;
+    if (!out->entry)
+        return MW_E_NOMEM;
+    err = pack_both(enc, hot, out);
+    out->header = *header;
+    return err;
 }
 
 mw_err mw_block_encode(const mw_store_batch *batch, uint64_t key_seed, uint64_t arrival_ns,
