@@ -73,8 +73,10 @@ bool mw_admission_take_seat(mw_exchange *exchange)
         !atomic_compare_exchange_strong(&seats->holder, &nobody, exchange))
         return false;
     atomic_store_explicit(&seats->turn, !lane, memory_order_relaxed);
+    exchange->wire->holder = exchange;
     exchange->rate_ns = mw_wire_now(exchange->wire);
     exchange->rate_received = exchange->received;
+    exchange->hold_proven = false;
     return true;
 }
 
@@ -93,6 +95,8 @@ void mw_admission_end(mw_exchange *exchange)
 {
     if (!mw_admission_holds(exchange))
         return;
+    if (exchange->wire)
+        exchange->wire->holder = NULL;
     mw_memory_reservation_end();
     atomic_store(&exchange->front->seats.holder, NULL);
 }
@@ -112,12 +116,33 @@ static bool fits_a_lane(const mw_exchange *exchange, size_t more)
            mw_memory_leaves(more, LARGE_LEAVES(ceiling));
 }
 
+/* Streams of one connection are read together: one that waited would stop the holder. They go along
+ * with it, as long as they are small. */
+static bool goes_along(const mw_exchange *exchange, size_t more)
+{
+    const mw_exchange *holder = exchange->wire->holder;
+    size_t others = exchange->wire->body_bytes - holder->body_bytes;
+    return others + more <= MW_ADMISSION_SIBLINGS;
+}
+
+bool mw_admission_may_wait(const mw_exchange *exchange)
+{
+    return !exchange->wire->holder;
+}
+
+static bool gets_reservation(mw_exchange *exchange, size_t more)
+{
+    exchange->wait.wanted = more;
+    if (exchange->wire->holder)
+        return goes_along(exchange, more);
+    return !mw_admission_anyone_waits(&exchange->front->seats) && mw_admission_take_seat(exchange);
+}
+
 bool mw_admission_grow(mw_exchange *exchange, size_t more)
 {
     mw_wire *wire = exchange->wire;
     if (!mw_admission_holds(exchange) && !fits_a_lane(exchange, more)) {
-        exchange->wait.wanted = more;
-        if (mw_admission_anyone_waits(&exchange->front->seats) || !mw_admission_take_seat(exchange))
+        if (!gets_reservation(exchange, more))
             return false;
         mw_memory_reservation_use(true);
     }

@@ -54,13 +54,15 @@ struct mw_exchange;
 /* How often those that wait are looked at. */
 #define MW_ADMISSION_TICK_NS (10 * MW_NS_PER_MS)
 /* While others wait, a body that brings less than this in a window has stalled; the holder of the
- * reservation has a shorter one and brings more; a small body in it has little left to bring. Any link that exports batches of this size does so
+ * reservation has a shorter one and brings more; the first is shortest, since bytes were waiting in its socket. Any link that exports batches of this size does so
  * many times over. */
 #define MW_ADMISSION_STALL_NS MW_NS_PER_S
 #define MW_ADMISSION_STALL_BYTES ((uint64_t)16 << 10)
 #define MW_ADMISSION_HOLD_NS (500 * MW_NS_PER_MS)
-#define MW_ADMISSION_HOLD_SMALL_NS (100 * MW_NS_PER_MS)
+#define MW_ADMISSION_HOLD_FIRST_NS (100 * MW_NS_PER_MS)
 #define MW_ADMISSION_HOLD_BYTES ((uint64_t)64 << 10)
+/* What the other streams of the holder's connection may take beside it. */
+#define MW_ADMISSION_SIBLINGS ((size_t)2 << 20)
 /* A socket that is not read takes at least this much on every Linux. */
 #define MW_ADMISSION_READY_BYTES ((size_t)16 << 10)
 
@@ -102,6 +104,8 @@ typedef struct mw_wait {
 /* True when the body of `exchange` may grow by `more` bytes, which then count as taken; otherwise
  * it has to wait. May give it the reservation. */
 bool mw_admission_grow(struct mw_exchange *exchange, size_t more);
+/* False when it must be refused at once: another stream of its connection has the reservation. */
+bool mw_admission_may_wait(const struct mw_exchange *exchange);
 /* The same for wait.wanted, without taking anything but, perhaps, the reservation. */
 bool mw_admission_could_grow(struct mw_exchange *exchange);
 /* True when the exchange, with `available` bytes that have come and were not read, would use the

@@ -421,7 +421,8 @@ static bool wait_for_memory(mw_exchange *exchange, mw_slice rest)
     mw_wire *wire = exchange->wire;
     int64_t now_ns = mw_wire_now(wire);
     int64_t until_ns = mw_admission_until(exchange, now_ns);
-    char *held = wire->wait && until_ns > now_ns ? mw_alloc(MW_MEM_NET, rest.len + 1) : NULL;
+    bool may = wire->wait && until_ns > now_ns && mw_admission_may_wait(exchange);
+    char *held = may ? mw_alloc(MW_MEM_NET, rest.len + 1) : NULL;
     if (!held)
         return refuse_memory(exchange);
     if (rest.len)

@@ -52,6 +52,7 @@ typedef struct mw_wire {
     uint64_t body_received; /* body bytes of all its requests */
     size_t body_bytes;      /* memory of their bodies */
     bool served;            /* a handler has answered on it */
+    struct mw_exchange *holder; /* the one of its requests that has the reservation, or NULL */
     unsigned waiting;       /* bodies of its requests that wait for memory: nothing is read then */
     /* Where an exchange goes that has to wait (waiting.c); NULL = there is no waiting, it is
      * refused. */
@@ -105,6 +106,7 @@ typedef struct mw_exchange {
     size_t body_bytes; /* of wire->body_bytes */
     int64_t rate_ns;   /* begin of a window in which its rate is looked at, and the count then */
     uint64_t rate_received;
+    bool hold_proven; /* has the reservation, and has moved since */
     bool may_defer; /* there is a list to wait in */
     bool deferred;  /* posted to wait for another try of its handler, not replied */
     /* h2 */

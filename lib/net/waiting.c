@@ -180,10 +180,9 @@ static void refuse_overdue(mw_waiting *waiting, int64_t now_ns)
 bool mw_waiting_is_stalled(mw_exchange *exchange, int64_t now_ns)
 {
     bool holds = mw_admission_holds(exchange);
-    bool small = mw_admission_lane(exchange) == MW_LANE_SMALL;
-    int64_t window_ns = !holds  ? MW_ADMISSION_STALL_NS
-                        : small ? MW_ADMISSION_HOLD_SMALL_NS
-                                : MW_ADMISSION_HOLD_NS;
+    int64_t window_ns = !holds                  ? MW_ADMISSION_STALL_NS
+                        : exchange->hold_proven ? MW_ADMISSION_HOLD_NS
+                                                : MW_ADMISSION_HOLD_FIRST_NS;
     uint64_t bytes = holds ? MW_ADMISSION_HOLD_BYTES : MW_ADMISSION_STALL_BYTES;
     if (exchange->state != MW_EXCHANGE_BODY)
         return false;
@@ -194,7 +193,30 @@ bool mw_waiting_is_stalled(mw_exchange *exchange, int64_t now_ns)
         return exchange->body_bytes > 0 && now_ns - exchange->rate_ns >= window_ns;
     exchange->rate_ns = now_ns;
     exchange->rate_received = exchange->received;
+    exchange->hold_proven = holds;
     return false;
+}
+
+static void give_up(mw_exchange *exchange)
+{
+    mw_count(MW_COUNT_NET_SHED, 1);
+    mw_connection_refuse_body(exchange->wire->owner, exchange);
+}
+
+/* Only the loop that owns the holder may look into it, so each looks whether it is here. */
+static void watch_holder(mw_loop *loop, int64_t now_ns)
+{
+    const mw_exchange *holder = atomic_load(&loop->front->seats.holder);
+    if (!holder)
+        return;
+    for (mw_connection *at = loop->connections; at; at = at->next) {
+        mw_exchange *found = at->wire.holder;
+        if (!found || found != holder)
+            continue;
+        if (mw_waiting_is_stalled(found, now_ns))
+            give_up(found);
+        return;
+    }
 }
 
 /* The stalled body that has received least, NULL = none. */
@@ -217,8 +239,7 @@ static void shed(mw_loop *loop, int64_t now_ns)
         mw_exchange *least = least_progressed(loop, now_ns);
         if (!least)
             return;
-        mw_count(MW_COUNT_NET_SHED, 1);
-        mw_connection_refuse_body(least->wire->owner, least);
+        give_up(least);
     }
 }
 
@@ -228,6 +249,7 @@ void mw_waiting_tick(mw_waiting *waiting, mw_loop *loop, int64_t now_ns)
     if (!pressed)
         return;
     refuse_overdue(waiting, now_ns);
+    watch_holder(loop, now_ns);
     if (mw_admission_is_short())
         shed(loop, now_ns);
     look_at_sockets(waiting);

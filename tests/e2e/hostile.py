@@ -11,6 +11,7 @@ import asyncio
 import collections
 import gzip
 import json
+import logging
 import os
 import random
 import struct
@@ -301,6 +302,7 @@ async def run(seconds, wanted):
 
 if __name__ == "__main__":
     os.nice(19)
+    logging.disable()  # asyncio warns of each write to a connection that was closed
     ports.update(http=int(sys.argv[1]), grpc=int(sys.argv[2]))
     asyncio.run(run(float(sys.argv[3]), sys.argv[4:]))
     print(json.dumps(answers))
