@@ -170,11 +170,11 @@ bool mw_admission_is_ready(const mw_exchange *exchange, size_t available)
     const mw_body *body = &exchange->body;
     if (exchange->inflate && (exchange->wait.held_len > 0 || exchange->inflate->more))
         return true;
-    available += exchange->wait.held_len;
+    if (available >= MW_ADMISSION_READY_BYTES)
+        return true;
     if (body->expected == 0)
-        return available >= MW_ADMISSION_READY_BYTES ||
-               mw_admission_lane(exchange) == MW_LANE_SMALL;
-    return available >= MW_ADMISSION_READY_BYTES || body->len + available >= body->expected;
+        return mw_admission_lane(exchange) == MW_LANE_SMALL;
+    return body->len + exchange->wait.held_len + available >= body->expected;
 }
 
 bool mw_admission_is_short(void)

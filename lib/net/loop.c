@@ -67,11 +67,15 @@ static void start_ticking(mw_loop *loop)
         loop->ticking = event_add(&loop->tick_event, &tick_interval) == 0;
 }
 
+/* What is waited for may be held by connections of another loop. */
 void mw_loop_wait(void *ctx, mw_exchange *exchange)
 {
     mw_loop *loop = ctx;
     mw_waiting_add(&loop->waiting, exchange);
     start_ticking(loop);
+    for (unsigned i = 0; i < loop->loop_count && loop->waiting.count == 1; i++)
+        if (loop->loops[i] != loop)
+            wake(loop->loops[i]);
 }
 
 static void deliver(mw_loop *loop, mw_exchange *list)
@@ -250,7 +254,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     mw_loop *loop = arg;
     mw_waiting_tick(&loop->waiting, loop, mw_clock_mono_ns(loop->front->config.clock));
     mw_loop_settle(loop);
-    if (loop->waiting.count == 0 && event_del(&loop->tick_event) == 0)
+    if (loop->waiting.count == 0 && !mw_admission_anyone_waits(&loop->front->seats) &&
+        event_del(&loop->tick_event) == 0)
         loop->ticking = false;
 }
 
@@ -320,6 +325,8 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     if (read(fd, &count, sizeof count) != sizeof count)
         MW_ASSERT(errno == EAGAIN);
     take_mail(loop, atomic_load(&loop->command) < MW_LOOP_DRAIN);
+    if (mw_admission_anyone_waits(&loop->front->seats))
+        start_ticking(loop);
     obey(loop);
 }
 

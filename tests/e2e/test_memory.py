@@ -125,7 +125,9 @@ class MemoryTest(Case):
     def send_maximal(self, results, count):
         for _ in range(count):
             body = real_request(MAX_REQUEST - 4096)
-            results.append(self.daemon.post_traces(body).status)
+            answer = self.daemon.post_traces(body)
+            results.append(answer.status if answer.status == 200 else
+                           (answer.status, otlp.status_message(answer.body)[1][:40]))
             time.sleep(1)
 
     def test_everything_at_once(self):
