@@ -19,12 +19,26 @@ struct mw_http2_session {
     nghttp2_session *nghttp2;
     mw_wire *wire;
     mw_exchange *exchanges; /* not yet freed */
+    size_t memory;          /* what nghttp2 holds for it */
     unsigned control;       /* control frames since the last sweep */
     int64_t since_ns;       /* last time there was no exchange */
     int64_t goaway_ns;      /* when the first GOAWAY was sent */
     bool goaway_sent;       /* the first, that names no last stream */
     bool goaway_final;
 };
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static bool over_share(size_t more)
+{
+    return mw_memory_component_used(MW_MEM_NGHTTP2) + more > MW_HTTP2_SHARE(mw_memory_ceiling());
+}
+
+static bool too_large(const mw_http2_session *session)
+{
+    return session->memory > MW_HTTP2_SESSION_MAX ||
+           (session->memory > MW_HTTP2_SESSION_FAIR && over_share(0));
+}
 
 /* ---- exchanges ------------------------------------------------------------------------------- */
 
@@ -178,8 +192,11 @@ static int submit_grpc(mw_http2_session *session, mw_exchange *exchange)
         return submit(session, exchange, &list, true);
     response->body = MW_SLICE_NONE;
     snprintf(code, sizeof code, "%d", (int)response->rpc_code);
-    mw_slice message = mw_grpc_encode_message(arena, response->rpc_message);
-    mw_slice details = mw_grpc_encode_details(arena, response->rpc_details);
+    /* nghttp2 copies them, once for each stream: a session that holds much already does without. */
+    bool lean = session->memory > MW_HTTP2_SESSION_FAIR;
+    mw_slice none = MW_SLICE_NONE;
+    mw_slice message = lean ? none : mw_grpc_encode_message(arena, response->rpc_message);
+    mw_slice details = lean ? none : mw_grpc_encode_details(arena, response->rpc_details);
     add_field(&list, MW_SLICE("grpc-status"), mw_slice_of(code));
     if (message.len)
         add_field(&list, MW_SLICE("grpc-message"), message);
@@ -218,7 +235,8 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     int32_t id = frame->hd.stream_id;
-    bool room = wire->handed < MW_HTTP2_HANDED_MAX && mw_memory_admits(MW_HTTP2_STREAM_COST);
+    bool room = wire->handed < MW_HTTP2_HANDED_MAX && mw_memory_admits(MW_HTTP2_STREAM_COST) &&
+                !over_share(0);
     mw_exchange *exchange = room ? mw_exchange_new(wire) : NULL;
     if (!exchange) {
         /* "Nothing processed": clients may send it again at once. */
@@ -510,40 +528,41 @@ void mw_http2_setup_free(mw_http2_setup *setup)
 /* nghttp2 is counted but never refused: 1.52 keeps a pointer to a freed frame when the push of a
  * DATA item onto its queue fails for memory (nghttp2_submit_data; found by test_torture), so a
  * refusal here would be a use after free that a peer can bring about. What it holds is bounded by
- * the options above, and new sessions and streams are only begun when memory admits them. */
+ * the options above, new sessions and streams are only begun when memory admits them, and a session
+ * that holds too much is ended (too_large). */
 static void *memory_malloc(size_t size, void *user_data)
 {
-    (void)user_data;
-    return mw_alloc_or_die(MW_MEM_NGHTTP2, size);
+    mw_http2_session *session = user_data;
+    void *pointer = mw_alloc_or_die(MW_MEM_NGHTTP2, size);
+    session->memory += malloc_usable_size(pointer);
+    return pointer;
 }
 
 static void memory_free(void *pointer, void *user_data)
 {
-    (void)user_data;
+    mw_http2_session *session = user_data;
+    if (pointer)
+        session->memory -= malloc_usable_size(pointer);
     mw_free(MW_MEM_NGHTTP2, pointer);
 }
 
 static void *memory_calloc(size_t count, size_t size, void *user_data)
 {
-    (void)user_data;
-    return mw_calloc_or_die(MW_MEM_NGHTTP2, count, size);
+    mw_http2_session *session = user_data;
+    void *pointer = mw_calloc_or_die(MW_MEM_NGHTTP2, count, size);
+    session->memory += malloc_usable_size(pointer);
+    return pointer;
 }
 
 static void *memory_realloc(void *pointer, size_t size, void *user_data)
 {
-    (void)user_data;
-    void *moved = mw_realloc(MW_MEM_NGHTTP2, pointer, size);
-    if (moved)
-        return moved;
     size_t before = pointer ? malloc_usable_size(pointer) : 0;
-    moved = mw_alloc_or_die(MW_MEM_NGHTTP2, size);
+    void *moved = memory_malloc(size, user_data);
     if (pointer)
         memcpy(moved, pointer, before < size ? before : size);
-    mw_free(MW_MEM_NGHTTP2, pointer);
+    memory_free(pointer, user_data);
     return moved;
 }
-
-static nghttp2_mem accounted = {NULL, memory_malloc, memory_free, memory_calloc, memory_realloc};
 
 /* ---- the session ----------------------------------------------------------------------------- */
 
@@ -565,12 +584,13 @@ static int announce(nghttp2_session *nghttp2)
 mw_http2_session *mw_http2_session_new(mw_wire *wire)
 {
     const mw_http2_setup *setup = wire->front->http2;
-    mw_http2_session *session =
-        mw_memory_admits(MW_HTTP2_SESSION_COST) ? mw_calloc(MW_MEM_NET, 1, sizeof *session) : NULL;
+    bool room = mw_memory_admits(MW_HTTP2_SESSION_COST) && !over_share(MW_HTTP2_SESSION_FAIR);
+    mw_http2_session *session = room ? mw_calloc(MW_MEM_NET, 1, sizeof *session) : NULL;
     if (!session)
         return NULL;
     session->wire = wire;
     session->since_ns = mw_wire_now(wire);
+    nghttp2_mem accounted = {session, memory_malloc, memory_free, memory_calloc, memory_realloc};
     if (nghttp2_session_server_new3(&session->nghttp2, setup->callbacks, session, setup->option,
                                     &accounted) != 0) {
         mw_free(MW_MEM_NET, session);
@@ -644,7 +664,7 @@ mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t no
     return least;
 }
 
-void mw_http2_session_pump(mw_http2_session *session)
+static void move_frames(mw_http2_session *session)
 {
     mw_wire *wire = session->wire;
     while (wire->out.bytes < MW_NET_OUT_HIGH && !wire->broken) {
@@ -656,6 +676,28 @@ void mw_http2_session_pump(mw_http2_session *session)
             break;
         mw_out_queue_append(&wire->out, mw_slice_bytes(data, (size_t)len));
     }
+}
+
+/* What it holds once all that can be sent is sent is there because of the peer. */
+static void end_if_too_large(mw_http2_session *session)
+{
+    mw_wire *wire = session->wire;
+    if (!too_large(session) || wire->finished)
+        return;
+    mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
+    /* The session is freed once all is written: not with a peer that does not read. */
+    if (wire->out.bytes > 0)
+        wire->broken = true;
+    if (nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_ENHANCE_YOUR_CALM) != 0)
+        wire->broken = true;
+    move_frames(session);
+    end_session(session);
+}
+
+void mw_http2_session_pump(mw_http2_session *session)
+{
+    move_frames(session);
+    end_if_too_large(session);
     /* Between the two GOAWAYs nghttp2 is content to end, but a request may be on its way. */
     bool between = session->goaway_sent && !session->goaway_final;
     if (!between && !nghttp2_session_want_read(session->nghttp2) &&
