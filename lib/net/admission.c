@@ -11,9 +11,9 @@
 /* Below this much room reads are small. */
 #define SHORT_BYTES ((size_t)2 << 20)
 
-static size_t progress(const mw_exchange *exchange)
+size_t mw_admission_progress(const mw_exchange *exchange)
 {
-    return (size_t)exchange->received;
+    return (size_t)(exchange->received / MW_ADMISSION_STEP_BYTES) + 1;
 }
 
 /* ---- the reservation --------------------------------------------------------------------------*/
@@ -36,7 +36,7 @@ mw_lane mw_admission_lane(const mw_exchange *exchange)
     return lane_of(exchange, exchange->wait.wanted);
 }
 
-/* 1 + the progress of the best in the lane that could use the reservation, 0 = none. */
+/* The progress of the best in the lane that could use the reservation, 0 = none. */
 static size_t best_of(const mw_seats *seats, mw_lane lane)
 {
     size_t best = 0;
@@ -50,7 +50,7 @@ static size_t best_of(const mw_seats *seats, mw_lane lane)
 static bool somebody_is_ahead(const mw_seats *seats, mw_lane lane, size_t own)
 {
     unsigned turn = atomic_load_explicit(&seats->turn, memory_order_relaxed);
-    return best_of(seats, lane) > own + 1 || (turn != lane && best_of(seats, !lane) > 0);
+    return best_of(seats, lane) > own || (turn != lane && best_of(seats, !lane) > 0);
 }
 
 bool mw_admission_anyone_waits(const mw_seats *seats)
@@ -69,7 +69,7 @@ bool mw_admission_take_seat(mw_exchange *exchange)
         return true;
     mw_lane lane = mw_admission_lane(exchange);
     if (!mw_memory_reservation_free() ||
-        somebody_is_ahead(seats, lane, progress(exchange)) ||
+        somebody_is_ahead(seats, lane, mw_admission_progress(exchange)) ||
         !atomic_compare_exchange_strong(&seats->holder, &nobody, exchange))
         return false;
     atomic_store_explicit(&seats->turn, !lane, memory_order_relaxed);
@@ -168,6 +168,8 @@ void mw_admission_give_back(mw_exchange *exchange)
 bool mw_admission_is_ready(const mw_exchange *exchange, size_t available)
 {
     const mw_body *body = &exchange->body;
+    if (exchange->wire->wasted)
+        return false;
     if (exchange->inflate && (exchange->wait.held_len > 0 || exchange->inflate->more))
         return true;
     if (available >= MW_ADMISSION_READY_BYTES)

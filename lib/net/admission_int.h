@@ -61,6 +61,7 @@ struct mw_exchange;
 #define MW_ADMISSION_HOLD_NS (500 * MW_NS_PER_MS)
 #define MW_ADMISSION_HOLD_FIRST_NS (100 * MW_NS_PER_MS)
 #define MW_ADMISSION_HOLD_BYTES ((uint64_t)64 << 10)
+#define MW_ADMISSION_STEP_BYTES ((uint64_t)64 << 10)
 /* What the other streams of the holder's connection may take beside it. */
 #define MW_ADMISSION_SIBLINGS ((size_t)2 << 20)
 /* A socket that is not read takes at least this much on every Linux. */
@@ -74,7 +75,7 @@ typedef struct mw_seats {
      * it. */
     _Atomic(struct mw_exchange *) holder;
     atomic_size_t waiting[MW_ADMISSION_LOOPS_MAX]; /* bodies, for each loop */
-    /* For each lane and loop: 1 + the progress of the best that is ready, 0 = none. */
+    /* For each lane and loop: progress of the best that is ready, 0 = none. */
     atomic_size_t best[MW_LANES][MW_ADMISSION_LOOPS_MAX];
     atomic_uint turn; /* the lane that goes first when both wait */
 } mw_seats;
@@ -110,8 +111,11 @@ bool mw_admission_may_wait(const struct mw_exchange *exchange);
 bool mw_admission_could_grow(struct mw_exchange *exchange);
 /* True when the exchange, with `available` bytes that have come and were not read, would use the
  * reservation at once. A sender that flow control holds back has filled the socket; one that
- * drips has not, and would only keep it from others. */
+ * drips has not, and would only keep it from others, as would a connection that lost it before. */
 bool mw_admission_is_ready(const struct mw_exchange *exchange, size_t available);
+/* In steps, from 1: a few bytes more are no merit. Among equals the last to come goes first: when
+ * not all can be served in time, it is the one that still has most time. */
+size_t mw_admission_progress(const struct mw_exchange *exchange);
 mw_lane mw_admission_lane(const struct mw_exchange *exchange);
 /* Gives it the reservation if that is free, it is its lane's turn, and nobody who waits in the lane
  * has progressed more. */

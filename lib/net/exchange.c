@@ -609,6 +609,7 @@ bool mw_exchange_replied(mw_exchange *exchange)
     }
     exchange->wire->handed--;
     exchange->wire->served = true;
+    exchange->wire->wasted = false;
     drop_body(exchange);
     mw_response *response = &exchange->response;
     clean_value(&exchange->request.arena, &response->content_type);

@@ -52,6 +52,7 @@ typedef struct mw_wire {
     uint64_t body_received; /* body bytes of all its requests */
     size_t body_bytes;      /* memory of their bodies */
     bool served;            /* a handler has answered on it */
+    bool wasted;            /* it had the reservation since, and did not use it */
     struct mw_exchange *holder; /* the one of its requests that has the reservation, or NULL */
     unsigned waiting;       /* bodies of its requests that wait for memory: nothing is read then */
     /* Where an exchange goes that has to wait (waiting.c); NULL = there is no waiting, it is

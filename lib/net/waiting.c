@@ -56,8 +56,8 @@ static void publish(const mw_waiting *waiting)
             continue;
         mw_lane lane = mw_admission_lane(at);
         count++;
-        if (at->wait.ready && at->received + 1 > best[lane])
-            best[lane] = (size_t)at->received + 1;
+        if (at->wait.ready && mw_admission_progress(at) > best[lane])
+            best[lane] = mw_admission_progress(at);
     }
     for (unsigned lane = 0; lane < MW_LANES; lane++)
         atomic_store_explicit(&waiting->front->seats.best[lane][waiting->seat], best[lane],
@@ -136,7 +136,8 @@ static mw_exchange *next_to_try(const mw_waiting *waiting, mw_lane lane, int64_t
     mw_exchange *best = NULL;
     for (mw_exchange *at = waiting->first; at; at = at->wait.next)
         if (at->wait.kind == MW_WAIT_BODY && at->wait.due_ns != now_ns &&
-            mw_admission_lane(at) == lane && (!best || at->received > best->received))
+            mw_admission_lane(at) == lane &&
+            (!best || mw_admission_progress(at) > mw_admission_progress(best)))
             best = at;
     return best;
 }
@@ -213,8 +214,10 @@ static void watch_holder(mw_loop *loop, int64_t now_ns)
         mw_exchange *found = at->wire.holder;
         if (!found || found != holder)
             continue;
-        if (mw_waiting_is_stalled(found, now_ns))
-            give_up(found);
+        if (!mw_waiting_is_stalled(found, now_ns))
+            return;
+        at->wire.wasted = true;
+        give_up(found);
         return;
     }
 }
