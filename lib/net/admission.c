@@ -13,7 +13,8 @@
 
 size_t mw_admission_progress(const mw_exchange *exchange)
 {
-    return (size_t)(exchange->received / MW_ADMISSION_STEP_BYTES) + 1;
+    uint64_t sent = exchange->received + exchange->wait.unread;
+    return (size_t)(sent / MW_ADMISSION_STEP_BYTES) + 1;
 }
 
 /* ---- the reservation --------------------------------------------------------------------------*/
@@ -165,8 +166,9 @@ void mw_admission_give_back(mw_exchange *exchange)
         mw_admission_end(exchange);
 }
 
-bool mw_admission_is_ready(const mw_exchange *exchange, size_t available)
+bool mw_admission_is_ready(const mw_exchange *exchange)
 {
+    size_t available = exchange->wait.unread;
     const mw_body *body = &exchange->body;
     if (exchange->wire->wasted)
         return false;

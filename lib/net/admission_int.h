@@ -13,7 +13,7 @@
  * A body grows below the ceiling as long as there is room. Where there is none it asks for the
  * reservation, which one exchange of the process has at a time; where that is taken it waits: its
  * connection is not read, and flow control tells the peer. Of those that wait and whose peers have
- * bytes ready in the socket, the one that has received most goes first, so that what has cost most is finished first and the least progressed
+ * bytes ready in the socket, the one that has been sent most of goes first, so that what has cost most is finished first and the least progressed
  * is refused when its time is up (min(half of its deadline, 3 s)). A request whose handler cannot
  * take it now (mw_request_defer) waits in the same list and may get the reservation the same way.
  *
@@ -61,7 +61,7 @@ struct mw_exchange;
 #define MW_ADMISSION_HOLD_NS (500 * MW_NS_PER_MS)
 #define MW_ADMISSION_HOLD_FIRST_NS (100 * MW_NS_PER_MS)
 #define MW_ADMISSION_HOLD_BYTES ((uint64_t)64 << 10)
-#define MW_ADMISSION_STEP_BYTES ((uint64_t)64 << 10)
+#define MW_ADMISSION_STEP_BYTES ((uint64_t)32 << 10)
 /* What the other streams of the holder's connection may take beside it. */
 #define MW_ADMISSION_SIBLINGS ((size_t)2 << 20)
 /* A socket that is not read takes at least this much on every Linux. */
@@ -97,6 +97,7 @@ typedef struct mw_wait {
     int64_t due_ns;   /* HANDLER: the next try; BODY: the last */
     int64_t spent_ns; /* waited before, for memory */
     size_t wanted;    /* BODY: bytes it could not have */
+    size_t unread;    /* BODY: bytes of the connection that have come and were not taken */
     bool ready;       /* BODY: its peer has sent enough to use the reservation at once */
     char *held;       /* BODY: bytes that came and are not in the body yet (MW_MEM_NET) */
     size_t held_len;
@@ -109,11 +110,11 @@ bool mw_admission_grow(struct mw_exchange *exchange, size_t more);
 bool mw_admission_may_wait(const struct mw_exchange *exchange);
 /* The same for wait.wanted, without taking anything but, perhaps, the reservation. */
 bool mw_admission_could_grow(struct mw_exchange *exchange);
-/* True when the exchange, with `available` bytes that have come and were not read, would use the
- * reservation at once. A sender that flow control holds back has filled the socket; one that
+/* True when the exchange would use the reservation at once, by the bytes that have come and were not
+ * read (wait.unread). A sender that flow control holds back has filled the socket; one that
  * drips has not, and would only keep it from others, as would a connection that lost it before. */
-bool mw_admission_is_ready(const struct mw_exchange *exchange, size_t available);
-/* In steps, from 1: a few bytes more are no merit. Among equals the last to come goes first: when
+bool mw_admission_is_ready(const struct mw_exchange *exchange);
+/* What the peer has sent, read or not, in steps, from 1: a few bytes more are no merit. Among equals the last to come goes first: when
  * not all can be served in time, it is the one that still has most time. */
 size_t mw_admission_progress(const struct mw_exchange *exchange);
 mw_lane mw_admission_lane(const struct mw_exchange *exchange);

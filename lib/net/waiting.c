@@ -153,6 +153,7 @@ static void try_lane(mw_waiting *waiting, mw_lane lane, int64_t now_ns)
             continue;
         exchange->wait.spent_ns += now_ns - exchange->wait.since_ns;
         exchange->wait.ready = false;
+        exchange->wait.unread = 0;
         unlink_waiting(exchange);
         mw_connection_resume_body(exchange->wire->owner, exchange);
     }
@@ -160,10 +161,12 @@ static void try_lane(mw_waiting *waiting, mw_lane lane, int64_t now_ns)
 
 static void look_at_sockets(mw_waiting *waiting)
 {
-    for (mw_exchange *at = waiting->first; at; at = at->wait.next)
-        if (at->wait.kind == MW_WAIT_BODY && !at->wait.ready)
-            at->wait.ready =
-                mw_admission_is_ready(at, mw_connection_input_waits(at->wire->owner));
+    for (mw_exchange *at = waiting->first; at; at = at->wait.next) {
+        if (at->wait.kind != MW_WAIT_BODY)
+            continue;
+        at->wait.unread = mw_connection_input_waits(at->wire->owner);
+        at->wait.ready = mw_admission_is_ready(at);
+    }
 }
 
 static void refuse_overdue(mw_waiting *waiting, int64_t now_ns)
