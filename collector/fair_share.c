@@ -58,7 +58,8 @@ static level read_level(atomic_uint_fast64_t *cells, size_t count, uint32_t own,
 
 static bool is_heavy(const level *sum)
 {
-    return sum->active > 1 && sum->own * sum->active > sum->total / OVER_DENOMINATOR * OVER_NUMERATOR;
+    return sum->active > 1 &&
+           sum->own * sum->active > sum->total / OVER_DENOMINATOR * OVER_NUMERATOR;
 }
 
 static bool is_light(const level *sum)

@@ -89,7 +89,7 @@ typedef enum mw_wait_kind {
 /* In every exchange. */
 typedef struct mw_wait {
     mw_wait_kind kind;
-    struct mw_waiting *list; /* NULL = in none */
+    struct mw_waiting *list;  /* NULL = in none */
     struct mw_exchange *next; /* in the loop's list of those that wait */
     struct mw_exchange *previous;
     int64_t since_ns;

@@ -42,7 +42,7 @@ typedef struct mw_connection {
     size_t pending_taken; /* of `pending`, from the front */
     int64_t since_ns;     /* accepted, or the handshake's end; or lingering since */
     int64_t write_ns;     /* last time unsent bytes moved */
-    bool paused; /* h2: input stopped at a body that had to wait, and goes on from there */
+    bool paused;          /* h2: input stopped at a body that had to wait, and goes on from there */
     bool dirty;
     bool reading; /* read_event is added */
     bool writing; /* write_event is added */

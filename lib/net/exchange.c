@@ -455,8 +455,7 @@ static bool take_bytes(mw_exchange *exchange, mw_slice bytes)
     mw_admission_leave();
     if (err == MW_E_AGAIN)
         return wait_for_memory(
-            exchange,
-            inflate ? mw_slice_from(bytes, bytes.len - inflate->stream.avail_in) : bytes);
+            exchange, inflate ? mw_slice_from(bytes, bytes.len - inflate->stream.avail_in) : bytes);
     return err == MW_OK || refuse_body(exchange, err);
 }
 

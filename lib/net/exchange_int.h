@@ -47,21 +47,21 @@ typedef struct mw_wire {
     void *post_ctx;
     void *owner; /* the connection */
     mw_out_queue out;
-    size_t handed;          /* exchanges that handlers own */
-    size_t unflushed;       /* answers to handed requests that wait in `out` */
-    uint64_t body_received; /* body bytes of all its requests */
-    size_t body_bytes;      /* memory of their bodies */
-    bool served;            /* a handler has answered on it */
-    bool wasted;            /* it had the reservation since, and did not use it */
+    size_t handed;              /* exchanges that handlers own */
+    size_t unflushed;           /* answers to handed requests that wait in `out` */
+    uint64_t body_received;     /* body bytes of all its requests */
+    size_t body_bytes;          /* memory of their bodies */
+    bool served;                /* a handler has answered on it */
+    bool wasted;                /* it had the reservation since, and did not use it */
     struct mw_exchange *holder; /* the one of its requests that has the reservation, or NULL */
-    unsigned waiting;       /* bodies of its requests that wait for memory: nothing is read then */
+    unsigned waiting; /* bodies of its requests that wait for memory: nothing is read then */
     /* Where an exchange goes that has to wait (waiting.c); NULL = there is no waiting, it is
      * refused. */
     void (*wait)(void *ctx, struct mw_exchange *exchange);
-    bool draining;          /* no new requests after those that have begun */
-    bool finished;          /* close when `out` is written */
-    bool linger;            /* ... and the peer may still be sending */
-    bool broken;            /* close now */
+    bool draining; /* no new requests after those that have begun */
+    bool finished; /* close when `out` is written */
+    bool linger;   /* ... and the peer may still be sending */
+    bool broken;   /* close now */
 } mw_wire;
 
 void mw_wire_init(mw_wire *wire, mw_front *front, mw_port port);
@@ -108,8 +108,8 @@ typedef struct mw_exchange {
     int64_t rate_ns;   /* begin of a window in which its rate is looked at, and the count then */
     uint64_t rate_received;
     bool hold_proven; /* has the reservation, and has moved since */
-    bool may_defer; /* there is a list to wait in */
-    bool deferred;  /* posted to wait for another try of its handler, not replied */
+    bool may_defer;   /* there is a list to wait in */
+    bool deferred;    /* posted to wait for another try of its handler, not replied */
     /* h2 */
     int32_t stream_id;
     bool gone;            /* the stream is closed */

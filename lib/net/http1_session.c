@@ -24,8 +24,7 @@ bool mw_http1_session_blocked(const mw_http1_session *session)
 {
     const mw_exchange *current = session->current;
     return (current && (current->state == MW_EXCHANGE_HANDLER || mw_exchange_waits(current))) ||
-           session->wire->finished ||
-           session->wire->out.bytes > MW_NET_OUT_HIGH;
+           session->wire->finished || session->wire->out.bytes > MW_NET_OUT_HIGH;
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* Those of one loop that wait. See waiting_int.h. */
-#include "lib/net/waiting_int.h"
 #include "lib/net/loop_int.h"
+#include "lib/net/waiting_int.h"
 
 /* ---- the list ---------------------------------------------------------------------------------*/
 

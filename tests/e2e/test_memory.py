@@ -3,7 +3,8 @@
 
 With --memory-limit 128MiB, a thousand connections, bombs, floods and maximal requests all at once:
 the peak of anonymous memory stays within the limit + 32 MiB, a well-behaved client is never
-refused, and its median latency stays within twice what it is without them. Prints the figures.
+refused, and its median latency stays within twice what it is without them; maximal requests get through.
+Prints the figures.
 """
 import http.client
 import json
@@ -26,7 +27,8 @@ MAX_REQUEST = LIMIT_MIB * MIB // 4
 # Instrumented programs need more memory than they allocate, and have other latencies.
 INSTRUMENTED = SLOWNESS > 1
 HERE = os.path.dirname(os.path.abspath(__file__))
-LOAD_SECONDS = 20
+LOAD_SECONDS = 16
+TRIES = 3
 HOARDERS = ("silent=250", "slow_head=250", "slow_body=400", "zero_window=40", "partial_streams=10")
 FLOODS = ("bomb_http=2", "bomb_grpc=2", "million=1", "continuation=1", "hpack=1", "resets=1",
           "announced_http=1", "announced_grpc=1")
@@ -123,36 +125,44 @@ class MemoryTest(Case):
             self.assertLessEqual(peak, LIMIT_MIB + SLACK_MIB)
 
     def send_maximal(self, results, count):
+        """As an exporter does: again after Retry-After. Notes how many tries each one took."""
         for _ in range(count):
             body = real_request(MAX_REQUEST - 4096)
-            answer = self.daemon.post_traces(body)
-            results.append(answer.status if answer.status == 200 else
-                           (answer.status, otlp.status_message(answer.body)[1][:40]))
+            for tries in range(1, TRIES + 1):
+                answer = self.daemon.post_traces(body)
+                if answer.status != 503:
+                    break
+                time.sleep(int(answer.headers["retry-after"]))
+            results.append(tries if answer.status == 200 else answer.status)
             time.sleep(1)
 
     def test_everything_at_once(self):
         good = GoodClient(self.daemon)
+        self.addCleanup(good.connection.close)
         good.measure(0.5)
         alone = statistics.median(good.measure(4))
         peers = hostile(self.daemon, LOAD_SECONDS, *HOARDERS, *FLOODS)
         time.sleep(3)
         maximal = []
-        sender = threading.Thread(target=self.send_maximal, args=(maximal, 8))
+        sender = threading.Thread(target=self.send_maximal, args=(maximal, 6))
         sender.start()
         medians = [statistics.median(good.measure((LOAD_SECONDS - 5) / 5)) for _ in range(5)]
         sender.join()
         seen = json.loads(peers.communicate(timeout=60 * SLOWNESS)[0])
+        after = statistics.median(good.measure(2))
         self.assert_bounded("everything at once")
-        print("median latency of the good client: alone %.2f ms, meanwhile %.2f ms (rounds: %s)" %
+        print("median latency of the good client: before %.2f ms, meanwhile %.2f ms (rounds: %s), "
+              "after %.2f ms" %
               (alone * 1e3, statistics.median(medians) * 1e3,
-               ", ".join(f"{m * 1e3:.2f}" for m in medians)))
-        print("maximal requests:", maximal)
+               ", ".join(f"{m * 1e3:.2f}" for m in medians), after * 1e3))
+        print("tries of maximal requests:", maximal)
         print("hostile peers saw:", json.dumps(dict(sorted(seen.items()))))
         self.assertEqual(good.refused, [])
-        self.assertIn(200, maximal)
+        self.assertLessEqual(max(maximal), TRIES)
         if not INSTRUMENTED:
-            # The best round: another tenant of the machine may spoil the others.
-            self.assertLessEqual(min(medians), 2 * alone)
+            # An answer waits for the disk, which others of this machine use as well: the usual time
+            # is the longer of before and after, and the best round counts.
+            self.assertLessEqual(min(medians), 2 * max(alone, after) + 0.001)
         self.assertEqual(self.daemon.get("/readyz").status, 200)
 
     def test_maximal_request_beside_partial_bodies(self):

@@ -39,8 +39,8 @@ static int set_up(void **state)
                               .queue_budget_bytes = (size_t)1 << 20,
                               .segment_max_bytes = (size_t)64 << 20};
     assert_int_equal(mw_store_open(&config, &store, &detail), MW_OK);
-    assert_int_equal(
-        mw_collector_new(store, mw_clock_system(), (size_t)1 << 20, &collector), MW_OK);
+    assert_int_equal(mw_collector_new(store, mw_clock_system(), (size_t)1 << 20, &collector),
+                     MW_OK);
     size_t count = mw_collector_routes(collector, 0, routes, 4);
     mw_net_config net_config = {.http_address = "127.0.0.1:0",
                                 .loops = 1,
@@ -49,8 +49,8 @@ static int set_up(void **state)
                                 .format_refusal = NULL};
     assert_int_equal(mw_net_start(&net_config, &net, &detail), MW_OK);
     mw_slice text = mw_slice_of(mw_net_endpoint(net, MW_PORT_HTTP));
-    assert_int_equal(
-        mw_slice_u64(mw_slice_from(text, mw_slice_find_byte(text, ':') + 1), &number), MW_OK);
+    assert_int_equal(mw_slice_u64(mw_slice_from(text, mw_slice_find_byte(text, ':') + 1), &number),
+                     MW_OK);
     port = (uint16_t)number;
     capture = capture_load("trace-batch_200-http-protobuf-none");
     body = capture.message;
@@ -88,9 +88,8 @@ static int export(unsigned tag)
 {
     char text[1024];
     struct timeval patience = {.tv_sec = PATIENCE_S};
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

@@ -66,8 +66,8 @@ static int begin_post(const char *path, size_t length)
 {
     char head[256];
     int fd = dial(MW_PORT_WEB);
-    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n",
-             path, length);
+    snprintf(head, sizeof head,
+             "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n", path, length);
     send_text(fd, head);
     return fd;
 }
@@ -408,16 +408,11 @@ static void test_until(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_one_gets_through),
-        TEST(test_waits_then_goes),
-        TEST(test_refused_in_time),
-        TEST(test_room_again),
-        TEST(test_order_of_progress),
-        TEST(test_stalled_are_shed),
-        TEST(test_slow_holder),
-        TEST(test_gone_while_waiting),
-        cmocka_unit_test(test_lanes),
-        cmocka_unit_test(test_one_holder),
+        TEST(test_one_gets_through),  TEST(test_waits_then_goes),
+        TEST(test_refused_in_time),   TEST(test_room_again),
+        TEST(test_order_of_progress), TEST(test_stalled_are_shed),
+        TEST(test_slow_holder),       TEST(test_gone_while_waiting),
+        cmocka_unit_test(test_lanes), cmocka_unit_test(test_one_holder),
         cmocka_unit_test(test_until),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

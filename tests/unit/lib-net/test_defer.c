@@ -26,8 +26,7 @@ static void answer(mw_request *request)
 static void *defer_elsewhere(void *arg)
 {
     mw_request *request = arg;
-    if (!mw_request_defer(request, mw_clock_mono_ns(&fx.clock),
-                          (unsigned)atomic_load(&delay_ms)))
+    if (!mw_request_defer(request, mw_clock_mono_ns(&fx.clock), (unsigned)atomic_load(&delay_ms)))
         answer(request);
     return NULL;
 }
@@ -239,8 +238,12 @@ static void test_deadline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_again),       TEST(test_other_thread), TEST(test_time_is_up),
-        TEST(test_client_gone), TEST(test_drain),        TEST(test_close),
+        TEST(test_again),
+        TEST(test_other_thread),
+        TEST(test_time_is_up),
+        TEST(test_client_gone),
+        TEST(test_drain),
+        TEST(test_close),
         cmocka_unit_test(test_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

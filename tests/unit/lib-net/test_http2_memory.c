@@ -79,9 +79,15 @@ static void open_session(size_t i)
 
 static size_t put_frame(char *out, unsigned char type, unsigned char flags, size_t len)
 {
-    const unsigned char head[9] = {
-        (unsigned char)(len >> 16), (unsigned char)(len >> 8), (unsigned char)len, type, flags, 0, 0,
-        0, 1};
+    const unsigned char head[9] = {(unsigned char)(len >> 16),
+                                   (unsigned char)(len >> 8),
+                                   (unsigned char)len,
+                                   type,
+                                   flags,
+                                   0,
+                                   0,
+                                   0,
+                                   1};
     memcpy(out, head, sizeof head);
     return sizeof head;
 }
@@ -114,8 +120,7 @@ static void test_share(void **state)
             break;
     }
     assert_in_range(opened, 15, SESSIONS_MAX - 1);
-    assert_true(mw_memory_component_used(MW_MEM_NGHTTP2) <=
-                MW_HTTP2_SHARE(mw_memory_ceiling()));
+    assert_true(mw_memory_component_used(MW_MEM_NGHTTP2) <= MW_HTTP2_SHARE(mw_memory_ceiling()));
     /* What is open may grow a little beyond, and who grows more is ended. */
     for (size_t i = 0; i < opened; i++) {
         begin_head(i, 60000);
