@@ -4,11 +4,14 @@
  * One handler for all; what tells the signals apart is export_signal.c's. It runs on the network
  * loop that read the request: scan, resolve, append. The answer is sent from the store's
  * completion, on its writer thread, after the sync; from the append on, the request may be answered
- * and gone at any moment, so that nothing of it is touched after a successful append. The collector
- * itself is read-only after _new.
+ * and gone at any moment, so that nothing of it is touched after a successful append. What cannot
+ * be taken now (queue full, no memory, others' turn) goes back to its loop and is tried again
+ * (retry_later). The collector itself is read-only after _new, but for the table of shares
+ * (fair_share.h).
  */
 #include "collector/collector.h"
 #include "collector/export_int.h"
+#include "collector/fair_share.h"
 #include "collector/origin.h"
 #include "collector/resolve.h"
 
@@ -23,17 +26,90 @@ struct mw_collector {
     const mw_clock *clock;
     size_t max_request;
     mw_export_keys keys;
+    mw_fair_share fair;
     export_service services[MW_SIGNAL_END];
 };
 
 /* One export on its way through the store; in the request's arena. */
 typedef struct pending_export {
+    mw_collector *collector;
     mw_request *request;
     mw_answer_form form;
     mw_slice origin;
     uint64_t received_ns; /* wall clock */
+    unsigned tries;
+    bool flow_known; /* from an earlier try: the question comes before the work */
+    mw_flow flow;
     mw_export_outcome outcome;
 } pending_export;
+
+/* Beyond these, exports of flows that have used more than their share wait. Half a queue is some
+ * syncs ahead of the disk: they wait until their time is up. Memory may be short for other reasons
+ * than exports (connections, bodies that never end): there they let others go first for some 70 ms,
+ * and only if they have sent really much. */
+#define PRESSURE_BACKLOG_PERCENT 50
+#define PRESSURE_MEMORY_LEFT(ceiling) ((ceiling) / 4)
+#define PRESSURE_MEMORY_FLOOR(ceiling) ((ceiling) / 2)
+#define PRESSURE_MEMORY_TRIES 3u
+/* The first try again; doubled up to the fifth. A sync takes some milliseconds. */
+#define RETRY_FIRST_MS 10u
+#define RETRY_DOUBLINGS 4u
+
+/* ---- waiting ------------------------------------------------------------------------------- */
+
+/* What passes by itself is waited for, as long as the client has time: exporters of gRPC that never
+ * retry would lose the batch. True: the request is the loop's again. */
+static bool retry_later(pending_export *pending, mw_err err)
+{
+    unsigned doublings = pending->tries < RETRY_DOUBLINGS ? pending->tries : RETRY_DOUBLINGS;
+    if (err != MW_E_BUSY && err != MW_E_NOMEM)
+        return false;
+    pending->tries++;
+    return mw_request_defer(pending->request, mw_clock_mono_ns(pending->collector->clock),
+                            RETRY_FIRST_MS << doublings);
+}
+
+static bool others_go_first(pending_export *pending, unsigned backlog)
+{
+    mw_collector *collector = pending->collector;
+    size_t ceiling = mw_memory_ceiling();
+    uint64_t floor_bytes = 0;
+    if (!pending->flow_known)
+        return false;
+    if (backlog < PRESSURE_BACKLOG_PERCENT) {
+        if (pending->tries >= PRESSURE_MEMORY_TRIES ||
+            mw_memory_leaves(0, PRESSURE_MEMORY_LEFT(ceiling)))
+            return false;
+        floor_bytes = PRESSURE_MEMORY_FLOOR(ceiling);
+    }
+    return mw_fair_share_waits(&collector->fair, pending->flow, floor_bytes,
+                               mw_clock_mono_ns(collector->clock));
+}
+
+/* MW_E_BUSY while others go first, or nobody can. */
+static mw_err check_turn(pending_export *pending)
+{
+    unsigned backlog = mw_store_backlog(pending->collector->store);
+    if (backlog >= 100)
+        return MW_E_BUSY;
+    if (!others_go_first(pending, backlog))
+        return MW_OK;
+    pending->outcome.problem = MW_SLICE("this service or session sends more than its share while "
+                                        "the daemon is under load; try again");
+    return MW_E_BUSY;
+}
+
+/* A batch may hold several flows. It is charged to that of one item, chosen by its digest: each
+ * flow pays in proportion to what it sends, for the price of one hash. */
+static void find_flow(pending_export *pending, const mw_export_batch *batch)
+{
+    uint32_t draw;
+    memcpy(&draw, batch->digest, sizeof draw);
+    mw_slice service, session;
+    mw_export_batch_names(batch, draw % batch->count, &service, &session);
+    pending->flow = mw_fair_share_flow(&pending->collector->fair, service, session);
+    pending->flow_known = true;
+}
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
@@ -41,6 +117,8 @@ typedef struct pending_export {
 static void finish(pending_export *pending, mw_err err)
 {
     mw_response response;
+    if (retry_later(pending, err))
+        return;
     pending->outcome.err = err;
     mw_export_answer(&pending->outcome, pending->form, &pending->request->arena, &response);
     mw_export_count(&pending->outcome);
@@ -96,16 +174,16 @@ static mw_err read_message(const mw_collector *collector, mw_slice message, mw_e
 }
 
 /* Between the scan and the store: whether a batch that could be stored is taken on now. */
-static mw_err admit(const mw_collector *collector, const pending_export *pending)
+static mw_err admit(const mw_collector *collector, const mw_export_batch *batch,
+                    pending_export *pending)
 {
+    if (!pending->flow_known) {
+        find_flow(pending, batch);
+        mw_err err = check_turn(pending);
+        if (err != MW_OK)
+            return err;
+    }
     return deadline_passed(collector, pending->request) ? MW_E_TIMEOUT : MW_OK;
-}
-
-/* Whoever gets here without the store's promise to call back: the one place where an export ends
- * that was not stored, for good or until the client tries again (MW_E_BUSY, MW_E_NOMEM). */
-static void settle(pending_export *pending, mw_err err)
-{
-    finish(pending, err);
 }
 
 /* One export in wire form; answers, or leaves the answer to `stored`. */
@@ -115,18 +193,22 @@ static void export_message(mw_collector *collector, mw_slice message, pending_ex
     mw_err err = read_message(collector, message, &batch, pending);
     bool append = false;
     if (err == MW_OK && batch.count > 0) {
-        err = admit(collector, pending);
+        err = admit(collector, &batch, pending);
         append = err == MW_OK;
     }
     if (append) {
         mw_store_batch view = mw_export_batch_view(&batch);
+        mw_flow flow = pending->flow;
+        size_t bytes = message.len;
         err = mw_store_append(collector->store, &view, stored, pending);
+        if (err == MW_OK)
+            mw_fair_share_use(&collector->fair, flow, bytes, mw_clock_mono_ns(collector->clock));
     }
     mw_export_batch_fini(&batch); /* its tables are no part of the request */
     if (append && err == MW_OK)
         return; /* `stored` answers, or has answered */
     pending->outcome.at_store = append;
-    settle(pending, err);
+    finish(pending, err);
 }
 
 static void export_json(mw_collector *collector, pending_export *pending)
@@ -138,7 +220,7 @@ static void export_json(mw_collector *collector, pending_export *pending)
     if (err == MW_OK)
         export_message(collector, mw_buffer_slice(&wire), pending);
     else
-        settle(pending, err);
+        finish(pending, err);
     mw_buffer_fini(&wire); /* the store has its own copy */
 }
 
@@ -152,11 +234,30 @@ static void refuse_for_memory(mw_request *request, const mw_export_signal *signa
     mw_request_reply(request, &response);
 }
 
+/* One try; the first, or one after retry_later. */
+static void try_export(pending_export *pending)
+{
+    const mw_export_outcome *last = &pending->outcome;
+    pending->outcome =
+        (mw_export_outcome){.signal = last->signal, .origin_warning = last->origin_warning};
+    mw_err err = check_turn(pending);
+    if (err != MW_OK)
+        finish(pending, err);
+    else if (pending->form == MW_FORM_JSON)
+        export_json(pending->collector, pending);
+    else
+        export_message(pending->collector, pending->request->body, pending);
+}
+
 static void handle_export(void *ctx, mw_request *request)
 {
     export_service *service = ctx;
     mw_collector *collector = service->collector;
     bool known;
+    if (request->own) {
+        try_export(request->own);
+        return;
+    }
     mw_answer_form form = mw_answer_form_of(request, &known);
     if (!known) {
         refuse_content_type(request);
@@ -167,17 +268,17 @@ static void handle_export(void *ctx, mw_request *request)
         refuse_for_memory(request, service->signal, form);
         return;
     }
+    pending->collector = collector;
     pending->request = request;
     pending->form = form;
     pending->received_ns = (uint64_t)mw_clock_wall_ns(collector->clock);
     pending->outcome.signal = service->signal;
-    mw_err err = mw_origin_read(request, &pending->origin, &pending->outcome.origin_warning);
-    if (err != MW_OK)
-        settle(pending, err);
-    else if (form == MW_FORM_JSON)
-        export_json(collector, pending);
-    else
-        export_message(collector, request->body, pending);
+    if (mw_origin_read(request, &pending->origin, &pending->outcome.origin_warning) != MW_OK) {
+        refuse_for_memory(request, service->signal, form);
+        return;
+    }
+    request->own = pending;
+    try_export(pending);
 }
 
 /* ---- public -------------------------------------------------------------------------------- */
@@ -192,6 +293,9 @@ mw_err mw_collector_new(mw_store *store, const mw_clock *clock, size_t max_reque
     collector->store = store;
     collector->clock = clock;
     collector->max_request = max_request;
+    uint64_t seed;
+    mw_random_bytes(&seed, sizeof seed);
+    mw_fair_share_init(&collector->fair, seed);
     collector->keys.attributes = mw_resolve_keyset_new();
     collector->keys.digest = mw_store_digest_key(store);
     for (mw_signal signal = MW_SIGNAL_TRACES; signal < MW_SIGNAL_END; signal++)

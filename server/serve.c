@@ -410,6 +410,7 @@ int mw_serve_main(int argc, char **argv)
     mw_log_init(mw_server_log_level(options), mw_server_log_format(options, isatty(STDERR_FILENO)),
                 STDERR_FILENO);
     mw_memory_init((size_t)options->memory_limit);
+    mw_memory_reserve(mw_collector_request_cost((size_t)options->max_request));
     mw_server_allocators_install();
     all.server.clock = mw_clock_system();
     all.server.started_ns = mw_clock_mono_ns(all.server.clock);

@@ -25,6 +25,11 @@
     X(NET_REFUSED_ENCODING, "midwatch_net_refused_total", "reason=\"encoding\"", "")               \
     X(NET_REFUSED_TLS, "midwatch_net_refused_total", "reason=\"tls_on_clear_text\"", "")           \
     X(NET_REFUSED_HANDSHAKE, "midwatch_net_refused_total", "reason=\"tls_handshake\"", "")         \
+    X(NET_WAITED_BODY, "midwatch_net_waited_total", "for=\"memory\"",                              \
+      "Requests that waited before they were taken or refused")                                    \
+    X(NET_WAITED_HANDLER, "midwatch_net_waited_total", "for=\"handler\"", "")                      \
+    X(NET_SHED, "midwatch_net_shed_total", "",                                                     \
+      "Stalled bodies and unread answers given up while others waited for memory")                 \
     X(SPANS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"traces\"",                        \
       "Items acknowledged as durable")                                                             \
     X(POINTS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"metrics\"", "")                  \

@@ -9,6 +9,11 @@ static atomic_size_t used_total;
 static atomic_size_t used_peak;
 static atomic_size_t used_by[MW_MEM_COMPONENTS];
 static atomic_uint_fast64_t fail_countdown;
+static atomic_size_t reserve_bytes;
+/* What the request that has the reservation allocated less what it freed. Below 0 when it frees
+ * what it had before. */
+static atomic_llong reserve_used;
+static _Thread_local bool in_reserve;
 
 static const char *const names[MW_MEM_COMPONENTS] = {
     [MW_MEM_BASE] = "base",     [MW_MEM_NET] = "net",     [MW_MEM_NGHTTP2] = "nghttp2",
@@ -27,6 +32,7 @@ static const char *const names[MW_MEM_COMPONENTS] = {
 void mw_memory_init(size_t limit)
 {
     atomic_store_explicit(&limit_bytes, limit, memory_order_relaxed);
+    atomic_store_explicit(&reserve_bytes, 0, memory_order_relaxed);
     if (limit == 0)
         return;
     mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
@@ -35,6 +41,8 @@ void mw_memory_init(size_t limit)
 
 static void account_add(mw_component component, size_t size)
 {
+    if (in_reserve)
+        atomic_fetch_add_explicit(&reserve_used, (long long)size, memory_order_relaxed);
     atomic_fetch_add_explicit(&used_by[component], size, memory_order_relaxed);
     size_t now = atomic_fetch_add_explicit(&used_total, size, memory_order_relaxed) + size;
     size_t peak = atomic_load_explicit(&used_peak, memory_order_relaxed);
@@ -45,13 +53,25 @@ static void account_add(mw_component component, size_t size)
 
 static void account_remove(mw_component component, size_t size)
 {
+    if (in_reserve)
+        atomic_fetch_sub_explicit(&reserve_used, (long long)size, memory_order_relaxed);
     atomic_fetch_sub_explicit(&used_by[component], size, memory_order_relaxed);
     atomic_fetch_sub_explicit(&used_total, size, memory_order_relaxed);
 }
 
-/* Questions together get this share of the limit: however many are asked, exports and alarms keep
- * the rest. */
-#define QUERY_SHARE_DIVISOR 3
+/* Questions together get this share of the ceiling: however many are asked, exports and alarms
+ * keep the rest. */
+#define QUERY_SHARE_DIVISOR 2
+
+/* What of the reservation is not in use, and so is nobody's but its holder's. */
+static size_t reserve_left(void)
+{
+    size_t whole = atomic_load_explicit(&reserve_bytes, memory_order_relaxed);
+    long long used = atomic_load_explicit(&reserve_used, memory_order_relaxed);
+    if (used <= 0)
+        return whole;
+    return (size_t)used < whole ? whole - (size_t)used : 0;
+}
 
 /* Two threads may both see room for the last bytes: the overshoot is at most one allocation a
  * thread, which DESIGN 3.3's 32 MiB of slack covers. */
@@ -65,12 +85,12 @@ static bool refused(mw_component component, size_t more)
         return false;
     if (component == MW_MEM_QUERY) {
         size_t share = mw_memory_component_used(component);
-        size_t most = limit / QUERY_SHARE_DIVISOR;
+        size_t most = mw_memory_ceiling() / QUERY_SHARE_DIVISOR;
         if (more > most || share > most - more)
             return true;
     }
-    size_t now = atomic_load_explicit(&used_total, memory_order_relaxed);
-    return more > limit || now > limit - more;
+    size_t most = in_reserve ? limit : limit - reserve_left();
+    return more > most || mw_memory_used() > most - more;
 }
 
 void *mw_alloc(mw_component component, size_t size)
@@ -160,13 +180,51 @@ const char *mw_component_name(mw_component component)
     return names[component];
 }
 
-bool mw_memory_admits(size_t size)
+size_t mw_memory_ceiling(void)
 {
     size_t limit = mw_memory_limit();
-    if (limit == 0)
+    return limit ? limit - atomic_load_explicit(&reserve_bytes, memory_order_relaxed) : SIZE_MAX;
+}
+
+bool mw_memory_leaves(size_t size, size_t left)
+{
+    size_t limit = mw_memory_limit();
+    if (limit == 0 || in_reserve)
         return true;
-    size_t usable = limit - limit / 8;
-    return size <= usable && mw_memory_used() <= usable - size;
+    size_t most = limit - reserve_left();
+    if (left > most || size > most - left)
+        return false;
+    return mw_memory_used() <= most - left - size;
+}
+
+bool mw_memory_admits(size_t size)
+{
+    return mw_memory_leaves(size, mw_memory_ceiling() / 8);
+}
+
+/* ---- the reservation --------------------------------------------------------------------------*/
+
+void mw_memory_reserve(size_t bytes)
+{
+    size_t most = mw_memory_limit() / 4 * 3;
+    atomic_store_explicit(&reserve_bytes, bytes < most ? bytes : most, memory_order_relaxed);
+}
+
+bool mw_memory_reservation_free(void)
+{
+    return atomic_load_explicit(&reserve_used, memory_order_relaxed) <= 0 &&
+           mw_memory_used() <= mw_memory_ceiling();
+}
+
+void mw_memory_reservation_use(bool on)
+{
+    in_reserve = on;
+}
+
+void mw_memory_reservation_end(void)
+{
+    in_reserve = false;
+    atomic_store_explicit(&reserve_used, 0, memory_order_relaxed);
 }
 
 void mw_memory_fail_at(uint64_t countdown)

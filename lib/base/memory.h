@@ -3,8 +3,8 @@
  * All of our allocations and those of SQLite, nghttp2, OpenSSL, jansson, libcurl, libevent,
  * protobuf-c and the codecs go through here, each under a component, so that /metrics can say
  * who holds what. Sizes are what malloc really gave (malloc_usable_size), so freeing needs no
- * header of ours. Beyond the limit an allocation fails with NULL (of MW_MEM_QUERY beyond a third of
- * it, so that no question takes memory from exports and alarms); what must not fail (start-up,
+ * header of ours. Beyond the limit an allocation fails with NULL (of MW_MEM_QUERY beyond half of
+ * its ceiling, so that no question takes memory from exports and alarms); what must not fail (start-up,
  * a few bytes on a shutdown path) uses the _or_die forms, which are counted but never refused.
  * Any thread; counters are relaxed atomics.
  */
@@ -58,9 +58,30 @@ size_t mw_memory_peak(void);
 size_t mw_memory_component_used(mw_component component);
 const char *mw_component_name(mw_component component);
 
-/* True when `size` more bytes would still leave the reserve that lets running requests finish
- * (an eighth of the limit): the test for taking on new work. */
+/* What all but one request may use together: the limit less the reservation. SIZE_MAX without a
+ * limit. */
+size_t mw_memory_ceiling(void);
+/* True when `size` more bytes would still leave what lets running requests finish (an eighth of
+ * the ceiling): the test for taking on new work. Always true on a thread in the reservation. */
 bool mw_memory_admits(size_t size);
+/* The same with `left` instead of the eighth. */
+bool mw_memory_leaves(size_t size, size_t left);
+
+/* ---- the reservation -------------------------------------------------------------------------
+ *
+ * A part of the limit is kept for one request at a time, so that a maximal one gets through
+ * whatever the others hold. Who gets it is decided in lib/net/admission.c; the account only keeps
+ * the others out. Allocations under _use are the request's, on that thread; what it still holds at
+ * _end counts as everybody's from then on. */
+
+/* At start; 0 = none. Never more than three quarters of the limit. */
+void mw_memory_reserve(size_t bytes);
+/* True when nobody uses it and others do not reach into it: it can be given away in full. */
+bool mw_memory_reservation_free(void);
+/* From here on, or no longer, this thread allocates for the request that has it. */
+void mw_memory_reservation_use(bool on);
+/* It is given back; ends _use as well. */
+void mw_memory_reservation_end(void);
 
 /* Tests: the n-th allocation from now fails (1 = the next one); 0 switches it off. */
 void mw_memory_fail_at(uint64_t countdown);

@@ -2,6 +2,8 @@
 #include "lib/net/body_int.h"
 
 #define FIRST_CAPACITY ((size_t)1024)
+/* Growing ahead of what has come is for times when this much more could be had. */
+#define PLENTY(bytes) ((bytes)*8)
 
 void mw_body_init(mw_body *body, size_t max)
 {
@@ -11,7 +13,8 @@ void mw_body_init(mw_body *body, size_t max)
 void mw_body_fini(mw_body *body)
 {
     mw_free(MW_MEM_NET, body->data);
-    mw_body_init(body, body->max);
+    body->data = NULL;
+    body->len = body->capacity = 0;
 }
 
 static size_t next_capacity(const mw_body *body, size_t needed)
@@ -23,6 +26,21 @@ static size_t next_capacity(const mw_body *body, size_t needed)
     return capacity < body->max ? capacity : body->max;
 }
 
+static size_t choose_capacity(const mw_body *body, size_t needed)
+{
+    size_t generous = next_capacity(body, needed);
+    if (mw_memory_admits(PLENTY(generous - body->capacity)))
+        return generous;
+    size_t tight = needed + needed / 8 + FIRST_CAPACITY;
+    tight = tight < generous ? tight : generous;
+    return tight < needed ? needed : tight;
+}
+
+static bool admitted(const mw_body *body, size_t more)
+{
+    return body->admit ? body->admit(body->ctx, more) : mw_memory_admits(more);
+}
+
 mw_err mw_body_reserve(mw_body *body, size_t more)
 {
     if (more > body->max || body->len > body->max - more)
@@ -30,11 +48,11 @@ mw_err mw_body_reserve(mw_body *body, size_t more)
     size_t needed = body->len + more;
     if (needed <= body->capacity)
         return MW_OK;
-    size_t capacity = next_capacity(body, needed);
+    size_t capacity = choose_capacity(body, needed);
     MW_ASSERT(capacity >= needed);
-    char *data = mw_memory_admits(capacity - body->capacity)
-                     ? mw_realloc(MW_MEM_NET, body->data, capacity)
-                     : NULL;
+    if (!admitted(body, capacity - body->capacity))
+        return MW_E_AGAIN;
+    char *data = mw_realloc(MW_MEM_NET, body->data, capacity);
     if (!data)
         return MW_E_NOMEM;
     body->data = data;

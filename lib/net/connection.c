@@ -5,6 +5,7 @@
 #include "lib/net/connection_int.h"
 #include "lib/net/loop_int.h"
 #include "lib/net/tls_int.h"
+#include "lib/net/waiting_int.h"
 
 /* Pieces of one sendmsg: a head and a body each for eight pipelined answers. */
 #define IOV_MAX_PIECES 16
@@ -50,6 +51,16 @@ static void start_http2(mw_connection *connection)
     connection->wire.broken = true;
 }
 
+static void feed_http2(mw_connection *connection, mw_slice bytes)
+{
+    if (waiting(connection) == 0 && connection->wire.waiting == 0)
+        bytes = mw_http2_session_receive(connection->http2, bytes);
+    if (connection->wire.waiting > 0)
+        connection->paused = true;
+    if (bytes.len)
+        keep(connection, bytes);
+}
+
 static void feed_known(mw_connection *connection, mw_slice bytes)
 {
     if (connection->wire.broken || bytes.len == 0)
@@ -57,7 +68,7 @@ static void feed_known(mw_connection *connection, mw_slice bytes)
     if (connection->protocol == MW_PROTOCOL_HTTP1)
         feed_http1(connection, bytes);
     else if (connection->protocol == MW_PROTOCOL_HTTP2)
-        mw_http2_session_receive(connection->http2, bytes);
+        feed_http2(connection, bytes);
 }
 
 /* TLS without a certificate to answer with. */
@@ -186,6 +197,15 @@ static void take(mw_connection *connection, mw_slice bytes)
         feed_known(connection, bytes);
 }
 
+/* While memory is short, little: what a body cannot take has to be kept. TLS wants room for a
+ * record. */
+static size_t read_size(const mw_connection *connection)
+{
+    if (!mw_admission_is_short())
+        return MW_NET_READ_SIZE;
+    return connection->transport.ssl ? MW_NET_READ_SHORT_TLS : MW_NET_READ_SHORT;
+}
+
 /* One read an event: what is left in the socket is reported again, after the others' turn. */
 static void on_read(evutil_socket_t fd, short what, void *arg)
 {
@@ -196,7 +216,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     size_t got = 0;
     mw_err err = secure(connection);
     if (err == MW_OK)
-        err = mw_transport_read(transport, loop->read_buffer, MW_NET_READ_SIZE, &got);
+        err = mw_transport_read(transport, loop->read_buffer, read_size(connection), &got);
     if (err == MW_OK) {
         take(connection, (mw_slice){loop->read_buffer, got});
         err = transport->end;
@@ -211,17 +231,27 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     mw_loop_settle(loop);
 }
 
-/* Input that waited for an answer to go out. */
+static bool may_resume(const mw_connection *connection)
+{
+    if (connection->protocol == MW_PROTOCOL_HTTP1)
+        return waiting(connection) > 0 && !mw_http1_session_blocked(&connection->http1);
+    return connection->protocol == MW_PROTOCOL_HTTP2 && connection->paused &&
+           connection->wire.waiting == 0 && !connection->wire.broken && !connection->wire.finished;
+}
+
+/* Input that waited for an answer to go out, or for memory. */
 static void resume(mw_connection *connection)
 {
-    mw_http1_session *session = &connection->http1;
-    if (connection->protocol != MW_PROTOCOL_HTTP1 || waiting(connection) == 0 ||
-        mw_http1_session_blocked(session))
+    if (!may_resume(connection))
         return;
-    mw_slice all = mw_buffer_slice(&connection->pending);
-    mw_slice rest =
-        mw_http1_session_receive(session, mw_slice_from(all, connection->pending_taken));
-    connection->pending_taken = all.len - rest.len;
+    mw_slice all = mw_slice_from(mw_buffer_slice(&connection->pending), connection->pending_taken);
+    if (!all.data)
+        all = MW_SLICE("");
+    mw_slice rest = connection->protocol == MW_PROTOCOL_HTTP1
+                        ? mw_http1_session_receive(&connection->http1, all)
+                        : mw_http2_session_receive(connection->http2, all);
+    connection->paused = connection->wire.waiting > 0;
+    connection->pending_taken += all.len - rest.len;
     if (rest.len == 0) {
         mw_buffer_fini(&connection->pending);
         connection->pending_taken = 0;
@@ -233,7 +263,7 @@ static void settle_eof(mw_connection *connection)
 {
     bool streams =
         connection->protocol == MW_PROTOCOL_HTTP1 && mw_http1_session_streams(&connection->http1);
-    if (!connection->eof || (waiting(connection) > 0 && !streams))
+    if (!connection->eof || (waiting(connection) > 0 && !streams) || connection->wire.waiting > 0)
         return;
     if (connection->protocol == MW_PROTOCOL_HTTP1)
         mw_http1_session_eof(&connection->http1);
@@ -280,7 +310,8 @@ static void set_event(struct event *event, bool *added, bool wanted)
 static bool wants_input(const mw_connection *connection)
 {
     size_t bound = connection->reading ? MW_NET_OUT_HIGH : MW_NET_OUT_LOW;
-    if (connection->eof || connection->wire.finished || connection->transport.wants_write)
+    if (connection->eof || connection->wire.finished || connection->transport.wants_write ||
+        connection->wire.waiting > 0)
         return false;
     return connection->wire.out.bytes <= bound && waiting(connection) < MW_NET_PENDING_MAX;
 }
@@ -350,6 +381,7 @@ mw_err mw_connection_open(mw_loop *loop, int fd, mw_port port, const mw_peer *pe
     connection->wire.post = mw_loop_post;
     connection->wire.post_later = mw_loop_post_later;
     connection->wire.post_ctx = loop;
+    connection->wire.wait = mw_loop_wait;
     connection->wire.owner = connection;
     connection->since_ns = mw_wire_now(&connection->wire);
     connection->retire_ns = connection->since_ns + mw_retire_age_ns();
@@ -388,6 +420,52 @@ void mw_connection_close(mw_connection *connection)
     mw_transport_close(&connection->transport);
     unlink_connection(connection);
     mw_free(MW_MEM_NET, connection);
+}
+
+void mw_connection_resume_body(mw_connection *connection, mw_exchange *exchange)
+{
+    if (connection->protocol == MW_PROTOCOL_HTTP1)
+        mw_http1_session_resume_body(&connection->http1);
+    else
+        mw_http2_session_resume_body(connection->http2, exchange);
+    mw_loop_mark_dirty(connection->loop, connection);
+}
+
+void mw_connection_refuse_body(mw_connection *connection, mw_exchange *exchange)
+{
+    if (connection->protocol == MW_PROTOCOL_HTTP1)
+        mw_http1_session_refuse_body(&connection->http1);
+    else
+        mw_http2_session_refuse_body(connection->http2, exchange);
+    mw_loop_mark_dirty(connection->loop, connection);
+}
+
+size_t mw_connection_input_waits(const mw_connection *connection)
+{
+    return waiting(connection) + mw_transport_unread(&connection->transport);
+}
+
+mw_exchange *mw_connection_find_stalled(mw_connection *connection, int64_t now_ns)
+{
+    mw_exchange *current = connection->http1.current;
+    if (connection->wire.broken || connection->wire.finished)
+        return NULL;
+    if (connection->protocol == MW_PROTOCOL_HTTP2)
+        return mw_http2_session_find_stalled(connection->http2, now_ns);
+    bool stalled = connection->protocol == MW_PROTOCOL_HTTP1 && current &&
+                   mw_waiting_is_stalled(current, now_ns);
+    return stalled ? current : NULL;
+}
+
+void mw_connection_shed_output(mw_connection *connection, int64_t now_ns)
+{
+    if (!connection->writing || connection->wire.broken ||
+        connection->wire.out.bytes < MW_NET_OUT_LOW ||
+        now_ns - connection->write_ns < MW_ADMISSION_STALL_NS)
+        return;
+    mw_count(MW_COUNT_NET_SHED, 1);
+    connection->wire.broken = true;
+    mw_loop_mark_dirty(connection->loop, connection);
 }
 
 /* All is written. A peer in the middle of sending would get a reset, and lose the answer, if its
@@ -450,10 +528,14 @@ void mw_connection_settle(mw_connection *connection)
     }
     if (over && !wire->broken)
         mw_transport_farewell(&connection->transport);
-    if (over || wire->broken)
+    if (over || wire->broken) {
         mw_connection_close(connection);
-    else
-        update_events(connection);
+        return;
+    }
+    update_events(connection);
+    /* A stream that ended while its body waited has nobody else to set the input going again. */
+    if (connection->protocol == MW_PROTOCOL_HTTP2 && may_resume(connection))
+        mw_loop_mark_dirty(connection->loop, connection);
 }
 
 void mw_connection_drain(mw_connection *connection)

@@ -38,11 +38,12 @@ typedef struct mw_connection {
     mw_http2_session *http2;
     bool first_byte;      /* looked at: clear text or TLS is decided */
     size_t preface;       /* bytes of the h2 preface seen so far */
-    mw_buffer pending;    /* pipelined requests that wait */
+    mw_buffer pending;    /* input that waits: pipelined requests, behind a waiting body */
     size_t pending_taken; /* of `pending`, from the front */
     int64_t since_ns;     /* accepted, or the handshake's end; or lingering since */
     int64_t write_ns;     /* last time unsent bytes moved */
     int64_t retire_ns;    /* its age is over then */
+    bool paused;          /* h2: input stopped at a body that had to wait, and goes on from there */
     bool dirty;
     bool reading; /* read_event is added */
     bool writing; /* write_event is added */
@@ -60,6 +61,15 @@ void mw_connection_stream(mw_connection *connection, mw_exchange *exchange);
 void mw_connection_reply(mw_connection *connection, mw_exchange *exchange);
 /* Resumes, encodes, writes, closes when it is over: the pointer may be dead afterwards. */
 void mw_connection_settle(mw_connection *connection);
+/* A body of this connection waited for memory and may go on; or is given up, waiting or not. */
+void mw_connection_resume_body(mw_connection *connection, mw_exchange *exchange);
+void mw_connection_refuse_body(mw_connection *connection, mw_exchange *exchange);
+/* Bytes that have come and were not taken, here and in the socket. */
+size_t mw_connection_input_waits(const mw_connection *connection);
+/* The stalled body that has received least, NULL = none. */
+mw_exchange *mw_connection_find_stalled(mw_connection *connection, int64_t now_ns);
+/* While others wait for memory: gives the connection up when its answers are not read. */
+void mw_connection_shed_output(mw_connection *connection, int64_t now_ns);
 void mw_connection_sweep(mw_connection *connection, int64_t now_ns);
 void mw_connection_drain(mw_connection *connection);
 

@@ -4,9 +4,7 @@
 #include "lib/net/exchange_int.h"
 #include "lib/net/stream_int.h"
 #include "lib/net/tls_int.h"
-
-/* A request with a body is only begun when at least this much could be had for it. */
-#define ADMISSION_BYTES ((size_t)64 << 10)
+#include "lib/net/waiting_int.h"
 
 typedef struct mw_status_code_row {
     unsigned status;
@@ -75,6 +73,11 @@ mw_slice mw_wire_date(const mw_wire *wire)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static bool admit(void *ctx, size_t more)
+{
+    return mw_admission_grow(ctx, more);
+}
+
 mw_exchange *mw_exchange_new(mw_wire *wire)
 {
     mw_arena arena;
@@ -96,6 +99,9 @@ mw_exchange *mw_exchange_new(mw_wire *wire)
     exchange->post_later = wire->post_later ? wire->post_later : wire->post;
     exchange->post_ctx = wire->post_ctx;
     mw_body_init(&exchange->body, 0);
+    exchange->may_defer = wire->wait != NULL;
+    exchange->body.admit = admit;
+    exchange->body.ctx = exchange;
     return exchange;
 }
 
@@ -103,17 +109,26 @@ mw_exchange *mw_exchange_new(mw_wire *wire)
  * as soon as the handler has replied and not when the answer is written. */
 static void drop_body(mw_exchange *exchange)
 {
+    mw_admission_enter(exchange);
     if (exchange->inflate)
         mw_inflate_fini(exchange->inflate);
     exchange->inflate = NULL;
     mw_body_fini(&exchange->body);
+    mw_free(MW_MEM_NET, exchange->wait.held);
+    exchange->wait.held = NULL;
     exchange->request.body = MW_SLICE_NONE;
+    if (exchange->wire)
+        exchange->wire->body_bytes -= exchange->body_bytes;
+    exchange->body_bytes = 0;
+    mw_admission_leave();
+    mw_admission_end(exchange);
 }
 
 /* The exchange lies in its own arena: the arena is copied out before it is reset. */
 void mw_exchange_free(mw_exchange *exchange)
 {
     MW_ASSERT(exchange->state != MW_EXCHANGE_HANDLER);
+    mw_waiting_forget(exchange);
     if (exchange->stream)
         mw_stream_fini(exchange->stream);
     if (exchange->counted)
@@ -131,6 +146,8 @@ void mw_exchange_abandon(mw_exchange *exchange)
     }
     MW_ASSERT(exchange->wire && exchange->wire->handed > 0);
     exchange->wire->handed--;
+    exchange->wire->body_bytes -= exchange->body_bytes;
+    exchange->body_bytes = 0;
     exchange->wire = NULL;
     if (exchange->stream)
         mw_stream_tell(exchange->stream, MW_STREAM_GONE);
@@ -168,6 +185,7 @@ void mw_exchange_refuse(mw_exchange *exchange, mw_counter counter, const mw_net_
     const mw_net_config *config = &exchange->front->config;
     mw_response *response = &exchange->response;
     mw_count(counter, 1);
+    mw_waiting_forget(exchange);
     drop_body(exchange);
     exchange->state = MW_EXCHANGE_ANSWER;
     response->status = refusal->status;
@@ -384,8 +402,7 @@ bool mw_exchange_begin(mw_exchange *exchange, uint64_t length)
         request->framing == MW_FRAMING_GRPC ? begin_grpc(exchange) : begin_http(exchange, length);
     if (!ready)
         return false;
-    if (length != 0 && !mw_memory_admits(ADMISSION_BYTES))
-        return refuse_memory(exchange);
+    exchange->rate_ns = request->received_ns;
     exchange->state = MW_EXCHANGE_BODY;
     return true;
 }
@@ -415,15 +432,65 @@ static bool start_inflate(mw_exchange *exchange)
     return true;
 }
 
+/* The body may not grow now. What came is kept until it may; it is one read's at most, and reads
+ * are small while memory is short. */
+static bool wait_for_memory(mw_exchange *exchange, mw_slice rest)
+{
+    mw_wire *wire = exchange->wire;
+    int64_t now_ns = mw_wire_now(wire);
+    int64_t until_ns = mw_admission_until(exchange, now_ns);
+    bool may = wire->wait && until_ns > now_ns && mw_admission_may_wait(exchange);
+    char *held = may ? mw_alloc(MW_MEM_NET, rest.len + 1) : NULL;
+    if (!held)
+        return refuse_memory(exchange);
+    if (rest.len)
+        memcpy(held, rest.data, rest.len);
+    exchange->wait.kind = MW_WAIT_BODY;
+    exchange->wait.held = held;
+    exchange->wait.held_len = rest.len;
+    exchange->wait.since_ns = now_ns;
+    exchange->wait.until_ns = until_ns;
+    wire->waiting++;
+    wire->wait(wire->post_ctx, exchange);
+    return true;
+}
+
+static bool nothing_to_take(const mw_exchange *exchange, mw_slice bytes)
+{
+    return bytes.len == 0 && !(exchange->inflate && exchange->inflate->more);
+}
+
 static bool take_bytes(mw_exchange *exchange, mw_slice bytes)
 {
-    if (bytes.len == 0)
+    if (nothing_to_take(exchange, bytes))
         return true;
     if (exchange->gzip && !exchange->inflate && !start_inflate(exchange))
         return false;
-    mw_err err = exchange->inflate ? mw_inflate_feed(exchange->inflate, bytes, &exchange->body)
-                                   : mw_body_append(&exchange->body, bytes);
+    mw_inflate *inflate = exchange->inflate;
+    mw_admission_enter(exchange);
+    mw_err err = inflate ? mw_inflate_feed(inflate, bytes, &exchange->body)
+                         : mw_body_append(&exchange->body, bytes);
+    mw_admission_leave();
+    if (err == MW_E_AGAIN)
+        return wait_for_memory(
+            exchange, inflate ? mw_slice_from(bytes, bytes.len - inflate->stream.avail_in) : bytes);
     return err == MW_OK || refuse_body(exchange, err);
+}
+
+bool mw_exchange_resume(mw_exchange *exchange)
+{
+    mw_wait *wait = &exchange->wait;
+    MW_ASSERT(exchange->state == MW_EXCHANGE_BODY && wait->kind == MW_WAIT_NONE);
+    char *held = wait->held;
+    wait->held = NULL;
+    bool good = take_bytes(exchange, (mw_slice){held, wait->held_len});
+    mw_free(MW_MEM_NET, held);
+    return good;
+}
+
+void mw_exchange_refuse_memory(mw_exchange *exchange)
+{
+    (void)refuse_memory(exchange);
 }
 
 static bool refuse_fault(mw_exchange *exchange, mw_grpc_fault fault)
@@ -449,6 +516,7 @@ static bool take_grpc(mw_exchange *exchange, mw_slice bytes)
 bool mw_exchange_body(mw_exchange *exchange, mw_slice bytes)
 {
     MW_ASSERT(exchange->state == MW_EXCHANGE_BODY);
+    MW_ASSERT(!mw_exchange_waits(exchange));
     exchange->received += bytes.len;
     exchange->wire->body_received += bytes.len;
     if (exchange->request.framing == MW_FRAMING_GRPC)
@@ -461,7 +529,13 @@ bool mw_exchange_body(mw_exchange *exchange, mw_slice bytes)
 
 bool mw_exchange_is_slow(mw_exchange *exchange, int64_t now_ns)
 {
-    if (exchange->state != MW_EXCHANGE_BODY || now_ns - exchange->window_ns < MW_NET_BODY_WINDOW_NS)
+    if (exchange->state != MW_EXCHANGE_BODY)
+        return false;
+    if (exchange->wire->waiting > 0) {
+        exchange->window_ns = now_ns; /* it is us who do not read */
+        return false;
+    }
+    if (now_ns - exchange->window_ns < MW_NET_BODY_WINDOW_NS)
         return false;
     uint64_t own = exchange->received - exchange->window_received;
     uint64_t all = exchange->wire->body_received - exchange->window_wire;
@@ -499,10 +573,19 @@ bool mw_exchange_end(mw_exchange *exchange)
     exchange->wire->handed++;
     atomic_fetch_add(&exchange->front->in_flight, 1);
     atomic_fetch_add(&exchange->front->handed, 1);
-    /* From here on the request is the handler's: it may be answered, on another thread, before
-     * this call returns. It is only freed by this thread, later. */
-    request->route->handler(request->route->ctx, request);
+    mw_exchange_call_handler(exchange);
     return true;
+}
+
+/* From here on the request is the handler's: it may be answered, on another thread, before this
+ * call returns. It is only freed by this thread, later. */
+void mw_exchange_call_handler(mw_exchange *exchange)
+{
+    mw_request *request = &exchange->request;
+    MW_ASSERT(exchange->state == MW_EXCHANGE_HANDLER && exchange->wait.kind == MW_WAIT_NONE);
+    mw_admission_enter(exchange);
+    request->route->handler(request->route->ctx, request);
+    mw_admission_leave();
 }
 
 /* ---- reply ----------------------------------------------------------------------------------- */
@@ -552,6 +635,8 @@ bool mw_exchange_replied(mw_exchange *exchange)
         return false;
     }
     exchange->wire->handed--;
+    exchange->wire->served = true;
+    exchange->wire->wasted = false;
     if (!exchange->stream)
         mw_exchange_prepare_answer(exchange);
     return true;

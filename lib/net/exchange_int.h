@@ -16,8 +16,12 @@
  *     HEAD -> BODY -> HANDLER -> ANSWER -> freed
  *       \_______\_________________/ (refused)
  *
+ * In BODY an exchange may have to wait for memory (wait.kind BODY): `body` has taken all bytes, the
+ * session stops its input, and goes on after mw_exchange_resume. In HANDLER it may wait for the
+ * handler's next try (wait.kind HANDLER): it is the loop's then.
+ *
  * A client that goes away frees an exchange in any state but HANDLER; in HANDLER it becomes an
- * orphan (wire NULL), and the reply only frees it.
+ * orphan (wire NULL), and the reply, or the next try, only frees it.
  */
 #ifndef MW_NET_EXCHANGE_INT_H
 #define MW_NET_EXCHANGE_INT_H
@@ -45,14 +49,22 @@ typedef struct mw_wire {
     void *post_ctx;
     void *owner; /* the connection */
     mw_out_queue out;
-    size_t handed;          /* exchanges that handlers own */
-    size_t unflushed;       /* answers to handed requests that wait in `out` */
-    uint64_t body_received; /* body bytes of all its requests */
-    bool draining;          /* no new requests after those that have begun */
-    bool retiring;          /* as old as a connection may get: the next answer is its last */
-    bool finished;          /* close when `out` is written */
-    bool linger;            /* ... and the peer may still be sending */
-    bool broken;            /* close now */
+    size_t handed;              /* exchanges that handlers own */
+    size_t unflushed;           /* answers to handed requests that wait in `out` */
+    uint64_t body_received;     /* body bytes of all its requests */
+    size_t body_bytes;          /* memory of their bodies */
+    bool served;                /* a handler has answered on it */
+    bool wasted;                /* it had the reservation since, and did not use it */
+    struct mw_exchange *holder; /* the one of its requests that has the reservation, or NULL */
+    unsigned waiting; /* bodies of its requests that wait for memory: nothing is read then */
+    /* Where an exchange goes that has to wait (waiting.c); NULL = there is no waiting, it is
+     * refused. */
+    void (*wait)(void *ctx, struct mw_exchange *exchange);
+    bool draining; /* no new requests after those that have begun */
+    bool retiring; /* as old as a connection may get: the next answer is its last */
+    bool finished; /* close when `out` is written */
+    bool linger;   /* ... and the peer may still be sending */
+    bool broken;   /* close now */
 } mw_wire;
 
 void mw_wire_init(mw_wire *wire, mw_front *front, mw_port port);
@@ -97,6 +109,14 @@ typedef struct mw_exchange {
     uint64_t window_received;
     uint64_t window_wire;
     unsigned slow_windows; /* in a row, while other streams made progress */
+    /* memory (admission_int.h) */
+    mw_wait wait;
+    size_t body_bytes; /* of wire->body_bytes */
+    int64_t rate_ns;   /* begin of a window in which its rate is looked at, and the count then */
+    uint64_t rate_received;
+    bool hold_proven; /* has the reservation, and has moved since */
+    bool may_defer;   /* there is a list to wait in */
+    bool deferred;    /* posted to wait for another try of its handler, not replied */
     /* h2 */
     int32_t stream_id;
     bool gone;            /* the stream is closed */
@@ -117,6 +137,16 @@ void mw_exchange_free(mw_exchange *exchange);
 MW_MUST_USE bool mw_exchange_begin(mw_exchange *exchange, uint64_t length);
 MW_MUST_USE bool mw_exchange_body(mw_exchange *exchange, mw_slice bytes);
 MW_MUST_USE bool mw_exchange_end(mw_exchange *exchange);
+/* Takes what came before the body had to wait: true when it goes on, or waits again. */
+MW_MUST_USE bool mw_exchange_resume(mw_exchange *exchange);
+static inline bool mw_exchange_waits(const mw_exchange *exchange)
+{
+    return exchange->wait.kind == MW_WAIT_BODY;
+}
+/* The time is up, or its memory is needed: MW_WAIT_BODY, or any exchange in BODY. */
+void mw_exchange_refuse_memory(mw_exchange *exchange);
+/* Calls the handler, once more when it had deferred. */
+void mw_exchange_call_handler(mw_exchange *exchange);
 /* True when the body stayed below MW_NET_BODY_WINDOW_BYTES in a window; six windows are forgiven
  * while other streams of the wire move, since a slow link serves them in turn. */
 bool mw_exchange_is_slow(mw_exchange *exchange, int64_t now_ns);

@@ -24,7 +24,8 @@ void mw_http1_session_fini(mw_http1_session *session)
 bool mw_http1_session_blocked(const mw_http1_session *session)
 {
     const mw_exchange *current = session->current;
-    return (current && (current->state == MW_EXCHANGE_HANDLER || current->stream)) ||
+    return (current && (current->state == MW_EXCHANGE_HANDLER || current->stream ||
+                        mw_exchange_waits(current))) ||
            session->wire->finished || session->wire->out.bytes > MW_NET_OUT_HIGH;
 }
 
@@ -267,6 +268,18 @@ static void take_data(mw_http1_session *session, mw_slice bytes)
         send_refusal(session);
 }
 
+void mw_http1_session_resume_body(mw_http1_session *session)
+{
+    if (!mw_exchange_resume(session->current))
+        send_refusal(session);
+}
+
+void mw_http1_session_refuse_body(mw_http1_session *session)
+{
+    mw_exchange_refuse_memory(session->current);
+    send_refusal(session);
+}
+
 static void take_end(mw_http1_session *session)
 {
     session->since_ns = mw_wire_now(session->wire);
@@ -308,7 +321,8 @@ void mw_http1_session_eof(mw_http1_session *session)
     if (mw_http1_session_streams(session) && current->state == MW_EXCHANGE_HANDLER)
         session->wire->broken = true;
     /* A client may shut down its sending side and still wait for the answer. */
-    else if (current && (current->stream || current->state == MW_EXCHANGE_HANDLER))
+    else if (current && (current->stream || current->state == MW_EXCHANGE_HANDLER ||
+                         mw_exchange_waits(current)))
         session->close_after = true;
     else
         finish(session, false);

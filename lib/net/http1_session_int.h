@@ -35,6 +35,10 @@ void mw_http1_session_stream(mw_http1_session *session, mw_exchange *exchange);
 void mw_http1_session_pump(mw_http1_session *session);
 /* True while an answer in pieces is open: the client's end is not to wait for input behind it. */
 bool mw_http1_session_streams(const mw_http1_session *session);
+/* The body of `current` waited for memory and may go on. */
+void mw_http1_session_resume_body(mw_http1_session *session);
+/* ... or is given up. `current` is in BODY. */
+void mw_http1_session_refuse_body(mw_http1_session *session);
 /* The client will send nothing more. */
 void mw_http1_session_eof(mw_http1_session *session);
 /* Time-outs; about once a second. */

@@ -9,11 +9,25 @@
 #include <nghttp2/nghttp2.h>
 
 #include "lib/net/http2_session_int.h"
+#include "lib/net/waiting_int.h"
 
 struct mw_http2_setup {
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
 };
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static bool over_share(size_t more)
+{
+    return mw_memory_component_used(MW_MEM_NGHTTP2) + more > MW_HTTP2_SHARE(mw_memory_ceiling());
+}
+
+static bool too_large(const mw_http2_session *session)
+{
+    return session->memory > MW_HTTP2_SESSION_MAX ||
+           (session->memory > MW_HTTP2_SESSION_FAIR && over_share(0));
+}
 
 /* ---- exchanges ------------------------------------------------------------------------------- */
 
@@ -75,7 +89,8 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     int32_t id = frame->hd.stream_id;
-    bool room = wire->handed < MW_HTTP2_HANDED_MAX && mw_memory_admits(MW_HTTP2_STREAM_COST);
+    bool room = wire->handed < MW_HTTP2_HANDED_MAX && mw_memory_admits(MW_HTTP2_STREAM_COST) &&
+                !over_share(0);
     mw_exchange *exchange = room ? mw_exchange_new(wire) : NULL;
     if (!exchange) {
         /* "Nothing processed": clients may send it again at once. */
@@ -310,7 +325,7 @@ static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t stream_id, c
     if (exchange && exchange->state == MW_EXCHANGE_BODY &&
         !mw_exchange_body(exchange, mw_slice_bytes(data, len)))
         mw_http2_send_answer(session, exchange);
-    return 0;
+    return session->wire->waiting > 0 ? NGHTTP2_ERR_PAUSE : 0;
 }
 
 /* The end of a stream, whoever ended it: by answer, reset or protocol error. */
@@ -403,40 +418,41 @@ void mw_http2_setup_free(mw_http2_setup *setup)
 /* nghttp2 is counted but never refused: 1.52 keeps a pointer to a freed frame when the push of a
  * DATA item onto its queue fails for memory (nghttp2_submit_data; found by test_torture), so a
  * refusal here would be a use after free that a peer can bring about. What it holds is bounded by
- * the options above, and new sessions and streams are only begun when memory admits them. */
+ * the options above, new sessions and streams are only begun when memory admits them, and a session
+ * that holds too much is ended (too_large). */
 static void *memory_malloc(size_t size, void *user_data)
 {
-    (void)user_data;
-    return mw_alloc_or_die(MW_MEM_NGHTTP2, size);
+    mw_http2_session *session = user_data;
+    void *pointer = mw_alloc_or_die(MW_MEM_NGHTTP2, size);
+    session->memory += malloc_usable_size(pointer);
+    return pointer;
 }
 
 static void memory_free(void *pointer, void *user_data)
 {
-    (void)user_data;
+    mw_http2_session *session = user_data;
+    if (pointer)
+        session->memory -= malloc_usable_size(pointer);
     mw_free(MW_MEM_NGHTTP2, pointer);
 }
 
 static void *memory_calloc(size_t count, size_t size, void *user_data)
 {
-    (void)user_data;
-    return mw_calloc_or_die(MW_MEM_NGHTTP2, count, size);
+    mw_http2_session *session = user_data;
+    void *pointer = mw_calloc_or_die(MW_MEM_NGHTTP2, count, size);
+    session->memory += malloc_usable_size(pointer);
+    return pointer;
 }
 
 static void *memory_realloc(void *pointer, size_t size, void *user_data)
 {
-    (void)user_data;
-    void *moved = mw_realloc(MW_MEM_NGHTTP2, pointer, size);
-    if (moved)
-        return moved;
     size_t before = pointer ? malloc_usable_size(pointer) : 0;
-    moved = mw_alloc_or_die(MW_MEM_NGHTTP2, size);
+    void *moved = memory_malloc(size, user_data);
     if (pointer)
         memcpy(moved, pointer, before < size ? before : size);
-    mw_free(MW_MEM_NGHTTP2, pointer);
+    memory_free(pointer, user_data);
     return moved;
 }
-
-static nghttp2_mem accounted = {NULL, memory_malloc, memory_free, memory_calloc, memory_realloc};
 
 /* ---- the session ----------------------------------------------------------------------------- */
 
@@ -458,12 +474,13 @@ static int announce(nghttp2_session *nghttp2)
 mw_http2_session *mw_http2_session_new(mw_wire *wire)
 {
     const mw_http2_setup *setup = wire->front->http2;
-    mw_http2_session *session =
-        mw_memory_admits(MW_HTTP2_SESSION_COST) ? mw_calloc(MW_MEM_NET, 1, sizeof *session) : NULL;
+    bool room = mw_memory_admits(MW_HTTP2_SESSION_COST) && !over_share(MW_HTTP2_SESSION_FAIR);
+    mw_http2_session *session = room ? mw_calloc(MW_MEM_NET, 1, sizeof *session) : NULL;
     if (!session)
         return NULL;
     session->wire = wire;
     session->since_ns = mw_wire_now(wire);
+    nghttp2_mem accounted = {session, memory_malloc, memory_free, memory_calloc, memory_realloc};
     if (nghttp2_session_server_new3(&session->nghttp2, setup->callbacks, session, setup->option,
                                     &accounted) != 0) {
         mw_free(MW_MEM_NET, session);
@@ -498,11 +515,13 @@ static void end_session(mw_http2_session *session)
     session->wire->linger = !session->goaway_final || session->told_off;
 }
 
-void mw_http2_session_receive(mw_http2_session *session, mw_slice in)
+static const mw_slice nothing = MW_SLICE_INIT("");
+
+mw_slice mw_http2_session_receive(mw_http2_session *session, mw_slice in)
 {
     ssize_t taken = nghttp2_session_mem_recv(session->nghttp2, (const uint8_t *)in.data, in.len);
     if (taken >= 0)
-        return;
+        return mw_slice_from(in, (size_t)taken);
     mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
     bool flooded = taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
     uint32_t code = flooded ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
@@ -511,15 +530,31 @@ void mw_http2_session_receive(mw_http2_session *session, mw_slice in)
         session->wire->broken = true;
     mw_http2_session_pump(session);
     end_session(session);
+    return nothing;
 }
 
-static void wind_up(mw_http2_session *session, mw_exchange *exchange)
+void mw_http2_session_resume_body(mw_http2_session *session, mw_exchange *exchange)
 {
-    mw_stream_wind_up(exchange->stream);
-    mw_http2_resume_stream(session, exchange);
+    if (!mw_exchange_resume(exchange))
+        mw_http2_send_answer(session, exchange);
 }
 
-void mw_http2_session_pump(mw_http2_session *session)
+void mw_http2_session_refuse_body(mw_http2_session *session, mw_exchange *exchange)
+{
+    mw_exchange_refuse_memory(exchange);
+    mw_http2_send_answer(session, exchange);
+}
+
+mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t now_ns)
+{
+    mw_exchange *least = NULL;
+    for (mw_exchange *at = session->exchanges; at; at = at->next)
+        if (mw_waiting_is_stalled(at, now_ns) && (!least || at->received < least->received))
+            least = at;
+    return least;
+}
+
+static void move_frames(mw_http2_session *session)
 {
     mw_wire *wire = session->wire;
     while (wire->out.bytes < MW_NET_OUT_HIGH && !wire->broken) {
@@ -531,11 +566,39 @@ void mw_http2_session_pump(mw_http2_session *session)
             break;
         mw_out_queue_append(&wire->out, mw_slice_bytes(data, (size_t)len));
     }
+}
+
+/* What it holds once all that can be sent is sent is there because of the peer. */
+static void end_if_too_large(mw_http2_session *session)
+{
+    mw_wire *wire = session->wire;
+    if (!too_large(session) || wire->finished)
+        return;
+    mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
+    /* The session is freed once all is written: not with a peer that does not read. */
+    if (wire->out.bytes > 0)
+        wire->broken = true;
+    if (nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_ENHANCE_YOUR_CALM) != 0)
+        wire->broken = true;
+    move_frames(session);
+    end_session(session);
+}
+
+void mw_http2_session_pump(mw_http2_session *session)
+{
+    move_frames(session);
+    end_if_too_large(session);
     /* Between the two GOAWAYs nghttp2 is content to end, but a request may be on its way. */
     bool between = session->goaway_sent && !session->goaway_final;
     if (!between && !nghttp2_session_want_read(session->nghttp2) &&
         !nghttp2_session_want_write(session->nghttp2))
         end_session(session);
+}
+
+static void wind_up(mw_http2_session *session, mw_exchange *exchange)
+{
+    mw_stream_wind_up(exchange->stream);
+    mw_http2_resume_stream(session, exchange);
 }
 
 void mw_http2_session_drain(mw_http2_session *session)

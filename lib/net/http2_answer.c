@@ -159,8 +159,11 @@ static int submit_grpc(mw_http2_session *session, mw_exchange *exchange)
         return submit(session, exchange, &list, true);
     response->body = MW_SLICE_NONE;
     snprintf(code, sizeof code, "%d", (int)response->rpc_code);
-    mw_slice message = mw_grpc_encode_message(arena, response->rpc_message);
-    mw_slice details = mw_grpc_encode_details(arena, response->rpc_details);
+    /* nghttp2 copies them, once for each stream: a session that holds much already does without. */
+    bool lean = session->memory > MW_HTTP2_SESSION_FAIR;
+    mw_slice none = MW_SLICE_NONE;
+    mw_slice message = lean ? none : mw_grpc_encode_message(arena, response->rpc_message);
+    mw_slice details = lean ? none : mw_grpc_encode_details(arena, response->rpc_details);
     add_field(&list, MW_SLICE("grpc-status"), mw_slice_of(code));
     if (message.len)
         add_field(&list, MW_SLICE("grpc-message"), message);

@@ -30,6 +30,15 @@
  * HPACK tables and buffers; one head and nghttp2's own record of the stream. */
 #define MW_HTTP2_SESSION_COST ((size_t)64 << 10)
 #define MW_HTTP2_STREAM_COST ((size_t)16 << 10)
+/* nghttp2's memory is counted and never refused (http2.c), so it is bounded by what it is given to do,
+ * and a session that passes its bound is ended with ENHANCE_YOUR_CALM. Measured: 26 KB idle, and at
+ * 256 streams whose answers the peer holds back 160 KB. */
+#define MW_HTTP2_SESSION_MAX ((size_t)256 << 10)
+/* All sessions together get this share of the memory ceiling: beyond it no session and no stream is
+ * begun, and sessions above the smaller bound are ended. With it 1,024 sessions hold 48 MiB at most
+ * beyond the share, and no more are begun than fit into it. */
+#define MW_HTTP2_SHARE(ceiling) ((ceiling) / 2)
+#define MW_HTTP2_SESSION_FAIR ((size_t)48 << 10)
 /* RST_STREAM of the client: burst, and refill a second (nghttp2's defaults, made visible). */
 #define MW_HTTP2_RESETS_BURST 1000
 #define MW_HTTP2_RESETS_RATE 33
@@ -58,8 +67,16 @@ typedef struct mw_http2_session mw_http2_session;
 mw_http2_session *mw_http2_session_new(mw_wire *wire);
 /* The client is gone: what handlers own become orphans. */
 void mw_http2_session_free(mw_http2_session *session);
-/* Takes all of it. Sets wire->finished or ->broken when the connection is to end. */
-void mw_http2_session_receive(mw_http2_session *session, mw_slice in);
+/* Sets wire->finished or ->broken when the connection is to end. Takes all of it, unless a body has
+ * to wait for memory (wire->waiting): the rest is returned, and is to come again, even if it is
+ * empty, once nothing waits. */
+MW_MUST_USE mw_slice mw_http2_session_receive(mw_http2_session *session, mw_slice in);
+/* The body waited for memory and may go on. */
+void mw_http2_session_resume_body(mw_http2_session *session, mw_exchange *exchange);
+/* ... or is given up; also one that does not wait. In BODY. */
+void mw_http2_session_refuse_body(mw_http2_session *session, mw_exchange *exchange);
+/* The stalled body that has received least, NULL = none. */
+mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t now_ns);
 /* Moves frames into wire->out, as far as its bound allows. */
 void mw_http2_session_pump(mw_http2_session *session);
 /* The reply has come (mw_exchange_replied was true). */

@@ -15,6 +15,7 @@ struct mw_http2_session {
     nghttp2_session *nghttp2;
     mw_wire *wire;
     mw_exchange *exchanges; /* not yet freed */
+    size_t memory;          /* what nghttp2 holds for it */
     mw_http2_guard guard;
     unsigned control; /* control frames since the last sweep */
     mw_ping_guard pings;

@@ -79,8 +79,7 @@ mw_err mw_inflate_feed(mw_inflate *gzip, mw_slice in, mw_body *out)
     /* zlib does not write through next_in, though its type does not say so. */
     gzip->stream.next_in = (Bytef *)(uintptr_t)in.data;
     gzip->stream.avail_in = (uInt)in.len;
-    bool pending = false; /* output may wait inside zlib though the input is used up */
-    while (gzip->stream.avail_in > 0 || pending) {
+    while (gzip->stream.avail_in > 0 || gzip->more) {
         if (!gzip->in_member && inflateReset(&gzip->stream) != Z_OK)
             return MW_E_SYNTAX;
         gzip->in_member = true;
@@ -88,7 +87,7 @@ mw_err mw_inflate_feed(mw_inflate *gzip, mw_slice in, mw_body *out)
         mw_err err = step(gzip, out, &made_nothing);
         if (err != MW_OK)
             return err;
-        pending = gzip->in_member && gzip->stream.avail_out == 0 && !made_nothing;
+        gzip->more = gzip->in_member && gzip->stream.avail_out == 0 && !made_nothing;
     }
     return MW_OK;
 }

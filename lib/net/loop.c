@@ -14,6 +14,7 @@
 
 static const struct timeval sweep_interval = {.tv_sec = 1};
 /* While draining, so that the second GOAWAY and the end come soon. */
+static const struct timeval tick_interval = {.tv_usec = MW_ADMISSION_TICK_NS / 1000};
 static const struct timeval drain_interval = {.tv_usec = 20000};
 
 /* The loop this thread runs, NULL on other threads. */
@@ -66,7 +67,25 @@ static mw_exchange *oldest_first(mw_exchange *list)
     return turned;
 }
 
-static void deliver(mw_exchange *list)
+/* The timer may fail for memory: then the sweep is the tick. */
+static void start_ticking(mw_loop *loop)
+{
+    if (!loop->ticking)
+        loop->ticking = event_add(&loop->tick_event, &tick_interval) == 0;
+}
+
+/* What is waited for may be held by connections of another loop. */
+void mw_loop_wait(void *ctx, mw_exchange *exchange)
+{
+    mw_loop *loop = ctx;
+    mw_waiting_add(&loop->waiting, exchange);
+    start_ticking(loop);
+    for (unsigned i = 0; i < loop->loop_count && loop->waiting.count == 1; i++)
+        if (loop->loops[i] != loop)
+            wake(loop->loops[i]);
+}
+
+static void deliver(mw_loop *loop, mw_exchange *list)
 {
     list = oldest_first(list);
     while (list) {
@@ -74,6 +93,9 @@ static void deliver(mw_exchange *list)
         if (list->offered) {
             if (mw_stream_delivered(list))
                 mw_connection_stream(list->wire->owner, list);
+        } else if (list->deferred) {
+            mw_waiting_park(&loop->waiting, list);
+            start_ticking(loop);
         } else if (mw_exchange_replied(list))
             mw_connection_reply(list->wire->owner, list);
         list = next;
@@ -96,7 +118,7 @@ void mw_loop_settle(mw_loop *loop)
     while (loop->replies || loop->dirty) {
         mw_exchange *replies = loop->replies;
         loop->replies = NULL;
-        deliver(replies);
+        deliver(loop, replies);
         mw_connection *dirty = loop->dirty;
         loop->dirty = NULL;
         while (dirty) {
@@ -232,7 +254,19 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     /* Marking only: nothing is freed before settle. */
     for (mw_connection *at = loop->connections; at; at = at->next)
         mw_connection_sweep(at, now_ns);
+    mw_waiting_tick(&loop->waiting, loop, now_ns);
     mw_loop_settle(loop);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    mw_loop *loop = arg;
+    mw_waiting_tick(&loop->waiting, loop, mw_clock_mono_ns(loop->front->config.clock));
+    mw_loop_settle(loop);
+    if (loop->waiting.count == 0 && !mw_admission_anyone_waits(&loop->front->seats) &&
+        event_del(&loop->tick_event) == 0)
+        loop->ticking = false;
 }
 
 static void begin_drain(mw_loop *loop)
@@ -290,7 +324,7 @@ static void take_mail(mw_loop *loop, bool welcome)
     loop->mail_arrivals = NULL;
     pthread_mutex_unlock(&loop->lock);
     take_arrivals(loop, arrivals, welcome);
-    deliver(replies);
+    deliver(loop, replies);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -301,6 +335,8 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     if (read(fd, &count, sizeof count) != sizeof count)
         MW_ASSERT(errno == EAGAIN);
     take_mail(loop, atomic_load(&loop->command) < MW_LOOP_DRAIN);
+    if (mw_admission_anyone_waits(&loop->front->seats))
+        start_ticking(loop);
     obey(loop);
 }
 
@@ -321,6 +357,7 @@ static mw_err open_events(mw_loop *loop, const mw_listeners *listeners)
         return MW_E_NOMEM;
     event_assign(&loop->wake_event, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
     event_assign(&loop->sweep_event, loop->base, -1, EV_PERSIST, on_sweep, loop);
+    event_assign(&loop->tick_event, loop->base, -1, EV_PERSIST, on_tick, loop);
     if (loop->wake_fd < 0 || !loop->read_buffer)
         return loop->wake_fd < 0 ? MW_E_IO : MW_E_NOMEM;
     for (size_t i = 0; i < listeners->count; i++) {
@@ -338,7 +375,7 @@ static mw_err open_events(mw_loop *loop, const mw_listeners *listeners)
     return MW_OK;
 }
 
-mw_err mw_loop_new(mw_front *front, const mw_listeners *listeners, mw_loop **out)
+mw_err mw_loop_new(mw_front *front, const mw_listeners *listeners, unsigned number, mw_loop **out)
 {
     mw_loop *loop = mw_calloc(MW_MEM_NET, 1, sizeof *loop);
     *out = loop;
@@ -346,6 +383,7 @@ mw_err mw_loop_new(mw_front *front, const mw_listeners *listeners, mw_loop **out
         return MW_E_NOMEM;
     loop->front = front;
     loop->wake_fd = -1;
+    mw_waiting_init(&loop->waiting, front, number);
     pthread_mutex_init(&loop->lock, NULL);
     mw_err err = open_events(loop, listeners);
     if (err != MW_OK) {
@@ -417,6 +455,7 @@ void mw_loop_join(mw_loop *loop)
      * freed. Streams are told, and may answer that with their end. */
     while (has_mail(loop))
         take_mail(loop, false);
+    mw_waiting_drop(&loop->waiting);
 }
 
 void mw_loop_free(mw_loop *loop)
@@ -426,6 +465,7 @@ void mw_loop_free(mw_loop *loop)
         set_accepting(loop, false);
         event_del(&loop->wake_event);
         event_del(&loop->sweep_event);
+        event_del(&loop->tick_event);
     }
     free_parts(loop);
 }

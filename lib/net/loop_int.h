@@ -14,6 +14,7 @@
 
 #include "lib/net/connection_int.h"
 #include "lib/net/listener_int.h"
+#include "lib/net/waiting_int.h"
 
 typedef enum mw_loop_command {
     MW_LOOP_RUN,
@@ -46,6 +47,9 @@ typedef struct mw_loop {
     bool started;
     struct event wake_event;
     struct event sweep_event;
+    struct event tick_event; /* added while somebody waits */
+    bool ticking;
+    mw_waiting waiting;
     int wake_fd;
     mw_acceptor acceptors[MW_LISTENERS_MAX];
     size_t acceptor_count;
@@ -65,7 +69,8 @@ typedef struct mw_loop {
 } mw_loop;
 
 /* MW_E_NOMEM, MW_E_IO. The caller sets loops and loop_count before mw_loop_start. */
-MW_MUST_USE mw_err mw_loop_new(mw_front *front, const mw_listeners *listeners, mw_loop **out);
+MW_MUST_USE mw_err mw_loop_new(mw_front *front, const mw_listeners *listeners, unsigned number,
+                               mw_loop **out);
 MW_MUST_USE mw_err mw_loop_start(mw_loop *loop);
 /* Any thread. */
 void mw_loop_tell(mw_loop *loop, mw_loop_command command);
@@ -77,6 +82,8 @@ void mw_loop_free(mw_loop *loop);
 /* The rest: loop's thread only. */
 void mw_loop_mark_dirty(mw_loop *loop, mw_connection *connection);
 void mw_loop_settle(mw_loop *loop);
+/* A wire's `wait`. */
+void mw_loop_wait(void *loop, mw_exchange *exchange);
 /* A wire's `post` and `post_later`. Any thread. */
 void mw_loop_post(void *loop, mw_exchange *exchange);
 void mw_loop_post_later(void *loop, mw_exchange *exchange);

@@ -103,7 +103,7 @@ static mw_err start_loops(mw_net *net, mw_detail *detail)
     unsigned wanted = choose_loops(net->front.config.loops);
     mw_err err = MW_OK;
     for (unsigned i = 0; i < wanted && err == MW_OK; i++) {
-        err = mw_loop_new(&net->front, &net->listeners, &net->loops[i]);
+        err = mw_loop_new(&net->front, &net->listeners, i, &net->loops[i]);
         if (err == MW_OK)
             net->loop_count++;
     }

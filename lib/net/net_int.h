@@ -8,12 +8,16 @@
 
 #include <stdatomic.h>
 
+#include "lib/net/admission_int.h"
 #include "lib/net/net.h"
 #include "lib/net/router_int.h"
 
 /* One read takes at most this: large enough that a 380 KB export needs few system calls, small
  * enough to stay in the second-level cache. One buffer a loop, shared by its connections. */
 #define MW_NET_READ_SIZE ((size_t)128 << 10)
+/* The same while memory is short (TLS: a record), so that a thousand bodies that wait hold little. */
+#define MW_NET_READ_SHORT ((size_t)4 << 10)
+#define MW_NET_READ_SHORT_TLS ((size_t)16 << 10)
 /* Above HIGH unsent bytes a connection is not read and no further answer is encoded for it;
  * below LOW it goes on. A peer that does not read holds at most this, plus one answer. */
 #define MW_NET_OUT_HIGH ((size_t)256 << 10)
@@ -63,6 +67,7 @@ typedef struct mw_front {
     mw_router router;
     struct mw_http2_setup *http2;
     struct mw_tls *tls; /* NULL in tests without it: clear text only */
+    mw_seats seats;
     atomic_size_t connections;
     atomic_size_t in_flight;        /* handed to a handler, not yet on the wire */
     atomic_size_t handed;           /* handed to a handler, not yet replied */

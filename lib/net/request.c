@@ -108,3 +108,24 @@ void mw_request_reply(mw_request *request, const mw_response *response)
     exchange->response = *response;
     exchange->post(exchange->post_ctx, exchange);
 }
+
+bool mw_request_defer(mw_request *request, int64_t now_ns, unsigned delay_ms)
+{
+    mw_exchange *exchange = request->internal;
+    MW_ASSERT(exchange && &exchange->request == request);
+    int64_t until_ns = request->received_ns + MW_REQUEST_WAIT_NS;
+    int64_t due_ns = now_ns + (int64_t)delay_ms * MW_NS_PER_MS;
+    if (request->deadline_ns != 0) {
+        int64_t half = request->received_ns + (request->deadline_ns - request->received_ns) / 2;
+        until_ns = half < until_ns ? half : until_ns;
+    }
+    if (now_ns >= until_ns || !exchange->may_defer)
+        return false;
+    mw_count(MW_COUNT_NET_WAITED_HANDLER, exchange->wait.due_ns == 0);
+    exchange->wait.since_ns = now_ns;
+    exchange->wait.until_ns = until_ns;
+    exchange->wait.due_ns = due_ns < until_ns ? due_ns : until_ns;
+    exchange->deferred = true;
+    exchange->post(exchange->post_ctx, exchange);
+    return true;
+}

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/clock.h"
 #include "lib/base/slice.h"
 
 /* Which listener took the connection; a bit mask in routes. */
@@ -64,6 +65,7 @@ typedef struct mw_request {
     int64_t deadline_ns; /* monotonic, from grpc-timeout; 0 = none */
     const struct mw_route *route;
     void *internal; /* the connection layer's own; nobody else's */
+    void *own;      /* the handler's own, NULL before its first call (mw_request_defer) */
 } mw_request;
 
 /* google.rpc.Code, used on both framings. */
@@ -117,5 +119,15 @@ void mw_response_header(mw_response *response, mw_slice name, mw_slice value);
 /* Answers and gives the request back. Any thread. `response` is copied; its slices must live as
  * said above. */
 void mw_request_reply(mw_request *request, const mw_response *response);
+
+/* A request may wait this long, from its receipt, for a handler that cannot take it, or half of
+ * the client's deadline (DESIGN 3.3). */
+#define MW_REQUEST_WAIT_NS (3 * MW_NS_PER_S)
+/* The handler cannot take the request now. True: it is the loop's again, which calls the handler
+ * again on its thread, in delay_ms or a little later; nothing of the request may be touched after
+ * this call. False: the time for waiting is over, the handler must answer. `now_ns` is monotonic.
+ * Any thread. When the client has gone meanwhile, or the net is closed, the request is freed and
+ * the handler not called again: what belongs to it lives in the request's arena (see `own`). */
+MW_MUST_USE bool mw_request_defer(mw_request *request, int64_t now_ns, unsigned delay_ms);
 
 #endif

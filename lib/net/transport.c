@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -275,6 +276,12 @@ mw_err mw_transport_write(mw_transport *transport, struct iovec *iov, int count,
         return MW_E_IO;
     return transport->ssl ? write_tls(transport, iov, count, put)
                           : write_socket(transport, iov, count, put);
+}
+
+size_t mw_transport_unread(const mw_transport *transport)
+{
+    int bytes = 0;
+    return ioctl(transport->fd, FIONREAD, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
 void mw_transport_farewell(mw_transport *transport)

@@ -55,6 +55,8 @@ MW_MUST_USE mw_err mw_transport_read(mw_transport *transport, void *out, size_t 
  * begins with the same bytes; there may be more of them. */
 MW_MUST_USE mw_err mw_transport_write(mw_transport *transport, struct iovec *iov, int count,
                                       size_t *put);
+/* Bytes in the socket that nobody has read, TLS's own included. */
+size_t mw_transport_unread(const mw_transport *transport);
 /* TLS: tells the peer that the end that follows is meant. All has been written. */
 void mw_transport_farewell(mw_transport *transport);
 /* Says that nothing more will be sent, farewell included. */

@@ -131,9 +131,21 @@ void mw_store_close(mw_store *store)
 
 /* ---- batches in ------------------------------------------------------------------------------ */
 
+unsigned mw_store_backlog(mw_store *store)
+{
+    mw_queue *queue = &store->writer.queue;
+    size_t bytes = mw_queue_bytes(queue);
+    if (bytes >= queue->budget_bytes)
+        return 100;
+    return (unsigned)(bytes * 100 / queue->budget_bytes);
+}
+
 mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_done done, void *ctx)
 {
     mw_err err = mw_writer_refusal(&store->writer);
+    /* A full queue is told before the work of encoding is done. */
+    if (err == MW_OK && mw_store_backlog(store) >= 100)
+        err = MW_E_BUSY;
     if (err != MW_OK)
         return err;
     mw_write_job *job = mw_calloc(MW_MEM_INGEST, 1, sizeof *job);

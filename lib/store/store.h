@@ -197,6 +197,9 @@ const uint8_t *mw_store_digest_key(const mw_store *store);
  * MW_E_NOMEM: retryable). Must not block. */
 typedef void (*mw_store_done)(void *ctx, mw_err err, uint64_t commit_seq);
 
+/* How full the writer's queue is, in percent of its budget: at 100 an append is refused with
+ * MW_E_BUSY. Any thread, cheap. */
+unsigned mw_store_backlog(mw_store *store);
 /* Encodes and compresses on the caller's thread (any), then queues; nothing of the batch is
  * needed after the return. An empty batch is a bug. MW_E_BUSY (queue budget), MW_E_NOMEM,
  * MW_E_LIMIT (a block over 256 MiB unpacked), MW_E_NO_SPACE or MW_E_IO (the disk refused less than

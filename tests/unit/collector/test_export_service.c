@@ -37,6 +37,19 @@ void mw_request_reply(mw_request *request, const mw_response *response)
     replied.body.data = replied_body;
 }
 
+/* How often a request may be put off, and how often it was. */
+static int patience, deferred;
+
+bool mw_request_defer(mw_request *request, int64_t now_ns, unsigned delay_ms)
+{
+    (void)request, (void)now_ns;
+    assert_in_range(delay_ms, 1, 3000);
+    if (deferred == patience)
+        return false;
+    deferred++;
+    return true;
+}
+
 /* ---- store ----------------------------------------------------------------------------------- */
 
 static struct fake_store {
@@ -46,6 +59,7 @@ static struct fake_store {
     size_t items, metrics;
     char origin[128];
     uint64_t log_time_ns;
+    unsigned backlog; /* percent */
     mw_store_done done;
     void *ctx;
 } store;
@@ -56,6 +70,12 @@ const uint8_t *mw_store_digest_key(const mw_store *unused)
 {
     (void)unused;
     return digest_key;
+}
+
+unsigned mw_store_backlog(mw_store *unused)
+{
+    (void)unused;
+    return store.backlog;
 }
 
 mw_err mw_store_append(mw_store *unused, const mw_store_batch *batch, mw_store_done done, void *ctx)
@@ -113,9 +133,17 @@ static void send(mw_signal signal, mw_answer_form form, mw_slice body, const mw_
     request.headers = headers;
     request.header_count = header ? 2 : 1;
     request.body = body;
-    replies = 0;
+    request.own = NULL;
+    request.route = route;
+    replies = deferred = 0;
     store.appends = 0;
     route->handler(route->ctx, &request);
+}
+
+/* What the loop does with a request that was put off. */
+static void try_again(void)
+{
+    request.route->handler(request.route->ctx, &request);
 }
 
 static int start(void **state)
@@ -124,6 +152,7 @@ static int start(void **state)
     mw_fake_clock_init(&fake_clock, WALL_NS);
     mw_arena_init(&request.arena, MW_MEM_NET, 0);
     memset(&store, 0, sizeof store);
+    patience = 0;
     assert_int_equal(mw_collector_new(NULL, &fake_clock.clock, 1 << 20, &collector), MW_OK);
     route_count = mw_collector_routes(collector, 5, routes, 8);
     return 0;
@@ -259,13 +288,66 @@ static void test_store_errors(void **state)
     capture_free(&capture);
 }
 
-/* A record without any time is of its receipt. */
+/* What passes by itself is waited for; the request that comes back is still the one that came. */
+static void test_tries_again(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < 3; s++)
+        for (size_t f = 0; f < 3; f++) {
+            char name[128];
+            snprintf(name, sizeof name, "%s%s", captures[s].name, forms[f].suffix);
+            otlp_capture capture = capture_load(name);
+            const mw_header group = {MW_SLICE("x-aws-log-group"), MW_SLICE("/aws/a")};
+            patience = 3;
+            store.answer = MW_E_BUSY;
+            send(captures[s].signal, forms[f].form, capture.message, &group);
+            assert_int_equal(store.appends, 1);
+            store.answer = MW_OK;
+            store.backlog = 100; /* then nothing is read at all */
+            try_again();
+            assert_int_equal(store.appends, 1);
+            store.backlog = 0;
+            try_again();
+            assert_int_equal(store.appends, 2);
+            store.done(store.ctx, MW_E_NOMEM, 0);
+            assert_int_equal(deferred, 3);
+            assert_int_equal(replies, 0);
+            store.origin[0] = '\0';
+            store.items = 0;
+            try_again();
+            assert_int_equal(store.items, captures[s].items);
+            assert_string_equal(store.origin, "x-aws-log-group=/aws/a");
+            store.done(store.ctx, MW_OK, 1);
+            assert_int_equal(replies, 1);
+            assert_int_equal(replied.status, 200);
+            assert_slice(replied.body, forms[f].empty);
+            /* A disk that refuses is not waited for, and patience has an end. */
+            send(captures[s].signal, forms[f].form, capture.message, &group);
+            store.done(store.ctx, MW_E_IO, 0);
+            assert_int_equal(deferred, 0);
+            assert_int_equal(replied.rpc_code, MW_RPC_UNAVAILABLE);
+            patience = 0;
+            store.backlog = 100;
+            send(captures[s].signal, forms[f].form, capture.message, &group);
+            assert_int_equal(replies, 1);
+            assert_int_equal(store.appends, 0);
+            store.backlog = 0;
+            capture_free(&capture);
+        }
+}
+
+/* A record without any time is of its receipt, also when it was put off. */
 static void test_receipt(void **state)
 {
     (void)state;
     mw_fake_clock_advance(&fake_clock, 77);
+    patience = 1;
+    store.backlog = 100;
     send(MW_SIGNAL_LOGS, MW_FORM_JSON,
          MW_SLICE("{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{}]}]}]}"), NULL);
+    store.backlog = 0;
+    mw_fake_clock_advance(&fake_clock, 1000);
+    try_again();
     assert_int_equal(store.log_time_ns, WALL_NS + 77);
     store.done(store.ctx, MW_OK, 1);
     assert_slice(replied.body, "{}");
@@ -316,6 +398,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_forms, start, stop),
         cmocka_unit_test_setup_teardown(test_nothing_to_store, start, stop),
         cmocka_unit_test_setup_teardown(test_store_errors, start, stop),
+        cmocka_unit_test_setup_teardown(test_tries_again, start, stop),
         cmocka_unit_test_setup_teardown(test_receipt, start, stop),
         cmocka_unit_test_setup_teardown(test_words, start, stop),
         cmocka_unit_test_setup_teardown(test_content_type, start, stop),

@@ -48,6 +48,42 @@ static void test_limit(void **state)
     mw_free(MW_MEM_NET, a);
 }
 
+/* The reservation is its holder's alone, and what the holder leaves behind is everybody's. */
+static void test_reservation(void **state)
+{
+    (void)state;
+    mw_memory_init(1000000);
+    mw_memory_reserve(900000); /* three quarters at most */
+    assert_true(mw_memory_ceiling() == 250000);
+    void *a = mw_alloc(MW_MEM_NET, 200000);
+    assert_null(mw_alloc(MW_MEM_NET, 60000));
+    assert_true(mw_memory_leaves(40000, 8000));
+    assert_false(mw_memory_admits(40000));
+    assert_true(mw_memory_reservation_free());
+    mw_memory_reservation_use(true);
+    void *b = mw_alloc(MW_MEM_NET, 600000);
+    assert_non_null(b);
+    assert_true(mw_memory_admits(1));
+    mw_memory_reservation_use(false);
+    assert_false(mw_memory_reservation_free());
+    assert_null(mw_alloc(MW_MEM_NET, 60000)); /* the others have what they had */
+    void *c = mw_alloc(MW_MEM_NET, 40000);
+    assert_non_null(c);
+    mw_memory_reservation_use(true);
+    assert_null(mw_alloc(MW_MEM_NET, 300000)); /* the limit holds for everybody */
+    mw_memory_reservation_end();
+    assert_false(mw_memory_reservation_free()); /* not as long as it is full */
+    mw_free(MW_MEM_NET, b);
+    assert_true(mw_memory_reservation_free());
+    /* Questions get half of the ceiling. */
+    mw_free(MW_MEM_NET, a);
+    assert_null(mw_alloc(MW_MEM_QUERY, 130000));
+    void *d = mw_alloc(MW_MEM_QUERY, 120000);
+    assert_non_null(d);
+    mw_free(MW_MEM_QUERY, d);
+    mw_free(MW_MEM_NET, c);
+}
+
 static void test_fail_at(void **state)
 {
     (void)state;
@@ -136,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_account, reset_account),
         cmocka_unit_test_setup(test_limit, reset_account),
+        cmocka_unit_test_setup(test_reservation, reset_account),
         cmocka_unit_test_setup(test_fail_at, reset_account),
         cmocka_unit_test_setup(test_arena, reset_account),
         cmocka_unit_test_setup(test_arena_limit, reset_account),

@@ -503,10 +503,21 @@ static void test_write_stall(void **state)
 static void test_memory_short(void **state)
 {
     (void)state;
-    void *hog = mw_alloc(MW_MEM_BASE, (size_t)8 << 20);
-    mw_memory_init(mw_memory_used() + 4096 + (mw_memory_used() >> 3));
-    once(MW_PORT_HTTP, POST("/v1/traces", "Content-Length: 4\r\n", "body"), 503,
-         "retry-after: 1\r\n", "memory");
+    uint64_t before = mw_counter_value(MW_COUNT_NET_WAITED_BODY);
+    void *hog = mw_alloc(MW_MEM_BASE, (size_t)16 << 20);
+    mw_memory_init(mw_memory_used() + ((size_t)5 << 20));
+    mw_memory_reserve((size_t)4 << 20); /* below the ceiling 1 MiB is left, less than an eighth */
+    mw_memory_reservation_use(true);
+    void *taken = mw_alloc(MW_MEM_BASE, 100);
+    mw_memory_reservation_use(false);
+    int fd = dial(MW_PORT_HTTP);
+    send_text(fd, POST("/v1/traces", "Content-Length: 4\r\n", "body"));
+    WAIT_UNTIL(mw_counter_value(MW_COUNT_NET_WAITED_BODY) == before + 1);
+    push_clock(4);
+    expect(fd, 503, "retry-after: 1\r\n", "memory");
+    close(fd);
+    mw_memory_reservation_end();
+    mw_free(MW_MEM_BASE, taken);
     mw_memory_init(0);
     mw_free(MW_MEM_BASE, hog);
     once(MW_PORT_HTTP, POST("/v1/traces", "Content-Length: 4\r\n", "body"), 200, NULL, "body");

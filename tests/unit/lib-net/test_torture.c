@@ -147,9 +147,11 @@ static void talk_http2(mw_slice in)
     mw_http2_session *session = mw_http2_session_new(&t.wire);
     if (!session)
         return;
-    mw_http2_session_receive(session, MW_SLICE(MW_HTTP2_PREFACE));
+    assert_int_equal(mw_http2_session_receive(session, MW_SLICE(MW_HTTP2_PREFACE)).len, 0);
     for (size_t at = 0; at < in.len && !t.wire.broken && !t.wire.finished; at += 50) {
-        mw_http2_session_receive(session, mw_slice_first(mw_slice_from(in, at), 50));
+        mw_slice rest =
+            mw_http2_session_receive(session, mw_slice_first(mw_slice_from(in, at), 50));
+        assert_int_equal(rest.len, 0);
         while (replies) {
             mw_exchange *reply = replies;
             replies = reply->next_reply;
