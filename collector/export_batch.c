@@ -108,8 +108,8 @@ static size_t next_capacity(size_t count, size_t read, size_t total)
 }
 
 /* The body, its copy in the block, and for each item its row here and in the encoder: beyond this
- * the request could not be stored by a daemon that has nothing else to do, however often it is sent,
- * so the answer is "too large" and not "try again". */
+ * the request could not be stored by a daemon that has nothing else to do, however often it is
+ * sent, so the answer is "too large" and not "try again". */
 static bool never_fits(size_t count, size_t total)
 {
     size_t limit = mw_memory_limit();

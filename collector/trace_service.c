@@ -3,9 +3,9 @@
  * The handler runs on the network loop that read the request: scan, resolve, append. The answer is
  * sent from the store's completion, on its writer thread, after the sync; from the append on, the
  * request may be answered and gone at any moment, so that nothing of it is touched after a
- * successful append. What cannot be taken now (queue full, no memory, others' turn) goes back to its
- * loop and is tried again (retry_later). The collector itself is read-only after _new, but for the
- * table of shares (fair_share.h).
+ * successful append. What cannot be taken now (queue full, no memory, others' turn) goes back to
+ * its loop and is tried again (retry_later). The collector itself is read-only after _new, but for
+ * the table of shares (fair_share.h).
  */
 #include "collector/collector.h"
 #include "collector/export_int.h"
