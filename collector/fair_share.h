@@ -5,8 +5,9 @@
  * than its share has to wait, and those that have used less go through. So one runaway agent
  * cannot starve the rest: it is the one that waits, and is refused when its time is up.
  *
- * Two levels. Where several services send, the share is total / services; a service beyond it waits,
- * its light sessions excepted. Where only one service sends, the same rule holds among its sessions.
+ * Two levels. Where several services send, the share is total / services; a service beyond it
+ * waits, its light sessions excepted. Where only one service sends, the same rule holds among its
+ * sessions.
  * The verdict ends with the pressure, so that nothing is held back while there is room.
  *
  * Each level is a table of a fixed number of cells; a flow's cell is a keyed hash of its names, so

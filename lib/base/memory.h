@@ -4,8 +4,9 @@
  * protobuf-c and the codecs go through here, each under a component, so that /metrics can say
  * who holds what. Sizes are what malloc really gave (malloc_usable_size), so freeing needs no
  * header of ours. Beyond the limit an allocation fails with NULL (of MW_MEM_QUERY beyond half of
- * its ceiling, so that no question takes memory from exports and alarms); what must not fail (start-up,
- * a few bytes on a shutdown path) uses the _or_die forms, which are counted but never refused.
+ * the ceiling, so that no question takes memory from exports and alarms); what must not fail
+ * (start-up, a few bytes on a shutdown path) uses the _or_die forms, which are counted but never
+ * refused.
  * Any thread; counters are relaxed atomics.
  */
 #ifndef MW_BASE_MEMORY_H

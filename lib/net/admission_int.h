@@ -4,7 +4,7 @@
  *
  *     |<------------------------- memory_limit ------------------------>|
  *     |<------------ ceiling ------------>|<------- reservation ------->|
- *     |  all that is small or stays       |  one request at a time      |
+ *     |  all that is small or stays:      |  one request at a time,     |
  *     |  connections, index, questions,   |  as large as max_request,   |
  *     |  small bodies to 7/8 of it (15/16 |  with its decoding and      |
  *     |  if their connection was served   |  encoding                   |
@@ -12,23 +12,27 @@
  *
  * A body grows below the ceiling as long as there is room. Where there is none it asks for the
  * reservation, which one exchange of the process has at a time; where that is taken it waits: its
- * connection is not read, and flow control tells the peer. Of those that wait and whose peers have
- * bytes ready in the socket, the one that has been sent most of goes first, so that what has cost most is finished first and the least progressed
- * is refused when its time is up (min(half of its deadline, 3 s)). A request whose handler cannot
- * take it now (mw_request_defer) waits in the same list and may get the reservation the same way.
+ * connection is not read, and flow control tells the peer. Of those that wait, and whose peers have
+ * bytes ready in the socket, the one goes first whose peer has sent most, so that what has cost
+ * most is finished first. The least progressed is refused when its time is up (min(half of its
+ * deadline, 3 s)). A request whose handler cannot take it now (mw_request_defer) waits in the same
+ * list and may get the reservation the same way.
  *
- * Lanes. What a connection holds in bodies counts together: up to MW_ADMISSION_SMALL it is in the
- * small lane, beyond it in the large one, and beyond a quarter of the ceiling it needs the
- * reservation. The reservation goes to the lanes in turn. So hundreds of streams of one connection weigh as much as one large body, and large
- * bodies together never take what the small exports of others need.
+ * Lanes. What a connection holds in bodies counts together, and what a peer announces counts as if
+ * it had come: up to MW_ADMISSION_SMALL a body is in the small lane, beyond it in the large one,
+ * and what one connection holds beyond a quarter of the ceiling needs the reservation. So hundreds
+ * of streams of one connection weigh as much as one large body, and large bodies together never
+ * take what the small exports of others need. The reservation goes to the lanes in turn.
  *
  * Nobody sits on memory while others wait. A body that crawls, an answer that is not read for a
  * second, and a holder of the reservation that is slow are given up, the least progressed first.
  *
- * Weighed: one queue of requests by arrival (a slow sender at its head stops all); a budget for each
- * connection (a thousand of them either get nothing or more than there is); refusing at once
- * (gRPC clients that never retry lose data). A lock around all decisions was dropped: the
- * reservation is one atomic word, and each loop publishes how far its best waiting body is.
+ * Weighed: one queue of requests by arrival (a slow sender at its head stops all); a budget for
+ * each connection (a thousand of them either get nothing or more than there is); refusing at once
+ * (gRPC clients that never retry lose data); order by bytes received alone (those that have sent
+ * little and stopped were ahead of a large body that had just begun, and it starved). A lock around
+ * all decisions was dropped: the reservation is one atomic word, and each loop publishes how far
+ * its best waiting body is.
  *
  * This file decides; it knows exchanges and the account, no sockets and no loops. waiting.c does
  * what follows. Thread: mw_seats is shared by all loops (atomics); everything else is the loop's.
@@ -53,9 +57,9 @@ struct mw_exchange;
 #define MW_ADMISSION_WAIT_NS (3 * MW_NS_PER_S)
 /* How often those that wait are looked at. */
 #define MW_ADMISSION_TICK_NS (10 * MW_NS_PER_MS)
-/* While others wait, a body that brings less than this in a window has stalled; the holder of the
- * reservation has a shorter one and brings more; the first is shortest, since bytes were waiting in its socket. Any link that exports batches of this size does so
- * many times over. */
+/* While others wait, a body that brings less than this in a window has stalled. The holder of the
+ * reservation has a shorter window and brings more; its first is shortest, since bytes were waiting
+ * in its socket. Any link that exports batches of this size does so many times over. */
 #define MW_ADMISSION_STALL_NS MW_NS_PER_S
 #define MW_ADMISSION_STALL_BYTES ((uint64_t)16 << 10)
 #define MW_ADMISSION_HOLD_NS (500 * MW_NS_PER_MS)
@@ -110,12 +114,13 @@ bool mw_admission_grow(struct mw_exchange *exchange, size_t more);
 bool mw_admission_may_wait(const struct mw_exchange *exchange);
 /* The same for wait.wanted, without taking anything but, perhaps, the reservation. */
 bool mw_admission_could_grow(struct mw_exchange *exchange);
-/* True when the exchange would use the reservation at once, by the bytes that have come and were not
- * read (wait.unread). A sender that flow control holds back has filled the socket; one that
+/* True when the exchange would use the reservation at once, by the bytes that have come and were
+ * not read (wait.unread). A sender that flow control holds back has filled the socket; one that
  * drips has not, and would only keep it from others, as would a connection that lost it before. */
 bool mw_admission_is_ready(const struct mw_exchange *exchange);
-/* What the peer has sent, read or not, in steps, from 1: a few bytes more are no merit. Among equals the last to come goes first: when
- * not all can be served in time, it is the one that still has most time. */
+/* What the peer has sent, read or not, in steps, from 1: a few bytes more are no merit. Among
+ * equals the last to come goes first: when not all can be served in time, it has most of it left.
+ */
 size_t mw_admission_progress(const struct mw_exchange *exchange);
 mw_lane mw_admission_lane(const struct mw_exchange *exchange);
 /* Gives it the reservation if that is free, it is its lane's turn, and nobody who waits in the lane

@@ -30,9 +30,9 @@
  * HPACK tables and buffers; one head and nghttp2's own record of the stream. */
 #define MW_HTTP2_SESSION_COST ((size_t)64 << 10)
 #define MW_HTTP2_STREAM_COST ((size_t)16 << 10)
-/* nghttp2's memory is counted and never refused (http2.c), so it is bounded by what it is given to do,
- * and a session that passes its bound is ended with ENHANCE_YOUR_CALM. Measured: 26 KB idle, and at
- * 256 streams whose answers the peer holds back 160 KB. */
+/* nghttp2's memory is counted and never refused (http2.c), so it is bounded by what it is given to
+ * do, and a session that passes its bound is ended with ENHANCE_YOUR_CALM. Measured: 26 KB idle,
+ * and with 256 streams whose answers the peer holds back 160 KB. */
 #define MW_HTTP2_SESSION_MAX ((size_t)256 << 10)
 /* All sessions together get this share of the memory ceiling: beyond it no session and no stream is
  * begun, and sessions above the smaller bound are ended. With it 1,024 sessions hold 48 MiB at most

@@ -173,11 +173,13 @@ class MemoryTest(Case):
         begin = time.monotonic()
         statuses = [self.daemon.post_traces(real_request(size)).status
                     for size in (MAX_REQUEST // 2, MAX_REQUEST - 4096)]
+        rpc = self.daemon.grpc(real_request(MAX_REQUEST - 4096))["grpc_status"]
         taken = time.monotonic() - begin
         seen = json.loads(peers.communicate(timeout=60 * SLOWNESS)[0])
-        print(f"beside {held / MIB:.1f} MiB of others: 16 and 32 MiB in {taken:.2f} s: {statuses}")
+        print(f"beside {held / MIB:.1f} MiB of others: 16 and 32 MiB by HTTP, 32 by gRPC in "
+              f"{taken:.2f} s: {statuses}, {rpc}")
         print("hostile peers saw:", json.dumps(dict(sorted(seen.items()))))
-        self.assertEqual(statuses, [200, 200])
+        self.assertEqual((statuses, rpc), ([200, 200], 0))
         self.assert_bounded("maximal beside partial bodies")
 
 

@@ -69,7 +69,7 @@ static void test_equals(void **state)
 static void test_sessions(void **state)
 {
     (void)state;
-    char name[16];
+    char name[32];
     for (int i = 0; i < 20; i++) {
         snprintf(name, sizeof name, "calm-%d", i);
         use("a", name, 100 * KIB);
