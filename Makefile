@@ -51,7 +51,10 @@ packages_build := build-essential pkg-config libprotobuf-c-dev protobuf-c-compil
     libzstd-dev liblz4-dev libxxhash-dev libpcre2-dev libyaml-dev uthash-dev
 packages_test := libcmocka-dev python3 openssl curl
 packages_lint := clang clang-format clang-tidy cppcheck libclang-rt-dev
-packages_interop := python3-venv nodejs npm
+# What a toolchain that somebody installed by hand already has is not installed beside it.
+without = $(if $(shell command -v $(1) 2>/dev/null),,$(2))
+packages_interop = python3-venv nodejs npm $(call without,javac,default-jdk-headless) \
+    $(call without,mvn,maven) $(call without,go,golang-go)
 pkgs := libprotobuf-c libnghttp2 sqlite3 jansson libcurl libevent_core openssl zlib libzstd liblz4 \
     libxxhash yaml-0.1
 
@@ -90,8 +93,8 @@ bench_programs := $(bench_sources:tests/%.c=$(BUILD)/tests/%)
 test_room = $(subst -,/,$(notdir $(patsubst %/,%,$(dir $(1)))))
 
 .SECONDARY: $(generated)
-.PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop lint format asan tsan \
-    fuzz bench install uninstall clean help print-rooms tests-built
+.PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop soak lint format asan \
+    tsan fuzz bench install uninstall clean help print-rooms tests-built
 
 all: $(BUILD)/midwatch ## build the program: build/midwatch
 
@@ -185,16 +188,20 @@ tsan: deps-test ## the concurrent parts under ThreadSanitizer
 	    tests/run.py --build $(BUILD)/tsan --label tsan unit e2e
 
 FUZZ_SECONDS ?= 600
-fuzz: deps-lint ## every fuzzer for FUZZ_SECONDS (600) of CPU each
+fuzz: deps-lint ## every fuzzer (or FUZZ="http1 json") for FUZZ_SECONDS (600) of CPU each
 	@+$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/fuzz CC=clang OPT="-O1 -g" \
 	    SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzz-built
-	@tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
+	@tests/fuzz/run.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 .PHONY: fuzz-built
 fuzz-built: $(fuzz_programs)
 
 interop: deps-interop ## unmodified SDK clients against the real program
 	@+$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/interop/run.sh $(BUILD)
+
+soak: deps-interop ## long checks: Collector and telemetrygen as senders, kill cycles (SOAK=WORD)
+	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
+	@tests/soak/run.sh $(BUILD) $(SOAK)
 
 bench: deps-test ## speed, memory, disk: medians and ratios
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)

@@ -3,20 +3,40 @@
 
 #include "cli/cli_int.h"
 
+#define FIELD(member) offsetof(mw_cli, member)
+
 const mw_cli_option mw_cli_options[] = {
-    {"limit", "N", offsetof(mw_cli, limit), MW_TAKES_PAGE, "rows, 1 to 1000 (100)"},
-    {"cursor", "CURSOR", offsetof(mw_cli, cursor), MW_TAKES_PAGE,
-     "the page after the one that gave this cursor"},
-    {"since", "TIME", offsetof(mw_cli, since), MW_TAKES_PAGE,
-     "from this time on: RFC 3339, unix nanoseconds or an age such as 1h"},
-    {"until", "TIME", offsetof(mw_cli, until), MW_TAKES_PAGE, "before this time"},
-    {"status", "STATUS", offsetof(mw_cli, status), MW_TAKES_STATUS, "of this status only"},
-    {"name", "NAME", offsetof(mw_cli, name), MW_TAKES_CREATE, "what people call it"},
-    {"source", "SOURCE", offsetof(mw_cli, source), MW_TAKES_CREATE, "who sends: devops-agent"},
-    {"json", NULL, offsetof(mw_cli, json), 0, "print the API's answer as it is"},
-    {"data", "DIR", offsetof(mw_cli, data), 0, "data directory of the daemon to ask"},
-    {"server", "URL", offsetof(mw_cli, server), 0, "daemon to ask, with MIDWATCH_TOKEN if set"},
-    {"help", NULL, offsetof(mw_cli, help), 0, "this help"},
+    {"limit", "N", FIELD(limit), MW_TAKES_PAGE, "rows, 1 to 1000 (100)", "limit"},
+    {"cursor", "CURSOR", FIELD(cursor), MW_TAKES_PAGE,
+     "the page after the one that gave this cursor", "cursor"},
+    {"since", "TIME", FIELD(since), MW_TAKES_PAGE,
+     "from this time on: RFC 3339, a date (UTC), unix nanoseconds, or an age: 15m, 2h, 3d",
+     "since"},
+    {"until", "TIME", FIELD(until), MW_TAKES_PAGE, "before this time", "until"},
+    {"status", "STATUS", FIELD(status), MW_TAKES_STATUS, "of this status only", "status"},
+    {"service", "NAME", FIELD(service), MW_TAKES_SOURCE, "of this service only", "service"},
+    {"session", "ID", FIELD(session), MW_TAKES_SOURCE, "of this session only, by its whole id",
+     "session"},
+    {"trace", "ID", FIELD(trace), MW_TAKES_LOG, "of this trace only; a prefix of 6 digits will do",
+     "trace"},
+    {"span", "ID", FIELD(span), MW_TAKES_LOG, "of this span only, all 16 digits", "span"},
+    {"severity", "LEVEL", FIELD(severity), MW_TAKES_LOG,
+     "at least this: TRACE, DEBUG, INFO, WARN, ERROR, FATAL or 1 to 24", "severity"},
+    {"text", "TEXT", FIELD(text), MW_TAKES_LOG, "with this in the body, in either case", "text"},
+    {"event", "NAME", FIELD(event), MW_TAKES_LOG, "events of this name only", "event"},
+    {"agent", "NAME", FIELD(agent), MW_TAKES_LOG, "of this agent only", "agent"},
+    {"log-group", "NAME", FIELD(log_group), MW_TAKES_LOG, "sent for this CloudWatch log group",
+     "log_group"},
+    {"log-stream", "NAME", FIELD(log_stream), MW_TAKES_LOG, "sent for this CloudWatch log stream",
+     "log_stream"},
+    {"namespace", "NAME", FIELD(name_space), MW_TAKES_METRIC, "sent for this CloudWatch namespace",
+     "namespace"},
+    {"name", "NAME", FIELD(name), MW_TAKES_CREATE, "what people call it", NULL},
+    {"source", "SOURCE", FIELD(source), MW_TAKES_CREATE, "who sends: devops-agent", NULL},
+    {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
+    {"data", "DIR", FIELD(data), 0, "data directory of the daemon to ask", NULL},
+    {"server", "URL", FIELD(server), 0, "daemon to ask, with MIDWATCH_TOKEN if set", NULL},
+    {"help", NULL, FIELD(help), 0, "this help", NULL},
 };
 const size_t mw_cli_option_count = sizeof mw_cli_options / sizeof mw_cli_options[0];
 

@@ -16,7 +16,10 @@
 enum {
     MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
     MW_TAKES_STATUS = 2,
-    MW_TAKES_CREATE = 4 /* name, source */
+    MW_TAKES_CREATE = 4,  /* name, source */
+    MW_TAKES_SOURCE = 8,  /* service, session: where telemetry comes from */
+    MW_TAKES_LOG = 16,    /* trace, span, severity, text, event, agent, log group and stream */
+    MW_TAKES_METRIC = 32, /* namespace */
 };
 
 struct mw_cli;
@@ -38,7 +41,10 @@ typedef struct mw_noun {
 
 typedef struct mw_cli {
     const mw_command *command;
-    const char *limit, *cursor, *since, *until, *data, *server, *status, *name, *source;
+    const char *data, *server, *name, *source;
+    const char *limit, *cursor, *since, *until;
+    const char *status, *service, *session, *trace, *span, *severity, *text, *event, *agent;
+    const char *log_group, *log_stream, *name_space;
     bool json, help;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
@@ -69,6 +75,7 @@ typedef struct mw_cli_option {
     size_t offset;          /* in mw_cli: const char * or bool */
     unsigned takes;         /* 0 = every command */
     const char *help;
+    const char *parameter; /* of the API's query; NULL = none */
 } mw_cli_option;
 extern const mw_cli_option mw_cli_options[];
 extern const size_t mw_cli_option_count;
@@ -94,9 +101,11 @@ void mw_answer_free(mw_answer *answer);
 int mw_exit_of_status(long status);
 /* Text as part of a path or query: all but unreserved characters become %XX. Pure. */
 void mw_url_append(mw_buffer *out, const char *text);
-/* "/api/v1/NOUN" with the page options and status as its query. */
+/* "/api/v1/NOUN" and "/api/v1/NOUN/args[0]", with the options that are parameters as the query. */
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
 void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out);
+/* True when an option was given that leaves things out of a list. */
+bool mw_is_narrowed(const mw_cli *cli);
 
 /* ---- say.c --------------------------------------------------------------------------------- */
 
@@ -120,6 +129,12 @@ bool mw_is_null(const json_t *object, const char *key);
 /* "412ms", "1.25s", "2m03s", "1h02m". Pure. */
 void mw_duration_text(double ms, char *out, size_t size);
 #define MW_CELL_SIZE 48
+/* The name of a SeverityNumber: "WARN", "ERROR2"; empty for 0, digits beyond 24. Pure. */
+void mw_severity_text(int64_t severity, char out[MW_CELL_SIZE]);
+mw_style mw_severity_style(int64_t severity);
+/* Any value of an answer on one line: text as it is, all else as compact JSON, at most `columns`
+ * wide when not 0. Not neutralised but for the cut: a cell of a table is. */
+void mw_value_text(const json_t *value, size_t columns, mw_buffer *out);
 /* A time of an answer: an age on a terminal when it is less than 30 days old, else RFC 3339 with
  * seconds. Empty for null. */
 void mw_time_text(const mw_cli *cli, const json_t *object, const char *key, char out[MW_CELL_SIZE]);
@@ -136,7 +151,7 @@ void mw_visible(mw_buffer *out, mw_slice text);
 /* The whole of a command that shows what an answer holds: calls, prints the body itself with
  * --json, else hands the tree to `render` and prints what it wrote. */
 int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw_buffer *));
-/* The same for /api/v1/NOUN/args[0]. */
+/* The same for /api/v1/NOUN/args[0]; a further page is told on stderr. */
 int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *, mw_buffer *));
 /* The same for a list; an empty one is told on stderr with the plural `what`, and a further page
  * with the option that gets it. */
@@ -149,6 +164,9 @@ int mw_cmd_session_list(mw_cli *cli);
 int mw_cmd_session_show(mw_cli *cli);
 int mw_cmd_trace_list(mw_cli *cli);
 int mw_cmd_trace_show(mw_cli *cli);
+int mw_cmd_log_list(mw_cli *cli);
+int mw_cmd_metric_list(mw_cli *cli);
+int mw_cmd_metric_show(mw_cli *cli);
 int mw_cmd_alarm_list(mw_cli *cli);
 int mw_cmd_alarm_show(mw_cli *cli);
 int mw_cmd_investigation_list(mw_cli *cli);
@@ -159,6 +177,10 @@ int mw_cmd_audit_list(mw_cli *cli);
 int mw_cmd_status(mw_cli *cli);
 int mw_cmd_completion(mw_cli *cli);
 
+/* A log record's event name and body on one line, cut at `columns` unless 0; not neutralised. */
+void mw_log_line(const json_t *log, size_t columns, mw_buffer *out);
+/* Its severity by name, else its text, coloured. */
+void mw_severity_cell(mw_table *table, const json_t *log);
 /* The rows of a trace list, which a session shows too. */
 void mw_trace_table(mw_cli *cli, const json_t *items, mw_buffer *out);
 /* The rows of an alarm list, which an investigation shows too. */

@@ -1,6 +1,7 @@
 /* The way to the daemon: which one, one request, one answer. */
 #include <curl/curl.h>
 #include <errno.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -277,28 +278,44 @@ void mw_url_append(mw_buffer *out, const char *text)
     }
 }
 
-void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out)
+static const char *value_of(const mw_cli *cli, const mw_cli_option *option)
 {
-    const struct {
-        const char *name, *value;
-    } parameters[] = {{"limit", cli->limit},
-                      {"cursor", cli->cursor},
-                      {"since", cli->since},
-                      {"until", cli->until},
-                      {"status", cli->status}};
+    const char *field = (const char *)cli + option->offset;
+    return option->parameter ? *(const char *const *)(const void *)field : NULL;
+}
+
+static void append_query(const mw_cli *cli, mw_buffer *out)
+{
     char separator = '?';
-    mw_buffer_appendf(out, "/api/v1/%s", noun);
-    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
-        if (!parameters[i].value)
+    for (size_t i = 0; i < mw_cli_option_count; i++) {
+        const mw_cli_option *option = &mw_cli_options[i];
+        const char *value = value_of(cli, option);
+        if (!value)
             continue;
-        mw_buffer_appendf(out, "%c%s=", separator, parameters[i].name);
-        mw_url_append(out, parameters[i].value);
+        mw_buffer_appendf(out, "%c%s=", separator, option->parameter);
+        mw_url_append(out, value);
         separator = '&';
     }
+}
+
+void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out)
+{
+    mw_buffer_appendf(out, "/api/v1/%s", noun);
+    append_query(cli, out);
 }
 
 void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out)
 {
     mw_buffer_appendf(out, "/api/v1/%s/", noun);
     mw_url_append(out, cli->args[0]);
+    append_query(cli, out);
+}
+
+bool mw_is_narrowed(const mw_cli *cli)
+{
+    for (size_t i = 0; i < mw_cli_option_count; i++)
+        if (value_of(cli, &mw_cli_options[i]) &&
+            mw_cli_options[i].offset != offsetof(mw_cli, limit))
+            return true;
+    return false;
 }

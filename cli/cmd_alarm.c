@@ -5,11 +5,11 @@ static const mw_column columns[] = {
     {"STARTED", 0},
     {"ALARM", MW_COLUMN_ID},
     {"VERDICT", 0},
-    {"PRIORITY", 0},
-    {"SERVICE", MW_COLUMN_SHRINK},
+    {"PRIORITY", MW_COLUMN_DROP(1)},
+    {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(2)},
     {"TITLE", MW_COLUMN_SHRINK},
     {"INVESTIGATION", MW_COLUMN_ID},
-    {"INCIDENT", MW_COLUMN_SHRINK},
+    {"INCIDENT", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
 };
 
 static mw_style verdict_style(mw_slice verdict)

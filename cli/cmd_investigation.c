@@ -5,11 +5,11 @@ static const mw_column columns[] = {
     {"CREATED", 0},
     {"INVESTIGATION", MW_COLUMN_ID},
     {"STATUS", 0},
-    {"INCIDENT", 0},
-    {"PRIORITY", 0},
+    {"INCIDENT", MW_COLUMN_DROP(1)},
+    {"PRIORITY", MW_COLUMN_DROP(2)},
     {"ALARMS", MW_COLUMN_RIGHT},
     {"TITLE", MW_COLUMN_SHRINK},
-    {"CAUSE", MW_COLUMN_SHRINK},
+    {"CAUSE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
 };
 
 static void add_row(mw_cli *cli, mw_table *table, const json_t *item)

@@ -4,16 +4,16 @@
 static const mw_column columns[] = {
     {"LAST SEEN", 0},
     {"SESSION", 0}, /* whole: a name cut short is no name to `session show` */
-    {"AGENT", MW_COLUMN_SHRINK},
-    {"TRACES", MW_COLUMN_RIGHT},
+    {"AGENT", MW_COLUMN_SHRINK | MW_COLUMN_DROP(2)},
+    {"TRACES", MW_COLUMN_RIGHT | MW_COLUMN_DROP(1)},
     {"SPANS", MW_COLUMN_RIGHT},
     {"ERRORS", MW_COLUMN_RIGHT},
-    {"MODEL", MW_COLUMN_RIGHT},
-    {"TOOL", MW_COLUMN_RIGHT},
+    {"MODEL", MW_COLUMN_RIGHT | MW_COLUMN_DROP(3)},
+    {"TOOL", MW_COLUMN_RIGHT | MW_COLUMN_DROP(4)},
     {"TOKENS IN", MW_COLUMN_RIGHT},
     {"OUT", MW_COLUMN_RIGHT},
     {"DURATION", MW_COLUMN_RIGHT},
-    {"USER", MW_COLUMN_SHRINK},
+    {"USER", MW_COLUMN_SHRINK | MW_COLUMN_DROP(5)},
 };
 
 static void add_row(mw_cli *cli, mw_table *table, const json_t *item)

@@ -1,29 +1,37 @@
-/* trace list, and trace show as a tree of spans. */
+/* trace list, and trace show as a tree of spans with their log records. */
 #include "cli/cli_int.h"
 #include "cli/tree.h"
 
 /* Deeper spans are not moved further right; a number says how deep they are. */
 #define INDENT_MAX 16
 
+/* What is left of a name or of the first line of a log's body when the width has no end. */
+#define NAME_COLUMNS 120
+
 static const mw_column list_columns[] = {
     {"START", 0},
     {"TRACE", MW_COLUMN_ID},
-    {"ROOT", MW_COLUMN_SHRINK},
-    {"SERVICE", MW_COLUMN_SHRINK},
+    {"ROOT", MW_COLUMN_SHRINK | MW_COLUMN_DROP(1)},
+    {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(2)},
     {"DURATION", MW_COLUMN_RIGHT},
     {"SPANS", MW_COLUMN_RIGHT},
     {"ERRORS", MW_COLUMN_RIGHT},
     {"TOKENS IN", MW_COLUMN_RIGHT},
     {"OUT", MW_COLUMN_RIGHT},
-    {"SESSION", MW_COLUMN_SHRINK},
+    {"SESSION", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
 };
 
 static const mw_column span_columns[] = {
-    {"SPAN", MW_COLUMN_SHRINK},     {"KIND", 0},
-    {"SERVICE", MW_COLUMN_SHRINK},  {"START", MW_COLUMN_RIGHT},
-    {"DURATION", MW_COLUMN_RIGHT},  {"STATUS", 0},
-    {"TOKENS IN", MW_COLUMN_RIGHT}, {"OUT", MW_COLUMN_RIGHT},
-    {"MODEL", MW_COLUMN_SHRINK},    {"ID", 0},
+    {"SPAN", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(16)},
+    {"KIND", MW_COLUMN_DROP(2)},
+    {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
+    {"START", MW_COLUMN_RIGHT | MW_COLUMN_DROP(1)},
+    {"DURATION", MW_COLUMN_RIGHT},
+    {"STATUS", 0},
+    {"TOKENS IN", MW_COLUMN_RIGHT},
+    {"OUT", MW_COLUMN_RIGHT},
+    {"MODEL", MW_COLUMN_SHRINK | MW_COLUMN_DROP(4)},
+    {"ID", 0},
 };
 
 static void add_list_row(mw_cli *cli, mw_table *table, const json_t *item)
@@ -72,7 +80,58 @@ int mw_cmd_trace_list(mw_cli *cli)
 
 /* ---- show ---------------------------------------------------------------------------------- */
 
-static void name_cell(mw_table *table, mw_slice name, size_t depth)
+/* A row of the tree: a span, or a log record beneath its span. Both arrays come by time, and so
+ * do the rows of one parent. */
+typedef struct tree {
+    const json_t **rows;
+    mw_tree_node *nodes;
+    size_t *order;
+    size_t count;
+} tree;
+
+static bool is_log(const json_t *row)
+{
+    return json_object_get(row, "severity") != NULL;
+}
+
+static void tree_add(tree *rows, const json_t *row)
+{
+    mw_tree_node node = {MW_SLICE_NONE, mw_text(row, "span_id"), 0};
+    if (!is_log(row))
+        node = (mw_tree_node){mw_text(row, "span_id"), mw_text(row, "parent_span_id"), 0};
+    rows->rows[rows->count] = row;
+    rows->nodes[rows->count++] = node;
+}
+
+static void tree_init(tree *rows, const json_t *spans, const json_t *logs)
+{
+    size_t span = 0, log = 0, span_count = json_array_size(spans),
+           log_count = json_array_size(logs);
+    size_t room = span_count + log_count + 1;
+    rows->rows = mw_calloc_or_die(MW_MEM_BASE, room, sizeof(const json_t *));
+    rows->nodes = mw_calloc_or_die(MW_MEM_BASE, room, sizeof *rows->nodes);
+    rows->order = mw_calloc_or_die(MW_MEM_BASE, room, sizeof *rows->order);
+    rows->count = 0;
+    while (span < span_count || log < log_count) {
+        const json_t *next_span = json_array_get(spans, span),
+                     *next_log = json_array_get(logs, log);
+        bool take_log = next_log && (!next_span || mw_integer(next_log, "time_unix_nano") <
+                                                       mw_integer(next_span, "start_unix_nano"));
+        tree_add(rows, take_log ? next_log : next_span);
+        log += take_log;
+        span += !take_log;
+    }
+    mw_tree_order(rows->nodes, rows->count, rows->order);
+}
+
+static void tree_fini(tree *rows)
+{
+    mw_free(MW_MEM_BASE, rows->rows);
+    mw_free(MW_MEM_BASE, rows->nodes);
+    mw_free(MW_MEM_BASE, rows->order);
+}
+
+static void name_cell(mw_table *table, mw_slice name, size_t depth, const char *mark)
 {
     mw_buffer text;
     mw_buffer_init(&text, MW_MEM_BASE, (size_t)64 << 20);
@@ -80,9 +139,19 @@ static void name_cell(mw_table *table, mw_slice name, size_t depth)
         mw_buffer_append(&text, "  ", 2);
     if (depth > INDENT_MAX)
         mw_buffer_appendf(&text, "(+%zu) ", depth - INDENT_MAX);
-    mw_buffer_append_slice(&text, name);
+    mw_buffer_appendf(&text, "%s", mark);
+    mw_append_cut(&text, name, NAME_COLUMNS, true);
     mw_table_cell(table, mw_buffer_slice(&text));
     mw_buffer_fini(&text);
+}
+
+/* How long after the trace's start. */
+static void offset_cell(mw_table *table, int64_t at_ns, int64_t start_ns)
+{
+    char text[MW_CELL_SIZE];
+    mw_duration_text((double)(at_ns - start_ns) / 1e6, text + 1, sizeof text - 1);
+    text[0] = '+';
+    mw_table_cell(table, mw_slice_of(text[1] == '-' ? text + 1 : text));
 }
 
 static void token_cell(mw_table *table, const json_t *span, const char *key)
@@ -98,15 +167,12 @@ static void add_span_row(mw_table *table, const json_t *span, size_t depth, int6
     char text[MW_CELL_SIZE];
     mw_slice status = mw_text(span, "status");
     bool error = mw_slice_equal(status, MW_SLICE("ERROR"));
-    name_cell(table, mw_text(span, "name"), depth);
+    name_cell(table, mw_text(span, "name"), depth, "");
     if (error)
         mw_table_style(table, MW_STYLE_RED);
     mw_table_cell(table, mw_text(span, "operation_kind"));
     mw_table_cell(table, mw_text(span, "service"));
-    mw_duration_text((double)(mw_integer(span, "start_unix_nano") - start_ns) / 1e6, text + 1,
-                     sizeof text - 1);
-    text[0] = '+';
-    mw_table_cell(table, mw_slice_of(text[1] == '-' ? text + 1 : text));
+    offset_cell(table, mw_integer(span, "start_unix_nano"), start_ns);
     mw_duration_text(mw_number(span, "duration_ms"), text, sizeof text);
     mw_table_cell(table, mw_slice_of(text));
     mw_table_cell(table, status);
@@ -118,24 +184,53 @@ static void add_span_row(mw_table *table, const json_t *span, size_t depth, int6
     mw_table_cell(table, mw_text(span, "span_id"));
 }
 
-static void render_spans(mw_cli *cli, const json_t *spans, int64_t start_ns, mw_buffer *out)
+/* The first line of the body; its severity stands where a span has its status. */
+static void add_log_row(mw_table *table, const json_t *log, size_t depth, int64_t start_ns)
+{
+    mw_buffer body;
+    mw_buffer_init(&body, MW_MEM_BASE, (size_t)96 << 20);
+    mw_log_line(log, 0, &body);
+    mw_slice line = mw_buffer_slice(&body);
+    name_cell(table, mw_slice_first(line, mw_slice_find_byte(line, '\n')), depth, "- ");
+    mw_buffer_fini(&body);
+    mw_table_cell(table, MW_SLICE("log"));
+    mw_table_cell(table, mw_text(log, "service"));
+    offset_cell(table, mw_integer(log, "time_unix_nano"), start_ns);
+    mw_table_cell(table, MW_SLICE_NONE);
+    mw_severity_cell(table, log);
+    for (int i = 0; i < 4; i++) /* tokens, model, id */
+        mw_table_cell(table, MW_SLICE_NONE);
+}
+
+static void render_tree(mw_cli *cli, const json_t *root, mw_buffer *out)
 {
     mw_table table;
-    size_t count = json_array_size(spans);
-    mw_tree_node *nodes = mw_calloc_or_die(MW_MEM_BASE, count + 1, sizeof *nodes);
-    size_t *order = mw_calloc_or_die(MW_MEM_BASE, count + 1, sizeof *order);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *span = json_array_get(spans, i);
-        nodes[i] = (mw_tree_node){mw_text(span, "span_id"), mw_text(span, "parent_span_id"), 0};
-    }
-    mw_tree_order(nodes, count, order);
+    tree rows;
+    int64_t start_ns = mw_integer(root, "start_unix_nano");
+    tree_init(&rows, json_object_get(root, "spans"), json_object_get(root, "logs"));
     mw_table_init(&table, span_columns, sizeof span_columns / sizeof span_columns[0]);
-    for (size_t i = 0; i < count; i++)
-        add_span_row(&table, json_array_get(spans, order[i]), nodes[order[i]].depth, start_ns);
+    for (size_t i = 0; i < rows.count; i++) {
+        const json_t *row = rows.rows[rows.order[i]];
+        size_t depth = rows.nodes[rows.order[i]].depth;
+        if (is_log(row))
+            add_log_row(&table, row, depth, start_ns);
+        else
+            add_span_row(&table, row, depth, start_ns);
+    }
     mw_table_print(&table, cli->width, cli->color, 0, out);
     mw_table_fini(&table);
-    mw_free(MW_MEM_BASE, nodes);
-    mw_free(MW_MEM_BASE, order);
+    tree_fini(&rows);
+}
+
+/* The API leaves them out when they fit no answer. */
+static void render_missing_logs(const json_t *root, mw_buffer *out)
+{
+    if (!json_is_null(json_object_get(root, "logs")))
+        return;
+    mw_buffer_appendf(out, "\nthe logs are too many to stand here; list them with\n"
+                           "  midwatch log list --trace ");
+    mw_visible(out, mw_text(root, "trace_id"));
+    mw_buffer_append_byte(out, '\n');
 }
 
 /* The messages of failed spans, since the table has no room for them. */
@@ -181,9 +276,9 @@ static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
     mw_buffer_appendf(out, "  %-13s %lld in, %lld out\n\n", "tokens",
                       (long long)mw_integer(root, "input_tokens"),
                       (long long)mw_integer(root, "output_tokens"));
-    const json_t *spans = json_object_get(root, "spans");
-    render_spans(cli, spans, mw_integer(root, "start_unix_nano"), out);
-    render_errors(spans, out);
+    render_tree(cli, root, out);
+    render_missing_logs(root, out);
+    render_errors(json_object_get(root, "spans"), out);
 }
 
 int mw_cmd_trace_show(mw_cli *cli)

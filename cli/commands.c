@@ -7,14 +7,14 @@ const mw_noun mw_nouns[] = {
     {"status", "", "what the daemon holds and does"},
     {"session", "", "conversations of agents"},
     {"trace", "", "traces and their spans"},
+    {"log", "", "log records and events"},
+    {"metric", "", "metrics and their points"},
     {"alarm", "", "alarms and what was decided about them"},
     {"investigation", "inv", "investigations: journal, evidence, root cause"},
     {"webhook", "", "doors for alarms"},
     {"audit", "", "who changed what"},
     {"completion", "", "completion for a shell"},
     /* Named by the design, served by a later version. */
-    {"log", "", NULL},
-    {"metric", "", NULL},
     {"agent", "", NULL},
     {"plan", "", NULL},
     {"deployment", "", NULL},
@@ -34,6 +34,12 @@ const mw_command mw_commands[] = {
     {"session", "show", "ID", "one session with its traces", 0, mw_cmd_session_show},
     {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE, mw_cmd_trace_list},
     {"trace", "show", "ID", "one trace as a tree of spans", 0, mw_cmd_trace_show},
+    {"log", "list", "", "newest first", MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_LOG,
+     mw_cmd_log_list},
+    {"metric", "list", "", "by name", MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_METRIC,
+     mw_cmd_metric_list},
+    {"metric", "show", "NAME", "its newest points, by series",
+     MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_METRIC, mw_cmd_metric_show},
     {"alarm", "list", "", "newest first, by start", MW_TAKES_PAGE, mw_cmd_alarm_list},
     {"alarm", "show", "ID", "one alarm with its decision", 0, mw_cmd_alarm_show},
     {"investigation", "list", "", "newest first, by creation", MW_TAKES_PAGE | MW_TAKES_STATUS,
@@ -99,6 +105,7 @@ static bool has_commands(const mw_noun *noun)
 void mw_help_noun(mw_buffer *out, const mw_noun *noun)
 {
     unsigned takes = 0;
+    bool ids = false;
     mw_buffer_appendf(out, "midwatch %s: %s\n\n", noun->name, noun->summary);
     for (size_t i = 0; i < mw_command_count; i++) {
         const mw_command *command = &mw_commands[i];
@@ -106,6 +113,7 @@ void mw_help_noun(mw_buffer *out, const mw_noun *noun)
         if (strcmp(command->noun, noun->name) != 0)
             continue;
         takes |= command->takes;
+        ids |= strcmp(command->args, "ID") == 0;
         snprintf(line, sizeof line, "midwatch %s%s%s%s%s", command->noun,
                  command->verb[0] ? " " : "", command->verb, command->args[0] ? " " : "",
                  command->args);
@@ -117,7 +125,8 @@ void mw_help_noun(mw_buffer *out, const mw_noun *noun)
     }
     mw_buffer_appendf(out, "\nOptions:\n");
     append_options(out, takes);
-    mw_buffer_appendf(out, "\nAn ID may be cut to a prefix of at least 6 characters.\n");
+    if (ids)
+        mw_buffer_appendf(out, "\nAn ID may be cut to a prefix of at least 6 characters.\n");
 }
 
 void mw_help_all(mw_buffer *out)

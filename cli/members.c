@@ -117,3 +117,43 @@ void mw_time_text(const mw_cli *cli, const json_t *object, const char *key, char
         return;
     mw_instant_text(object, key, out);
 }
+
+void mw_severity_text(int64_t severity, char out[MW_CELL_SIZE])
+{
+    static const char *const levels[] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"};
+    int64_t step = (severity - 1) % 4 + 1;
+    out[0] = '\0';
+    if (severity < 0 || severity > 24)
+        snprintf(out, MW_CELL_SIZE, "%lld", (long long)severity);
+    else if (severity > 0 && step == 1)
+        snprintf(out, MW_CELL_SIZE, "%s", levels[(severity - 1) / 4]);
+    else if (severity > 0)
+        snprintf(out, MW_CELL_SIZE, "%s%lld", levels[(severity - 1) / 4], (long long)step);
+}
+
+mw_style mw_severity_style(int64_t severity)
+{
+    if (severity >= 17)
+        return MW_STYLE_RED;
+    return severity >= 13 ? MW_STYLE_YELLOW : MW_STYLE_NONE;
+}
+
+/* Fifteen digits: a table is for reading, and 17 show 0.1 as 0.10000000000000001. */
+#define VALUE_FLAGS (JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
+
+void mw_value_text(const json_t *value, size_t columns, mw_buffer *out)
+{
+    char *dump = NULL;
+    mw_slice text;
+    if (json_is_string(value)) {
+        text = (mw_slice){json_string_value(value), json_string_length(value)};
+    } else {
+        dump = value ? json_dumps(value, VALUE_FLAGS) : NULL;
+        text = dump ? mw_slice_of(dump) : MW_SLICE_NONE;
+    }
+    if (columns)
+        mw_append_cut(out, text, columns, true);
+    else
+        mw_buffer_append_slice(out, text);
+    free(dump);
+}

@@ -36,12 +36,27 @@ static int render_answer(mw_cli *cli, mw_answer *answer,
     return status;
 }
 
+static void tell_more(const json_t *root)
+{
+    mw_buffer cursor;
+    mw_slice next = mw_text(root, "next_cursor");
+    if (!next.len)
+        return;
+    mw_buffer_init(&cursor, MW_MEM_BASE, 65536);
+    mw_visible(&cursor, next);
+    fprintf(stderr, "midwatch: there are more; go on with --cursor %.*s\n",
+            MW_SLICE_FMT(mw_buffer_slice(&cursor)));
+    mw_buffer_fini(&cursor);
+}
+
 int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw_buffer *))
 {
     mw_answer answer;
     int status = mw_client_call(cli, path, NULL, &answer);
     if (!status)
         status = cli->json ? print_body(&answer) : render_answer(cli, &answer, render);
+    if (!status && !cli->json)
+        tell_more(answer.root);
     mw_answer_free(&answer);
     return status;
 }
@@ -61,21 +76,8 @@ int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *,
 /* Where an empty list may come from: its bounds, or that nothing ever came in. */
 static void tell_empty(const mw_cli *cli, const char *what)
 {
-    bool bounded = cli->since || cli->until || cli->cursor || cli->status;
-    fprintf(stderr, "midwatch: no %s%s\n", what, bounded ? " within these bounds" : " stored yet");
-}
-
-static void tell_more(const json_t *root)
-{
-    mw_buffer cursor;
-    mw_slice next = mw_text(root, "next_cursor");
-    if (!next.len)
-        return;
-    mw_buffer_init(&cursor, MW_MEM_BASE, 65536);
-    mw_visible(&cursor, next);
-    fprintf(stderr, "midwatch: there are more; go on with --cursor %.*s\n",
-            MW_SLICE_FMT(mw_buffer_slice(&cursor)));
-    mw_buffer_fini(&cursor);
+    fprintf(stderr, "midwatch: no %s%s\n", what,
+            mw_is_narrowed(cli) ? " within these bounds" : " stored yet");
 }
 
 int mw_list(mw_cli *cli, const char *noun, const char *what,

@@ -89,20 +89,29 @@ void mw_append_cut(mw_buffer *out, mw_slice text, size_t columns, bool ellipsis)
 
 typedef struct layout {
     size_t widths[MW_TABLE_COLUMNS_MAX];
-    size_t shown; /* columns, from the left */
+    bool hidden[MW_TABLE_COLUMNS_MAX];
+    size_t count; /* columns, hidden ones included */
 } layout;
+
+static size_t shown_count(const layout *plan)
+{
+    size_t shown = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        shown += !plan->hidden[i];
+    return shown;
+}
 
 static size_t total_width(const layout *plan)
 {
-    size_t total = 0;
-    for (size_t i = 0; i < plan->shown; i++)
-        total += plan->widths[i] + (i ? GAP : 0);
-    return total;
+    size_t total = 0, shown = shown_count(plan);
+    for (size_t i = 0; i < plan->count; i++)
+        total += plan->hidden[i] ? 0 : plan->widths[i];
+    return total + (shown - 1) * GAP;
 }
 
 static void natural_widths(const mw_table *table, layout *plan)
 {
-    plan->shown = table->column_count;
+    *plan = (layout){.count = table->column_count};
     for (size_t i = 0; i < table->column_count; i++)
         plan->widths[i] = mw_utf8_columns(mw_slice_of(table->columns[i].title));
     for (size_t i = 0; i < cell_count(table); i++) {
@@ -112,25 +121,34 @@ static void natural_widths(const mw_table *table, layout *plan)
     }
 }
 
-/* The widest column with this flag that is still wider than `least`, or the count. */
-static size_t widest(const mw_table *table, const layout *plan, unsigned flag, size_t least)
+static size_t least_width(const mw_column *column)
 {
-    size_t best = table->column_count;
-    for (size_t i = 0; i < plan->shown; i++) {
-        if (!(table->columns[i].flags & flag) || plan->widths[i] <= least)
+    size_t least = column->flags >> 16;
+    if (least)
+        return least;
+    return column->flags & MW_COLUMN_ID ? ID_MIN : SHRINK_MIN;
+}
+
+/* The widest column with this flag that may still become narrower, or the count. */
+static size_t widest(const mw_table *table, const layout *plan, unsigned flag)
+{
+    size_t best = plan->count;
+    for (size_t i = 0; i < plan->count; i++) {
+        const mw_column *column = &table->columns[i];
+        if (plan->hidden[i] || !(column->flags & flag) || plan->widths[i] <= least_width(column))
             continue;
-        if (best == table->column_count || plan->widths[i] > plan->widths[best])
+        if (best == plan->count || plan->widths[i] > plan->widths[best])
             best = i;
     }
     return best;
 }
 
 /* Takes one column at a time from the widest, so that equal columns end up equal. */
-static void shrink(const mw_table *table, layout *plan, unsigned flag, size_t least, size_t width)
+static void shrink(const mw_table *table, layout *plan, unsigned flag, size_t width)
 {
     while (total_width(plan) > width) {
-        size_t i = widest(table, plan, flag, least);
-        if (i == table->column_count)
+        size_t i = widest(table, plan, flag);
+        if (i == plan->count)
             return;
         plan->widths[i]--;
     }
@@ -138,22 +156,39 @@ static void shrink(const mw_table *table, layout *plan, unsigned flag, size_t le
 
 static void shrink_all(const mw_table *table, layout *plan, size_t width)
 {
-    shrink(table, plan, MW_COLUMN_ID, ID_MIN, width);
-    shrink(table, plan, MW_COLUMN_SHRINK, SHRINK_MIN, width);
+    shrink(table, plan, MW_COLUMN_ID, width);
+    shrink(table, plan, MW_COLUMN_SHRINK, width);
+}
+
+static unsigned rank_of(const mw_column *column)
+{
+    return column->flags >> 8 & 0xff;
+}
+
+/* The shown column of the highest rank; the rightmost of equals. */
+static size_t next_to_leave(const mw_table *table, const layout *plan)
+{
+    size_t best = plan->count;
+    for (size_t i = 0; i < plan->count; i++)
+        if (!plan->hidden[i] &&
+            (best == plan->count || rank_of(&table->columns[i]) >= rank_of(&table->columns[best])))
+            best = i;
+    return best;
 }
 
 static void fit(const mw_table *table, layout *plan, size_t width)
 {
     layout natural = *plan;
     shrink_all(table, plan, width);
-    while (plan->shown > 1 && total_width(plan) > width)
-        plan->shown--;
+    while (shown_count(plan) > 1 && total_width(plan) > width)
+        plan->hidden[next_to_leave(table, plan)] = true;
     /* Columns that were left out give their room to those that are shown. */
-    natural.shown = plan->shown;
+    memcpy(natural.hidden, plan->hidden, sizeof natural.hidden);
     *plan = natural;
     shrink_all(table, plan, width);
     if (total_width(plan) > width)
-        plan->widths[0] = width;
+        for (size_t i = 0; i < plan->count; i++)
+            plan->widths[i] = width; /* one is left */
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -170,50 +205,57 @@ static const char *style_code(mw_style style)
     return codes[style];
 }
 
-typedef struct cell_text {
-    mw_slice text;
-    mw_style style;
-    bool last;
-} cell_text;
-
-static void print_cell(const mw_column *column, size_t width, const cell_text *cell, mw_buffer *out)
+static void print_cell(const mw_column *column, size_t width, mw_slice text, mw_style style,
+                       mw_buffer *out)
 {
-    size_t used = mw_utf8_columns(cell->text);
+    size_t used = mw_utf8_columns(text);
     size_t pad = used < width ? width - used : 0;
     if (column->flags & MW_COLUMN_RIGHT)
         blanks(out, pad);
-    mw_buffer_appendf(out, "%s", style_code(cell->style));
-    mw_append_cut(out, cell->text, width, !(column->flags & MW_COLUMN_ID));
-    if (cell->style)
+    mw_buffer_appendf(out, "%s", style_code(style));
+    mw_append_cut(out, text, width, !(column->flags & MW_COLUMN_ID));
+    if (style)
         mw_buffer_appendf(out, "\x1b[0m");
-    if (!(column->flags & MW_COLUMN_RIGHT) && !cell->last)
+    if (!(column->flags & MW_COLUMN_RIGHT))
         blanks(out, pad);
+}
+
+/* Blanks at the end of a line serve nobody. */
+static void end_line(mw_buffer *out)
+{
+    while (out->len && out->data[out->len - 1] == ' ')
+        out->len--;
+    mw_buffer_append_byte(out, '\n');
 }
 
 static void print_titles(const mw_table *table, const layout *plan, size_t indent, mw_buffer *out)
 {
+    size_t shown = 0;
     blanks(out, indent);
-    for (size_t i = 0; i < plan->shown; i++) {
-        cell_text cell = {mw_slice_of(table->columns[i].title), MW_STYLE_NONE,
-                          i + 1 == plan->shown};
-        blanks(out, i ? GAP : 0);
-        print_cell(&table->columns[i], plan->widths[i], &cell, out);
+    for (size_t i = 0; i < plan->count; i++) {
+        if (plan->hidden[i])
+            continue;
+        blanks(out, shown++ ? GAP : 0);
+        print_cell(&table->columns[i], plan->widths[i], mw_slice_of(table->columns[i].title),
+                   MW_STYLE_NONE, out);
     }
-    mw_buffer_append_byte(out, '\n');
+    end_line(out);
 }
 
 static void print_row(const mw_table *table, const layout *plan, size_t first, bool color,
                       mw_buffer *out)
 {
-    for (size_t i = 0; i < plan->shown; i++) {
-        const mw_cell *stored = cell_at(table, first + i);
-        cell_text cell = {{table->text.data + stored->offset, stored->len},
-                          color ? stored->style : MW_STYLE_NONE,
-                          i + 1 == plan->shown};
-        blanks(out, i ? GAP : 0);
-        print_cell(&table->columns[i], plan->widths[i], &cell, out);
+    size_t shown = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const mw_cell *cell = cell_at(table, first + i);
+        if (plan->hidden[i])
+            continue;
+        blanks(out, shown++ ? GAP : 0);
+        print_cell(&table->columns[i], plan->widths[i],
+                   (mw_slice){table->text.data + cell->offset, cell->len},
+                   color ? cell->style : MW_STYLE_NONE, out);
     }
-    mw_buffer_append_byte(out, '\n');
+    end_line(out);
 }
 
 void mw_table_print(const mw_table *table, size_t width, bool color, size_t indent, mw_buffer *out)

@@ -13,6 +13,11 @@ enum {
     MW_COLUMN_SHRINK = 2, /* may be cut with an ellipsis */
     MW_COLUMN_ID = 4      /* may be cut to a prefix, which is an id too */
 };
+/* Where even cut columns do not fit, whole ones are left out: the highest rank (1 to 15) first,
+ * those without a rank last and from the right. Ids and numbers that people came for have none. */
+#define MW_COLUMN_DROP(rank) ((unsigned)(rank) << 8)
+/* A cut column keeps this many columns (to 255) instead of the usual few. */
+#define MW_COLUMN_LEAST(columns) ((unsigned)(columns) << 16)
 
 typedef struct mw_column {
     const char *title;
@@ -44,7 +49,7 @@ void mw_table_cellf(mw_table *table, const char *format, ...) MW_PRINTF(2, 3);
 /* Of the cell added last. */
 void mw_table_style(mw_table *table, mw_style style);
 /* Appends the title line and the rows. width 0 = unbounded; what does not fit even when cut loses
- * its last columns. `indent` blanks stand before each line and count. */
+ * columns by rank. `indent` blanks stand before each line and count. */
 void mw_table_print(const mw_table *table, size_t width, bool color, size_t indent, mw_buffer *out);
 
 /* At most `columns` columns of `text`; `ellipsis` marks a cut. Pure. */

@@ -253,8 +253,13 @@ static void resolve_tokens(const mw_resolve_place *span, mw_span_row *row)
 /* ---- the row ------------------------------------------------------------------------------- */
 
 typedef struct places {
-    const mw_resolve_place *at[3]; /* span, resource, scope; NULL = absent */
+    const mw_resolve_place *at[3]; /* item, resource, scope; NULL = absent */
 } places;
+
+static places places_of(const mw_resolve_place *item, const mw_resolve_around *around)
+{
+    return (places){{item, around->resource, around->scope}};
+}
 
 /* The value of the first place that has one. */
 static const mw_value *pick(const places *all, mw_resolve_field field)
@@ -310,17 +315,40 @@ static mw_slice last_path_part(mw_slice path)
     return part;
 }
 
-/* A span that names no agent inherits its nearest ancestor's (the store's business), so that the
- * weak names are for agent spans alone. */
-static mw_slice resolve_agent(const places *all, mw_arena *arena, const mw_span_row *row)
+/* The group's name ends in what runs there. Text alone: a number names nothing. */
+static mw_slice agent_of_log_group(const places *all, const mw_resolve_around *around)
 {
-    const mw_value *named = pick(all, MW_RESOLVE_AGENT);
-    if (named || row->operation_kind != MW_OP_AGENT)
-        return text_of(named, arena);
     const mw_value *group = pick(all, MW_RESOLVE_LOG_GROUP);
     if (group && group->type == MW_VALUE_STRING)
         return last_path_part(group->bytes);
+    return last_path_part(around->log_group);
+}
+
+static mw_slice service_of(const places *all, mw_arena *arena)
+{
+    mw_slice service = bounded(text_of(pick_by_rank(all, MW_RESOLVE_SERVICE), arena));
+    return service.len ? service : MW_SLICE("unknown");
+}
+
+/* A span that names no agent inherits its nearest ancestor's (the store's business), so that the
+ * weak names are for agent spans alone. */
+static mw_slice span_agent(const places *all, const mw_resolve_around *around,
+                           const mw_span_row *row)
+{
+    const mw_value *named = pick(all, MW_RESOLVE_AGENT);
+    if (named || row->operation_kind != MW_OP_AGENT)
+        return text_of(named, around->arena);
+    mw_slice group = agent_of_log_group(all, around);
+    if (group.len)
+        return group;
     return mw_slice_equal(row->service, MW_SLICE("unknown")) ? MW_SLICE_NONE : row->service;
+}
+
+/* A record inherits no agent, and a service that writes logs need not be one: its group at most. */
+static mw_slice log_agent(const places *all, const mw_resolve_around *around)
+{
+    const mw_value *named = pick(all, MW_RESOLVE_AGENT);
+    return named ? text_of(named, around->arena) : agent_of_log_group(all, around);
 }
 
 /* SpanKind: on these two server.address is the span's own address. */
@@ -336,25 +364,57 @@ static mw_slice resolve_peer(const mw_resolve_place *span, mw_arena *arena, cons
     return text_of(&span->value[MW_RESOLVE_PEER], arena);
 }
 
-void mw_resolve_row(const mw_resolve_place *span, const mw_resolve_place *resource,
-                    const mw_resolve_place *scope, mw_arena *arena, mw_span_row *row)
+/* ---- public -------------------------------------------------------------------------------- */
+
+void mw_resolve_span(const mw_resolve_place *span, const mw_resolve_around *around,
+                     mw_span_row *row)
 {
-    places all = {{span, resource, scope}};
+    places all = places_of(span, around);
+    mw_arena *arena = around->arena;
     row->operation_kind = span->kind;
     if (row->operation_kind == MW_OP_OTHER && span->gen_ai)
         row->operation_kind = (uint8_t)kind_of_name(row->name);
-    row->session_id = text_of(pick(&all, MW_RESOLVE_SESSION), arena);
-    row->user = text_of(pick(&all, MW_RESOLVE_USER), arena);
-    row->model = text_of(pick(&all, MW_RESOLVE_MODEL), arena);
-    row->service = text_of(pick_by_rank(&all, MW_RESOLVE_SERVICE), arena);
-    if (row->service.len == 0)
-        row->service = MW_SLICE("unknown");
-    row->peer_service = resolve_peer(span, arena, row);
-    row->agent = resolve_agent(&all, arena, row);
-    mw_slice *const texts[] = {&row->session_id, &row->user,         &row->model, &row->service,
-                               &row->agent,      &row->peer_service, &row->name};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        *texts[i] = bounded(*texts[i]);
+    row->session_id = bounded(text_of(pick(&all, MW_RESOLVE_SESSION), arena));
+    row->user = bounded(text_of(pick(&all, MW_RESOLVE_USER), arena));
+    row->model = bounded(text_of(pick(&all, MW_RESOLVE_MODEL), arena));
+    row->service = service_of(&all, arena);
+    row->peer_service = bounded(resolve_peer(span, arena, row));
+    row->agent = bounded(span_agent(&all, around, row));
+    row->name = bounded(row->name);
     row->status_message = bounded(row->status_message);
     resolve_tokens(span, row);
+}
+
+/* The record's own word first, and its body is its own too. */
+static mw_slice log_session(const places *all, const mw_value *body, mw_arena *arena)
+{
+    const mw_resolve_place *record = all->at[0];
+    if (record->rank[MW_RESOLVE_SESSION] == MW_RESOLVE_NO_RANK && body->type == MW_VALUE_KVLIST) {
+        mw_slice session = mw_resolve_body_session(body);
+        if (session.len)
+            return session;
+    }
+    return text_of(pick(all, MW_RESOLVE_SESSION), arena);
+}
+
+void mw_resolve_log(const mw_resolve_place *record, const mw_value *body,
+                    const mw_resolve_around *around, mw_log_row *row)
+{
+    places all = places_of(record, around);
+    row->service = service_of(&all, around->arena);
+    row->session_id = bounded(log_session(&all, body, around->arena));
+    row->agent = bounded(log_agent(&all, around));
+    if (row->event_name.len == 0 && record->rank[MW_RESOLVE_EVENT] != MW_RESOLVE_NO_RANK)
+        row->event_name = text_of(&record->value[MW_RESOLVE_EVENT], around->arena);
+    row->event_name = bounded(row->event_name);
+}
+
+void mw_resolve_point(const mw_resolve_place *point, const mw_resolve_around *around,
+                      mw_point_row *row)
+{
+    places all = places_of(point, around);
+    row->service = service_of(&all, around->arena);
+    row->session_id = bounded(text_of(pick(&all, MW_RESOLVE_SESSION), around->arena));
+    row->name = bounded(row->name);
+    row->unit = bounded(row->unit);
 }

@@ -1,10 +1,11 @@
-/* Resolution: which session, agent, model, tokens, kind, service and peer a span belongs to.
+/* Resolution: which session, agent, model, tokens, kind, service and peer an item belongs to.
  *
  * Instrumentations name the same thing in twenty ways. One table (resolve_table.c) gives each
  * attribute key the field it speaks for and its rank there; the present, non-empty key of the best
- * rank wins: among the span's attributes first, then the resource's, then the scope's. Exceptions:
- * service.name wins wherever it stands; tokens, kind and peer are the span's own alone. Raw
- * attributes stay in the stored span; inheritance between spans is the store's business.
+ * rank wins: among the item's attributes first, then the resource's, then the scope's. Exceptions:
+ * service.name wins wherever it stands; tokens, kind and peer are the span's own alone; a log
+ * record's body may name its session. Raw attributes stay in the stored item; inheritance between
+ * items is the store's business.
  *
  * Pure functions over what the validating pass found. Slices of the result point into the body,
  * to literals, or into the arena. Any thread. Source: OpenTelemetry semantic conventions 1.41 and
@@ -25,6 +26,7 @@ typedef enum mw_resolve_field {
     MW_RESOLVE_MODEL,
     MW_RESOLVE_SERVICE,
     MW_RESOLVE_PEER,
+    MW_RESOLVE_EVENT, /* a log record's event name, as SDKs sent it before it was a field */
     MW_RESOLVE_USAGE_JSON,
     MW_RESOLVE_INPUT, /* token counts from here on */
     MW_RESOLVE_OUTPUT,
@@ -36,7 +38,7 @@ typedef enum mw_resolve_field {
 
 #define MW_RESOLVE_NO_RANK 255
 
-/* The best value of each field in one place: a span, a resource or a scope. */
+/* The best value of each field in one place: an item, a resource or a scope. */
 typedef struct mw_resolve_place {
     uint8_t rank[MW_RESOLVE_FIELDS];   /* MW_RESOLVE_NO_RANK = none */
     mw_value value[MW_RESOLVE_FIELDS]; /* STRING (trimmed) or INT; tokens always INT */
@@ -60,12 +62,27 @@ mw_keyset *mw_resolve_keyset_new(void);
 /* `root`: the place is a span without parent. */
 void mw_resolve_place_read(mw_resolve_place *place, const mw_found *found, size_t count, bool root);
 
+/* What stands around an item. */
+typedef struct mw_resolve_around {
+    const mw_resolve_place *resource, *scope; /* NULL = absent */
+    /* Of the request's headers: names the agent as an attribute MW_RESOLVE_LOG_GROUP does, where
+     * there is none. */
+    mw_slice log_group;
+    mw_arena *arena; /* when it is full, what was sent as a number stays unknown */
+} mw_resolve_around;
+
+/* Unknown text stays empty, but service becomes "unknown". */
+
 /* Fills operation_kind, tokens, service, peer_service, session_id, agent, user and model of
  * `row`; row->kind and row->name must be set: the convention's span name, "chat gpt-x", names the
- * operation where the attribute is missing. Unknown text stays empty, but service becomes
- * "unknown". When the arena is full, what was sent as a number stays unknown. `resource` and
- * `scope` may be NULL. */
-void mw_resolve_row(const mw_resolve_place *span, const mw_resolve_place *resource,
-                    const mw_resolve_place *scope, mw_arena *arena, mw_span_row *row);
+ * operation where the attribute is missing. */
+void mw_resolve_span(const mw_resolve_place *span, const mw_resolve_around *around,
+                     mw_span_row *row);
+/* Fills service, session_id and agent, and event_name where it is empty. */
+void mw_resolve_log(const mw_resolve_place *record, const mw_value *body,
+                    const mw_resolve_around *around, mw_log_row *row);
+/* Fills service and session_id; name and unit are cut as resolved texts are. */
+void mw_resolve_point(const mw_resolve_place *point, const mw_resolve_around *around,
+                      mw_point_row *row);
 
 #endif

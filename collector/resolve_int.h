@@ -70,4 +70,10 @@ typedef struct mw_kind_rules {
 
 extern const mw_kind_rules mw_kind_table[MW_KIND_RANKS];
 
+/* ---- resolve_body.c ------------------------------------------------------------------------- */
+
+/* The session that a log record's body names: its member "session_id" or "sessionId", else
+ * "session.id" of its member "attributes". Trimmed; empty when there is none. */
+mw_slice mw_resolve_body_session(const mw_value *body);
+
 #endif

@@ -76,6 +76,7 @@ const mw_resolve_key mw_resolve_keys[] = {
     AGENT(MW_AGENT_LANGSMITH, "langsmith.trace.name"),
     AGENT(MW_AGENT_GRAPH_NODE, "graph.node.name"),
     {"aws.log.group.names", MW_RESOLVE_LOG_GROUP, 0},
+    {"event.name", MW_RESOLVE_EVENT, 0},
 
     USER(0, "user.id"),
     USER(1, "langfuse.user.id"),

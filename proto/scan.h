@@ -107,8 +107,15 @@ typedef struct mw_scan_scope {
     bool bad_utf8;
 } mw_scan_scope;
 
+/* Where an item stands on the wire: the index on each level, refused ones counted too. */
+typedef struct mw_scan_place {
+    uint32_t resource, scope, item; /* data points: the metric */
+    uint32_t point;                 /* data points: in the metric's data of that kind; else 0 */
+} mw_scan_place;
+
 typedef struct mw_scan_span {
     mw_slice bytes; /* the Span message without tag and length */
+    mw_scan_place place;
     uint8_t trace_id[MW_TRACE_ID_SIZE];
     uint8_t span_id[MW_SPAN_ID_SIZE];
     uint8_t parent_span_id[MW_SPAN_ID_SIZE]; /* zero = root */
@@ -125,7 +132,8 @@ typedef struct mw_scan_span {
 } mw_scan_span;
 
 typedef struct mw_scan_log {
-    mw_slice bytes;           /* the LogRecord message without tag and length */
+    mw_slice bytes; /* the LogRecord message without tag and length */
+    mw_scan_place place;
     uint64_t time_ns;         /* 0 = unknown */
     uint64_t observed_ns;     /* 0 = unknown */
     uint32_t severity_number; /* as sent; 0 = not given, unknown numbers are kept */
@@ -178,7 +186,8 @@ void mw_metric_write_head(const mw_scan_metric *metric, mw_buffer *out);
 #define MW_POINT_NO_RECORDED_VALUE 1u
 
 typedef struct mw_scan_point {
-    mw_slice bytes;      /* the data point's message: which one follows from `kind` */
+    mw_slice bytes; /* the data point's message: which one follows from `kind` */
+    mw_scan_place place;
     mw_metric_kind kind; /* of its metric */
     uint64_t time_ns;    /* never 0 */
     uint64_t start_ns;   /* 0 = unknown */

@@ -150,6 +150,11 @@ static inline void mw_scan_reset(mw_scanner *scan)
     memset(scan->found.seen, 0, sizeof scan->found.seen);
 }
 
+static inline mw_scan_place mw_scan_here(const mw_scanner *scan)
+{
+    return (mw_scan_place){scan->resource_index, scan->scope_index, scan->item_index, 0};
+}
+
 /* Everything above the item says that it is nested too deep. */
 static inline bool mw_scan_context_too_deep(const mw_scanner *scan)
 {

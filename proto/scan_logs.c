@@ -75,7 +75,7 @@ static mw_err read_log(mw_scanner *scan, log_reading *reading)
 
 static mw_err scan_log(mw_scanner *scan, mw_slice message)
 {
-    log_reading reading = {.log.bytes = message};
+    log_reading reading = {.log = {.bytes = message, .place = mw_scan_here(scan)}};
     mw_scan_log *log = &reading.log;
     mw_scan_reset(scan);
     mw_err err = read_log(scan, &reading);

@@ -442,6 +442,8 @@ mw_err mw_scan_data_point(mw_scanner *scan, mw_metric_head *head, mw_metric_kind
                           mw_slice message)
 {
     point_reading reading = {.point = {.bytes = message, .kind = kind}};
+    reading.point.place = mw_scan_here(scan);
+    reading.point.place.point = head->next_index[kind];
     mw_scan_reset(scan);
     mw_err err = read_point(scan, field_takers[kind], &reading);
     if (err != MW_OK)

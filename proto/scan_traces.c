@@ -156,7 +156,7 @@ static const char *const refused_fields[MW_REFUSE_COUNT] = {
 
 static mw_err scan_span(mw_scanner *scan, mw_slice message)
 {
-    mw_scan_span span = {.bytes = message};
+    mw_scan_span span = {.bytes = message, .place = mw_scan_here(scan)};
     span_ids ids = {0};
     mw_scan_reset(scan);
     mw_err err = read_span(scan, &span, &ids);

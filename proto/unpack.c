@@ -38,30 +38,24 @@ mw_err mw_unpack_message(const ProtobufCMessageDescriptor *descriptor, mw_slice 
     return allocator.refused ? MW_E_NOMEM : MW_E_SYNTAX;
 }
 
-mw_err mw_unpack_span(mw_slice bytes, mw_arena *arena, mw_otlp_span **out)
-{
-    ProtobufCMessage *message;
-    mw_err err = mw_unpack_message(&opentelemetry__proto__trace__v1__span__descriptor, bytes, arena,
-                                   &message);
-    *out = (mw_otlp_span *)message;
-    return err;
-}
+/* The typed forms differ in their descriptor alone. */
+#define DEFINE_UNPACK(name, type, descriptor)                                                      \
+    mw_err mw_unpack_##name(mw_slice bytes, mw_arena *arena, type **out)                           \
+    {                                                                                              \
+        ProtobufCMessage *message;                                                                 \
+        mw_err err = mw_unpack_message(&opentelemetry__proto__##descriptor##__descriptor, bytes,   \
+                                       arena, &message);                                           \
+        *out = (type *)message;                                                                    \
+        return err;                                                                                \
+    }
 
-mw_err mw_unpack_resource(mw_slice bytes, mw_arena *arena, mw_otlp_resource **out)
-{
-    ProtobufCMessage *message;
-    mw_err err = mw_unpack_message(&opentelemetry__proto__resource__v1__resource__descriptor, bytes,
-                                   arena, &message);
-    *out = (mw_otlp_resource *)message;
-    return err;
-}
-
-mw_err mw_unpack_scope(mw_slice bytes, mw_arena *arena, mw_otlp_scope **out)
-{
-    ProtobufCMessage *message;
-    mw_err err =
-        mw_unpack_message(&opentelemetry__proto__common__v1__instrumentation_scope__descriptor,
-                          bytes, arena, &message);
-    *out = (mw_otlp_scope *)message;
-    return err;
-}
+DEFINE_UNPACK(span, mw_otlp_span, trace__v1__span)
+DEFINE_UNPACK(resource, mw_otlp_resource, resource__v1__resource)
+DEFINE_UNPACK(scope, mw_otlp_scope, common__v1__instrumentation_scope)
+DEFINE_UNPACK(log, mw_otlp_log, logs__v1__log_record)
+DEFINE_UNPACK(metric, mw_otlp_metric, metrics__v1__metric)
+DEFINE_UNPACK(number_point, mw_otlp_number_point, metrics__v1__number_data_point)
+DEFINE_UNPACK(histogram_point, mw_otlp_histogram_point, metrics__v1__histogram_data_point)
+DEFINE_UNPACK(exponential_point, mw_otlp_exponential_point,
+              metrics__v1__exponential_histogram_data_point)
+DEFINE_UNPACK(summary_point, mw_otlp_summary_point, metrics__v1__summary_data_point)

@@ -12,6 +12,8 @@
 #define MW_PROTO_UNPACK_H
 
 #include "lib/base/arena.h"
+#include "proto/otlp_logs.pb-c.h"
+#include "proto/otlp_metrics.pb-c.h"
 #include "proto/otlp_trace.pb-c.h"
 
 typedef Opentelemetry__Proto__Trace__V1__Span mw_otlp_span;
@@ -22,10 +24,31 @@ typedef Opentelemetry__Proto__Resource__V1__Resource mw_otlp_resource;
 typedef Opentelemetry__Proto__Common__V1__InstrumentationScope mw_otlp_scope;
 typedef Opentelemetry__Proto__Common__V1__KeyValue mw_otlp_key_value;
 typedef Opentelemetry__Proto__Common__V1__AnyValue mw_otlp_value;
+typedef Opentelemetry__Proto__Logs__V1__LogRecord mw_otlp_log;
+typedef Opentelemetry__Proto__Metrics__V1__Metric mw_otlp_metric;
+typedef Opentelemetry__Proto__Metrics__V1__NumberDataPoint mw_otlp_number_point;
+typedef Opentelemetry__Proto__Metrics__V1__HistogramDataPoint mw_otlp_histogram_point;
+typedef Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint mw_otlp_exponential_point;
+typedef Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint__Buckets mw_otlp_buckets;
+typedef Opentelemetry__Proto__Metrics__V1__SummaryDataPoint mw_otlp_summary_point;
+typedef Opentelemetry__Proto__Metrics__V1__Exemplar mw_otlp_exemplar;
 
 MW_MUST_USE mw_err mw_unpack_span(mw_slice bytes, mw_arena *arena, mw_otlp_span **out);
 MW_MUST_USE mw_err mw_unpack_resource(mw_slice bytes, mw_arena *arena, mw_otlp_resource **out);
 MW_MUST_USE mw_err mw_unpack_scope(mw_slice bytes, mw_arena *arena, mw_otlp_scope **out);
+MW_MUST_USE mw_err mw_unpack_log(mw_slice bytes, mw_arena *arena, mw_otlp_log **out);
+/* A head as mw_metric_write_head makes it, never a Metric as received: the points of one may have
+ * been refused. */
+MW_MUST_USE mw_err mw_unpack_metric(mw_slice head, mw_arena *arena, mw_otlp_metric **out);
+/* Data points: gauges and sums, and one for each other kind of metric. */
+MW_MUST_USE mw_err mw_unpack_number_point(mw_slice bytes, mw_arena *arena,
+                                          mw_otlp_number_point **out);
+MW_MUST_USE mw_err mw_unpack_histogram_point(mw_slice bytes, mw_arena *arena,
+                                             mw_otlp_histogram_point **out);
+MW_MUST_USE mw_err mw_unpack_exponential_point(mw_slice bytes, mw_arena *arena,
+                                               mw_otlp_exponential_point **out);
+MW_MUST_USE mw_err mw_unpack_summary_point(mw_slice bytes, mw_arena *arena,
+                                           mw_otlp_summary_point **out);
 /* Any message of the room's .proto files. */
 MW_MUST_USE mw_err mw_unpack_message(const ProtobufCMessageDescriptor *descriptor, mw_slice bytes,
                                      mw_arena *arena, ProtobufCMessage **out);

@@ -47,7 +47,7 @@ static void print_options(const mw_server_settings *settings)
         const mw_option *option = &mw_server_option_table[i];
         printf("%-16s ", option->name);
         print_value(option, &settings->values);
-        printf(" (%s)\n", mw_origin_name(settings->origins[i]));
+        printf(" (%s)\n", mw_option_origin_name(settings->origins[i]));
     }
 }
 
@@ -62,17 +62,20 @@ static void report(void *ctx, const mw_store_damage *damage)
 static int check_store(const mw_server_options *options)
 {
     char path[MW_PATH_SIZE];
-    uint64_t blocks = 0, spans = 0, damaged = 0;
+    uint64_t damaged = 0;
+    mw_store_verified whole = {.blocks = 0};
     mw_data_path(options, "store", path);
-    mw_err err = mw_store_verify(path, report, &damaged, &blocks, &spans);
+    mw_err err = mw_store_verify(path, report, &damaged, &whole);
     if (err == MW_E_NOT_FOUND) {
         printf("store            none yet at %s\n", path);
         return MW_EXIT_DONE;
     }
     if (err && !damaged)
         fprintf(stderr, "midwatch: cannot read %s: %s\n", path, mw_err_text(err));
-    printf("store            %s: %" PRIu64 " blocks, %" PRIu64 " spans, %" PRIu64 " damaged\n",
-           err ? "NOT whole" : "whole", blocks, spans, damaged);
+    printf("store            %s: %" PRIu64 " blocks, %" PRIu64 " spans, %" PRIu64 " logs, %" PRIu64
+           " points, %" PRIu64 " damaged\n",
+           err ? "NOT whole" : "whole", whole.blocks, whole.spans, whole.logs, whole.points,
+           damaged);
     return err ? MW_EXIT_FAILED : MW_EXIT_DONE;
 }
 

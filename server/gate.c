@@ -1,22 +1,34 @@
 /* The gate between net and lib/access, and the dispatch of refusals by family. */
 #include "server/gate.h"
 #include "collector/collector.h"
+#include "lib/access/origin.h"
 #include "server/server_int.h"
 #include "webhook/webhook.h"
 
 struct mw_gate_version {
     struct mw_gate_version *older;
-    mw_access_policy policy; /* points into hosts */
-    char hosts[];
+    mw_access_policy policy; /* points into text */
+    char text[];
 };
 
-void mw_gate_publish(mw_gate *gate, mw_slice allowed_hosts, bool insecure_listen)
+/* Copies a list to *at and moves *at behind it. */
+static mw_slice copy_list(char **at, mw_slice list)
 {
-    struct mw_gate_version *version =
-        mw_alloc_or_die(MW_MEM_BASE, sizeof *version + allowed_hosts.len);
-    if (allowed_hosts.len)
-        memcpy(version->hosts, allowed_hosts.data, allowed_hosts.len);
-    version->policy = (mw_access_policy){{version->hosts, allowed_hosts.len}, insecure_listen};
+    mw_slice copy = {*at, list.len};
+    if (list.len)
+        memcpy(*at, list.data, list.len);
+    *at += list.len;
+    return copy;
+}
+
+void mw_gate_publish(mw_gate *gate, const mw_access_policy *policy)
+{
+    struct mw_gate_version *version = mw_alloc_or_die(
+        MW_MEM_BASE, sizeof *version + policy->allowed_hosts.len + policy->allowed_origins.len);
+    char *at = version->text;
+    version->policy = *policy;
+    version->policy.allowed_hosts = copy_list(&at, policy->allowed_hosts);
+    version->policy.allowed_origins = copy_list(&at, policy->allowed_origins);
     version->older = atomic_load(&gate->current);
     atomic_store(&gate->current, version);
 }
@@ -51,6 +63,14 @@ mw_err mw_gate_principal(mw_gate *gate, const mw_request *request, mw_principal 
     return check(gate, request, who, NULL);
 }
 
+mw_cors mw_gate_cors(void *ctx, const mw_request *request, mw_slice origin)
+{
+    mw_gate *gate = ctx;
+    if (!mw_origins_hold(atomic_load(&gate->current)->policy.allowed_origins, origin))
+        return MW_CORS_NONE;
+    return request->port == MW_PORT_HTTP ? MW_CORS_CREDENTIALS : MW_CORS_READ;
+}
+
 bool mw_gate_admit(void *ctx, const mw_request *request, mw_net_refusal *refusal)
 {
     mw_principal who;
@@ -81,6 +101,16 @@ mw_family mw_gate_family_of_path(mw_slice path)
     return MW_FAMILY_API;
 }
 
+mw_family mw_gate_family(const mw_request *request)
+{
+    if (request->route)
+        return MW_TAG_FAMILY(request->route->tag);
+    mw_family family = mw_gate_family_of_path(request->path);
+    bool exports = (request->port == MW_PORT_HTTP || request->port == MW_PORT_GRPC) &&
+                   mw_slice_equal(request->method, MW_SLICE("POST"));
+    return exports && family == MW_FAMILY_API ? MW_FAMILY_OTLP : family;
+}
+
 const char *mw_problem_code(unsigned status)
 {
     static const struct {
@@ -104,8 +134,7 @@ void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusa
                     mw_response *response)
 {
     (void)ctx;
-    mw_family family =
-        request->route ? MW_TAG_FAMILY(request->route->tag) : mw_gate_family_of_path(request->path);
+    mw_family family = mw_gate_family(request);
     /* A gRPC client understands nothing else, whatever path it asked for. */
     if (request->framing == MW_FRAMING_GRPC || family == MW_FAMILY_OTLP) {
         mw_collector_format_refusal(request, refusal, response);

@@ -26,13 +26,17 @@ typedef struct mw_gate {
     _Atomic(struct mw_gate_version *) current;
 } mw_gate;
 
-/* Copies. Also the first call; main thread only. */
-void mw_gate_publish(mw_gate *gate, mw_slice allowed_hosts, bool insecure_listen);
+/* Copies what the policy points to. Also the first call; main thread only. */
+void mw_gate_publish(mw_gate *gate, const mw_access_policy *policy);
 /* After net is freed. */
 void mw_gate_fini(mw_gate *gate);
 
 /* For mw_net_config.gate; ctx is the mw_gate. */
 bool mw_gate_admit(void *ctx, const mw_request *request, mw_net_refusal *refusal);
+/* For mw_net_config.cors: origins of the option allowed_origins, on every port. Only the OTLP/HTTP
+ * port lets them bring cookies along (exporters that use sendBeacon cannot do without); it has no
+ * use for any. */
+mw_cors mw_gate_cors(void *ctx, const mw_request *request, mw_slice origin);
 /* For mw_net_config.format_refusal. */
 void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusal,
                     mw_response *response);
@@ -42,6 +46,8 @@ MW_MUST_USE mw_err mw_gate_principal(mw_gate *gate, const mw_request *request, m
 /* Family of a path that no route took: "/v1/..." and gRPC's "/opentelemetry..." are exporters',
  * "/webhook..." senders', the rest people's. Pure. */
 mw_family mw_gate_family_of_path(mw_slice path);
+/* The same for a request: a POST to a port of exporters is an exporter's, whatever its path. */
+mw_family mw_gate_family(const mw_request *request);
 /* The API's error code for an HTTP status. Pure. */
 const char *mw_problem_code(unsigned status);
 

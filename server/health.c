@@ -23,6 +23,8 @@ void mw_gauges_read(mw_server *server, mw_gauges *out)
         .reader_queue_bytes = mw_pool_waiting_bytes(server->pool),
         .reader_queue_jobs = mw_pool_waiting(server->pool),
         .stored_spans = store.spans,
+        .stored_logs = store.logs,
+        .stored_points = store.points,
         .stored_bytes = store.bytes,
         .segments = store.segments,
         .blocks = store.blocks,

@@ -93,6 +93,9 @@ void mw_metrics_render(mw_buffer *out, const mw_gauges *gauges)
     gauge(out, "midwatch_triage_active", "Alarms and investigations under way",
           gauges->investigating);
     gauge(out, "midwatch_stored_spans", "Spans stored, repeats included", gauges->stored_spans);
+    gauge(out, "midwatch_stored_logs", "Log records stored", gauges->stored_logs);
+    gauge(out, "midwatch_stored_points", "Metric points stored, repeats included",
+          gauges->stored_points);
     gauge(out, "midwatch_stored_bytes", "Bytes of all segments", gauges->stored_bytes);
     gauge(out, "midwatch_segments", "Segments", gauges->segments);
     gauge(out, "midwatch_blocks", "Blocks in all segments", gauges->blocks);

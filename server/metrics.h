@@ -13,7 +13,8 @@ typedef struct mw_gauges {
     size_t connections, in_flight, investigating;
     size_t store_queue_bytes, state_queue_bytes, reader_queue_bytes;
     size_t reader_queue_jobs;
-    uint64_t stored_spans, stored_bytes, segments, blocks, commit_seq;
+    uint64_t stored_spans, stored_logs, stored_points;
+    uint64_t stored_bytes, segments, blocks, commit_seq;
     bool store_writable, state_writable, ready;
 } mw_gauges;
 

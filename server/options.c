@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "lib/access/origin.h"
 #include "server/options.h"
 
 #define TEXT_FIELD(field) offsetof(mw_server_options, field), sizeof((mw_server_options *)0)->field
@@ -30,6 +31,8 @@ const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT] = {
      "Threads for queries and investigations; 0 is one a processor, at least 4."},
     {"allowed_hosts", MW_OPTION_LIST, TEXT_FIELD(allowed_hosts), "", 0, 0, true, "HOSTS",
      "Host names accepted in Host and Origin beside localhost and loopback addresses."},
+    {"allowed_origins", MW_OPTION_LIST, TEXT_FIELD(allowed_origins), "", 0, 0, true, "ORIGINS",
+     "Web pages (scheme://host:port) whose scripts may call midwatch from a browser."},
     {"insecure_listen", MW_OPTION_BOOL, FIELD(insecure_listen), "false", 0, 0, false, "",
      "Listen without tokens on addresses that are not loopback; in clear text unless tls_cert is "
      "given."},
@@ -232,6 +235,8 @@ mw_err mw_server_options_load(mw_server_settings *settings, int argc, char **arg
     if (!err)
         err = check_tls(&settings->values, detail);
     if (!err)
+        err = mw_origins_check(mw_slice_of(settings->values.allowed_origins), detail);
+    if (!err)
         err = check_words(&settings->values, detail);
     if (!err)
         err = check_sizes(settings, detail);
@@ -261,7 +266,7 @@ void mw_data_path(const mw_server_options *options, const char *name, char out[M
     MW_ASSERT(len > 0 && len < MW_PATH_SIZE);
 }
 
-const char *mw_origin_name(mw_option_origin origin)
+const char *mw_option_origin_name(mw_option_origin origin)
 {
     static const char *const names[] = {"default", "file", "environment", "flag"};
     MW_ASSERT((size_t)origin < sizeof names / sizeof names[0]);

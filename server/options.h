@@ -32,6 +32,7 @@ typedef struct mw_server_options {
     uint64_t loops;   /* 0 = one a processor, at most 8 */
     uint64_t readers; /* 0 = one a processor, at least 4 */
     char allowed_hosts[MW_PATH_SIZE];
+    char allowed_origins[MW_PATH_SIZE];
     bool insecure_listen;
     char tls_cert[MW_PATH_SIZE];
     char tls_key[MW_PATH_SIZE];
@@ -41,7 +42,7 @@ typedef struct mw_server_options {
     char log_format[16];
 } mw_server_options;
 
-#define MW_SERVER_OPTION_COUNT 17
+#define MW_SERVER_OPTION_COUNT 18
 extern const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT];
 
 typedef struct mw_server_settings {
@@ -67,6 +68,6 @@ mw_log_format mw_server_log_format(const mw_server_options *options, bool termin
 /* DATA/name into out; the data path is bounded so that this always fits. */
 void mw_data_path(const mw_server_options *options, const char *name, char out[MW_PATH_SIZE]);
 
-const char *mw_origin_name(mw_option_origin origin);
+const char *mw_option_origin_name(mw_option_origin origin);
 
 #endif

@@ -19,6 +19,8 @@ void mw_process_harden(void)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     umask(0077);
     sigaction(SIGPIPE, &ignore, NULL);
+    /* A limit on the size of files is a failed write, as a full disk is; not the end of us. */
+    sigaction(SIGXFSZ, &ignore, NULL);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {

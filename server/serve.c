@@ -125,6 +125,15 @@ static mw_net_tls tls_paths(const mw_server_options *options)
                         .client_ca_path = options->tls_client_ca};
 }
 
+static void publish_policy(mw_server *server)
+{
+    const mw_server_options *options = &server->settings.values;
+    mw_access_policy policy = {.allowed_hosts = mw_slice_of(options->allowed_hosts),
+                               .allowed_origins = mw_slice_of(options->allowed_origins),
+                               .insecure_listen = options->insecure_listen};
+    mw_gate_publish(&server->gate, &policy);
+}
+
 static mw_err open_ports(wiring *all, mw_detail *detail)
 {
     char socket_path[MW_PATH_SIZE];
@@ -132,7 +141,7 @@ static mw_err open_ports(wiring *all, mw_detail *detail)
     const mw_server_options *options = &server->settings.values;
     mw_net *net = NULL;
     mw_data_path(options, "midwatch.sock", socket_path);
-    mw_gate_publish(&server->gate, mw_slice_of(options->allowed_hosts), options->insecure_listen);
+    publish_policy(server);
     collect_routes(all);
     mw_net_config config = {
         .grpc_address = options->grpc,
@@ -146,6 +155,8 @@ static mw_err open_ports(wiring *all, mw_detail *detail)
         .route_count = all->route_count,
         .gate = mw_gate_admit,
         .gate_ctx = &server->gate,
+        .cors = mw_gate_cors,
+        .cors_ctx = &server->gate,
         .format_refusal = mw_gate_format,
         .format_ctx = server,
     };
@@ -269,7 +280,7 @@ static void reload_tls(wiring *all, const mw_server_options *fresh)
                MW_KV_STR("state", mw_net_tls_on(net) ? "on" : "off"));
 }
 
-/* Other threads read the settings, so only the two fields that nobody else looks at change. */
+/* Other threads read the settings, so only the fields that nobody else looks at change. */
 static void reload(wiring *all)
 {
     mw_detail detail = {.message = ""};
@@ -289,9 +300,9 @@ static void reload(wiring *all)
     }
     memcpy(current->log_level, fresh.values.log_level, sizeof current->log_level);
     memcpy(current->allowed_hosts, fresh.values.allowed_hosts, sizeof current->allowed_hosts);
+    memcpy(current->allowed_origins, fresh.values.allowed_origins, sizeof current->allowed_origins);
     mw_log_set_level(mw_server_log_level(current));
-    mw_gate_publish(&all->server.gate, mw_slice_of(current->allowed_hosts),
-                    current->insecure_listen);
+    publish_policy(&all->server);
     reload_tls(all, &fresh.values);
     err = mw_webhooks_reload(all->server.webhooks);
     MW_LOG(err ? MW_LOG_ERROR : MW_LOG_INFO, "serve", "reloaded",

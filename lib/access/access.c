@@ -9,6 +9,7 @@
 #include <pwd.h>
 
 #include "lib/access/access.h"
+#include "lib/access/origin.h"
 
 /* getpwuid_r's buffer: one line of the password file. */
 #define PASSWD_LINE_MAX 4096
@@ -16,6 +17,7 @@
 #define ADDRESS_TEXT_MAX 64
 
 #define HINT_ALLOWED_HOSTS "add the name to the option allowed_hosts"
+#define HINT_ALLOWED_ORIGINS "add the page's origin to the option allowed_origins"
 #define HINT_OPERATE "run as the daemon's user (unix socket) or set MIDWATCH_TOKEN"
 
 /* ---- hosts --------------------------------------------------------------------------------- */
@@ -86,6 +88,8 @@ static bool host_allowed(const mw_access_policy *policy, mw_slice host)
 /* "http://host[:port]" or https, nothing behind it (RFC 6454 6.2). "null" is neither. */
 static bool origin_allowed(const mw_access_policy *policy, mw_slice origin)
 {
+    if (mw_origins_hold(policy->allowed_origins, origin))
+        return true;
     static const mw_slice schemes[] = {MW_SLICE_INIT("http://"), MW_SLICE_INIT("https://")};
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
         if (mw_slice_equal_nocase(mw_slice_first(origin, schemes[i].len), schemes[i]))
@@ -101,9 +105,9 @@ static mw_err check_origin_of_request(const mw_access_policy *policy, const mw_a
                              "the Host of this request is neither localhost, a loopback address "
                              "nor in allowed_hosts");
     if (facts->origin.data && !origin_allowed(policy, facts->origin))
-        return mw_detail_set(detail, MW_E_DENIED, "origin", HINT_ALLOWED_HOSTS,
+        return mw_detail_set(detail, MW_E_DENIED, "origin", HINT_ALLOWED_ORIGINS,
                              "the Origin of this request is neither localhost, a loopback "
-                             "address nor in allowed_hosts");
+                             "address nor in allowed_origins or allowed_hosts");
     return MW_OK;
 }
 

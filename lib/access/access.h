@@ -34,8 +34,9 @@ typedef struct mw_principal {
 } mw_principal;
 
 typedef struct mw_access_policy {
-    mw_slice allowed_hosts; /* comma-separated, beside localhost and loopback addresses */
-    bool insecure_listen;   /* the explicit switch: non-loopback peers act as loopback ones */
+    mw_slice allowed_hosts;   /* comma-separated, beside localhost and loopback addresses */
+    mw_slice allowed_origins; /* see origin.h; beside the hosts that pass in Origin */
+    bool insecure_listen;     /* the explicit switch: non-loopback peers act as loopback ones */
 } mw_access_policy;
 
 /* MW_OK with `who` filled; MW_E_DENIED with a detail whose message and hint name the option or

@@ -32,13 +32,45 @@
       "Stalled bodies and unread answers given up while others waited for memory")                 \
     X(SPANS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"traces\"",                        \
       "Items acknowledged as durable")                                                             \
+    X(POINTS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"metrics\"", "")                  \
+    X(LOGS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"logs\"", "")                       \
     X(SPANS_REFUSED_ID, "midwatch_items_refused_total", "signal=\"traces\",reason=\"invalid_id\"", \
       "Items refused, by reason")                                                                  \
     X(SPANS_REFUSED_DEPTH, "midwatch_items_refused_total", "signal=\"traces\",reason=\"depth\"",   \
       "")                                                                                          \
-    X(SPANS_REFUSED_SIZE, "midwatch_items_refused_total", "signal=\"traces\",reason=\"size\"", "") \
+    X(POINTS_REFUSED_NAME, "midwatch_items_refused_total", "signal=\"metrics\",reason=\"name\"",   \
+      "")                                                                                          \
+    X(POINTS_REFUSED_KIND, "midwatch_items_refused_total", "signal=\"metrics\",reason=\"kind\"",   \
+      "")                                                                                          \
+    X(POINTS_REFUSED_TEMPORALITY, "midwatch_items_refused_total",                                  \
+      "signal=\"metrics\",reason=\"temporality\"", "")                                             \
+    X(POINTS_REFUSED_TIME, "midwatch_items_refused_total", "signal=\"metrics\",reason=\"time\"",   \
+      "")                                                                                          \
+    X(POINTS_REFUSED_VALUE, "midwatch_items_refused_total", "signal=\"metrics\",reason=\"value\"", \
+      "")                                                                                          \
+    X(POINTS_REFUSED_BUCKETS, "midwatch_items_refused_total",                                      \
+      "signal=\"metrics\",reason=\"buckets\"", "")                                                 \
+    X(POINTS_REFUSED_BOUNDS, "midwatch_items_refused_total",                                       \
+      "signal=\"metrics\",reason=\"bounds\"", "")                                                  \
+    X(POINTS_REFUSED_COUNT, "midwatch_items_refused_total", "signal=\"metrics\",reason=\"count\"", \
+      "")                                                                                          \
+    X(POINTS_REFUSED_SCALE, "midwatch_items_refused_total", "signal=\"metrics\",reason=\"scale\"", \
+      "")                                                                                          \
+    X(POINTS_REFUSED_QUANTILE, "midwatch_items_refused_total",                                     \
+      "signal=\"metrics\",reason=\"quantile\"", "")                                                \
+    X(POINTS_REFUSED_DEPTH, "midwatch_items_refused_total", "signal=\"metrics\",reason=\"depth\"", \
+      "")                                                                                          \
+    X(LOGS_REFUSED_DEPTH, "midwatch_items_refused_total", "signal=\"logs\",reason=\"depth\"", "")  \
     X(SPANS_BAD_UTF8, "midwatch_items_bad_utf8_total", "signal=\"traces\"",                        \
       "Items kept with text that is not UTF-8")                                                    \
+    X(POINTS_BAD_UTF8, "midwatch_items_bad_utf8_total", "signal=\"metrics\"", "")                  \
+    X(LOGS_BAD_UTF8, "midwatch_items_bad_utf8_total", "signal=\"logs\"", "")                       \
+    X(SPANS_ODD_TIME, "midwatch_items_odd_time_total", "signal=\"traces\"",                        \
+      "Items kept with a time that can hardly be meant")                                           \
+    X(POINTS_ODD_TIME, "midwatch_items_odd_time_total", "signal=\"metrics\"", "")                  \
+    X(LOGS_ODD_TIME, "midwatch_items_odd_time_total", "signal=\"logs\"", "")                       \
+    X(EXPORT_HEADERS_IGNORED, "midwatch_export_headers_ignored_total", "",                         \
+      "x-aws-* request headers that were no usable text")                                          \
     X(EXPORTS_REFUSED_MALFORMED, "midwatch_exports_refused_total", "reason=\"malformed\"",         \
       "Whole export requests refused")                                                             \
     X(EXPORTS_REFUSED_BUDGET, "midwatch_exports_refused_total", "reason=\"decode_budget\"", "")    \

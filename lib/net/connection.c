@@ -261,7 +261,9 @@ static void resume(mw_connection *connection)
 /* The peer's end counts once everything before it has been looked at. */
 static void settle_eof(mw_connection *connection)
 {
-    if (!connection->eof || waiting(connection) > 0 || connection->wire.waiting > 0)
+    bool streams =
+        connection->protocol == MW_PROTOCOL_HTTP1 && mw_http1_session_streams(&connection->http1);
+    if (!connection->eof || (waiting(connection) > 0 && !streams) || connection->wire.waiting > 0)
         return;
     if (connection->protocol == MW_PROTOCOL_HTTP1)
         mw_http1_session_eof(&connection->http1);
@@ -377,10 +379,12 @@ mw_err mw_connection_open(mw_loop *loop, int fd, mw_port port, const mw_peer *pe
     connection->wire.peer = *peer;
     connection->wire.date = &loop->date;
     connection->wire.post = mw_loop_post;
+    connection->wire.post_later = mw_loop_post_later;
     connection->wire.post_ctx = loop;
     connection->wire.wait = mw_loop_wait;
     connection->wire.owner = connection;
     connection->since_ns = mw_wire_now(&connection->wire);
+    connection->retire_ns = connection->since_ns + mw_retire_age_ns();
     mw_buffer_init(&connection->pending, MW_MEM_NET, MW_NET_PENDING_MAX + MW_NET_READ_SIZE);
     link_connection(connection);
     if (event_assign(&connection->read_event, loop->base, fd, EV_READ | EV_PERSIST, on_read,
@@ -484,6 +488,26 @@ void mw_connection_reply(mw_connection *connection, mw_exchange *exchange)
     mw_loop_mark_dirty(connection->loop, connection);
 }
 
+void mw_connection_stream(mw_connection *connection, mw_exchange *exchange)
+{
+    if (connection->protocol == MW_PROTOCOL_HTTP1)
+        mw_http1_session_stream(&connection->http1, exchange);
+    else
+        mw_http2_session_stream(connection->http2, exchange);
+    mw_loop_mark_dirty(connection->loop, connection);
+}
+
+/* More output, as far as the bound on unsent bytes allows. */
+static void pump(mw_connection *connection)
+{
+    if (connection->wire.broken)
+        return;
+    if (connection->http2)
+        mw_http2_session_pump(connection->http2);
+    else if (connection->protocol == MW_PROTOCOL_HTTP1)
+        mw_http1_session_pump(&connection->http1);
+}
+
 void mw_connection_settle(mw_connection *connection)
 {
     mw_wire *wire = &connection->wire;
@@ -491,8 +515,7 @@ void mw_connection_settle(mw_connection *connection)
     do {
         resume(connection);
         settle_eof(connection);
-        if (connection->http2 && !wire->broken)
-            mw_http2_session_pump(connection->http2);
+        pump(connection);
         queued = wire->out.bytes;
         if (!wire->broken)
             write_out(connection);
@@ -533,9 +556,21 @@ static void time_out(mw_connection *connection)
     connection->wire.broken = true;
 }
 
+/* At a certain age: no request is lost, since the client is told before it sends the next (h2), or
+ * with an answer (HTTP/1). A quiet HTTP/1 connection has the time between two requests as its end;
+ * to close it now could cross a request. */
+static void retire(mw_connection *connection)
+{
+    connection->wire.retiring = true;
+    if (connection->protocol == MW_PROTOCOL_HTTP2)
+        mw_http2_session_drain(connection->http2);
+}
+
 void mw_connection_sweep(mw_connection *connection, int64_t now_ns)
 {
     int64_t age = now_ns - connection->since_ns;
+    if (now_ns >= connection->retire_ns)
+        retire(connection);
     switch (connection->protocol) {
     case MW_PROTOCOL_UNKNOWN:
         if (age >= MW_NET_HEAD_TIMEOUT_NS)

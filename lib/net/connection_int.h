@@ -43,6 +43,7 @@ typedef struct mw_connection {
     int64_t since_ns;     /* accepted, or the handshake's end; or lingering since */
     int64_t write_ns;     /* last time unsent bytes moved */
     bool paused;          /* h2: input stopped at a body that had to wait, and goes on from there */
+    int64_t retire_ns;    /* its age is over then */
     bool dirty;
     bool reading; /* read_event is added */
     bool writing; /* write_event is added */
@@ -54,6 +55,8 @@ MW_MUST_USE mw_err mw_connection_open(struct mw_loop *loop, int fd, mw_port port
                                       const mw_peer *peer);
 /* Frees it; requests with handlers become orphans. From the loop's settling only. */
 void mw_connection_close(mw_connection *connection);
+/* One of its requests is answered in pieces, and there is news. */
+void mw_connection_stream(mw_connection *connection, mw_exchange *exchange);
 /* The reply to one of its requests is here. */
 void mw_connection_reply(mw_connection *connection, mw_exchange *exchange);
 /* Resumes, encodes, writes, closes when it is over: the pointer may be dead afterwards. */

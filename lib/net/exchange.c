@@ -1,5 +1,8 @@
 /* One request and its answer. See exchange_int.h. */
+#include "lib/base/id.h"
+#include "lib/net/cors_int.h"
 #include "lib/net/exchange_int.h"
+#include "lib/net/stream_int.h"
 #include "lib/net/tls_int.h"
 #include "lib/net/waiting_int.h"
 
@@ -24,6 +27,14 @@ bool mw_front_log_due(atomic_int_fast64_t *last_ns, int64_t now_ns)
         return false;
     return atomic_compare_exchange_strong_explicit(last_ns, &last, now_ns, memory_order_relaxed,
                                                    memory_order_relaxed);
+}
+
+int64_t mw_retire_age_ns(void)
+{
+    uint64_t random;
+    mw_random_bytes(&random, sizeof random);
+    return MW_NET_AGE_NS - MW_NET_AGE_SPREAD_NS / 2 +
+           (int64_t)(random % (uint64_t)MW_NET_AGE_SPREAD_NS);
 }
 
 /* ---- the wire -------------------------------------------------------------------------------- */
@@ -85,6 +96,7 @@ mw_exchange *mw_exchange_new(mw_wire *wire)
     exchange->wire = wire;
     exchange->front = wire->front;
     exchange->post = wire->post;
+    exchange->post_later = wire->post_later ? wire->post_later : wire->post;
     exchange->post_ctx = wire->post_ctx;
     mw_body_init(&exchange->body, 0);
     exchange->may_defer = wire->wait != NULL;
@@ -117,6 +129,8 @@ void mw_exchange_free(mw_exchange *exchange)
 {
     MW_ASSERT(exchange->state != MW_EXCHANGE_HANDLER);
     mw_waiting_forget(exchange);
+    if (exchange->stream)
+        mw_stream_fini(exchange->stream);
     if (exchange->counted)
         atomic_fetch_sub(&exchange->front->in_flight, 1);
     drop_body(exchange);
@@ -135,6 +149,8 @@ void mw_exchange_abandon(mw_exchange *exchange)
     exchange->wire->body_bytes -= exchange->body_bytes;
     exchange->body_bytes = 0;
     exchange->wire = NULL;
+    if (exchange->stream)
+        mw_stream_tell(exchange->stream, MW_STREAM_GONE);
 }
 
 void mw_exchange_encoded(mw_exchange *exchange)
@@ -184,6 +200,7 @@ void mw_exchange_refuse(mw_exchange *exchange, mw_counter counter, const mw_net_
         config->format_refusal(config->format_ctx, &exchange->request, refusal, response);
     else
         default_body(exchange, refusal);
+    mw_cors_decorate(exchange);
 }
 
 void mw_exchange_refuse_status(mw_exchange *exchange, mw_counter counter, unsigned status,
@@ -377,8 +394,9 @@ bool mw_exchange_begin(mw_exchange *exchange, uint64_t length)
     exchange->window_ns = request->received_ns;
     exchange->window_wire = exchange->wire->body_received;
     classify(exchange);
-    if (!check_clear_text(exchange) || !check_kind(exchange) || !find_route(exchange) ||
-        !ask_gate(exchange))
+    mw_cors_ask(exchange);
+    if (!check_clear_text(exchange) || !check_kind(exchange) || mw_cors_preflight(exchange) ||
+        !find_route(exchange) || !ask_gate(exchange))
         return false;
     bool ready =
         request->framing == MW_FRAMING_GRPC ? begin_grpc(exchange) : begin_http(exchange, length);
@@ -597,6 +615,16 @@ static void clean_value(mw_arena *arena, mw_slice *value)
     *value = copy;
 }
 
+void mw_exchange_prepare_answer(mw_exchange *exchange)
+{
+    mw_response *response = &exchange->response;
+    drop_body(exchange);
+    clean_value(&exchange->request.arena, &response->content_type);
+    for (size_t i = 0; i < response->header_count; i++)
+        clean_value(&exchange->request.arena, &response->headers[i].value);
+    mw_cors_decorate(exchange);
+}
+
 bool mw_exchange_replied(mw_exchange *exchange)
 {
     MW_ASSERT(exchange->state == MW_EXCHANGE_HANDLER);
@@ -609,10 +637,7 @@ bool mw_exchange_replied(mw_exchange *exchange)
     exchange->wire->handed--;
     exchange->wire->served = true;
     exchange->wire->wasted = false;
-    drop_body(exchange);
-    mw_response *response = &exchange->response;
-    clean_value(&exchange->request.arena, &response->content_type);
-    for (size_t i = 0; i < response->header_count; i++)
-        clean_value(&exchange->request.arena, &response->headers[i].value);
+    if (!exchange->stream)
+        mw_exchange_prepare_answer(exchange);
     return true;
 }

@@ -44,6 +44,8 @@ typedef struct mw_wire {
     mw_http_date *date; /* NULL = no Date header */
     /* Where replies go: called by mw_request_reply on any thread. */
     void (*post)(void *ctx, struct mw_exchange *exchange);
+    /* The same, but never within the loop's present turn. */
+    void (*post_later)(void *ctx, struct mw_exchange *exchange);
     void *post_ctx;
     void *owner; /* the connection */
     mw_out_queue out;
@@ -59,6 +61,7 @@ typedef struct mw_wire {
      * refused. */
     void (*wait)(void *ctx, struct mw_exchange *exchange);
     bool draining; /* no new requests after those that have begun */
+    bool retiring; /* as old as a connection may get: the next answer is its last */
     bool finished; /* close when `out` is written */
     bool linger;   /* ... and the peer may still be sending */
     bool broken;   /* close now */
@@ -89,13 +92,17 @@ typedef struct mw_exchange {
     mw_wire *wire; /* NULL = orphan */
     mw_front *front;
     void (*post)(void *ctx, struct mw_exchange *exchange);
+    void (*post_later)(void *ctx, struct mw_exchange *exchange);
     void *post_ctx;
+    struct mw_stream *offered; /* the handler answers in pieces: for the delivery only */
+    struct mw_stream *stream;  /* the same, once the loop knows */
     mw_exchange_state state;
     bool counted; /* in front->in_flight */
     /* body */
     mw_body body;
     mw_inflate *inflate; /* NULL = bytes are taken as they are */
     bool gzip;           /* content-encoding or grpc-encoding says so */
+    mw_cors cors;        /* what the request's Origin may have of the answer */
     mw_grpc_reader grpc;
     uint64_t received; /* body bytes off the wire */
     int64_t window_ns; /* progress: begin of the window, and the counts at that time */
@@ -150,6 +157,8 @@ void mw_exchange_refuse(mw_exchange *exchange, mw_counter counter, const mw_net_
 void mw_exchange_refuse_status(mw_exchange *exchange, mw_counter counter, unsigned status,
                                const char *message);
 
+/* The handler's answer begins: frees the body, cleans header values, adds those of CORS. */
+void mw_exchange_prepare_answer(mw_exchange *exchange);
 /* The reply is back on the loop's thread: HANDLER -> ANSWER. True when the client is still
  * there; otherwise the exchange has been freed. */
 MW_MUST_USE bool mw_exchange_replied(mw_exchange *exchange);

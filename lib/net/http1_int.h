@@ -86,13 +86,22 @@ mw_slice mw_http_date_now(mw_http_date *date, int64_t wall_ns);
 
 const char *mw_http_status_text(unsigned status);
 
+/* How the end of a body is told (RFC 9112 6.3). */
+typedef enum mw_http1_framing {
+    MW_HTTP1_LENGTH,
+    MW_HTTP1_CHUNKED,
+    MW_HTTP1_UNTIL_CLOSE /* for HTTP/1.0, which knows no chunks */
+} mw_http1_framing;
+
 typedef struct mw_http1_answer {
     const mw_response *response;
     mw_slice date; /* empty = none */
-    bool head_only;
+    mw_http1_framing framing;
     bool close;
 } mw_http1_answer;
 /* Status line, headers and the empty line; the body is the caller's. Errors are the queue's. */
 void mw_http1_write_head(mw_out_queue *out, const mw_http1_answer *answer);
+/* The size line of a chunk; its data and "\r\n" are the caller's. */
+void mw_http1_write_chunk_size(mw_out_queue *out, size_t len);
 
 #endif

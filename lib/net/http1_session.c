@@ -1,5 +1,6 @@
 /* One HTTP/1 connection's requests. See http1_session_int.h. */
 #include "lib/net/http1_session_int.h"
+#include "lib/net/stream_int.h"
 
 /* For the one case in which not even a refusal can be put together. */
 static const mw_slice no_memory_answer =
@@ -23,7 +24,8 @@ void mw_http1_session_fini(mw_http1_session *session)
 bool mw_http1_session_blocked(const mw_http1_session *session)
 {
     const mw_exchange *current = session->current;
-    return (current && (current->state == MW_EXCHANGE_HANDLER || mw_exchange_waits(current))) ||
+    return (current && (current->state == MW_EXCHANGE_HANDLER || current->stream ||
+                        mw_exchange_waits(current))) ||
            session->wire->finished || session->wire->out.bytes > MW_NET_OUT_HIGH;
 }
 
@@ -40,26 +42,38 @@ static void finish(mw_http1_session *session, bool unread)
     session->wire->linger = unread;
 }
 
+static bool is_bodyless(const mw_exchange *exchange)
+{
+    unsigned status = exchange->response.status;
+    return status == 204 || status == 304 ||
+           mw_slice_equal(exchange->request.method, MW_SLICE("HEAD"));
+}
+
+static void send_head(mw_http1_session *session, mw_http1_framing framing)
+{
+    mw_wire *wire = session->wire;
+    const mw_response *response = &session->current->response;
+    mw_http1_answer answer = {.response = response,
+                              .date = mw_wire_date(wire),
+                              .framing = framing,
+                              .close = session->close_after || response->close || wire->draining ||
+                                       wire->retiring};
+    session->close_after = answer.close;
+    session->served = true;
+    session->since_ns = mw_wire_now(wire);
+    mw_http1_write_head(&wire->out, &answer);
+}
+
 /* Encodes the answer of `current` and lets go of it: the exchange is freed, or travels with a
  * large body through the queue and is freed when that is written. */
 static void send_answer(mw_http1_session *session)
 {
     mw_wire *wire = session->wire;
     mw_exchange *exchange = session->current;
-    const mw_response *response = &exchange->response;
-    mw_http1_answer answer = {.response = response,
-                              .date = mw_wire_date(wire),
-                              .head_only =
-                                  mw_slice_equal(exchange->request.method, MW_SLICE("HEAD")),
-                              .close = session->close_after || response->close || wire->draining};
-    session->close_after = answer.close;
+    send_head(session, MW_HTTP1_LENGTH);
     session->current = NULL;
-    session->served = true;
-    session->since_ns = mw_wire_now(wire);
-    mw_http1_write_head(&wire->out, &answer);
     mw_exchange_encoded(exchange);
-    bool bodyless = answer.head_only || response->status == 204 || response->status == 304;
-    mw_slice body = bodyless ? MW_SLICE_NONE : response->body;
+    mw_slice body = is_bodyless(exchange) ? MW_SLICE_NONE : exchange->response.body;
     if (body.len >= MW_OUT_REFERENCE_MIN) {
         mw_out_queue_refer(&wire->out, body, release_exchange, exchange);
         return;
@@ -84,6 +98,79 @@ void mw_http1_session_reply(mw_http1_session *session, mw_exchange *exchange)
     send_answer(session);
     if (session->close_after)
         finish(session, false);
+}
+
+/* ---- answers in pieces ----------------------------------------------------------------------- */
+
+/* The answer is complete. A writer that has not ended yet keeps the exchange as an orphan, in
+ * flight until it does; it is told. */
+static void close_stream(mw_http1_session *session)
+{
+    mw_exchange *exchange = session->current;
+    session->current = NULL;
+    session->since_ns = mw_wire_now(session->wire);
+    if (exchange->state == MW_EXCHANGE_ANSWER)
+        mw_exchange_encoded(exchange);
+    mw_exchange_abandon(exchange);
+    if (session->close_after || session->wire->draining || session->wire->retiring)
+        finish(session, false);
+}
+
+static void free_piece(void *piece)
+{
+    mw_free(MW_MEM_NET, piece);
+}
+
+static void send_piece(mw_http1_session *session, mw_stream_piece *piece)
+{
+    mw_out_queue *out = &session->wire->out;
+    mw_slice bytes = {piece->data, piece->len};
+    if (!session->old)
+        mw_http1_write_chunk_size(out, bytes.len);
+    if (bytes.len >= MW_OUT_REFERENCE_MIN) {
+        mw_out_queue_refer(out, bytes, free_piece, piece);
+    } else {
+        mw_out_queue_append(out, bytes);
+        free_piece(piece);
+    }
+    if (!session->old)
+        mw_out_queue_append(out, MW_SLICE("\r\n"));
+}
+
+bool mw_http1_session_streams(const mw_http1_session *session)
+{
+    return session->current && session->current->stream;
+}
+
+void mw_http1_session_pump(mw_http1_session *session)
+{
+    mw_out_queue *out = &session->wire->out;
+    mw_stream_piece *piece = NULL;
+    if (!mw_http1_session_streams(session) || !session->current->stream->head_sent)
+        return;
+    mw_stream *stream = session->current->stream;
+    while (out->bytes < MW_NET_OUT_LOW && (piece = mw_stream_take(stream)))
+        send_piece(session, piece);
+    if (!mw_stream_is_complete(stream))
+        return;
+    if (!session->old)
+        mw_out_queue_append(out, MW_SLICE("0\r\n\r\n"));
+    close_stream(session);
+}
+
+/* Pieces follow when the connection is settled. */
+void mw_http1_session_stream(mw_http1_session *session, mw_exchange *exchange)
+{
+    MW_ASSERT(exchange == session->current);
+    mw_stream *stream = exchange->stream;
+    if (stream->head_sent)
+        return;
+    stream->head_sent = true;
+    bool bodyless = is_bodyless(exchange);
+    session->close_after = session->close_after || (session->old && !bodyless);
+    send_head(session, session->old ? MW_HTTP1_UNTIL_CLOSE : MW_HTTP1_CHUNKED);
+    if (bodyless)
+        close_stream(session);
 }
 
 /* The bytes are not HTTP: nothing behind them can be trusted. */
@@ -129,6 +216,7 @@ static void begin_request(mw_http1_session *session, const mw_http1_head *head)
     mw_exchange *exchange = session->current;
     uint64_t length = head->chunked ? MW_LENGTH_UNKNOWN : head->length;
     session->close_after = !head->keep_alive;
+    session->old = head->minor == 0;
     if (!fill_request(exchange, head)) {
         session->close_after = true;
         mw_exchange_refuse_status(exchange, MW_COUNT_NET_REFUSED_SYNTAX, 400,
@@ -229,8 +317,12 @@ mw_slice mw_http1_session_receive(mw_http1_session *session, mw_slice in)
 void mw_http1_session_eof(mw_http1_session *session)
 {
     const mw_exchange *current = session->current;
+    /* See stream.h: the reader of a stream without an end has no other way to say that it left. */
+    if (mw_http1_session_streams(session) && current->state == MW_EXCHANGE_HANDLER)
+        session->wire->broken = true;
     /* A client may shut down its sending side and still wait for the answer. */
-    if (current && (current->state == MW_EXCHANGE_HANDLER || mw_exchange_waits(current)))
+    else if (current && (current->stream || current->state == MW_EXCHANGE_HANDLER ||
+                         mw_exchange_waits(current)))
         session->close_after = true;
     else
         finish(session, false);
@@ -259,6 +351,15 @@ static void sweep_idle(mw_http1_session *session, int64_t now_ns)
         finish(session, false);
 }
 
+/* What it puts into the queue leaves when the connection is settled. */
+static void sweep_stream(const mw_http1_session *session, int64_t now_ns)
+{
+    mw_stream *stream = session->current->stream;
+    if (session->wire->draining || session->wire->retiring)
+        mw_stream_wind_up(stream);
+    mw_stream_sweep(stream, now_ns);
+}
+
 void mw_http1_session_sweep(mw_http1_session *session, int64_t now_ns)
 {
     mw_exchange *current = session->current;
@@ -266,12 +367,16 @@ void mw_http1_session_sweep(mw_http1_session *session, int64_t now_ns)
         return;
     if (!current)
         sweep_idle(session, now_ns);
+    else if (current->stream)
+        sweep_stream(session, now_ns);
     else if (mw_exchange_is_slow(current, now_ns))
         time_out(session, "The request's body came too slowly.");
 }
 
 void mw_http1_session_drain(mw_http1_session *session)
 {
+    if (mw_http1_session_streams(session))
+        mw_stream_wind_up(session->current->stream);
     if (!session->current && !session->discarding && mw_http1_idle(&session->parser))
         finish(session, false);
 }

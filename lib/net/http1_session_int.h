@@ -13,6 +13,7 @@ typedef struct mw_http1_session {
     mw_http1 parser;
     mw_exchange *current; /* being read, or with its handler */
     bool close_after;     /* the client asked for it, or framing demands it */
+    bool old;             /* the request is HTTP/1.0 */
     bool discarding;      /* the answer is out; the rest of the body is dropped */
     uint64_t discarded;
     int64_t since_ns; /* begin of the state the time-outs look at */
@@ -32,6 +33,12 @@ void mw_http1_session_reply(mw_http1_session *session, mw_exchange *exchange);
 void mw_http1_session_resume_body(mw_http1_session *session);
 /* ... or is given up. `current` is in BODY. */
 void mw_http1_session_refuse_body(mw_http1_session *session);
+/* The stream of `current` has news (mw_stream_delivered was true). */
+void mw_http1_session_stream(mw_http1_session *session, mw_exchange *exchange);
+/* Moves pieces of a stream into wire->out, as far as its bound allows. */
+void mw_http1_session_pump(mw_http1_session *session);
+/* True while an answer in pieces is open: the client's end is not to wait for input behind it. */
+bool mw_http1_session_streams(const mw_http1_session *session);
 /* The client will send nothing more. */
 void mw_http1_session_eof(mw_http1_session *session);
 /* Time-outs; about once a second. */

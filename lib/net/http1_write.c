@@ -113,11 +113,19 @@ void mw_http1_write_head(mw_out_queue *out, const mw_http1_answer *answer)
     for (size_t i = 0; i < response->header_count; i++)
         append_header(out, response->headers[i].name, response->headers[i].value);
     /* 204 and 304 have no body and, for 204, must not claim a length (RFC 9110 8.6). */
-    if (response->status != 204 && response->status != 304)
+    bool bodyless = response->status == 204 || response->status == 304;
+    if (!bodyless && answer->framing == MW_HTTP1_CHUNKED)
+        mw_out_queue_append(out, MW_SLICE("transfer-encoding: chunked\r\n"));
+    else if (!bodyless && answer->framing == MW_HTTP1_LENGTH)
         append_line(out, "content-length: %zu\r\n", response->body.len);
     if (answer->close)
         mw_out_queue_append(out, MW_SLICE("connection: close\r\n"));
     mw_out_queue_append(out, MW_SLICE("\r\n"));
+}
+
+void mw_http1_write_chunk_size(mw_out_queue *out, size_t len)
+{
+    append_line(out, "%zx\r\n", len);
 }
 
 /* ---- targets --------------------------------------------------------------------------------- */

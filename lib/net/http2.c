@@ -1,30 +1,19 @@
 /* One HTTP/2 connection. See http2_int.h.
  *
- * Reading order: list of exchanges, answers out, requests in (nghttp2's callbacks), set-up, the
- * session's own functions. Callbacks run inside nghttp2_session_mem_recv and _mem_send; handlers
- * are called from there, their replies never come back inside (they wait in the loop's list).
+ * Reading order: list of exchanges, requests in (nghttp2's callbacks), set-up, the session's own
+ * functions; answers out are in http2_answer.c. Callbacks run inside nghttp2_session_mem_recv and
+ * _mem_send; handlers are called from there, their replies never come back inside (they wait in
+ * the loop's list).
  */
 #include <malloc.h>
 #include <nghttp2/nghttp2.h>
 
-#include "lib/net/http2_int.h"
+#include "lib/net/http2_session_int.h"
 #include "lib/net/waiting_int.h"
 
 struct mw_http2_setup {
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
-};
-
-struct mw_http2_session {
-    nghttp2_session *nghttp2;
-    mw_wire *wire;
-    mw_exchange *exchanges; /* not yet freed */
-    size_t memory;          /* what nghttp2 holds for it */
-    unsigned control;       /* control frames since the last sweep */
-    int64_t since_ns;       /* last time there was no exchange */
-    int64_t goaway_ns;      /* when the first GOAWAY was sent */
-    bool goaway_sent;       /* the first, that names no last stream */
-    bool goaway_final;
 };
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -68,158 +57,23 @@ static mw_exchange *exchange_of(mw_http2_session *session, int32_t stream_id)
     return nghttp2_session_get_stream_user_data(session->nghttp2, stream_id);
 }
 
-static void reset_stream(mw_http2_session *session, int32_t stream_id, uint32_t code)
+void mw_http2_session_stream(mw_http2_session *session, mw_exchange *exchange)
 {
-    if (nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream_id, code) != 0)
-        session->wire->broken = true;
-}
-
-/* ---- answers --------------------------------------------------------------------------------- */
-
-typedef struct mw_field_list {
-    nghttp2_nv fields[MW_RESPONSE_HEADERS_MAX + 6];
-    size_t count;
-} mw_field_list;
-
-/* nghttp2 copies names and values. */
-static void add_field(mw_field_list *list, mw_slice name, mw_slice value)
-{
-    MW_ASSERT(list->count < sizeof list->fields / sizeof *list->fields);
-    list->fields[list->count++] =
-        (nghttp2_nv){(uint8_t *)(uintptr_t)name.data, (uint8_t *)(uintptr_t)value.data, name.len,
-                     value.len, NGHTTP2_NV_FLAG_NONE};
-}
-
-static void add_extra(mw_field_list *list, const mw_response *response)
-{
-    for (size_t i = 0; i < response->header_count; i++)
-        add_field(list, response->headers[i].name, response->headers[i].value);
-}
-
-static bool is_grpc_success(const mw_exchange *exchange)
-{
-    return exchange->request.framing == MW_FRAMING_GRPC && exchange->response.rpc_code == MW_RPC_OK;
-}
-
-static size_t answer_size(const mw_exchange *exchange)
-{
-    return exchange->response.body.len + (is_grpc_success(exchange) ? MW_GRPC_PREFIX_SIZE : 0);
-}
-
-/* Copies the part of prefix and body that begins at exchange->sent. */
-static size_t copy_answer(mw_exchange *exchange, uint8_t *out, size_t room)
-{
-    unsigned char prefix[MW_GRPC_PREFIX_SIZE] = {0};
-    mw_slice body = exchange->response.body;
-    size_t prefix_size = answer_size(exchange) - body.len;
-    size_t made = 0;
-    if (prefix_size)
-        mw_grpc_prefix(body.len, prefix);
-    while (exchange->sent < prefix_size && made < room)
-        out[made++] = prefix[exchange->sent++];
-    if (exchange->sent < prefix_size)
-        return made;
-    mw_slice rest = mw_slice_first(mw_slice_from(body, exchange->sent - prefix_size), room - made);
-    if (rest.len)
-        memcpy(out + made, rest.data, rest.len);
-    exchange->sent += rest.len;
-    return made + rest.len;
-}
-
-/* The body of an answer, at nghttp2's pace. A gRPC success ends with trailers, so its last DATA
- * frame does not end the stream. */
-static ssize_t on_read_answer(nghttp2_session *nghttp2, int32_t stream_id, uint8_t *out,
-                              size_t room, uint32_t *flags, nghttp2_data_source *source,
-                              void *user_data)
-{
-    (void)user_data;
-    mw_exchange *exchange = source->ptr;
-    size_t made = copy_answer(exchange, out, room);
-    if (exchange->sent < answer_size(exchange))
-        return (ssize_t)made;
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (!is_grpc_success(exchange))
-        return (ssize_t)made;
-    mw_field_list trailers = {.count = 0};
-    add_field(&trailers, MW_SLICE("grpc-status"), MW_SLICE("0"));
-    if (nghttp2_submit_trailer(nghttp2, stream_id, trailers.fields, trailers.count) != 0)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-    return (ssize_t)made;
-}
-
-static int submit(mw_http2_session *session, mw_exchange *exchange, mw_field_list *list,
-                  bool with_body)
-{
-    nghttp2_data_provider provider = {.source = {.ptr = exchange}, .read_callback = on_read_answer};
-    return nghttp2_submit_response(session->nghttp2, exchange->stream_id, list->fields, list->count,
-                                   with_body ? &provider : NULL);
-}
-
-static int submit_http(mw_http2_session *session, mw_exchange *exchange)
-{
-    const mw_response *response = &exchange->response;
-    char status[16];
-    char length[32];
-    mw_field_list list = {.count = 0};
-    snprintf(status, sizeof status, "%u", response->status);
-    snprintf(length, sizeof length, "%zu", response->body.len);
-    bool bodyless = response->status == 204 || response->status == 304;
-    mw_slice date = mw_wire_date(session->wire);
-    add_field(&list, MW_SLICE(":status"), mw_slice_of(status));
-    if (date.len)
-        add_field(&list, MW_SLICE("date"), date);
-    if (response->content_type.len)
-        add_field(&list, MW_SLICE("content-type"), response->content_type);
-    if (!bodyless)
-        add_field(&list, MW_SLICE("content-length"), mw_slice_of(length));
-    add_extra(&list, response);
-    bool head_only = mw_slice_equal(exchange->request.method, MW_SLICE("HEAD"));
-    return submit(session, exchange, &list, response->body.len > 0 && !bodyless && !head_only);
-}
-
-/* An error is trailers alone: one HEADERS frame that ends the stream. */
-static int submit_grpc(mw_http2_session *session, mw_exchange *exchange)
-{
-    mw_response *response = &exchange->response;
-    mw_arena *arena = &exchange->request.arena;
-    char code[16];
-    mw_field_list list = {.count = 0};
-    add_field(&list, MW_SLICE(":status"), MW_SLICE("200"));
-    add_field(&list, MW_SLICE("content-type"), MW_SLICE("application/grpc"));
-    add_extra(&list, response);
-    if (is_grpc_success(exchange))
-        return submit(session, exchange, &list, true);
-    response->body = MW_SLICE_NONE;
-    snprintf(code, sizeof code, "%d", (int)response->rpc_code);
-    /* nghttp2 copies them, once for each stream: a session that holds much already does without. */
-    bool lean = session->memory > MW_HTTP2_SESSION_FAIR;
-    mw_slice none = MW_SLICE_NONE;
-    mw_slice message = lean ? none : mw_grpc_encode_message(arena, response->rpc_message);
-    mw_slice details = lean ? none : mw_grpc_encode_details(arena, response->rpc_details);
-    add_field(&list, MW_SLICE("grpc-status"), mw_slice_of(code));
-    if (message.len)
-        add_field(&list, MW_SLICE("grpc-message"), message);
-    if (details.len)
-        add_field(&list, MW_SLICE("grpc-status-details-bin"), details);
-    return submit(session, exchange, &list, false);
-}
-
-static void send_answer(mw_http2_session *session, mw_exchange *exchange)
-{
-    MW_ASSERT(exchange->state == MW_EXCHANGE_ANSWER && !exchange->gone);
-    bool grpc = exchange->request.framing == MW_FRAMING_GRPC;
-    exchange->window_ns = mw_wire_now(session->wire);
-    exchange->window_received = exchange->sent = 0;
-    int result = grpc ? submit_grpc(session, exchange) : submit_http(session, exchange);
-    if (result != 0)
-        reset_stream(session, exchange->stream_id, NGHTTP2_INTERNAL_ERROR);
+    if (!exchange->gone) {
+        if (exchange->stream->head_sent)
+            mw_http2_resume_stream(session, exchange);
+        else
+            mw_http2_begin_stream(session, exchange);
+    } else if (exchange->state == MW_EXCHANGE_ANSWER) {
+        unlink_exchange(session, exchange);
+        mw_exchange_free(exchange);
+    }
 }
 
 void mw_http2_session_reply(mw_http2_session *session, mw_exchange *exchange)
 {
     if (!exchange->gone) {
-        send_answer(session, exchange);
+        mw_http2_send_answer(session, exchange);
         return;
     }
     unlink_exchange(session, exchange);
@@ -241,7 +95,7 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
     if (!exchange) {
         /* "Nothing processed": clients may send it again at once. */
         mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
-        reset_stream(session, id, NGHTTP2_REFUSED_STREAM);
+        mw_http2_reset_stream(session, id, NGHTTP2_REFUSED_STREAM);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     exchange->stream_id = id;
@@ -321,7 +175,7 @@ static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const
     if (store_field(exchange, mw_slice_bytes(name, name_len), mw_slice_bytes(value, value_len)))
         return 0;
     mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
-    reset_stream(session, exchange->stream_id, NGHTTP2_REFUSED_STREAM);
+    mw_http2_reset_stream(session, exchange->stream_id, NGHTTP2_REFUSED_STREAM);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -333,7 +187,7 @@ static int on_invalid_header(nghttp2_session *nghttp2, const nghttp2_frame *fram
     (void)nghttp2, (void)name, (void)name_len, (void)value, (void)value_len, (void)flags;
     mw_http2_session *session = user_data;
     mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
-    reset_stream(session, frame->hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
+    mw_http2_reset_stream(session, frame->hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -366,7 +220,7 @@ static uint64_t announced_length(const mw_exchange *exchange, bool ended)
 static void request_ended(mw_http2_session *session, mw_exchange *exchange)
 {
     if (exchange->state == MW_EXCHANGE_BODY && !mw_exchange_end(exchange))
-        send_answer(session, exchange);
+        mw_http2_send_answer(session, exchange);
 }
 
 /* Refusals go out at once, while the body may still be coming: see on_frame_send. */
@@ -374,7 +228,7 @@ static void head_complete(mw_http2_session *session, mw_exchange *exchange, bool
 {
     if (!head_is_good(exchange) ||
         !mw_exchange_begin(exchange, announced_length(exchange, ended))) {
-        send_answer(session, exchange);
+        mw_http2_send_answer(session, exchange);
         return;
     }
     if (ended) {
@@ -382,13 +236,8 @@ static void head_complete(mw_http2_session *session, mw_exchange *exchange, bool
         return;
     }
     mw_slice expect = mw_request_header(&exchange->request, MW_SLICE("expect"), NULL);
-    if (!mw_slice_equal_nocase(expect, MW_SLICE("100-continue")))
-        return;
-    mw_field_list list = {.count = 0};
-    add_field(&list, MW_SLICE(":status"), MW_SLICE("100"));
-    if (nghttp2_submit_headers(session->nghttp2, NGHTTP2_FLAG_NONE, exchange->stream_id, NULL,
-                               list.fields, list.count, NULL) < 0)
-        session->wire->broken = true;
+    if (mw_slice_equal_nocase(expect, MW_SLICE("100-continue")))
+        mw_http2_send_continue(session, exchange);
 }
 
 /* Frames that cost us work and bring nothing: a peer that sends them without end is told off. */
@@ -398,16 +247,49 @@ static void count_control(mw_http2_session *session)
         nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* What is in flight is still answered; a client that goes on pinging meets count_control. */
+static void count_ping(mw_http2_session *session)
+{
+    static const char why[] = "too_many_pings";
+    nghttp2_session *nghttp2 = session->nghttp2;
+    if (!mw_ping_guard_strikes_out(&session->pings, mw_wire_now(session->wire)) ||
+        session->goaway_final)
+        return;
+    session->goaway_sent = session->goaway_final = session->told_off = true;
+    mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
+    if (nghttp2_submit_goaway(nghttp2, NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(nghttp2),
+                              NGHTTP2_ENHANCE_YOUR_CALM, (const uint8_t *)why, sizeof why - 1) != 0)
+        session->wire->broken = true;
+}
+
 static bool is_control(const nghttp2_frame *frame)
 {
     switch (frame->hd.type) {
     case NGHTTP2_PING:
     case NGHTTP2_SETTINGS: return (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0;
-    case NGHTTP2_PRIORITY: return true;
+    /* nghttp2 has a limit of its own for these, over minutes; its answer is INTERNAL_ERROR. */
+    case NGHTTP2_RST_STREAM: return true;
     case NGHTTP2_DATA:
         return frame->hd.length == 0 && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
     default: return false;
     }
+}
+
+/* Before nghttp2 has read the payload. PRIORITY is only ever seen here: what it says is
+ * ignored (RFC 9113 5.3.2), so nghttp2 does not report it further. */
+static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *head, void *user_data)
+{
+    mw_http2_session *session = user_data;
+    uint32_t error =
+        mw_http2_guard_frame(&session->guard, head->type, head->flags, head->stream_id);
+    if (error == NGHTTP2_NO_ERROR) {
+        if (head->type == NGHTTP2_PRIORITY)
+            count_control(session);
+        return 0;
+    }
+    mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
+    return nghttp2_session_terminate_session(nghttp2, error);
 }
 
 static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
@@ -416,8 +298,11 @@ static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
     mw_http2_session *session = user_data;
     if (is_control(frame))
         count_control(session);
+    if (frame->hd.type == NGHTTP2_PING && is_control(frame))
+        count_ping(session);
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
+    mw_ping_guard_reset(&session->pings);
     mw_exchange *exchange = exchange_of(session, frame->hd.stream_id);
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (!exchange)
@@ -439,7 +324,7 @@ static int on_data(nghttp2_session *nghttp2, uint8_t flags, int32_t stream_id, c
     mw_exchange *exchange = exchange_of(session, stream_id);
     if (exchange && exchange->state == MW_EXCHANGE_BODY &&
         !mw_exchange_body(exchange, mw_slice_bytes(data, len)))
-        send_answer(session, exchange);
+        mw_http2_send_answer(session, exchange);
     return session->wire->waiting > 0 ? NGHTTP2_ERR_PAUSE : 0;
 }
 
@@ -453,7 +338,9 @@ static int on_stream_close(nghttp2_session *nghttp2, int32_t stream_id, uint32_t
     if (!exchange)
         return 0;
     if (exchange->state == MW_EXCHANGE_HANDLER) {
-        exchange->gone = true; /* freed when the reply comes */
+        exchange->gone = true; /* freed when the reply comes, or the stream's end */
+        if (exchange->stream)
+            mw_stream_tell(exchange->stream, MW_STREAM_GONE);
         return 0;
     }
     unlink_exchange(session, exchange);
@@ -468,12 +355,14 @@ static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
     uint8_t type = frame->hd.type;
     if (type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
         count_control(session);
+    if (type == NGHTTP2_HEADERS || type == NGHTTP2_DATA)
+        mw_ping_guard_reset(&session->pings);
     if ((type != NGHTTP2_HEADERS && type != NGHTTP2_DATA) ||
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
         return 0;
     /* The answer is complete and the request is not: the client may stop sending. */
     if (nghttp2_session_get_stream_remote_close(nghttp2, frame->hd.stream_id) == 0)
-        reset_stream(session, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+        mw_http2_reset_stream(session, frame->hd.stream_id, NGHTTP2_NO_ERROR);
     return 0;
 }
 
@@ -481,6 +370,7 @@ static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 
 static void set_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
@@ -622,7 +512,7 @@ static void end_session(mw_http2_session *session)
 {
     session->wire->finished = true;
     /* After an orderly GOAWAY there is nothing left for the peer to read or to say. */
-    session->wire->linger = !session->goaway_final;
+    session->wire->linger = !session->goaway_final || session->told_off;
 }
 
 static const mw_slice nothing = MW_SLICE_INIT("");
@@ -633,8 +523,8 @@ mw_slice mw_http2_session_receive(mw_http2_session *session, mw_slice in)
     if (taken >= 0)
         return mw_slice_from(in, (size_t)taken);
     mw_count(MW_COUNT_NET_REFUSED_SYNTAX, 1);
-    uint32_t code =
-        taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
+    bool flooded = taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+    uint32_t code = flooded ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
     if (taken == NGHTTP2_ERR_NOMEM ||
         nghttp2_session_terminate_session(session->nghttp2, code) != 0)
         session->wire->broken = true;
@@ -646,13 +536,13 @@ mw_slice mw_http2_session_receive(mw_http2_session *session, mw_slice in)
 void mw_http2_session_resume_body(mw_http2_session *session, mw_exchange *exchange)
 {
     if (!mw_exchange_resume(exchange))
-        send_answer(session, exchange);
+        mw_http2_send_answer(session, exchange);
 }
 
 void mw_http2_session_refuse_body(mw_http2_session *session, mw_exchange *exchange)
 {
     mw_exchange_refuse_memory(exchange);
-    send_answer(session, exchange);
+    mw_http2_send_answer(session, exchange);
 }
 
 mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t now_ns)
@@ -662,6 +552,12 @@ mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t no
         if (mw_waiting_is_stalled(at, now_ns) && (!least || at->received < least->received))
             least = at;
     return least;
+}
+
+static void wind_up(mw_http2_session *session, mw_exchange *exchange)
+{
+    mw_stream_wind_up(exchange->stream);
+    mw_http2_resume_stream(session, exchange);
 }
 
 static void move_frames(mw_http2_session *session)
@@ -686,7 +582,7 @@ static void end_if_too_large(mw_http2_session *session)
         return;
     mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
     /* The session is freed once all is written: not with a peer that does not read. */
-    if (wire->out.bytes > 0)
+    if (wire->out.bytes > MW_NET_OUT_LOW)
         wire->broken = true;
     if (nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_ENHANCE_YOUR_CALM) != 0)
         wire->broken = true;
@@ -707,6 +603,9 @@ void mw_http2_session_pump(mw_http2_session *session)
 
 void mw_http2_session_drain(mw_http2_session *session)
 {
+    for (mw_exchange *at = session->exchanges; at; at = at->next)
+        if (at->stream)
+            wind_up(session, at);
     if (session->goaway_sent)
         return;
     session->goaway_sent = true;
@@ -728,8 +627,8 @@ static void final_goaway(mw_http2_session *session)
 /* An answer that the peer's window holds back. */
 static bool is_stalled(mw_exchange *exchange, int64_t now_ns)
 {
-    if (exchange->state != MW_EXCHANGE_ANSWER ||
-        now_ns - exchange->window_ns < MW_NET_WRITE_TIMEOUT_NS)
+    bool answering = exchange->state == MW_EXCHANGE_ANSWER || exchange->stream;
+    if (!answering || exchange->gone || now_ns - exchange->window_ns < MW_NET_WRITE_TIMEOUT_NS)
         return false;
     bool stalled = exchange->sent == exchange->window_received;
     exchange->window_ns = now_ns;
@@ -737,8 +636,21 @@ static bool is_stalled(mw_exchange *exchange, int64_t now_ns)
     return stalled;
 }
 
+/* Quiet is not stalled. */
+static void sweep_stream(mw_http2_session *session, mw_exchange *exchange, int64_t now_ns)
+{
+    if (mw_stream_is_waiting(exchange->stream))
+        return;
+    exchange->window_ns = now_ns;
+    exchange->window_received = exchange->sent;
+    if (mw_stream_sweep(exchange->stream, now_ns))
+        mw_http2_resume_stream(session, exchange);
+}
+
 static void sweep_exchange(mw_http2_session *session, mw_exchange *exchange, int64_t now_ns)
 {
+    if (exchange->stream)
+        sweep_stream(session, exchange, now_ns);
     if (exchange->state == MW_EXCHANGE_HEAD) {
         /* CONTINUATION is missing, and until it comes no other frame may. */
         if (now_ns - exchange->window_ns < MW_NET_HEAD_TIMEOUT_NS)
@@ -748,10 +660,10 @@ static void sweep_exchange(mw_http2_session *session, mw_exchange *exchange, int
     } else if (mw_exchange_is_slow(exchange, now_ns)) {
         mw_exchange_refuse_status(exchange, MW_COUNT_NET_REFUSED_TIMEOUT, 408,
                                   "The request's body came too slowly.");
-        send_answer(session, exchange);
+        mw_http2_send_answer(session, exchange);
     } else if (is_stalled(exchange, now_ns)) {
         mw_count(MW_COUNT_NET_REFUSED_TIMEOUT, 1);
-        reset_stream(session, exchange->stream_id, NGHTTP2_CANCEL);
+        mw_http2_reset_stream(session, exchange->stream_id, NGHTTP2_CANCEL);
     }
 }
 

@@ -13,9 +13,15 @@
 #define MW_HTTP2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define MW_HTTP2_PREFACE_SIZE (sizeof MW_HTTP2_PREFACE - 1)
 
+/* Calls that one client may have in flight: several times what exporters queue, since one
+ * connection often serves a whole gateway, and the protocol asks for 100 at least (RFC 9113
+ * 6.5.2). What is beyond waits in the client. */
 #define MW_HTTP2_STREAMS_MAX 256u
-/* With the protocol's 64 KiB a 10 MB export would take 160 round trips. */
-#define MW_HTTP2_STREAM_WINDOW ((size_t)1 << 20)
+/* Windows are not what bounds memory here (limits of routes and admission are), so one export of
+ * 10 MB is on its way at once, as over HTTP/1.1. With 1 MiB a stream it took 640 ms at a round trip
+ * of 50 ms, with 16 MiB 165 ms, as HTTP/1.1 does; with the protocol's 64 KiB it would be 160 round
+ * trips. */
+#define MW_HTTP2_STREAM_WINDOW ((size_t)16 << 20)
 #define MW_HTTP2_CONNECTION_WINDOW ((size_t)16 << 20)
 /* Requests of one connection that handlers hold: reset streams do not count as open any more,
  * so that a client could open and reset without end. */
@@ -40,9 +46,15 @@
 #define MW_HTTP2_CONTINUATIONS_MAX ((size_t)8)
 /* Acknowledgements of PING and SETTINGS that may wait for a peer that does not read. */
 #define MW_HTTP2_ACKS_MAX ((size_t)100)
-/* PING, SETTINGS, PRIORITY, empty DATA and streams we had to reset, between two sweeps (1 s).
+/* PING, SETTINGS, PRIORITY, RST_STREAM, empty DATA and streams we had to reset, between two sweeps
+ * (1 s); below the burst above, so that the peer is told what it did.
  * gRPC clients send a handful; above it is ENHANCE_YOUR_CALM. */
 #define MW_HTTP2_CONTROL_MAX 1000u
+/* Keep-alive of clients: a PING sooner than this after the last one, with no request or answer
+ * between, is a strike, and one strike too many ends the connection with too_many_pings, as gRPC's
+ * servers do. They ask for 5 minutes; users set 10 s, also with nothing in flight. */
+#define MW_HTTP2_PING_INTERVAL_NS (10 * MW_NS_PER_S)
+#define MW_HTTP2_PING_STRIKES_MAX 2u
 
 typedef struct mw_http2_setup mw_http2_setup;
 /* Callbacks and options, shared by all sessions. NULL without memory. */
@@ -69,9 +81,12 @@ mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t no
 void mw_http2_session_pump(mw_http2_session *session);
 /* The reply has come (mw_exchange_replied was true). */
 void mw_http2_session_reply(mw_http2_session *session, mw_exchange *exchange);
+/* The stream of one has news (mw_stream_delivered was true). */
+void mw_http2_session_stream(mw_http2_session *session, mw_exchange *exchange);
 /* Time-outs and flood budgets; about once a second. */
 void mw_http2_session_sweep(mw_http2_session *session, int64_t now_ns);
-/* GOAWAY that names no last stream; `sweep` sends the final one MW_NET_GOAWAY_NS later. */
+/* GOAWAY that names no last stream, and the end of answers in pieces; `sweep` sends the final one
+ * MW_NET_GOAWAY_NS later. */
 void mw_http2_session_drain(mw_http2_session *session);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "lib/base/log.h"
 #include "lib/net/loop_int.h"
+#include "lib/net/stream_int.h"
 
 /* Taken at one go, so that a storm of connections does not starve those that are open. */
 #define ACCEPTS_A_TURN 32
@@ -32,11 +33,17 @@ static void wake(mw_loop *loop)
 void mw_loop_post(void *ctx, mw_exchange *exchange)
 {
     mw_loop *loop = ctx;
-    if (own_loop == loop) {
-        exchange->next_reply = loop->replies;
-        loop->replies = exchange;
+    if (own_loop != loop) {
+        mw_loop_post_later(ctx, exchange);
         return;
     }
+    exchange->next_reply = loop->replies;
+    loop->replies = exchange;
+}
+
+void mw_loop_post_later(void *ctx, mw_exchange *exchange)
+{
+    mw_loop *loop = ctx;
     pthread_mutex_lock(&loop->lock);
     /* One wake-up for a whole batch of answers: the writer of a group commit replies to many. */
     bool was_empty = !loop->mail_replies;
@@ -86,6 +93,9 @@ static void deliver(mw_loop *loop, mw_exchange *list)
         if (list->deferred) {
             mw_waiting_park(&loop->waiting, list);
             start_ticking(loop);
+        } else if (list->offered) {
+            if (mw_stream_delivered(list))
+                mw_connection_stream(list->wire->owner, list);
         } else if (mw_exchange_replied(list))
             mw_connection_reply(list->wire->owner, list);
         list = next;
@@ -426,6 +436,14 @@ static void free_parts(mw_loop *loop)
     mw_free(MW_MEM_NET, loop);
 }
 
+static bool has_mail(mw_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    bool any = loop->mail_replies || loop->mail_arrivals;
+    pthread_mutex_unlock(&loop->lock);
+    return any;
+}
+
 void mw_loop_join(mw_loop *loop)
 {
     if (loop->started && pthread_join(loop->thread, NULL) != 0)
@@ -434,8 +452,9 @@ void mw_loop_join(mw_loop *loop)
     close_all(loop);
     mw_loop_settle(loop);
     /* Replies that came after the last event: their connections are closed, so they are only
-     * freed. */
-    take_mail(loop, false);
+     * freed. Streams are told, and may answer that with their end. */
+    while (has_mail(loop))
+        take_mail(loop, false);
     mw_waiting_drop(&loop->waiting);
 }
 

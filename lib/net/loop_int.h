@@ -84,7 +84,8 @@ void mw_loop_mark_dirty(mw_loop *loop, mw_connection *connection);
 void mw_loop_settle(mw_loop *loop);
 /* A wire's `wait`. */
 void mw_loop_wait(void *loop, mw_exchange *exchange);
-/* A wire's `post`. Any thread. */
+/* A wire's `post` and `post_later`. Any thread. */
 void mw_loop_post(void *loop, mw_exchange *exchange);
+void mw_loop_post_later(void *loop, mw_exchange *exchange);
 
 #endif

@@ -3,9 +3,11 @@
  *     listener   addresses, sockets            loop         threads, mailbox
  *     connection reads, protocol, writes       transport    clear text or TLS
  *     tls        certificates, reload
- *     http1, http1_session, http2, grpc        framing, sans I/O
+ *     http1, http1_session, grpc               framing, sans I/O
+ *     http2, http2_answer, ping_guard          the same, on nghttp2
  *     exchange, body, inflate, request         one request, whatever the framing
- *     router                                   which handler
+ *     stream, sse                              an answer in pieces, events
+ *     router, router_words, cors               which handler, or why none
  */
 #include <event2/event.h>
 #include <pthread.h>

@@ -1,4 +1,5 @@
-/* lib/net: sockets to requests. This header and request.h are the room's only doors.
+/* lib/net: sockets to requests. This header, request.h, stream.h and sse.h are the room's only
+ * doors.
  *
  * N loops (libevent), each a thread with its own connections; all loops accept from the shared
  * listening sockets. Every port understands HTTP/1.1, h2 with prior knowledge and gRPC by the
@@ -34,6 +35,13 @@ typedef struct mw_net_refusal {
     unsigned retry_after_s; /* 0 = none */
 } mw_net_refusal;
 
+/* What a web page of another origin may have of an answer (CORS). */
+typedef enum mw_cors {
+    MW_CORS_NONE,
+    MW_CORS_READ,        /* read it; its requests carry no cookies */
+    MW_CORS_CREDENTIALS, /* ... or whatever the browser adds: what sendBeacon always asks for */
+} mw_cors;
+
 /* PEM files; borrowed for the call. NULL or empty: none. A certificate needs its key. */
 typedef struct mw_net_tls {
     const char *certificate_path; /* the leaf, then its chain */
@@ -61,6 +69,10 @@ typedef struct mw_net_config {
     void (*format_refusal)(void *ctx, mw_request *request, const mw_net_refusal *refusal,
                            mw_response *response);
     void *format_ctx;
+    /* Asked for requests with an Origin: decides whether net answers preflight requests and lets
+     * the page read answers. It admits nobody: that is the gate's. NULL = MW_CORS_NONE. */
+    mw_cors (*cors)(void *ctx, const mw_request *request, mw_slice origin);
+    void *cors_ctx;
     size_t max_connections; /* 0 = 1024; beyond it the newest is closed and counted */
 } mw_net_config;
 

@@ -46,6 +46,11 @@
 #define MW_NET_LINGER_NS (2 * MW_NS_PER_S)
 /* How long peers have to see the first GOAWAY before the one that fixes the last stream. */
 #define MW_NET_GOAWAY_NS (100 * MW_NS_PER_MS)
+/* A connection's age, 10 % up or down: balancers spread clients anew, and renewed certificates and
+ * client CAs reach everybody within about an hour; apart, so that what began together does not
+ * come back together. */
+#define MW_NET_AGE_NS (3600 * MW_NS_PER_S)
+#define MW_NET_AGE_SPREAD_NS (MW_NET_AGE_NS / 5)
 /* One line in the log a cause in this time. */
 #define MW_NET_LOG_EVERY_NS (10 * MW_NS_PER_S)
 
@@ -66,12 +71,15 @@ typedef struct mw_front {
     atomic_size_t connections;
     atomic_size_t in_flight;        /* handed to a handler, not yet on the wire */
     atomic_size_t handed;           /* handed to a handler, not yet replied */
+    atomic_size_t streams;          /* open answers in pieces */
     atomic_int_fast64_t tls_log_ns; /* last lines of their kind, for the rate limit */
     atomic_int_fast64_t handshake_log_ns;
     atomic_int_fast64_t full_log_ns;
     atomic_int_fast64_t accept_log_ns;
 } mw_front;
 
+/* MW_NET_AGE_NS with its spread, from lib/base's randomness. */
+int64_t mw_retire_age_ns(void);
 /* True when a line of that kind is due; remembers that it was written. */
 bool mw_front_log_due(atomic_int_fast64_t *last_ns, int64_t now_ns);
 

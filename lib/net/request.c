@@ -102,7 +102,7 @@ void mw_response_header(mw_response *response, mw_slice name, mw_slice value)
 void mw_request_reply(mw_request *request, const mw_response *response)
 {
     mw_exchange *exchange = request->internal;
-    MW_ASSERT(exchange && &exchange->request == request);
+    MW_ASSERT(exchange && &exchange->request == request && !exchange->offered);
     MW_ASSERT(request->framing == MW_FRAMING_GRPC ||
               (response->status >= 200 && response->status <= 599));
     exchange->response = *response;

@@ -2,7 +2,8 @@
  *
  * Life of a request: the connection's loop parses it and calls the route's handler on the loop's
  * thread. From that call on the handler owns the request; it must answer exactly once with
- * mw_request_reply, at once or later and from any thread, and not touch it afterwards. When the
+ * mw_request_reply, at once or later and from any thread, and not touch it afterwards; or make it
+ * an answer in pieces (lib/net/stream.h, lib/net/sse.h) and end that exactly once. When the
  * client has gone meanwhile the answer is dropped and the request freed all the same. Everything
  * a slice in here points to lives until the reply. The request's memory is its arena.
  */
@@ -85,6 +86,8 @@ typedef enum mw_rpc_code {
 } mw_rpc_code;
 
 #define MW_RESPONSE_HEADERS_MAX 12
+/* Behind those: what net itself adds (CORS). */
+#define MW_RESPONSE_HEADERS_NET 4
 
 /* All slices must live in the request's arena or be literals. */
 typedef struct mw_response {
@@ -94,7 +97,7 @@ typedef struct mw_response {
     mw_slice rpc_details;  /* gRPC framing: google.rpc.Status bytes, base64'd by net; or empty */
     mw_slice content_type; /* empty = no content-type header (HTTP framing) */
     mw_slice body;         /* HTTP: the body; gRPC with MW_RPC_OK: the message, 5 bytes added */
-    mw_header headers[MW_RESPONSE_HEADERS_MAX]; /* extra; names lower case */
+    mw_header headers[MW_RESPONSE_HEADERS_MAX + MW_RESPONSE_HEADERS_NET]; /* names lower case */
     size_t header_count;
     bool close; /* HTTP/1.1: close the connection after this answer */
 } mw_response;

@@ -2,13 +2,7 @@
  * compares lengths first costs a fraction of a microsecond, less than a tree would save. */
 #include "lib/net/router_int.h"
 
-/* How many paths a 404 lists. */
-#define LISTED_MAX 4
-
-static const char *const port_names[MW_PORT_COUNT] = {"OTLP/gRPC", "OTLP/HTTP", "web",
-                                                      "local socket"};
-
-static unsigned port_index(mw_port port)
+unsigned mw_port_index(mw_port port)
 {
     MW_ASSERT(port == MW_PORT_GRPC || port == MW_PORT_HTTP || port == MW_PORT_WEB ||
               port == MW_PORT_SOCKET);
@@ -46,7 +40,7 @@ void mw_router_fini(mw_router *router)
 
 void mw_router_endpoint(mw_router *router, mw_port port, const char *endpoint)
 {
-    router->endpoints[port_index(port)] = endpoint;
+    router->endpoints[mw_port_index(port)] = endpoint;
 }
 
 /* ---- matching -------------------------------------------------------------------------------- */
@@ -208,70 +202,7 @@ mw_err mw_router_decode(mw_arena *arena, mw_slice raw, mw_slice *out)
     return MW_OK;
 }
 
-/* ---- words ----------------------------------------------------------------------------------- */
-
-/* The port a person would use for the route: the first bound one. */
-static mw_slice explain_other_port(const mw_router *router, const mw_route_query *query,
-                                   const mw_route *route, mw_arena *arena)
-{
-    const char *what = query->grpc ? "gRPC method" : "path";
-    for (unsigned i = 0; i < MW_PORT_COUNT; i++) {
-        if (!(route->ports & 1u << i) || !router->endpoints[i])
-            continue;
-        const char *web = query->tls ? "https://" : "http://";
-        const char *scheme = i == 1 || i == 2 ? web : "";
-        return mw_slice_of(mw_arena_printf(
-            arena, "This is the %s port; that %s is served on the %s port: send it to %s%s.",
-            port_names[port_index(query->port)], what, port_names[i], scheme,
-            router->endpoints[i]));
-    }
-    return mw_slice_of(mw_arena_printf(arena, "This is the %s port; it does not serve that %s.",
-                                       port_names[port_index(query->port)], what));
-}
-
-static mw_slice explain_none(const mw_router *router, const mw_route_query *query, mw_arena *arena)
-{
-    const char *paths[LISTED_MAX] = {"", "", "", ""};
-    size_t count = 0;
-    for (size_t i = 0; i < router->count && count < LISTED_MAX; i++) {
-        const mw_route *route = &router->routes[i];
-        if (!(route->ports & (unsigned)query->port) || route->grpc != query->grpc ||
-            router->patterns[i].has_params)
-            continue;
-        if (count == 0 || strcmp(paths[count - 1], route->path) != 0)
-            paths[count++] = route->path;
-    }
-    const char *what = query->grpc ? "Unknown gRPC service or method" : "No such path";
-    const char *port = port_names[port_index(query->port)];
-    if (count == 0)
-        return mw_slice_of(mw_arena_printf(arena, "%s on the %s port.", what, port));
-    return mw_slice_of(mw_arena_printf(arena, "%s; the %s port serves %s%s%s%s%s%s%s.", what, port,
-                                       paths[0], count > 1 ? ", " : "", paths[1],
-                                       count > 2 ? ", " : "", paths[2], count > 3 ? ", " : "",
-                                       paths[3]));
-}
-
-mw_slice mw_router_explain(const mw_router *router, const mw_route_query *query,
-                           const mw_route_match *match, mw_arena *arena)
-{
-    switch (match->result) {
-    case MW_ROUTE_METHOD: return MW_SLICE("This path takes other methods; see the Allow header.");
-    case MW_ROUTE_WANTS_GRPC:
-        return MW_SLICE("This is a gRPC method: send it over HTTP/2 with content-type "
-                        "application/grpc.");
-    case MW_ROUTE_WANTS_HTTP:
-        return MW_SLICE("This path takes plain HTTP, not gRPC: drop the content-type "
-                        "application/grpc.");
-    case MW_ROUTE_OTHER_PORT: return explain_other_port(router, query, match->route, arena);
-    case MW_ROUTE_SIMILAR:
-        return mw_slice_of(mw_arena_printf(
-            arena, "No such path; paths are case-sensitive with single slashes: did you mean %s?",
-            match->route->path));
-    case MW_ROUTE_NONE: return explain_none(router, query, arena);
-    case MW_ROUTE_FOUND: break;
-    }
-    return MW_SLICE_NONE;
-}
+/* ---- methods --------------------------------------------------------------------------------- */
 
 mw_slice mw_router_allow(const mw_router *router, const mw_route_query *query, mw_arena *arena)
 {

@@ -54,6 +54,8 @@ typedef struct mw_route_match {
 void mw_router_init(mw_router *router, const mw_route *routes, size_t count);
 void mw_router_fini(mw_router *router);
 void mw_router_endpoint(mw_router *router, mw_port port, const char *endpoint);
+/* 0 to MW_PORT_COUNT - 1. */
+unsigned mw_port_index(mw_port port);
 
 mw_route_match mw_router_find(const mw_router *router, const mw_route_query *query);
 
@@ -61,7 +63,8 @@ mw_route_match mw_router_find(const mw_router *router, const mw_route_query *que
  * escaped slash or NUL), MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_router_decode(mw_arena *arena, mw_slice raw, mw_slice *out);
 
-/* One sentence with the fix, in the arena, never with text of the peer. Empty without memory. */
+/* A sentence or two with the fix, in the arena, never with text of the peer. Empty without memory.
+ * See router_words.c. */
 mw_slice mw_router_explain(const mw_router *router, const mw_route_query *query,
                            const mw_route_match *match, mw_arena *arena);
 /* "GET, HEAD, POST": value of Allow for the path on that port. */

@@ -19,9 +19,10 @@ typedef struct mw_index_block {
     struct mw_segment *segment;
     uint64_t offset;
     mw_block_header header;
-    uint32_t trace_count, session_count, service_count;
+    uint32_t trace_count, session_count, service_count, name_count;
     /* Ascending, one run after the other: mw_trace_key of the traces (a value may stand twice, for
-     * two ids that begin alike), mw_text_key of the own session ids, of the services. */
+     * two ids that begin alike; records without a trace have the key 0), mw_text_key of the own
+     * session ids, of the services, and, for metrics alone, of the names. */
     uint64_t keys[];
 } mw_index_block;
 
@@ -38,6 +39,11 @@ static inline const uint64_t *mw_index_sessions(const mw_index_block *block)
 static inline const uint64_t *mw_index_services(const mw_index_block *block)
 {
     return block->keys + block->trace_count + block->session_count;
+}
+
+static inline const uint64_t *mw_index_names(const mw_index_block *block)
+{
+    return mw_index_services(block) + block->service_count;
 }
 
 /* First position in an ascending run whose value is not below `key`. */
@@ -65,10 +71,37 @@ void mw_encoded_block_fini(mw_encoded_block *block);
 
 /* ---- columns --------------------------------------------------------------------------------- */
 
-/* The reference columns in the order of the file. */
+/* The columns of all signals. Which of them a signal's chunk holds, and in which order, is one
+ * table (mw_hot_layout_of), drawn in segment_format.h. Numbers of eight bytes: */
+typedef enum mw_wide_column {
+    MW_WIDE_SPAN_ID, /* bytes, not a number */
+    MW_WIDE_PARENT,  /* likewise */
+    MW_WIDE_TIME,    /* event time (span start, log time, point time) - the block's minimum */
+    MW_WIDE_DURATION,
+    MW_WIDE_INPUT_TOKENS,
+    MW_WIDE_OUTPUT_TOKENS,
+    MW_WIDE_SERIES,
+    MW_WIDE_START, /* a point's start time, 0 = unknown */
+    MW_WIDE_VALUE, /* a double's bits */
+    MW_WIDE_COUNT,
+    MW_WIDE_COLUMNS
+} mw_wide_column;
+
+/* Of one byte: */
+typedef enum mw_narrow_column {
+    MW_NARROW_KIND, /* SpanKind, or the metric's kind */
+    MW_NARROW_STATUS,
+    MW_NARROW_OPERATION,
+    MW_NARROW_SEVERITY,
+    MW_NARROW_TEMPORALITY,
+    MW_NARROW_FLAGS,
+    MW_NARROW_COLUMNS
+} mw_narrow_column;
+
+/* References, 0 = empty, else 1 + index of the string; the trace: index of the trace id. */
 typedef enum mw_hot_column {
     MW_HOT_TRACE,
-    MW_HOT_NAME,
+    MW_HOT_NAME, /* of the span, the event or the metric */
     MW_HOT_SERVICE,
     MW_HOT_PEER_SERVICE,
     MW_HOT_SESSION,
@@ -76,16 +109,30 @@ typedef enum mw_hot_column {
     MW_HOT_USER,
     MW_HOT_MODEL,
     MW_HOT_STATUS_MESSAGE,
+    MW_HOT_UNIT,
+    MW_HOT_ORIGIN,
     MW_HOT_COLUMNS
 } mw_hot_column;
 
-/* Pointers into an unpacked hot chunk, which stays the caller's. */
+typedef struct mw_hot_layout {
+    uint8_t wide_count, narrow_count, ref_count;
+    uint8_t wide[MW_WIDE_COLUMNS]; /* mw_wide_column, in the order of the file */
+    uint8_t narrow[MW_NARROW_COLUMNS];
+    uint8_t refs[MW_HOT_COLUMNS];
+} mw_hot_layout;
+
+/* NULL for a number that is no signal. Constant. */
+const mw_hot_layout *mw_hot_layout_of(unsigned signal);
+
+/* Pointers into an unpacked hot chunk, which stays the caller's. A column that the signal does not
+ * have is NULL. */
 typedef struct mw_hot {
+    mw_signal signal;
     uint32_t count, traces, strings, width;
     uint64_t base_ns, seq;
-    const unsigned char *trace_ids, *span_ids, *parents, *starts, *durations;
-    const unsigned char *input_tokens, *output_tokens;
-    const unsigned char *kinds, *statuses, *operations, *flags;
+    const unsigned char *trace_ids;
+    const unsigned char *wide[MW_WIDE_COLUMNS];
+    const unsigned char *narrow[MW_NARROW_COLUMNS];
     const unsigned char *refs[MW_HOT_COLUMNS];
     const unsigned char *string_ends;
     const char *string_bytes;
@@ -95,8 +142,11 @@ typedef struct mw_hot {
 MW_MUST_USE mw_err mw_hot_decode(const mw_block_header *header, mw_slice raw, mw_hot *out);
 /* The string behind a reference, 0 = empty. */
 mw_slice mw_hot_string(const mw_hot *hot, uint32_t ref);
-/* Slices of *out point into the chunk. An operation kind of a newer version reads as OTHER. */
-void mw_hot_row(const mw_hot *hot, uint32_t row, mw_span_row *out);
+/* Rows; the chunk must be of that signal. Slices of *out point into the chunk. An operation kind
+ * of a newer version reads as OTHER. */
+void mw_hot_span(const mw_hot *hot, uint32_t row, mw_span_row *out);
+void mw_hot_log(const mw_hot *hot, uint32_t row, mw_log_row *out);
+void mw_hot_point(const mw_hot *hot, uint32_t row, mw_point_row *out);
 /* Index entry for a decoded block (MW_MEM_STORE), NULL without memory. */
 MW_MUST_USE mw_index_block *mw_index_block_new(const mw_hot *hot, const mw_block_header *header,
                                                uint64_t key_seed);
@@ -108,9 +158,14 @@ static inline uint32_t mw_hot_ref(const mw_hot *hot, mw_hot_column column, uint3
                            : mw_get_u32(refs + 4 * (size_t)row);
 }
 
-static inline uint64_t mw_hot_u64(const unsigned char *column, uint32_t row)
+static inline uint64_t mw_hot_u64(const mw_hot *hot, mw_wide_column column, uint32_t row)
 {
-    return mw_get_u64(column + 8 * (size_t)row);
+    return mw_get_u64(hot->wide[column] + 8 * (size_t)row);
+}
+
+static inline uint64_t mw_hot_time(const mw_hot *hot, uint32_t row)
+{
+    return hot->base_ns + mw_hot_u64(hot, MW_WIDE_TIME, row);
 }
 
 static inline const unsigned char *mw_hot_trace_id(const mw_hot *hot, uint32_t trace)
@@ -121,9 +176,11 @@ static inline const unsigned char *mw_hot_trace_id(const mw_hot *hot, uint32_t t
 /* ---- items ----------------------------------------------------------------------------------- */
 
 typedef struct mw_items {
-    uint32_t count, resources, scopes;
+    uint32_t count, resources, scopes, metrics;
     const unsigned char *lengths, *resource_refs, *scope_refs;
-    mw_store_context *contexts; /* resources, then scopes; slices into the chunk */
+    const unsigned char *metric_refs; /* metrics' blocks alone; else NULL */
+    mw_store_context *contexts; /* resources, then scopes, then metrics' heads (no schema URL);
+                                 * slices into the chunk */
     mw_slice *items;            /* slices into the chunk */
 } mw_items;
 
@@ -140,6 +197,11 @@ static inline uint32_t mw_items_resource(const mw_items *items, uint32_t row)
 static inline uint32_t mw_items_scope(const mw_items *items, uint32_t row)
 {
     return mw_get_u32(items->scope_refs + 4 * (size_t)row);
+}
+
+static inline uint32_t mw_items_metric(const mw_items *items, uint32_t row)
+{
+    return mw_get_u32(items->metric_refs + 4 * (size_t)row);
 }
 
 /* Unpacks a chunk into `out`, which has room for raw_len bytes. MW_E_CORRUPT. */

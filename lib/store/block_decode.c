@@ -3,44 +3,25 @@
  * The bytes come from disk and may be anything: every count, length and reference is checked here
  * once, in 64-bit arithmetic, so that the accessors need no checks. Any thread.
  */
-#include <lz4.h>
 #include <xxhash.h>
 
-#include "lib/store/block.h"
-
-mw_err mw_chunk_unpack(uint8_t codec, mw_slice stored, void *out, uint32_t raw_len)
-{
-    if (codec == MW_CODEC_PLAIN) {
-        if (stored.len != raw_len)
-            return MW_E_CORRUPT;
-        if (raw_len)
-            memcpy(out, stored.data, raw_len);
-        return MW_OK;
-    }
-    if (codec != MW_CODEC_LZ4 || stored.len > INT32_MAX || raw_len > MW_BLOCK_RAW_MAX)
-        return MW_E_CORRUPT;
-    int got = LZ4_decompress_safe(stored.data, out, (int)stored.len, (int)raw_len);
-    return got >= 0 && (uint32_t)got == raw_len ? MW_OK : MW_E_CORRUPT;
-}
+#include "lib/store/hot_layout.h"
 
 /* ---- columns --------------------------------------------------------------------------------- */
 
 /* Points every column at its place; the caller has checked that the lengths add up. */
-static void place_columns(mw_hot *hot, const unsigned char *at)
+static void place_columns(mw_hot *hot, const mw_hot_layout *layout, const unsigned char *at)
 {
-    size_t wide = 8 * (size_t)hot->count;
-    const unsigned char **wides[] = {&hot->span_ids,  &hot->parents,      &hot->starts,
-                                     &hot->durations, &hot->input_tokens, &hot->output_tokens};
-    const unsigned char **narrows[] = {&hot->kinds, &hot->statuses, &hot->operations, &hot->flags};
+    size_t count = hot->count;
 
     hot->trace_ids = at;
     at += MW_TRACE_ID_SIZE * (size_t)hot->traces;
-    for (size_t i = 0; i < sizeof wides / sizeof *wides; i++, at += wide)
-        *wides[i] = at;
-    for (size_t i = 0; i < sizeof narrows / sizeof *narrows; i++, at += hot->count)
-        *narrows[i] = at;
-    for (int i = 0; i < MW_HOT_COLUMNS; i++, at += (size_t)hot->width * hot->count)
-        hot->refs[i] = at;
+    for (size_t i = 0; i < layout->wide_count; i++, at += 8 * count)
+        hot->wide[layout->wide[i]] = at;
+    for (size_t i = 0; i < layout->narrow_count; i++, at += count)
+        hot->narrow[layout->narrow[i]] = at;
+    for (size_t i = 0; i < layout->ref_count; i++, at += hot->width * count)
+        hot->refs[layout->refs[i]] = at;
     hot->string_ends = at;
     hot->string_bytes = (const char *)at + 4 * (size_t)hot->strings;
 }
@@ -53,14 +34,26 @@ static bool traces_ascend(const mw_hot *hot)
     return true;
 }
 
-static bool references_in_range(const mw_hot *hot)
+/* The largest reference of a column. */
+static uint32_t highest_ref(const unsigned char *refs, size_t count, uint32_t width)
 {
-    for (int column = 0; column < MW_HOT_COLUMNS; column++) {
-        uint32_t highest = 0;
-        for (uint32_t row = 0; row < hot->count; row++) {
-            uint32_t ref = mw_hot_ref(hot, (mw_hot_column)column, row);
-            highest = ref > highest ? ref : highest;
-        }
+    uint32_t highest = 0;
+    for (size_t i = 0; width == 2 && i < count; i++) {
+        uint32_t ref = mw_get_u16(refs + 2 * i);
+        highest = ref > highest ? ref : highest;
+    }
+    for (size_t i = 0; width == 4 && i < count; i++) {
+        uint32_t ref = mw_get_u32(refs + 4 * i);
+        highest = ref > highest ? ref : highest;
+    }
+    return highest;
+}
+
+static bool references_in_range(const mw_hot *hot, const mw_hot_layout *layout)
+{
+    for (size_t i = 0; i < layout->ref_count; i++) {
+        uint8_t column = layout->refs[i];
+        uint32_t highest = highest_ref(hot->refs[column], hot->count, hot->width);
         if (column == MW_HOT_TRACE ? highest >= hot->traces : highest > hot->strings)
             return false;
     }
@@ -82,10 +75,12 @@ static bool string_ends_ascend(const mw_hot *hot, uint32_t string_bytes)
 mw_err mw_hot_decode(const mw_block_header *header, mw_slice raw, mw_hot *out)
 {
     const unsigned char *bytes = (const unsigned char *)raw.data;
+    const mw_hot_layout *layout = mw_hot_layout_of(header->signal);
 
-    if (raw.len < MW_HOT_PREFIX)
-        return MW_E_CORRUPT;
     memset(out, 0, sizeof *out);
+    if (!layout || raw.len < MW_HOT_PREFIX)
+        return MW_E_CORRUPT;
+    out->signal = header->signal;
     out->count = header->item_count;
     out->base_ns = header->event_min_ns;
     out->seq = header->seq;
@@ -95,14 +90,17 @@ mw_err mw_hot_decode(const mw_block_header *header, mw_slice raw, mw_hot *out)
     out->width = mw_get_u32(bytes + 12);
     if (out->width != 2 && out->width != 4)
         return MW_E_CORRUPT;
+    if (out->traces && !mw_hot_has_traces(layout))
+        return MW_E_CORRUPT;
     /* No term exceeds 2^32 * 100: the sum cannot wrap. */
     uint64_t len = MW_HOT_PREFIX + (uint64_t)out->traces * MW_TRACE_ID_SIZE +
-                   (uint64_t)out->count * (MW_HOT_FIXED + MW_HOT_REFERENCES * out->width) +
+                   (uint64_t)out->count * (mw_hot_fixed(layout) + layout->ref_count * out->width) +
                    (uint64_t)out->strings * 4 + string_bytes;
     if (len != raw.len)
         return MW_E_CORRUPT;
-    place_columns(out, bytes + MW_HOT_PREFIX);
-    if (!traces_ascend(out) || !references_in_range(out) || !string_ends_ascend(out, string_bytes))
+    place_columns(out, layout, bytes + MW_HOT_PREFIX);
+    if (!traces_ascend(out) || !references_in_range(out, layout) ||
+        !string_ends_ascend(out, string_bytes))
         return MW_E_CORRUPT;
     return MW_OK;
 }
@@ -116,34 +114,68 @@ mw_slice mw_hot_string(const mw_hot *hot, uint32_t ref)
     return mw_slice_bytes(hot->string_bytes + from, mw_get_u32(end) - from);
 }
 
-static mw_slice cell_string(const mw_hot *hot, mw_hot_column column, uint32_t row)
+static uint64_t wide_value(const mw_hot *hot, mw_wide_column column, uint32_t row)
 {
-    return mw_hot_string(hot, mw_hot_ref(hot, column, row));
+    switch (column) {
+    case MW_WIDE_TIME: return mw_hot_time(hot, row);
+    case MW_WIDE_DURATION: return mw_hot_time(hot, row) + mw_hot_u64(hot, column, row);
+    default: return mw_hot_u64(hot, column, row);
+    }
 }
 
-void mw_hot_row(const mw_hot *hot, uint32_t row, mw_span_row *out)
+static void get_wide(const mw_hot *hot, mw_wide_column column, uint32_t row, unsigned char *cell)
 {
-    MW_ASSERT(row < hot->count);
-    memcpy(out->trace_id, mw_hot_trace_id(hot, mw_hot_ref(hot, MW_HOT_TRACE, row)),
-           MW_TRACE_ID_SIZE);
-    memcpy(out->span_id, hot->span_ids + 8 * (size_t)row, MW_SPAN_ID_SIZE);
-    memcpy(out->parent_span_id, hot->parents + 8 * (size_t)row, MW_SPAN_ID_SIZE);
-    out->start_ns = hot->base_ns + mw_hot_u64(hot->starts, row);
-    out->end_ns = out->start_ns + mw_hot_u64(hot->durations, row);
-    out->kind = hot->kinds[row];
-    out->status = hot->statuses[row];
-    out->operation_kind = hot->operations[row] < MW_OP_COUNT ? hot->operations[row] : MW_OP_OTHER;
-    out->flags = hot->flags[row];
-    out->input_tokens = (int64_t)mw_hot_u64(hot->input_tokens, row);
-    out->output_tokens = (int64_t)mw_hot_u64(hot->output_tokens, row);
-    out->name = cell_string(hot, MW_HOT_NAME, row);
-    out->service = cell_string(hot, MW_HOT_SERVICE, row);
-    out->peer_service = cell_string(hot, MW_HOT_PEER_SERVICE, row);
-    out->session_id = cell_string(hot, MW_HOT_SESSION, row);
-    out->agent = cell_string(hot, MW_HOT_AGENT, row);
-    out->user = cell_string(hot, MW_HOT_USER, row);
-    out->model = cell_string(hot, MW_HOT_MODEL, row);
-    out->status_message = cell_string(hot, MW_HOT_STATUS_MESSAGE, row);
+    if (column == MW_WIDE_SPAN_ID || column == MW_WIDE_PARENT) {
+        memcpy(cell, hot->wide[column] + 8 * (size_t)row, 8);
+        return;
+    }
+    uint64_t value = wide_value(hot, column, row);
+    memcpy(cell, &value, sizeof value);
+}
+
+static void get_ref(const mw_hot *hot, mw_hot_column column, uint32_t row, unsigned char *cell)
+{
+    uint32_t ref = mw_hot_ref(hot, column, row);
+    if (column == MW_HOT_TRACE) {
+        memcpy(cell, mw_hot_trace_id(hot, ref), MW_TRACE_ID_SIZE);
+        return;
+    }
+    mw_slice text = mw_hot_string(hot, ref);
+    memcpy(cell, &text, sizeof text);
+}
+
+/* One row of any signal into its struct. */
+static void get_row(const mw_hot *hot, mw_signal signal, uint32_t row, void *out)
+{
+    const mw_row_layout *layout = mw_row_layout_of(signal);
+    const mw_hot_layout *columns = &layout->columns;
+    unsigned char *cells = out;
+
+    MW_ASSERT(hot->signal == signal && row < hot->count);
+    for (size_t i = 0; i < columns->wide_count; i++)
+        get_wide(hot, (mw_wide_column)columns->wide[i], row,
+                 cells + layout->wide[columns->wide[i]]);
+    for (size_t i = 0; i < columns->narrow_count; i++)
+        cells[layout->narrow[columns->narrow[i]]] = hot->narrow[columns->narrow[i]][row];
+    for (size_t i = 0; i < columns->ref_count; i++)
+        get_ref(hot, (mw_hot_column)columns->refs[i], row, cells + layout->refs[columns->refs[i]]);
+}
+
+void mw_hot_span(const mw_hot *hot, uint32_t row, mw_span_row *out)
+{
+    get_row(hot, MW_SIGNAL_TRACES, row, out);
+    if (out->operation_kind >= MW_OP_COUNT)
+        out->operation_kind = MW_OP_OTHER;
+}
+
+void mw_hot_log(const mw_hot *hot, uint32_t row, mw_log_row *out)
+{
+    get_row(hot, MW_SIGNAL_LOGS, row, out);
+}
+
+void mw_hot_point(const mw_hot *hot, uint32_t row, mw_point_row *out)
+{
+    get_row(hot, MW_SIGNAL_METRICS, row, out);
 }
 
 /* ---- index entry ----------------------------------------------------------------------------- */
@@ -211,13 +243,16 @@ static void put_keys(const mw_hot *hot, const uint8_t *marks, uint8_t bit, uint6
 mw_index_block *mw_index_block_new(const mw_hot *hot, const mw_block_header *header,
                                    uint64_t key_seed)
 {
-    enum { SESSION = 1, SERVICE = 2 };
+    enum { SESSION = 1, SERVICE = 2, NAME = 4 };
     uint8_t *marks = mw_calloc(MW_MEM_INGEST, (size_t)hot->strings + 1, 1);
     if (!marks)
         return NULL;
     uint32_t sessions = mark_strings(hot, MW_HOT_SESSION, marks, SESSION);
     uint32_t services = mark_strings(hot, MW_HOT_SERVICE, marks, SERVICE);
-    size_t keys = (size_t)hot->traces + sessions + services;
+    /* Spans and events are not asked for by name. */
+    uint32_t names =
+        header->signal == MW_SIGNAL_METRICS ? mark_strings(hot, MW_HOT_NAME, marks, NAME) : 0;
+    size_t keys = (size_t)hot->traces + sessions + services + names;
     mw_index_block *block = mw_alloc(MW_MEM_STORE, sizeof *block + keys * sizeof *block->keys);
     if (block) {
         memset(block, 0, sizeof *block);
@@ -225,10 +260,13 @@ mw_index_block *mw_index_block_new(const mw_hot *hot, const mw_block_header *hea
         block->trace_count = hot->traces;
         block->session_count = sessions;
         block->service_count = services;
+        block->name_count = names;
+        uint64_t *at = block->keys;
         for (uint32_t i = 0; i < hot->traces; i++)
-            block->keys[i] = mw_trace_key(mw_hot_trace_id(hot, i));
-        put_keys(hot, marks, SESSION, key_seed, block->keys + hot->traces);
-        put_keys(hot, marks, SERVICE, key_seed, block->keys + hot->traces + sessions);
+            *at++ = mw_trace_key(mw_hot_trace_id(hot, i));
+        put_keys(hot, marks, SESSION, key_seed, at);
+        put_keys(hot, marks, SERVICE, key_seed, at + sessions);
+        put_keys(hot, marks, NAME, key_seed, at + sessions + services);
     }
     mw_free(MW_MEM_INGEST, marks);
     return block;
@@ -247,22 +285,36 @@ static bool cut(mw_slice *rest, uint32_t len, mw_slice *out)
     return true;
 }
 
-static bool cut_all(mw_items *items, const unsigned char *context_lengths, mw_slice rest)
+static size_t context_count(const mw_items *items)
 {
-    for (size_t i = 0; i < (size_t)items->resources + items->scopes; i++) {
-        const unsigned char *lengths = context_lengths + MW_ITEMS_CONTEXT * i;
-        if (!cut(&rest, mw_get_u32(lengths), &items->contexts[i].bytes) ||
-            !cut(&rest, mw_get_u32(lengths + 4), &items->contexts[i].schema_url))
+    return (size_t)items->resources + items->scopes + items->metrics;
+}
+
+static bool cut_contexts(mw_items *items, const unsigned char *lengths, mw_slice *rest)
+{
+    size_t heads = (size_t)items->resources + items->scopes;
+    for (size_t i = 0; i < context_count(items); i++, lengths += MW_ITEMS_CONTEXT) {
+        if (!cut(rest, mw_get_u32(lengths), &items->contexts[i].bytes) ||
+            !cut(rest, mw_get_u32(lengths + 4), &items->contexts[i].schema_url))
+            return false;
+        if (i >= heads && items->contexts[i].schema_url.len)
             return false;
     }
+    return true;
+}
+
+static bool cut_items(mw_items *items, mw_slice *rest)
+{
     for (uint32_t i = 0; i < items->count; i++) {
-        if (!cut(&rest, mw_get_u32(items->lengths + 4 * (size_t)i), &items->items[i]))
+        if (!cut(rest, mw_get_u32(items->lengths + 4 * (size_t)i), &items->items[i]))
             return false;
         if (mw_items_resource(items, i) >= items->resources ||
             mw_items_scope(items, i) >= items->scopes)
             return false;
+        if (items->metric_refs && mw_items_metric(items, i) >= items->metrics)
+            return false;
     }
-    return rest.len == 0;
+    return true;
 }
 
 mw_err mw_items_decode(const mw_block_header *header, mw_slice raw, mw_items *out)
@@ -272,22 +324,30 @@ mw_err mw_items_decode(const mw_block_header *header, mw_slice raw, mw_items *ou
     memset(out, 0, sizeof *out);
     if (raw.len < MW_ITEMS_PREFIX)
         return MW_E_CORRUPT;
+    bool metrics = header->signal == MW_SIGNAL_METRICS;
     out->count = header->item_count;
     out->resources = mw_get_u32(bytes);
     out->scopes = mw_get_u32(bytes + 4);
-    uint64_t contexts = (uint64_t)out->resources + out->scopes;
-    uint64_t tables =
-        MW_ITEMS_PREFIX + contexts * MW_ITEMS_CONTEXT + (uint64_t)out->count * MW_ITEMS_FIXED;
+    out->metrics = mw_get_u32(bytes + 8);
+    if (out->metrics && !metrics)
+        return MW_E_CORRUPT;
+    uint64_t contexts = context_count(out);
+    uint64_t tables = MW_ITEMS_PREFIX + contexts * MW_ITEMS_CONTEXT +
+                      (uint64_t)out->count * mw_items_fixed(header->signal);
     if (tables > raw.len)
         return MW_E_CORRUPT;
+    size_t column = 4 * (size_t)out->count;
     out->lengths = bytes + MW_ITEMS_PREFIX + contexts * MW_ITEMS_CONTEXT;
-    out->resource_refs = out->lengths + 4 * (size_t)out->count;
-    out->scope_refs = out->resource_refs + 4 * (size_t)out->count;
+    out->resource_refs = out->lengths + column;
+    out->scope_refs = out->resource_refs + column;
+    out->metric_refs = metrics ? out->scope_refs + column : NULL;
     /* Bounded by the chunk: the tables that these mirror were in it. */
     out->contexts = mw_alloc(MW_MEM_QUERY, (contexts + 1) * sizeof *out->contexts);
     out->items = mw_alloc(MW_MEM_QUERY, ((size_t)out->count + 1) * sizeof *out->items);
     mw_err err = out->contexts && out->items ? MW_OK : MW_E_NOMEM;
-    if (err == MW_OK && !cut_all(out, bytes + MW_ITEMS_PREFIX, mw_slice_from(raw, tables)))
+    mw_slice rest = mw_slice_from(raw, tables);
+    if (err == MW_OK && (!cut_contexts(out, bytes + MW_ITEMS_PREFIX, &rest) ||
+                         !cut_items(out, &rest) || rest.len > 0))
         err = MW_E_CORRUPT;
     if (err != MW_OK)
         mw_items_fini(out);

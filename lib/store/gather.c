@@ -9,9 +9,13 @@
 #define PARTS_MAX ((uint32_t)1 << 24)
 /* The pointers handed to the join, and a share of the set of traces. */
 #define ROW_COST (sizeof(mw_join_span) + sizeof(mw_join_span *) + 24)
+/* The copy handed out with the join. */
+#define LOG_COST (2 * sizeof(mw_join_log))
 
 typedef struct trace_rows {
     uint32_t head, tail, count;
+    uint32_t log_head, log_runs; /* the newest run first */
+    uint64_t logs;
 } trace_rows;
 
 typedef struct gathering {
@@ -24,6 +28,8 @@ typedef struct gathering {
     mw_join_span **chunks;
     size_t chunk_count, chunk_capacity;
     size_t row_count;
+    mw_join_log *logs; /* runs of all traces, chained */
+    size_t log_count, log_capacity;
     /* per block, reused */
     uint32_t *number_of;   /* by trace of the block; NO_ROW = not wanted */
     uint64_t *session_key; /* by string reference, 0 = not yet computed */
@@ -31,6 +37,8 @@ typedef struct gathering {
     /* per trace, reused */
     mw_join_span **pointers;
     size_t pointer_capacity;
+    mw_join_log *log_copy;
+    size_t log_copy_capacity;
     mw_join join;
 } gathering;
 
@@ -90,6 +98,7 @@ static void forget_rows(gathering *work)
         mw_free(MW_MEM_QUERY, work->chunks[i]);
     work->chunk_count = 0;
     work->row_count = 0;
+    work->log_count = 0;
     mw_trace_set_fini(&work->traces);
     mw_trace_set_init(&work->traces, work->view->store->key_seed);
 }
@@ -118,7 +127,7 @@ static mw_err number_trace(gathering *work, const uint8_t *id, uint32_t *number)
     if (!have_room(&work->rows_of, &work->rows_of_capacity, work->traces.count,
                    sizeof *work->rows_of))
         return MW_E_NOMEM;
-    work->rows_of[*number] = (trace_rows){NO_ROW, NO_ROW, 0};
+    work->rows_of[*number] = (trace_rows){.head = NO_ROW, .tail = NO_ROW, .log_head = NO_ROW};
     return MW_OK;
 }
 
@@ -174,19 +183,19 @@ static mw_err add_row(gathering *work, const mw_hot *hot, uint32_t block, uint32
     mw_join_span *span = new_row(work);
     if (!span)
         return MW_E_NOMEM;
-    span->span_id = mw_trace_key(hot->span_ids + 8 * (size_t)row);
-    span->parent_id = mw_trace_key(hot->parents + 8 * (size_t)row);
-    span->start_ns = hot->base_ns + mw_hot_u64(hot->starts, row);
-    span->end_ns = span->start_ns + mw_hot_u64(hot->durations, row);
+    span->span_id = mw_trace_key(hot->wide[MW_WIDE_SPAN_ID] + 8 * (size_t)row);
+    span->parent_id = mw_trace_key(hot->wide[MW_WIDE_PARENT] + 8 * (size_t)row);
+    span->start_ns = mw_hot_time(hot, row);
+    span->end_ns = span->start_ns + mw_hot_u64(hot, MW_WIDE_DURATION, row);
     span->seq = hot->seq;
-    span->input_tokens = (int64_t)mw_hot_u64(hot->input_tokens, row);
-    span->output_tokens = (int64_t)mw_hot_u64(hot->output_tokens, row);
+    span->input_tokens = (int64_t)mw_hot_u64(hot, MW_WIDE_INPUT_TOKENS, row);
+    span->output_tokens = (int64_t)mw_hot_u64(hot, MW_WIDE_OUTPUT_TOKENS, row);
     span->session = session;
     span->block = block;
     span->row = row;
     span->next = NO_ROW;
-    span->operation_kind = hot->operations[row];
-    span->status = hot->statuses[row];
+    span->operation_kind = hot->narrow[MW_NARROW_OPERATION][row];
+    span->status = hot->narrow[MW_NARROW_STATUS][row];
     span->has_agent = mw_hot_ref(hot, MW_HOT_AGENT, row) != 0;
     span->has_user = mw_hot_ref(hot, MW_HOT_USER, row) != 0;
     if (trace->tail == NO_ROW)
@@ -198,15 +207,26 @@ static mw_err add_row(gathering *work, const mw_hot *hot, uint32_t block, uint32
     return MW_OK;
 }
 
-static bool block_may_hold(const gathering *work, const mw_index_block *block)
+bool mw_block_meets_traces(const mw_index_block *block, const mw_trace_set *traces)
 {
     const uint64_t *keys = mw_index_traces(block);
-    if (!work->question->wanted)
-        return true;
+    /* Whichever asks less: few traces (one, mostly) are looked for in the block's run. */
+    if (traces->count <= block->trace_count / 8) {
+        for (size_t i = 0; i < traces->count; i++)
+            if (mw_keys_contain(keys, block->trace_count, mw_trace_key(traces->ids[i])))
+                return true;
+        return false;
+    }
     for (uint32_t i = 0; i < block->trace_count; i++)
-        if (mw_trace_set_has_key(work->question->wanted, keys[i]))
+        if (mw_trace_set_has_key(traces, keys[i]))
             return true;
     return false;
+}
+
+static bool block_may_hold(const gathering *work, const mw_index_block *block)
+{
+    return mw_block_holds(block, MW_SIGNAL_TRACES) &&
+           (!work->question->wanted || mw_block_meets_traces(block, work->question->wanted));
 }
 
 static mw_err gather_block(gathering *work, uint32_t at)
@@ -233,7 +253,85 @@ static mw_err gather_block(gathering *work, uint32_t at)
     return MW_OK;
 }
 
+/* ---- one block of logs ----------------------------------------------------------------------- */
+
+/* Neighbours of one span become one run: a span's records mostly arrive together. */
+static mw_err add_log(gathering *work, trace_rows *trace, uint64_t span_id, uint64_t time_ns)
+{
+    mw_join_log *last = trace->log_head == NO_ROW ? NULL : &work->logs[trace->log_head];
+    if (last && last->span_id == span_id && last->count < UINT32_MAX) {
+        last->count++;
+        last->first_ns = time_ns < last->first_ns ? time_ns : last->first_ns;
+        last->last_ns = time_ns > last->last_ns ? time_ns : last->last_ns;
+        return MW_OK;
+    }
+    if (trace->log_runs == MW_GATHER_TRACE_LOGS_MAX)
+        return MW_OK;
+    if (work->log_count >= NO_ROW ||
+        !have_room(&work->logs, &work->log_capacity, work->log_count + 1, sizeof *work->logs))
+        return MW_E_NOMEM;
+    MW_ASSERT(work->logs);
+    work->logs[work->log_count] = (mw_join_log){span_id, time_ns, time_ns, 1, trace->log_head};
+    trace->log_head = (uint32_t)work->log_count++;
+    trace->log_runs++;
+    return MW_OK;
+}
+
+/* Spans come first (run_part): only traces that have some are numbered. */
+static mw_err number_log_block(gathering *work, const mw_hot *hot, bool *any)
+{
+    *any = false;
+    if (!have_room(&work->number_of, &work->number_capacity, hot->traces, sizeof(uint32_t)))
+        return MW_E_NOMEM;
+    for (uint32_t i = 0; i < hot->traces; i++) {
+        work->number_of[i] = NO_ROW;
+        *any |= mw_trace_set_find(&work->traces, mw_hot_trace_id(hot, i), &work->number_of[i]);
+    }
+    return MW_OK;
+}
+
+static mw_err gather_log_block(gathering *work, uint32_t at)
+{
+    const mw_index_block *block = mw_view_block(work->view, at);
+    mw_hot hot;
+    bool any = false;
+
+    if (!mw_block_holds(block, MW_SIGNAL_LOGS) || !mw_block_meets_traces(block, &work->traces))
+        return MW_OK;
+    mw_err err = mw_view_hot(work->view, block, &hot);
+    if (err == MW_OK)
+        err = number_log_block(work, &hot, &any);
+    for (uint32_t row = 0; err == MW_OK && any && row < hot.count; row++) {
+        uint32_t number = work->number_of[mw_hot_ref(&hot, MW_HOT_TRACE, row)];
+        if (number == NO_ROW)
+            continue;
+        work->rows_of[number].logs++;
+        if (work->question->logs == MW_GATHER_LOG_RUNS &&
+            mw_hot_ref(&hot, MW_HOT_SESSION, row) == 0)
+            err = add_log(work, &work->rows_of[number],
+                          mw_trace_key(hot.wide[MW_WIDE_SPAN_ID] + 8 * (size_t)row),
+                          mw_hot_time(&hot, row));
+    }
+    return err;
+}
+
 /* ---- one part -------------------------------------------------------------------------------- */
+
+static mw_err hand_over_logs(gathering *work, const trace_rows *trace)
+{
+    size_t count = 0;
+    work->join.log_count = trace->logs;
+    if (trace->log_runs == 0)
+        return MW_OK;
+    if (!have_room(&work->log_copy, &work->log_copy_capacity, trace->log_runs,
+                   sizeof *work->log_copy))
+        return MW_E_NOMEM;
+    for (uint32_t at = trace->log_head; at != NO_ROW; at = work->logs[at].next)
+        work->log_copy[count++] = work->logs[at];
+    work->join.log_runs = work->log_copy;
+    work->join.log_run_count = count;
+    return MW_OK;
+}
 
 static mw_err join_trace(gathering *work, uint32_t number)
 {
@@ -247,8 +345,17 @@ static mw_err join_trace(gathering *work, uint32_t number)
         work->pointers[count++] = row_at(work, row);
     mw_err err = mw_join_run(&work->join, work->pointers, count);
     if (err == MW_OK)
+        err = hand_over_logs(work, trace);
+    if (err == MW_OK)
         err = work->question->trace(work->question->ctx, work->traces.ids[number], &work->join);
     return err;
+}
+
+/* May the part grow further? One trace cannot be split. */
+static bool part_fits(const gathering *work)
+{
+    size_t used = work->row_count * ROW_COST + work->log_count * LOG_COST;
+    return used <= work->view->query_budget || work->parts == PARTS_MAX || work->traces.count <= 1;
 }
 
 /* *fits is false when the part was given up because it exceeds the budget: nothing was told. */
@@ -259,15 +366,17 @@ static mw_err run_part(gathering *work, bool *fits)
 
     *fits = true;
     forget_rows(work);
-    for (uint32_t i = 0; err == MW_OK && i < count; i++) {
+    for (uint32_t i = 0; err == MW_OK && *fits && i < count; i++) {
         err = gather_block(work, i);
-        size_t used = work->row_count * ROW_COST;
-        if (err == MW_OK && used > work->view->query_budget && work->parts < PARTS_MAX &&
-            work->traces.count > 1) {
-            *fits = false;
-            return MW_OK;
-        }
+        *fits = err != MW_OK || part_fits(work);
     }
+    bool logs = work->question->logs != MW_GATHER_NO_LOGS && work->traces.count > 0;
+    for (uint32_t i = 0; err == MW_OK && *fits && logs && i < count; i++) {
+        err = gather_log_block(work, i);
+        *fits = err != MW_OK || part_fits(work);
+    }
+    if (!*fits)
+        return MW_OK;
     for (uint32_t i = 0; err == MW_OK && i < work->traces.count; i++)
         err = join_trace(work, i);
     return err;
@@ -305,14 +414,16 @@ static mw_err run_splitting(gathering *work, uint32_t part, uint32_t parts)
 
 static uint32_t parts_at_first(const mw_store_view *view, const mw_gather_question *question)
 {
-    uint64_t spans = 0;
+    uint64_t bytes = 0;
     uint32_t parts = 1;
     if (question->wanted)
         return 1;
+    /* Of logs it is not known how many make a run: what is too large is split later. */
     for (size_t i = 0; i < mw_view_count(view); i++)
-        spans += mw_view_block(view, i)->header.item_count;
+        if (mw_block_holds(mw_view_block(view, i), MW_SIGNAL_TRACES))
+            bytes += (uint64_t)mw_view_block(view, i)->header.item_count * ROW_COST;
     /* A fifth of room: parts are not all alike. */
-    while (parts < PARTS_MAX && spans * ROW_COST / parts * 6 / 5 > view->query_budget)
+    while (parts < PARTS_MAX && bytes / parts * 6 / 5 > view->query_budget)
         parts *= 2;
     return parts;
 }
@@ -335,6 +446,8 @@ mw_err mw_gather(mw_store_view *view, const mw_gather_question *question)
     mw_free(MW_MEM_QUERY, work.number_of);
     mw_free(MW_MEM_QUERY, work.session_key);
     mw_free(MW_MEM_QUERY, work.pointers);
+    mw_free(MW_MEM_QUERY, work.logs);
+    mw_free(MW_MEM_QUERY, work.log_copy);
     return err;
 }
 
@@ -346,21 +459,42 @@ static mw_err add_trace_of(const mw_hot *hot, uint32_t row, mw_trace_set *set)
     return mw_trace_set_add(set, mw_hot_trace_id(hot, mw_hot_ref(hot, MW_HOT_TRACE, row)), &number);
 }
 
-mw_err mw_collect_since(mw_store_view *view, uint64_t from_ns, size_t max_bytes, mw_trace_set *set)
+static mw_err add_spans_since(const mw_hot *hot, uint64_t from_ns, mw_trace_set *set)
+{
+    mw_err err = MW_OK;
+    for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
+        uint64_t start = mw_hot_time(hot, row);
+        uint64_t end = start + mw_hot_u64(hot, MW_WIDE_DURATION, row);
+        /* Clocks being what they are, the end may come before the start. */
+        if (start >= from_ns || end >= from_ns)
+            err = add_trace_of(hot, row, set);
+    }
+    return err;
+}
+
+static mw_err add_logs_since(const mw_hot *hot, uint64_t from_ns, mw_trace_set *set)
+{
+    mw_err err = MW_OK;
+    for (uint32_t row = 0; err == MW_OK && row < hot->count; row++)
+        if (mw_hot_time(hot, row) >= from_ns && mw_hot_ref(hot, MW_HOT_SESSION, row) == 0)
+            err = add_trace_of(hot, row, set);
+    return err;
+}
+
+/* Adds the traces that reach from_ns. MW_E_LIMIT when the set exceeds the budget. */
+static mw_err collect_since(mw_store_view *view, uint64_t from_ns, bool logs, mw_trace_set *set)
 {
     for (size_t i = 0; i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
+        bool spans = mw_block_holds(block, MW_SIGNAL_TRACES);
         mw_hot hot;
-        if (block->header.event_max_ns < from_ns)
+        if (block->header.event_max_ns < from_ns ||
+            !(spans || (logs && mw_block_holds(block, MW_SIGNAL_LOGS))))
             continue;
         mw_err err = mw_view_hot(view, block, &hot);
-        for (uint32_t row = 0; err == MW_OK && row < hot.count; row++) {
-            uint64_t start = hot.base_ns + mw_hot_u64(hot.starts, row);
-            uint64_t end = start + mw_hot_u64(hot.durations, row);
-            if (start >= from_ns || end >= from_ns)
-                err = add_trace_of(&hot, row, set);
-        }
-        if (err == MW_OK && mw_trace_set_bytes(set) > max_bytes)
+        if (err == MW_OK)
+            err = spans ? add_spans_since(&hot, from_ns, set) : add_logs_since(&hot, from_ns, set);
+        if (err == MW_OK && mw_trace_set_bytes(set) > view->query_budget)
             err = MW_E_LIMIT;
         if (err != MW_OK)
             return err;
@@ -368,50 +502,141 @@ mw_err mw_collect_since(mw_store_view *view, uint64_t from_ns, size_t max_bytes,
     return MW_OK;
 }
 
+static bool in_share(const mw_store_view *view, const mw_trace_share *share, const uint8_t *id)
+{
+    /* Not the hash of in_part: a share's traces may have to be gathered in parts. */
+    uint64_t seed = view->store->key_seed ^ UINT64_C(0xc2b2ae3d27d4eb4f);
+    return share->parts == 1 ||
+           (XXH3_64bits_withSeed(id, MW_TRACE_ID_SIZE, seed) & (share->parts - 1)) == share->part;
+}
+
+static mw_err collect_sessions_of(mw_store_view *view, const mw_hot *hot, const uint64_t *keys,
+                                  size_t count, const mw_trace_share *share, mw_trace_set *set)
+{
+    mw_err err = MW_OK;
+    uint32_t last_ref = 0;
+    bool last_wanted = false;
+    for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
+        uint32_t ref = mw_hot_ref(hot, MW_HOT_SESSION, row);
+        if (ref == 0)
+            continue;
+        if (ref != last_ref) {
+            uint64_t key = mw_text_key(view->store->key_seed, mw_hot_string(hot, ref));
+            last_wanted = mw_keys_contain(keys, count, key);
+            last_ref = ref;
+        }
+        if (last_wanted &&
+            in_share(view, share, mw_hot_trace_id(hot, mw_hot_ref(hot, MW_HOT_TRACE, row))))
+            err = add_trace_of(hot, row, set);
+    }
+    return err;
+}
+
 mw_err mw_collect_sessions(mw_store_view *view, const uint64_t *keys, size_t count,
-                           mw_trace_set *set)
+                           const mw_trace_share *share, mw_trace_set *set)
 {
     for (size_t i = 0; i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;
-        if (!mw_keys_meet(mw_index_sessions(block), block->session_count, keys, count))
+        if (!mw_block_holds(block, MW_SIGNAL_TRACES) ||
+            !mw_keys_meet(mw_index_sessions(block), block->session_count, keys, count))
             continue;
         mw_err err = mw_view_hot(view, block, &hot);
-        uint32_t last_ref = 0;
-        bool last_wanted = false;
-        for (uint32_t row = 0; err == MW_OK && row < hot.count; row++) {
-            uint32_t ref = mw_hot_ref(&hot, MW_HOT_SESSION, row);
-            if (ref == 0)
-                continue;
-            if (ref != last_ref) {
-                uint64_t key = mw_text_key(view->store->key_seed, mw_hot_string(&hot, ref));
-                last_wanted = mw_keys_contain(keys, count, key);
-                last_ref = ref;
-            }
-            if (last_wanted)
-                err = add_trace_of(&hot, row, set);
-        }
+        if (err == MW_OK)
+            err = collect_sessions_of(view, &hot, keys, count, share, set);
+        if (err == MW_OK && mw_trace_set_bytes(set) > share->max_bytes)
+            err = MW_E_LIMIT;
         if (err != MW_OK)
             return err;
     }
     return MW_OK;
 }
 
+/* `err` is what the collecting of `set` ended with: too many traces to name them means all, in
+ * parts. */
+static mw_err gather_set(mw_store_view *view, const mw_gather_question *question, mw_err err,
+                         mw_trace_set *set)
+{
+    mw_gather_question asked = *question;
+    asked.wanted = set;
+    if (err == MW_E_LIMIT) {
+        mw_trace_set_fini(set);
+        asked.wanted = NULL;
+        err = MW_OK;
+    }
+    return err == MW_OK ? mw_gather(view, &asked) : err;
+}
+
 mw_err mw_gather_since(mw_store_view *view, const mw_gather_question *question, uint64_t edge_ns)
 {
     mw_gather_question asked = *question;
-    mw_trace_set seen;
+    mw_trace_set set;
 
     asked.wanted = NULL;
     if (edge_ns == 0)
         return mw_gather(view, &asked);
-    mw_trace_set_init(&seen, view->store->key_seed);
-    mw_err err = mw_collect_since(view, edge_ns, view->query_budget, &seen);
-    if (err == MW_OK)
-        asked.wanted = &seen;
-    /* Too many to name them: look at all, in parts. */
-    if (err == MW_OK || err == MW_E_LIMIT)
-        err = mw_gather(view, &asked);
-    mw_trace_set_fini(&seen);
+    mw_trace_set_init(&set, view->store->key_seed);
+    mw_err err = collect_since(view, edge_ns, question->logs == MW_GATHER_LOG_RUNS, &set);
+    err = gather_set(view, question, err, &set);
+    mw_trace_set_fini(&set);
+    return err;
+}
+
+mw_err mw_gather_sessions(mw_store_view *view, const mw_gather_question *question,
+                          const uint64_t *keys, size_t count)
+{
+    const mw_trace_share share = {0, 1, view->query_budget};
+    mw_trace_set set;
+
+    mw_trace_set_init(&set, view->store->key_seed);
+    mw_err err = mw_collect_sessions(view, keys, count, &share, &set);
+    err = gather_set(view, question, err, &set);
+    mw_trace_set_fini(&set);
+    return err;
+}
+
+/* ---- logs with a session of their own -------------------------------------------------------- */
+
+static mw_err own_session_logs_of(mw_store_view *view, const mw_hot *hot, uint32_t block,
+                                  mw_err (*log)(void *ctx, const mw_own_session_log *log),
+                                  void *ctx)
+{
+    mw_own_session_log found = {.block = block};
+    mw_err err = MW_OK;
+    uint32_t last_ref = 0;
+    for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
+        uint32_t ref = mw_hot_ref(hot, MW_HOT_SESSION, row);
+        if (ref == 0)
+            continue;
+        if (ref != last_ref) {
+            found.session_id = mw_hot_string(hot, ref);
+            found.session = mw_text_key(view->store->key_seed, found.session_id);
+            last_ref = ref;
+        }
+        found.time_ns = mw_hot_time(hot, row);
+        found.row = row;
+        found.has_agent = mw_hot_ref(hot, MW_HOT_AGENT, row) != 0;
+        err = log(ctx, &found);
+    }
+    return err;
+}
+
+mw_err mw_each_own_session_log(mw_store_view *view, uint64_t from_ns, const uint64_t *keys,
+                               size_t count,
+                               mw_err (*log)(void *ctx, const mw_own_session_log *log), void *ctx)
+{
+    mw_err err = MW_OK;
+    for (uint32_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        mw_hot hot;
+        if (!mw_block_holds(block, MW_SIGNAL_LOGS) || block->session_count == 0 ||
+            block->header.event_max_ns < from_ns)
+            continue;
+        if (keys && !mw_keys_meet(mw_index_sessions(block), block->session_count, keys, count))
+            continue;
+        err = mw_view_hot(view, block, &hot);
+        if (err == MW_OK)
+            err = own_session_logs_of(view, &hot, i, log, ctx);
+    }
     return err;
 }

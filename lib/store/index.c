@@ -127,7 +127,7 @@ void mw_index_publish(mw_index *index, mw_index_block *const *blocks, size_t cou
         block->next_in_segment = block->segment->blocks;
         block->segment->blocks = block;
         index->table->blocks[index->block_count + i] = block;
-        index->spans += block->header.item_count;
+        index->items[block->header.signal] += block->header.item_count;
         index->bytes += mw_block_size(&block->header);
     }
     index->block_count += count;

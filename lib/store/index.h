@@ -27,10 +27,10 @@ typedef struct mw_index {
     pthread_mutex_t lock;
     mw_index_table *table;
     size_t block_count;
-    size_t reserved; /* places promised to blocks on their way to the disk */
-    uint64_t seq;    /* the newest published */
-    uint64_t spans;
-    uint64_t bytes; /* of the segments, headers included */
+    size_t reserved;               /* places promised to blocks on their way to the disk */
+    uint64_t seq;                  /* the newest published */
+    uint64_t items[MW_SIGNAL_END]; /* by signal */
+    uint64_t bytes;                /* of the segments, headers included */
 } mw_index;
 
 typedef struct mw_index_snapshot {

@@ -73,13 +73,17 @@ mw_err mw_page_bounds_read(const mw_store_page *page, char kind, mw_page_bounds 
     return out->has_cursor ? read_cursor(page->cursor, kind, &out->cursor) : MW_OK;
 }
 
+bool mw_page_admits_time(const mw_page_bounds *bounds, uint64_t time_ns)
+{
+    if (time_ns < bounds->since_ns || (bounds->until_ns && time_ns >= bounds->until_ns))
+        return false;
+    return !bounds->has_cursor || time_ns <= bounds->cursor.time_ns;
+}
+
 bool mw_page_admits(const mw_page_bounds *bounds, const mw_page_key *key)
 {
-    if (key->time_ns < bounds->since_ns)
-        return false;
-    if (bounds->until_ns && key->time_ns >= bounds->until_ns)
-        return false;
-    return !bounds->has_cursor || mw_page_key_compare(key, &bounds->cursor) > 0;
+    return mw_page_admits_time(bounds, key->time_ns) &&
+           (!bounds->has_cursor || mw_page_key_compare(key, &bounds->cursor) > 0);
 }
 
 /* ---- the newest N ---------------------------------------------------------------------------- */
@@ -174,14 +178,16 @@ static int descending(const void *left, const void *right)
     return a > b ? -1 : a < b;
 }
 
-mw_err mw_window_init(mw_window *window, const mw_store_view *view, const mw_page_bounds *bounds)
+mw_err mw_window_init(mw_window *window, const mw_store_view *view, unsigned signals,
+                      const mw_page_bounds *bounds)
 {
-    *window = (mw_window){.count = mw_view_count(view), .since_ns = bounds->since_ns};
-    window->maxima = mw_alloc(MW_MEM_QUERY, (window->count + 1) * sizeof *window->maxima);
+    *window = (mw_window){.since_ns = bounds->since_ns};
+    window->maxima = mw_alloc(MW_MEM_QUERY, (mw_view_count(view) + 1) * sizeof *window->maxima);
     if (!window->maxima)
         return MW_E_NOMEM;
-    for (size_t i = 0; i < window->count; i++)
-        window->maxima[i] = mw_view_block(view, i)->header.event_max_ns;
+    for (size_t i = 0; i < mw_view_count(view); i++)
+        if (signals & MW_SIGNAL_BIT(mw_view_block(view, i)->header.signal))
+            window->maxima[window->count++] = mw_view_block(view, i)->header.event_max_ns;
     if (window->count > 1)
         qsort(window->maxima, window->count, sizeof *window->maxima, descending);
     /* What is newer than the page can hold must be looked at, but does not fill it. */
@@ -212,4 +218,42 @@ uint64_t mw_window_next(mw_window *window, bool *complete)
         edge = window->since_ns;
     }
     return edge;
+}
+
+/* ---- blocks by their newest row -------------------------------------------------------------- */
+
+static int newest_compare(const void *left, const void *right)
+{
+    const mw_newest_block *a = left, *b = right;
+    if (a->max_ns != b->max_ns)
+        return a->max_ns > b->max_ns ? -1 : 1;
+    return a->block < b->block ? -1 : a->block > b->block;
+}
+
+mw_err mw_newest_init(mw_newest *newest, const mw_store_view *view, mw_signal signal,
+                      const mw_page_bounds *bounds)
+{
+    *newest = (mw_newest){0};
+    newest->items = mw_alloc(MW_MEM_QUERY, (mw_view_count(view) + 1) * sizeof *newest->items);
+    if (!newest->items)
+        return MW_E_NOMEM;
+    for (uint32_t i = 0; i < mw_view_count(view); i++) {
+        const mw_block_header *header = &mw_view_block(view, i)->header;
+        if (header->signal != signal || header->event_max_ns < bounds->since_ns)
+            continue;
+        if (bounds->until_ns && header->event_min_ns >= bounds->until_ns)
+            continue;
+        if (bounds->has_cursor && header->event_min_ns > bounds->cursor.time_ns)
+            continue;
+        newest->items[newest->count++] = (mw_newest_block){header->event_max_ns, i};
+    }
+    if (newest->count > 1)
+        qsort(newest->items, newest->count, sizeof *newest->items, newest_compare);
+    return MW_OK;
+}
+
+void mw_newest_fini(mw_newest *newest)
+{
+    mw_free(MW_MEM_QUERY, newest->items);
+    *newest = (mw_newest){0};
 }

@@ -1,5 +1,5 @@
 /* Lists: the order of their items, the cursor between pages, the newest N, the window of blocks
- * that can hold them.
+ * that can hold them, the order in which blocks hold the newest rows.
  *
  * Items are ordered by time, newest first, then by id, ascending. A cursor is the last item of a
  * page as text: what comes behind it in that order does not change when newer items arrive.
@@ -37,6 +37,8 @@ typedef struct mw_page_bounds {
 MW_MUST_USE mw_err mw_page_bounds_read(const mw_store_page *page, char kind, mw_page_bounds *out);
 /* Does an item belong to this page or a later one? */
 bool mw_page_admits(const mw_page_bounds *bounds, const mw_page_key *key);
+/* May an item of this time? Cheaper, for rows of which most do not. */
+bool mw_page_admits_time(const mw_page_bounds *bounds, uint64_t time_ns);
 /* Cursor text in the arena; MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_page_cursor(mw_arena *arena, char kind, const mw_page_key *last,
                                   mw_slice *out);
@@ -60,20 +62,40 @@ void mw_top_offer(mw_top *top, const mw_page_key *key, uint64_t value);
  * *more when there is another behind it. */
 size_t mw_top_finish(mw_top *top, bool *more);
 
-/* Which blocks to look at: an item of time t or later has a span in a block whose event time max
- * is t or later. So the blocks are taken from the newest down, until the page is full. Any number
- * of spans may be stored: the newest page costs a few blocks. */
+/* Which blocks to look at for items that are joined from many rows (traces, sessions): an item of
+ * time t or later has a row in a block whose event time max is t or later. So the blocks are taken
+ * from the newest down, until the page is full. Any number of rows may be stored: the newest page
+ * costs a few blocks. */
 typedef struct mw_window {
-    uint64_t *maxima; /* of the view's blocks, descending; MW_MEM_QUERY */
+    uint64_t *maxima; /* of the view's blocks of these signals, descending; MW_MEM_QUERY */
     size_t count, taken;
     uint64_t since_ns;
 } mw_window;
 
-MW_MUST_USE mw_err mw_window_init(mw_window *window, const mw_store_view *view,
-                                  const mw_page_bounds *bounds); /* MW_E_NOMEM */
+/* `signals`: MW_SIGNAL_BIT of each signal whose rows make up the items. MW_E_NOMEM. */
+#define MW_SIGNAL_BIT(signal) (1u << (signal))
+MW_MUST_USE mw_err mw_window_init(mw_window *window, const mw_store_view *view, unsigned signals,
+                                  const mw_page_bounds *bounds);
 void mw_window_fini(mw_window *window);
 /* The next, wider window's lower edge: items of that time or later are seen whole. *complete:
  * there is nothing older that the page may hold. */
 uint64_t mw_window_next(mw_window *window, bool *complete);
+
+/* Blocks of one signal that can hold rows within the bounds, by event time max, newest first: for
+ * lists whose items are single rows. Such a list is full when the next block is older than its last
+ * row; nothing is read twice. */
+typedef struct mw_newest_block {
+    uint64_t max_ns;
+    uint32_t block;
+} mw_newest_block;
+
+typedef struct mw_newest {
+    mw_newest_block *items; /* MW_MEM_QUERY */
+    size_t count;
+} mw_newest;
+
+MW_MUST_USE mw_err mw_newest_init(mw_newest *newest, const mw_store_view *view, mw_signal signal,
+                                  const mw_page_bounds *bounds); /* MW_E_NOMEM */
+void mw_newest_fini(mw_newest *newest);
 
 #endif

@@ -83,7 +83,7 @@ static mw_err index_blocks(recovery *rec, mw_segment *segment, const mw_walked_b
         mw_err err = mw_read_hot(&rec->reader, segment->fd, block->offset, &block->header, &hot);
         if (err == MW_E_CORRUPT) {
             log_damage(segment->path, block->offset,
-                       "a stored block is damaged: its spans are not shown");
+                       "a stored block is damaged: its items are not shown");
             continue;
         }
         if (err != MW_OK)
@@ -163,7 +163,7 @@ static mw_err recover_blocks(recovery *rec, const mw_segment_file *file, mw_segm
 
     for (size_t i = 0; i < walk->gap_count; i++)
         log_damage(segment->path, walk->gaps[i].from,
-                   "a stretch of a segment is damaged: its spans are not shown");
+                   "a stretch of a segment is damaged: its items are not shown");
     if (file->newest)
         err = trim_tail(rec, file, walk, &first);
     note_sequences(rec->writer, file, walk);
@@ -199,6 +199,21 @@ static mw_err recover_segment(recovery *rec, mw_segment_file *file)
     return err;
 }
 
+/* Why a segment's header keeps the store from opening. */
+static mw_err refuse_header(const mw_segment_file *file, mw_detail *detail)
+{
+    if (file->header_err == MW_E_UNSUPPORTED)
+        return mw_detail_set(detail, MW_E_UNSUPPORTED, "data",
+                             "move the store's directory away to start with an empty one, or run "
+                             "the version of midwatch that wrote it",
+                             "this program reads version %u of the segment format, and %s is of "
+                             "another",
+                             MW_SEGMENT_VERSION, file->path);
+    return mw_detail_set(detail, MW_E_CORRUPT, "data",
+                         "run `midwatch check`; move the file away to start without it",
+                         "%s does not begin with a segment header", file->path);
+}
+
 mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail)
 {
     recovery rec = {.writer = writer, .key_seed = key_seed};
@@ -215,10 +230,7 @@ mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail)
     for (size_t i = 0; err == MW_OK && i < files.count; i++) {
         mw_segment_file *file = &files.items[i];
         if (file->header_err != MW_OK)
-            err = mw_detail_set(detail, MW_E_CORRUPT, "data",
-                                "run `midwatch check`; move the file away to start without it",
-                                "%s does not begin with a segment header of this version",
-                                file->path);
+            err = refuse_header(file, detail);
         else if ((err = recover_segment(&rec, file)) != MW_OK)
             mw_detail_set(detail, err, "data", "", "%s: %s", file->path, mw_err_text(err));
     }

@@ -4,7 +4,7 @@
  */
 #include <xxhash.h>
 
-#include "lib/store/segment_format.h"
+#include "lib/store/hot_layout.h"
 
 static uint64_t place_seed(const mw_block_place *place)
 {
@@ -14,25 +14,36 @@ static uint64_t place_seed(const mw_block_place *place)
     return XXH3_64bits_withSeed(bytes, sizeof bytes, place->salt);
 }
 
+static bool chunk_sane(uint8_t codec, uint64_t stored, uint64_t raw)
+{
+    uint64_t pieces = (raw + MW_PIECE_SIZE - 1) / MW_PIECE_SIZE;
+
+    if (raw > stored * MW_LZ4_RATIO_MAX)
+        return false;
+    /* Compressed is never longer than plain: the encoder keeps the shorter one. */
+    switch (codec) {
+    case MW_CODEC_PLAIN: return stored == raw;
+    case MW_CODEC_LZ4: return stored <= raw;
+    case MW_CODEC_PIECES: return pieces > 1 && stored <= raw + 4 * pieces;
+    default: return false;
+    }
+}
+
 /* What a reader may rely on before it allocates or reads anything. */
 static bool block_header_sane(const mw_block_header *header)
 {
+    const mw_hot_layout *layout = mw_hot_layout_of(header->signal);
     uint64_t raw = (uint64_t)header->hot_raw + header->items_raw;
-    uint64_t least = (uint64_t)header->item_count * (MW_HOT_FIXED + MW_ITEMS_FIXED);
+    uint64_t count = header->item_count;
 
-    if (header->item_count == 0 || raw > MW_BLOCK_RAW_MAX || least > raw)
+    if (!layout || count == 0 || raw > MW_BLOCK_RAW_MAX)
         return false;
-    if (header->hot_codec > MW_CODEC_LZ4 || header->items_codec > MW_CODEC_LZ4)
+    if (count * (mw_hot_fixed(layout) + 2u * layout->ref_count) > header->hot_raw ||
+        count * mw_items_fixed(header->signal) > header->items_raw)
         return false;
-    /* Compressed is never longer than plain: the encoder keeps the shorter one. */
-    if (header->hot_stored > header->hot_raw || header->items_stored > header->items_raw)
-        return false;
-    if (header->hot_raw > (uint64_t)header->hot_stored * MW_LZ4_RATIO_MAX ||
-        header->items_raw > (uint64_t)header->items_stored * MW_LZ4_RATIO_MAX)
-        return false;
-    if (header->hot_codec == MW_CODEC_PLAIN && header->hot_stored != header->hot_raw)
-        return false;
-    return header->items_codec != MW_CODEC_PLAIN || header->items_stored == header->items_raw;
+    return chunk_sane(header->hot_codec, header->hot_stored, header->hot_raw) &&
+           header->hot_codec != MW_CODEC_PIECES &&
+           chunk_sane(header->items_codec, header->items_stored, header->items_raw);
 }
 
 void mw_segment_header_write(const mw_segment_header *header,
@@ -54,18 +65,20 @@ void mw_segment_header_write(const mw_segment_header *header,
 mw_err mw_segment_header_read(const unsigned char in[MW_SEGMENT_HEADER_SIZE],
                               mw_segment_header *header)
 {
-    if (memcmp(in, MW_SEGMENT_MAGIC, 8) != 0 || mw_get_u32(in + 8) != MW_SEGMENT_VERSION ||
-        mw_get_u32(in + 12) != MW_SEGMENT_HEADER_SIZE)
+    uint64_t id = mw_get_u64(in + 16);
+
+    if (memcmp(in, MW_SEGMENT_MAGIC, 8) != 0 || mw_get_u32(in + 12) != MW_SEGMENT_HEADER_SIZE ||
+        mw_get_u64(in + 72) != XXH3_64bits_withSeed(in, 72, id))
         return MW_E_CORRUPT;
-    header->id = mw_get_u64(in + 16);
+    if (mw_get_u32(in + 8) != MW_SEGMENT_VERSION)
+        return MW_E_UNSUPPORTED;
+    header->id = id;
     header->created_ns = mw_get_u64(in + 24);
     header->predecessor_id = mw_get_u64(in + 32);
     header->predecessor_end = mw_get_u64(in + 40);
     header->durable_end = mw_get_u64(in + 48);
     header->first_seq = mw_get_u64(in + 56);
     header->salt = mw_get_u64(in + 64);
-    if (mw_get_u64(in + 72) != XXH3_64bits_withSeed(in, 72, header->id))
-        return MW_E_CORRUPT;
     if (header->id == 0 || header->predecessor_id >= header->id ||
         header->durable_end < MW_SEGMENT_HEADER_SIZE)
         return MW_E_CORRUPT;
@@ -92,7 +105,7 @@ void mw_block_header_write(const mw_block_header *header, const mw_block_place *
     mw_put_u64(out + 96, header->items_checksum);
     mw_put_u32(out + 104, header->error_count);
     memset(out + 108, 0, 12);
-    out[108] = MW_SIGNAL_SPANS;
+    out[108] = (unsigned char)header->signal;
     out[109] = header->hot_codec;
     out[110] = header->items_codec;
     mw_put_u64(out + 120, XXH3_64bits_withSeed(out, 120, place_seed(place)));
@@ -104,8 +117,6 @@ mw_err mw_block_header_read(const unsigned char in[MW_BLOCK_HEADER_SIZE],
     if (memcmp(in, MW_BLOCK_MAGIC, 8) != 0 || mw_get_u32(in + 8) != MW_BLOCK_HEADER_SIZE)
         return MW_E_CORRUPT;
     if (mw_get_u64(in + 120) != XXH3_64bits_withSeed(in, 120, place_seed(place)))
-        return MW_E_CORRUPT;
-    if (in[108] != MW_SIGNAL_SPANS)
         return MW_E_CORRUPT;
     header->item_count = mw_get_u32(in + 12);
     header->seq = mw_get_u64(in + 16);
@@ -121,6 +132,7 @@ mw_err mw_block_header_read(const unsigned char in[MW_BLOCK_HEADER_SIZE],
     header->hot_checksum = mw_get_u64(in + 88);
     header->items_checksum = mw_get_u64(in + 96);
     header->error_count = mw_get_u32(in + 104);
+    header->signal = (mw_signal)in[108];
     header->hot_codec = in[109];
     header->items_codec = in[110];
     return block_header_sane(header) ? MW_OK : MW_E_CORRUPT;

@@ -8,7 +8,7 @@
  *
  *   off size
  *     0    8  magic "MWSEGMT\n"
- *     8    4  version, 1
+ *     8    4  version, 2. Magic, version, length, id and checksum keep their place in all versions
  *    12    4  header length, 80: the first block's offset
  *    16    8  segment id, as in the file's name; never used again, never 0
  *    24    8  creation, unix ns
@@ -28,54 +28,61 @@
  *    16    8  commit sequence
  *    24    8  synced: the offset up to which the file was known to be durable when this was written
  *    32   16  digest of the request (DESIGN 4.6), zero = not computed
- *    48    8  event time min: the earliest start
- *    56    8  event time max: the latest of all starts and ends
+ *    48    8  event time min: the earliest start, log time or point time
+ *    56    8  event time max: the latest of all these, and of span ends
  *    64    8  arrival, unix ns
  *    72    4  hot chunk: bytes in the file         76    4  the same, unpacked
  *    80    4  item chunk: bytes in the file        84    4  the same, unpacked
  *    88    8  checksum of the hot chunk as in the file, seed 0
  *    96    8  checksum of the item chunk as in the file with the padding behind it, seed 0
- *   104    4  items with status ERROR
- *   108    1  signal: 1 = spans
+ *   104    4  spans with status ERROR, log records of severity ERROR (17) or above
+ *   108    1  signal: 1 = traces (items are spans), 2 = metrics (data points), 3 = logs
  *   109    1  codec of the hot chunk: 0 = as it is, 1 = lz4 block
- *   110    1  codec of the item chunk
+ *   110    1  codec of the item chunk: the same, or 2 = pieces, when it is longer than 1 MiB
  *   111    9  zero
  *   120    8  checksum of bytes 0..119, seed = XXH3-64 of (segment id, block's offset), 16 bytes,
  *             with the segment's salt as its seed: a block that was copied, or that is left over
  *             from a recycled file, never validates
  *
- * Hot chunk of spans, unpacked (t traces, s strings, reference width w)
+ * Hot chunk, unpacked (n items, t traces, s strings, reference width w)
  *
  *   size     what
- *   4        t
+ *   4        t, 0 for metrics
  *   4        s
  *   4        bytes of all strings
  *   4        w: 2 or 4
- *   16 t     trace ids, ascending, distinct
- *   8 n      span ids
- *   8 n      parent span ids, zero = root
- *   8 n      start - event time min
- *   8 n      end - start (modulo 2^64: clocks may run backwards)
- *   8 n      input tokens, -1 = unknown
- *   8 n      output tokens
- *   n        kind
- *   n        status
- *   n        operation kind (enum mw_operation_kind)
- *   n        flags (MW_SPAN_*)
- *   w n      trace: index of the trace id
- *   w n x 8  name, service, peer service, session id, agent, user, model, status message:
- *            0 = empty, else 1 + index of the string
+ *   16 t     trace ids, ascending, distinct; a log record without one has the id of zeros
+ *   8 n x    the signal's wide columns, in the order below
+ *   n x      its narrow columns
+ *   w n x    its references: 0 = empty, else 1 + index of the string; trace: index of the trace id
  *   4 s      strings: the end of each
  *            strings: their bytes
  *
- * Item chunk, unpacked (r resources, c scopes)
+ *            wide                        narrow                 references
+ *   traces   span id, parent span id     kind                   trace, name, service,
+ *            (zero = root), start - min, status                 peer service, session id,
+ *            end - start (modulo 2^64),  operation kind         agent, user, model,
+ *            input tokens (-1 =          flags (MW_ITEM_*,      status message, origin
+ *            unknown), output tokens     MW_SPAN_*)
+ *   metrics  series, time - min,         kind, temporality      name, service, session id,
+ *            start (0 = unknown), value  flags (MW_ITEM_*,      unit, origin
+ *            (a double), count           MW_POINT_*)
+ *   logs     span id (zero = none),      severity               trace, event name, service,
+ *            time - min                  flags (MW_ITEM_*)      session id, agent, origin
  *
- *   4, 4     r, c
- *   8 (r+c)  length of the message, length of its schema URL: resources, then scopes
+ * Item chunk, unpacked (r resources, c scopes, m metric heads; m is 0 but for metrics)
+ *
+ *   4, 4, 4  r, c, m
+ *   8 (r+c+m) length of the message, length of its schema URL (metric heads: 0): resources, then
+ *            scopes, then heads
  *   4 n      length of each item
  *   4 n      its resource
  *   4 n      its scope
- *            bytes: message and schema URL of each resource and scope, then the items
+ *   4 n      its metric head (metrics alone)
+ *            bytes: message and schema URL of each resource, scope and head, then the items
+ *
+ * Pieces: for each 1 MiB of the unpacked chunk, of which the last is shorter, 4 bytes length in the
+ * file and then that many bytes: an lz4 block, or the piece as it is when the length is its own.
  *
  * Which blocks count. A segment that another names as its predecessor ends at the offset written
  * there. Otherwise, the newest ends before the first block that does not validate (a torn tail),
@@ -89,32 +96,29 @@
 #include "lib/store/store.h"
 
 #define MW_SEGMENT_MAGIC "MWSEGMT\n"
-#define MW_SEGMENT_VERSION 1u
+#define MW_SEGMENT_VERSION 2u /* 1 held spans alone, without origin */
 #define MW_SEGMENT_HEADER_SIZE 80u
 #define MW_BLOCK_MAGIC "MWBLOCK\n"
 #define MW_BLOCK_HEADER_SIZE 128u
 #define MW_BLOCK_ALIGN 8u
-#define MW_SIGNAL_SPANS 1u
 #define MW_CODEC_PLAIN 0u
 #define MW_CODEC_LZ4 1u
+#define MW_CODEC_PIECES 2u
+#define MW_PIECE_SIZE ((uint32_t)1 << 20)
 
 /* Both chunks unpacked, together. Four times the largest request: columns and tables have room. */
 #define MW_BLOCK_RAW_MAX ((uint64_t)256 << 20)
 /* lz4 cannot pack tighter than this: a longer claim is a bomb or damage. */
 #define MW_LZ4_RATIO_MAX 255u
 
-#define MW_HOT_PREFIX 16u    /* the four numbers in front of the columns */
-#define MW_HOT_FIXED 52u     /* bytes of one span in the columns that have no reference */
-#define MW_HOT_REFERENCES 9u /* reference columns: the trace and eight strings */
-#define MW_ITEMS_PREFIX 8u   /* the two counts */
-#define MW_ITEMS_FIXED 12u   /* length, resource, scope of one item */
-#define MW_ITEMS_CONTEXT 8u  /* the two lengths of a resource or scope */
+#define MW_HOT_PREFIX 16u   /* the four numbers in front of the columns */
+#define MW_ITEMS_PREFIX 12u /* the three counts */
+#define MW_ITEMS_CONTEXT 8u /* the two lengths of a resource, scope or head */
 
 _Static_assert(MW_SEGMENT_HEADER_SIZE % MW_BLOCK_ALIGN == 0, "the first block is aligned");
 _Static_assert(MW_BLOCK_HEADER_SIZE % MW_BLOCK_ALIGN == 0, "a block header keeps the alignment");
 _Static_assert(sizeof MW_SEGMENT_MAGIC - 1 == 8 && sizeof MW_BLOCK_MAGIC - 1 == 8, "magic");
 _Static_assert(MW_TRACE_ID_SIZE == 16 && MW_SPAN_ID_SIZE == 8, "the columns' widths");
-_Static_assert(MW_HOT_FIXED == 6 * 8 + 4, "six wide and four narrow columns");
 _Static_assert(MW_BLOCK_RAW_MAX < INT32_MAX, "lz4 takes int");
 _Static_assert(MW_OP_COUNT <= 255 && MW_OP_MESSAGING == 13, "stored as a byte, only appended to");
 
@@ -139,6 +143,7 @@ typedef struct mw_block_header {
     uint32_t items_stored, items_raw;
     uint64_t hot_checksum, items_checksum;
     uint32_t error_count;
+    mw_signal signal;
     uint8_t hot_codec, items_codec;
 } mw_block_header;
 
@@ -210,7 +215,9 @@ static inline uint32_t mw_items_padded(const mw_block_header *header)
 }
 
 /* Headers to bytes and back. The reads return MW_E_CORRUPT for anything that was not written by
- * the write of the same place; what they accept has lengths within the bounds above. Any thread. */
+ * the write of the same place; what they accept has lengths within the bounds above and names a
+ * signal. MW_E_UNSUPPORTED: a whole segment header, but of another version of this format. Any
+ * thread. */
 void mw_segment_header_write(const mw_segment_header *header,
                              unsigned char out[MW_SEGMENT_HEADER_SIZE]);
 MW_MUST_USE mw_err mw_segment_header_read(const unsigned char in[MW_SEGMENT_HEADER_SIZE],

@@ -12,7 +12,7 @@ typedef struct mw_segment_file {
     char *path;
     int fd;
     uint64_t size;
-    mw_err header_err; /* MW_E_CORRUPT: `header` is not to be believed */
+    mw_err header_err; /* MW_E_CORRUPT, MW_E_UNSUPPORTED: `header` is not to be believed */
     mw_segment_header header;
     uint64_t limit; /* nothing at or behind this offset counts */
     bool newest;    /* its end is found, not recorded */
@@ -23,7 +23,8 @@ typedef struct mw_segment_files {
     size_t count;
 } mw_segment_files;
 
-/* MW_E_NOT_FOUND (no directory), MW_E_IO, MW_E_NOMEM. A damaged header is no error here. */
+/* MW_E_NOT_FOUND (no directory), MW_E_IO, MW_E_NOMEM. A header that is damaged or
+ * of another version is no error here. */
 MW_MUST_USE mw_err mw_segment_files_load(const char *directory, mw_segment_files *out);
 void mw_segment_files_fini(mw_segment_files *files);
 

@@ -1,15 +1,16 @@
 /* The newest sessions.
  *
- * Two steps. First, which: over the traces that reach into the window, when was each session last
- * seen; the table of sessions is bounded like everything, so a store with very many is gone through
- * in parts by the hash of the session's id. Then, for the page's few, their totals over all traces.
+ * Two steps. First, which: over the traces and log records that reach into the window, when was
+ * each session last seen; the table of sessions is bounded like everything, so a store with very
+ * many is gone through in parts by the hash of the session's id. Then, for the page's few, their
+ * totals over all traces and log records.
  */
 #include "lib/store/page.h"
 #include "lib/store/session_total.h"
 
 typedef struct seen_session {
     uint64_t key;
-    bool resolved;    /* some span belongs to it, after repeats were removed */
+    bool resolved;    /* some span belongs to it, after repeats were removed, or a log record */
     mw_page_key page; /* its time is last_seen */
 } seen_session;
 
@@ -106,7 +107,14 @@ static mw_err note_session(void *ctx, uint64_t key, mw_slice session_id)
     return MW_OK;
 }
 
-/* Gathering hands over a trace: its spans move the last_seen of their sessions. */
+static void saw(seen_session *session, uint64_t time_ns)
+{
+    session->resolved = true;
+    if (time_ns > session->page.time_ns)
+        session->page.time_ns = time_ns;
+}
+
+/* Gathering hands over a trace: its spans and logs move the last_seen of their sessions. */
 static mw_err note_trace(void *ctx, const uint8_t *trace_id, const mw_join *join)
 {
     session_listing *listing = ctx;
@@ -125,12 +133,27 @@ static mw_err note_trace(void *ctx, const uint8_t *trace_id, const mw_join *join
         }
         if (!session)
             continue;
-        uint64_t latest = span->end_ns > span->start_ns ? span->end_ns : span->start_ns;
-        session->resolved = true;
-        if (latest > session->page.time_ns)
-            session->page.time_ns = latest;
+        saw(session, span->end_ns > span->start_ns ? span->end_ns : span->start_ns);
+    }
+    for (size_t i = 0; i < join->log_run_count; i++) {
+        uint32_t owner = mw_join_log_owner(join, join->log_runs[i].span_id);
+        if (owner == MW_JOIN_NONE)
+            break; /* the trace has no session */
+        session = seen_find(&listing->seen, join->spans[owner]->session);
+        if (session)
+            saw(session, join->log_runs[i].last_ns);
     }
     return MW_OK;
+}
+
+static mw_err note_own_log(void *ctx, const mw_own_session_log *log)
+{
+    session_listing *listing = ctx;
+    mw_err err = note_session(ctx, log->session, log->session_id);
+    seen_session *session = err == MW_OK ? seen_find(&listing->seen, log->session) : NULL;
+    if (session)
+        saw(session, log->time_ns);
+    return err;
 }
 
 static void offer_seen(session_listing *listing)
@@ -147,6 +170,7 @@ static void offer_seen(session_listing *listing)
 static mw_err scan_window(session_listing *listing)
 {
     mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+                                   .logs = MW_GATHER_LOG_RUNS,
                                    .session = note_session,
                                    .trace = note_trace,
                                    .ctx = listing};
@@ -158,6 +182,9 @@ static mw_err scan_window(session_listing *listing)
         for (listing->part = 0; err == MW_OK && listing->part < listing->parts; listing->part++) {
             seen_fini(&listing->seen);
             err = mw_gather_since(listing->view, &question, listing->edge_ns);
+            if (err == MW_OK)
+                err = mw_each_own_session_log(listing->view, listing->edge_ns, NULL, 0,
+                                              note_own_log, listing);
             if (err == MW_OK)
                 offer_seen(listing);
         }
@@ -171,7 +198,8 @@ static mw_err find_page(session_listing *listing)
 {
     mw_window window;
     bool complete = false;
-    mw_err err = mw_window_init(&window, listing->view, &listing->bounds);
+    unsigned signals = MW_SIGNAL_BIT(MW_SIGNAL_TRACES) | MW_SIGNAL_BIT(MW_SIGNAL_LOGS);
+    mw_err err = mw_window_init(&window, listing->view, signals, &listing->bounds);
 
     listing->parts = 1;
     while (err == MW_OK && !complete && listing->top.count < listing->top.capacity) {
@@ -199,28 +227,25 @@ static mw_err add_trace(void *ctx, const uint8_t *trace_id, const mw_join *join)
     return MW_OK;
 }
 
-/* Totals of the page's sessions over all of their traces. */
+/* Totals of the page's sessions over all of their traces and log records. */
 static mw_err add_up_page(session_listing *listing, size_t count)
 {
     mw_store_view *view = listing->view;
-    mw_trace_set traces;
     uint64_t *keys = mw_alloc(MW_MEM_QUERY, count * sizeof *keys);
     if (!keys)
         return MW_E_NOMEM;
     for (size_t i = 0; i < count; i++)
         keys[i] = listing->top.items[i].value;
     qsort(keys, count, sizeof *keys, key_compare);
-    mw_trace_set_init(&traces, view->store->key_seed);
-    mw_gather_question question = {.wanted = &traces,
-                                   .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+    mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+                                   .logs = MW_GATHER_LOG_RUNS,
                                    .trace = add_trace,
                                    .ctx = listing};
     mw_err err = mw_session_totals_init(&listing->totals, keys, count);
     if (err == MW_OK)
-        err = mw_collect_sessions(view, keys, count, &traces);
+        err = mw_gather_sessions(view, &question, keys, count);
     if (err == MW_OK)
-        err = mw_gather(view, &question);
-    mw_trace_set_fini(&traces);
+        err = mw_session_totals_add_logs(view, &listing->totals);
     mw_free(MW_MEM_QUERY, keys);
     return err;
 }

@@ -1,7 +1,8 @@
 /* One session: found by id or prefix, its totals, and a summary of each of its traces.
  *
  * A session's traces are those with a span that carries its id: only through such a span can any
- * other span of the trace resolve to it. One thread: the view's.
+ * other span or log record of the trace resolve to it. Log records that carry the id themselves
+ * belong to it as well, and may be all that there is. One thread: the view's.
  */
 #include "lib/store/session_total.h"
 
@@ -52,6 +53,13 @@ static bool compare_session(void *ctx, mw_slice text)
     return !search->exact && search->found < 2;
 }
 
+/* Points carry session ids too, but make no session. */
+static bool makes_sessions(const mw_index_block *block)
+{
+    return block->session_count > 0 &&
+           (mw_block_holds(block, MW_SIGNAL_TRACES) || mw_block_holds(block, MW_SIGNAL_LOGS));
+}
+
 static mw_err find_exact(mw_store_view *view, session_search *search)
 {
     uint64_t key = mw_text_key(view->store->key_seed, search->text);
@@ -59,7 +67,8 @@ static mw_err find_exact(mw_store_view *view, session_search *search)
     for (size_t i = 0; i < mw_view_count(view) && !search->found; i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;
-        if (!mw_keys_contain(mw_index_sessions(block), block->session_count, key))
+        if (!makes_sessions(block) ||
+            !mw_keys_contain(mw_index_sessions(block), block->session_count, key))
             continue;
         mw_err err = mw_view_hot(view, block, &hot);
         if (err != MW_OK)
@@ -99,6 +108,8 @@ static mw_err find_prefix(mw_store_view *view, session_search *search)
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;
         bool news;
+        if (!makes_sessions(block))
+            continue;
         err = learn_sessions(block, &known, &news);
         if (err != MW_OK || !news)
             continue;
@@ -165,20 +176,17 @@ static int newest_first(const void *left, const void *right)
 
 static mw_err read_traces(mw_store_view *view, session_reading *reading, uint64_t key)
 {
-    mw_trace_set wanted;
-    mw_trace_set_init(&wanted, view->store->key_seed);
-    mw_gather_question question = {.wanted = &wanted,
-                                   .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+    mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+                                   .logs = MW_GATHER_LOG_RUNS,
                                    .trace = add_trace,
                                    .ctx = reading};
     mw_err err = mw_session_totals_init(&reading->totals, &key, 1);
     if (err == MW_OK)
-        err = mw_collect_sessions(view, &key, 1, &wanted);
+        err = mw_gather_sessions(view, &question, &key, 1);
     if (err == MW_OK)
-        err = mw_gather(view, &question);
-    mw_trace_set_fini(&wanted);
+        err = mw_session_totals_add_logs(view, &reading->totals);
     /* Carried by later copies of other spans only: nothing resolves to it. */
-    if (err == MW_OK && reading->trace_count == 0)
+    if (err == MW_OK && reading->trace_count == 0 && reading->totals.items[0].summary.logs == 0)
         err = MW_E_NOT_FOUND;
     if (err == MW_OK)
         err = mw_session_total_request(&reading->totals.items[0], &reading->requests);
@@ -200,13 +208,14 @@ mw_err mw_store_session_read(mw_store_view *view, mw_slice session_id, mw_arena 
     mw_text_requests_init(&reading.requests);
     err = read_traces(view, &reading, key);
     if (err == MW_OK) {
-        out->traces = mw_arena_alloc(arena, reading.trace_count * sizeof *out->traces);
+        out->traces = mw_arena_alloc(arena, (reading.trace_count + 1) * sizeof *out->traces);
         err = out->traces ? MW_OK : MW_E_NOMEM;
     }
     if (err == MW_OK) {
         for (trace_node *node = reading.traces; node; node = node->next)
             out->traces[out->trace_count++] = node->summary;
-        qsort(out->traces, out->trace_count, sizeof *out->traces, newest_first);
+        if (out->trace_count > 1)
+            qsort(out->traces, out->trace_count, sizeof *out->traces, newest_first);
         out->summary = reading.totals.items[0].summary;
     }
     mw_session_totals_fini(&reading.totals);

@@ -35,21 +35,35 @@ mw_session_total *mw_session_totals_find(mw_session_totals *totals, uint64_t key
 }
 
 /* Keeps the candidate when it is nearer the root than what is kept: depth, start, span id. */
-static void pick(mw_session_pick *kept, uint32_t depth, const mw_join_span *span,
-                 const mw_join_span *text)
+static void pick(mw_session_pick *kept, const mw_session_pick *candidate)
 {
     if (kept->found) {
-        if (depth != kept->depth) {
-            if (depth > kept->depth)
+        if (candidate->depth != kept->depth) {
+            if (candidate->depth > kept->depth)
                 return;
-        } else if (span->start_ns != kept->start_ns) {
-            if (span->start_ns > kept->start_ns)
+        } else if (candidate->start_ns != kept->start_ns) {
+            if (candidate->start_ns > kept->start_ns)
                 return;
-        } else if (span->span_id >= kept->span_id) {
+        } else if (candidate->span_id >= kept->span_id) {
             return;
         }
     }
-    *kept = (mw_session_pick){true, depth, span->start_ns, span->span_id, text->block, text->row};
+    *kept = *candidate;
+}
+
+static void pick_span(mw_session_pick *kept, uint32_t depth, const mw_join_span *span,
+                      const mw_join_span *text)
+{
+    pick(kept,
+         &(mw_session_pick){true, depth, span->start_ns, span->span_id, text->block, text->row});
+}
+
+static void widen(mw_session_summary *summary, uint64_t first_ns, uint64_t last_ns)
+{
+    if (first_ns < summary->first_seen_ns)
+        summary->first_seen_ns = first_ns;
+    if (last_ns > summary->last_seen_ns)
+        summary->last_seen_ns = last_ns;
 }
 
 static void add_span(mw_session_total *total, const mw_join *join, uint32_t at)
@@ -59,10 +73,7 @@ static void add_span(mw_session_total *total, const mw_join *join, uint32_t at)
     uint64_t latest = span->end_ns > span->start_ns ? span->end_ns : span->start_ns;
     uint32_t depth = join->depth[at];
 
-    if (span->start_ns < summary->first_seen_ns)
-        summary->first_seen_ns = span->start_ns;
-    if (latest > summary->last_seen_ns)
-        summary->last_seen_ns = latest;
+    widen(summary, span->start_ns, latest);
     summary->spans++;
     summary->errors += span->status == 2;
     summary->model_calls += span->operation_kind == MW_OP_MODEL;
@@ -71,11 +82,27 @@ static void add_span(mw_session_total *total, const mw_join *join, uint32_t at)
         mw_tokens_add(&summary->input_tokens, span->input_tokens);
         mw_tokens_add(&summary->output_tokens, span->output_tokens);
     }
-    pick(&total->id, depth, span, join->spans[join->session_owner[at]]);
+    pick_span(&total->id, depth, span, join->spans[join->session_owner[at]]);
     if (join->agent_owner[at] != MW_JOIN_NONE)
-        pick(&total->agent, depth, span, join->spans[join->agent_owner[at]]);
+        pick_span(&total->agent, depth, span, join->spans[join->agent_owner[at]]);
     if (span->has_user)
-        pick(&total->user, depth, span, span);
+        pick_span(&total->user, depth, span, span);
+}
+
+/* Log records that inherit: the owner is a span of the same session, counted before. */
+static void add_log_runs(mw_session_totals *totals, const mw_join *join)
+{
+    for (size_t i = 0; i < join->log_run_count; i++) {
+        const mw_join_log *run = &join->log_runs[i];
+        uint32_t owner = mw_join_log_owner(join, run->span_id);
+        if (owner == MW_JOIN_NONE)
+            return; /* the trace has no session */
+        mw_session_total *total = mw_session_totals_find(totals, join->spans[owner]->session);
+        if (!total)
+            continue;
+        total->summary.logs += run->count;
+        widen(&total->summary, run->first_ns, run->last_ns);
+    }
 }
 
 bool mw_session_totals_add(mw_session_totals *totals, const mw_join *join)
@@ -102,7 +129,36 @@ bool mw_session_totals_add(mw_session_totals *totals, const mw_join *join)
         }
         add_span(total, join, i);
     }
+    add_log_runs(totals, join);
     return any;
+}
+
+static mw_err add_own_log(void *ctx, const mw_own_session_log *log)
+{
+    mw_session_total *total = mw_session_totals_find(ctx, log->session);
+    if (!total)
+        return MW_OK;
+    total->summary.logs++;
+    widen(&total->summary, log->time_ns, log->time_ns);
+    /* Equal times: the first in order of commit stays. */
+    const mw_session_pick place = {true,       UINT32_MAX, log->time_ns,
+                                   UINT64_MAX, log->block, log->row};
+    pick(&total->id, &place);
+    if (log->has_agent)
+        pick(&total->agent, &place);
+    return MW_OK;
+}
+
+mw_err mw_session_totals_add_logs(mw_store_view *view, mw_session_totals *totals)
+{
+    uint64_t *keys = mw_alloc(MW_MEM_QUERY, (totals->count + 1) * sizeof *keys);
+    if (!keys)
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < totals->count; i++)
+        keys[i] = totals->items[i].key;
+    mw_err err = mw_each_own_session_log(view, 0, keys, totals->count, add_own_log, totals);
+    mw_free(MW_MEM_QUERY, keys);
+    return err;
 }
 
 static mw_err request(const mw_session_pick *picked, mw_hot_column column,

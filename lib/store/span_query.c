@@ -5,7 +5,7 @@
  * removed among the newest, the first acknowledged copy staying; a copy with another start than one
  * that fell off the end stands for itself.
  */
-#include "lib/store/store_int.h"
+#include "lib/store/hot_filter.h"
 
 /* More is not a page any more. 56 bytes each. */
 #define HITS_MAX ((size_t)100000)
@@ -77,7 +77,7 @@ static bool row_matches(const span_search *search, const mw_hot *hot, uint32_t r
     const mw_span_query *query = search->query;
     if (start_ns < query->since_ns || (query->until_ns && start_ns >= query->until_ns))
         return false;
-    return !query->errors_only || hot->statuses[row] == 2;
+    return !query->errors_only || hot->narrow[MW_NARROW_STATUS][row] == 2;
 }
 
 static void keep_hit(span_search *search, const mw_hot *hot, uint32_t block, uint32_t row,
@@ -92,7 +92,7 @@ static void keep_hit(span_search *search, const mw_hot *hot, uint32_t block, uin
     hit->start_ns = start_ns;
     memcpy(hit->trace_id, mw_hot_trace_id(hot, mw_hot_ref(hot, MW_HOT_TRACE, row)),
            MW_TRACE_ID_SIZE);
-    hit->span_id = mw_trace_key(hot->span_ids + 8 * (size_t)row);
+    hit->span_id = mw_trace_key(hot->wide[MW_WIDE_SPAN_ID] + 8 * (size_t)row);
     hit->seq = hot->seq;
     hit->block = block;
     hit->row = row;
@@ -101,7 +101,7 @@ static void keep_hit(span_search *search, const mw_hot *hot, uint32_t block, uin
 static bool block_may_match(const span_search *search, const mw_index_block *block)
 {
     const mw_span_query *query = search->query;
-    if (block->header.event_max_ns < query->since_ns)
+    if (!mw_block_holds(block, MW_SIGNAL_TRACES) || block->header.event_max_ns < query->since_ns)
         return false;
     if (query->until_ns && block->header.event_min_ns >= query->until_ns)
         return false;
@@ -109,17 +109,6 @@ static bool block_may_match(const span_search *search, const mw_index_block *blo
         return false;
     return query->service.len == 0 ||
            mw_keys_contain(mw_index_services(block), block->service_count, search->service_key);
-}
-
-/* The service's reference in this block; UINT32_MAX when it is not there, 0 for "any". */
-static uint32_t service_ref(const span_search *search, const mw_hot *hot)
-{
-    if (search->query->service.len == 0)
-        return 0;
-    for (uint32_t ref = 1; ref <= hot->strings; ref++)
-        if (mw_slice_equal(mw_hot_string(hot, ref), search->query->service))
-            return ref;
-    return UINT32_MAX;
 }
 
 static mw_err search_block(span_search *search, uint32_t at)
@@ -132,10 +121,10 @@ static mw_err search_block(span_search *search, uint32_t at)
     mw_err err = mw_view_hot(search->view, block, &hot);
     if (err != MW_OK)
         return err;
-    uint32_t service = service_ref(search, &hot);
-    for (uint32_t row = 0; row < hot.count && service != UINT32_MAX; row++) {
-        uint64_t start_ns = hot.base_ns + mw_hot_u64(hot.starts, row);
-        if (service && mw_hot_ref(&hot, MW_HOT_SERVICE, row) != service)
+    uint32_t service = mw_hot_find(&hot, search->query->service);
+    for (uint32_t row = 0; row < hot.count && service != MW_REF_ABSENT; row++) {
+        uint64_t start_ns = mw_hot_time(&hot, row);
+        if (!mw_ref_fits(&hot, MW_HOT_SERVICE, row, service))
             continue;
         if (row_matches(search, &hot, row, start_ns))
             keep_hit(search, &hot, at, row, start_ns);
@@ -172,7 +161,7 @@ static mw_err show(span_search *search, mw_arena *arena, mw_span_list *out)
             err = mw_view_hot(search->view, mw_view_block(search->view, hit->block), &hot);
         if (err != MW_OK)
             break;
-        mw_hot_row(&hot, hit->row, &out->items[order[i]]);
+        mw_hot_span(&hot, hit->row, &out->items[order[i]]);
         if (!mw_span_row_copy(arena, &out->items[order[i]]))
             err = MW_E_NOMEM;
     }

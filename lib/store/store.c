@@ -184,7 +184,9 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     out->segments = index->table->segment_count;
     out->blocks = index->block_count;
     out->bytes = index->bytes;
-    out->spans = index->spans;
+    out->spans = index->items[MW_SIGNAL_TRACES];
+    out->logs = index->items[MW_SIGNAL_LOGS];
+    out->points = index->items[MW_SIGNAL_METRICS];
     pthread_mutex_unlock(&index->lock);
     out->queue_bytes = mw_queue_bytes(&store->writer.queue);
     out->queue_count = mw_queue_count(&store->writer.queue);

@@ -30,26 +30,41 @@ typedef struct mw_store_config {
 #define MW_STORE_SEGMENT_DEFAULT ((size_t)256 << 20)
 
 /* Recovers (reads what the segments hold, drops a torn tail) and starts the writer thread.
- * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM,
- * MW_E_CONFLICT (another process has the directory open); detail names the file. Blocking; call
- * before the ports open. */
+ * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_UNSUPPORTED (a
+ * segment of another version of the format), MW_E_NOMEM, MW_E_CONFLICT (another process has the
+ * directory open); detail names the file. Blocking; call before the ports open. */
 MW_MUST_USE mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *detail);
 /* Finishes what was appended, joins the writer, frees. Views must be closed. */
 void mw_store_close(mw_store *store);
 
 /* Offline verification of every block of a directory (`midwatch check`): calls `report` for each
- * damaged block or segment. MW_OK when all is whole, MW_E_CORRUPT when something was reported,
- * MW_E_IO, MW_E_NOT_FOUND (no such directory). */
+ * damaged block or segment, and for each segment of another version. MW_OK when all is whole,
+ * MW_E_CORRUPT when something was reported, MW_E_IO, MW_E_NOT_FOUND (no such directory). `report`
+ * and `out` may be NULL. */
 typedef struct mw_store_damage {
     const char *file;
     uint64_t offset;
     const char *what; /* what is lost, in words */
 } mw_store_damage;
+typedef struct mw_store_verified {
+    uint64_t blocks, spans, logs, points; /* whole ones */
+} mw_store_verified;
 MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void (*report)(void *ctx, const mw_store_damage *damage),
-                                   void *ctx, uint64_t *blocks, uint64_t *spans);
+                                   void *ctx, mw_store_verified *out);
 
 /* ---- batches in ---------------------------------------------------------------------------- */
+
+/* What a batch, and so a block, holds. Stored as a byte and part of the digest: only ever
+ * append. */
+typedef enum mw_signal {
+    MW_SIGNAL_TRACES = 1,
+    MW_SIGNAL_METRICS = 2,
+    MW_SIGNAL_LOGS = 3,
+    MW_SIGNAL_END
+} mw_signal;
+/* "traces", "metrics", "logs": as OTLP's paths and our counters name them. */
+const char *mw_signal_name(mw_signal signal);
 
 /* facts/semconv.md 6.6, named as DESIGN 4.3 shows them. Stored as a byte: only ever append. */
 typedef enum mw_operation_kind {
@@ -75,12 +90,16 @@ const char *mw_operation_kind_name(mw_operation_kind kind);
 #define MW_TOKENS_UNKNOWN (-1)
 
 enum {
-    MW_SPAN_BAD_UTF8 = 1, /* kept as sent, shown with U+FFFD */
-    MW_SPAN_EXCEPTION = 2 /* has an event named "exception" */
+    MW_ITEM_BAD_UTF8 = 1,  /* kept as sent, shown with U+FFFD; the same bit for all signals */
+    MW_SPAN_EXCEPTION = 2, /* has an event named "exception" */
+    MW_POINT_INT = 2,      /* gauge, sum: sent as_int; else as_double */
+    MW_POINT_MONOTONIC = 4,
+    MW_POINT_NO_VALUE = 8 /* DataPointFlags NO_RECORDED_VALUE: the series went away */
 };
 
 /* Hot columns of one span: what triage and lists ask first. Also the form in which questions
- * return spans; then the slices live in the arena of the question. */
+ * return spans; then the slices live in the arena of the question. The same holds for the rows of
+ * the other signals. */
 typedef struct mw_span_row {
     uint8_t trace_id[MW_TRACE_ID_SIZE];
     uint8_t span_id[MW_SPAN_ID_SIZE];
@@ -89,17 +108,58 @@ typedef struct mw_span_row {
     uint8_t kind;                            /* SpanKind, 255 for numbers beyond */
     uint8_t status;                          /* 0 UNSET, 1 OK, 2 ERROR, 255 beyond */
     uint8_t operation_kind;                  /* mw_operation_kind */
-    uint8_t flags;                           /* MW_SPAN_* */
+    uint8_t flags;                           /* MW_ITEM_*, MW_SPAN_* */
     int64_t input_tokens, output_tokens;     /* MW_TOKENS_UNKNOWN */
     mw_slice name, service, peer_service, session_id, agent, user, model; /* empty = unknown */
     mw_slice status_message;
+    mw_slice origin; /* see mw_origin_member */
 } mw_span_row;
 
+typedef struct mw_log_row {
+    uint8_t trace_id[MW_TRACE_ID_SIZE]; /* zero = not associated */
+    uint8_t span_id[MW_SPAN_ID_SIZE];
+    uint64_t time_ns; /* event time: time_unix_nano, else observed, else receipt */
+    uint8_t severity; /* SeverityNumber, 0 = not given, 255 for numbers beyond 24 */
+    uint8_t flags;    /* MW_ITEM_* */
+    mw_slice service, session_id, agent, event_name; /* empty = unknown */
+    mw_slice origin;
+} mw_log_row;
+
+typedef struct mw_point_row {
+    /* Identity of the series: a hash, keyed with the store's secret, of resource, scope, name,
+     * unit, kind, temporality, monotonic and the attributes in any order. A point is (series,
+     * time, start). Never 0. */
+    uint64_t series;
+    uint64_t time_ns;    /* never 0 */
+    uint64_t start_ns;   /* 0 = unknown */
+    double value;        /* gauge, sum: the value; histograms and summary: the sum, NaN without */
+    uint64_t count;      /* histograms, summary; 0 otherwise */
+    uint8_t kind;        /* mw_metric_kind (proto/scan.h) */
+    uint8_t temporality; /* 0 none, 1 delta, 2 cumulative, 255 beyond */
+    uint8_t flags;       /* MW_ITEM_*, MW_POINT_* */
+    mw_slice name, unit, service, session_id; /* empty = unknown */
+    mw_slice origin;
+} mw_point_row;
+
+/* `origin`: the AWS request headers that came with the export, one "name=value" a line in this
+ * order, absent ones left out; empty when there was none. */
+typedef enum mw_origin {
+    MW_ORIGIN_LOG_GROUP,        /* x-aws-log-group */
+    MW_ORIGIN_LOG_STREAM,       /* x-aws-log-stream */
+    MW_ORIGIN_METRIC_NAMESPACE, /* x-aws-metric-namespace */
+    MW_ORIGIN_COUNT
+} mw_origin;
+/* The header's name. */
+const char *mw_origin_name(mw_origin member);
+/* Its value in `origin`; empty when absent. A slice of `origin`. */
+mw_slice mw_origin_member(mw_slice origin, mw_origin member);
+
+/* What comes with a row: the item itself, and where it stood. */
 typedef struct mw_store_item {
-    mw_span_row row;
-    mw_slice bytes;    /* the OTLP Span message as received */
+    mw_slice bytes;    /* the OTLP Span, LogRecord or data point message as received */
     uint32_t resource; /* index in the batch's tables */
     uint32_t scope;
+    uint32_t metric; /* METRICS: index in batch.metrics; else 0 */
 } mw_store_item;
 
 typedef struct mw_store_context {
@@ -109,11 +169,19 @@ typedef struct mw_store_context {
 
 typedef struct mw_store_batch {
     uint8_t digest[16]; /* DESIGN 4.6; zero = not computed */
+    mw_signal signal;
     const mw_store_context *resources;
     size_t resource_count;
     const mw_store_context *scopes;
     size_t scope_count;
+    const mw_slice *metrics; /* METRICS: heads, as mw_metric_write_head makes them */
+    size_t metric_count;
     const mw_store_item *items;
+    union { /* item_count rows of the signal, rows[i] with items[i] */
+        const mw_span_row *spans;
+        const mw_point_row *points;
+        const mw_log_row *logs;
+    } rows;
     size_t item_count;
 } mw_store_batch;
 
@@ -177,7 +245,8 @@ typedef struct mw_trace_summary {
     mw_slice *session_ids;       /* distinct, root-most first */
     size_t session_count;
     uint64_t start_ns, end_ns;
-    uint64_t spans, logs, errors, model_calls, tool_calls;
+    uint64_t spans, errors, model_calls, tool_calls;
+    uint64_t logs;                       /* log records that carry the trace's id */
     int64_t input_tokens, output_tokens; /* leaf model spans; 0 when none */
 } mw_trace_summary;
 
@@ -187,7 +256,8 @@ typedef struct mw_trace {
     size_t span_count;
 } mw_trace;
 
-/* MW_E_NOT_FOUND, MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. Cost: the blocks that hold the trace. */
+/* MW_E_NOT_FOUND (log records alone make no trace), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. Cost: the
+ * blocks that hold the trace, its log records' among them. */
 MW_MUST_USE mw_err mw_store_trace_read(mw_store_view *view,
                                        const uint8_t trace_id[MW_TRACE_ID_SIZE], mw_arena *arena,
                                        mw_trace *out);
@@ -199,15 +269,20 @@ typedef struct mw_trace_list {
 } mw_trace_list;
 
 /* By start. Memory is bounded however much is stored. Cost: the columns of the newest blocks until
- * the page is full; of all blocks, in several passes, when it never is. Of one trace the first
- * 262,144 spans in order of commit are looked at (lists and sessions; trace_read takes all).
+ * the page is full, then those of the log records of the page's traces; of all blocks, in several
+ * passes, when it never is. Of one trace the first 262,144 spans in order of commit are looked at
+ * (lists, sessions, and whose session a log record inherits; trace_read takes all).
  * MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page,
                                        mw_arena *arena, mw_trace_list *out);
 
+/* What resolves to the session: spans, and log records with its id of their own or by inheritance
+ * (as in mw_log_query). Either kind alone makes a session; data points make none. */
 typedef struct mw_session_summary {
-    mw_slice session_id, agent, user;
-    uint64_t first_seen_ns, last_seen_ns;
+    mw_slice session_id;
+    mw_slice agent; /* of the root-most span that has one, else of the earliest such log record */
+    mw_slice user;
+    uint64_t first_seen_ns, last_seen_ns; /* of spans and log records */
     uint64_t traces, spans, logs, errors, model_calls, tool_calls;
     int64_t input_tokens, output_tokens;
 } mw_session_summary;
@@ -218,7 +293,9 @@ typedef struct mw_session_list {
     mw_slice next_cursor;
 } mw_session_list;
 
-/* By last_seen. Cost as trace_list. */
+/* By last_seen. Cost as trace_list, the blocks of log records counted like those of spans: a page
+ * reads the columns of both in its window, then those of the page's sessions. Of one trace at least
+ * the first 262,144 log records without a session of their own are looked at. */
 MW_MUST_USE mw_err mw_store_session_list(mw_store_view *view, const mw_store_page *page,
                                          mw_arena *arena, mw_session_list *out);
 
@@ -228,8 +305,9 @@ typedef struct mw_session {
     size_t trace_count;
 } mw_session;
 
-/* Exact id, else a unique prefix of 6 or more bytes. MW_E_NOT_FOUND, MW_E_AMBIGUOUS, MW_E_NOMEM,
- * MW_E_IO, MW_E_CORRUPT. */
+/* Exact id, else a unique prefix of 6 or more bytes. A session that only log records name has no
+ * traces. Cost: the blocks that hold its id, and those of its traces. MW_E_NOT_FOUND,
+ * MW_E_AMBIGUOUS, MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_session_read(mw_store_view *view, mw_slice session_id, mw_arena *arena,
                                          mw_session *out);
 
@@ -251,11 +329,115 @@ typedef struct mw_span_list {
 MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query *query,
                                         mw_arena *arena, mw_span_list *out);
 
+/* Log records. Empty and zero fields match all; texts are compared whole. Bounds of the page are
+ * on the row's time_ns. */
+typedef struct mw_log_query {
+    mw_slice service;
+    /* Own; else inherited: that of its span, which may itself inherit it; else, also when that span
+     * is not known, that of its trace's root-most span that has one (DESIGN 4.3). */
+    mw_slice session_id;
+    mw_slice agent, event_name; /* own alone */
+    mw_slice text; /* in one of the body's strings (at any depth, keys too), ASCII case ignored */
+    mw_slice origin[MW_ORIGIN_COUNT];
+    uint8_t trace_id[MW_TRACE_ID_SIZE];
+    uint8_t span_id[MW_SPAN_ID_SIZE];
+    uint8_t severity_min; /* records without a severity match only 0 */
+} mw_log_query;
+
+typedef struct mw_log_record {
+    mw_log_row row; /* row.session_id: resolved by inheritance */
+    mw_slice bytes; /* OTLP LogRecord */
+    mw_store_context resource, scope;
+    uint64_t commit_seq;
+} mw_log_record;
+
+typedef struct mw_log_list {
+    mw_log_record *items; /* newest first; of the same time, the last committed first */
+    size_t count;
+    mw_slice next_cursor;
+} mw_log_list;
+
+/* Log records have no identity: each that was stored is listed. Cost: columns of the newest blocks
+ * that may match, until the page is full and every other block is older; with `text`, also the
+ * items of those with a row that passes the other filters. The index passes over blocks by time,
+ * service, session, trace, and, for severities from ERROR (17) on, by having any; by agent, event
+ * name and origin it does not, nor by text: a filter that hardly anything fits costs the columns
+ * (text: the items) of all blocks within the bounds. Then the items of the page's blocks, and the
+ * columns of its records' traces, for sessions that are inherited. A wanted session first costs the
+ * columns of the spans' blocks that name it, then those of its traces that have records in the
+ * blocks that are looked at; its traces are taken in shares, with a pass over the blocks each, when
+ * they exceed the memory of a question. MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
+MW_MUST_USE mw_err mw_store_log_list(mw_store_view *view, const mw_store_page *page,
+                                     const mw_log_query *query, mw_arena *arena, mw_log_list *out);
+
+/* Metrics. Bounds of the page are on the points' time. Of a point's copies, which may differ in
+ * their origin, each is matched for itself. */
+typedef struct mw_metric_query {
+    mw_slice service, session_id; /* own; empty = any */
+    mw_slice origin[MW_ORIGIN_COUNT];
+} mw_metric_query;
+
+/* One a name, kind and unit: services may disagree about those. */
+typedef struct mw_metric_summary {
+    mw_slice name, unit;
+    uint8_t kind;
+    mw_slice *services; /* distinct, in order */
+    size_t service_count;
+    uint64_t series, points; /* repeats counted once */
+    uint64_t first_ns, last_ns;
+} mw_metric_summary;
+
+typedef struct mw_metric_list {
+    /* By name, kind, unit; what is longer than 255 (units 63) bytes in an order of its own behind
+     * its first so many, so that cursors are bounded. */
+    mw_metric_summary *items;
+    size_t count;
+    mw_slice next_cursor;
+} mw_metric_list;
+
+/* Memory is bounded however many series there are: series and repeats are told apart by hash in
+ * passes. Cost: the columns of all points' blocks in the window, each page again: once to find the
+ * page's names; then of those that hold one of them, once for 2 million series, and once for the
+ * points of half a million series that arrived in order of time; twice for each million of other
+ * points. A full scan, until segments carry roll-ups. Errors as log_list. */
+MW_MUST_USE mw_err mw_store_metric_list(mw_store_view *view, const mw_store_page *page,
+                                        const mw_metric_query *query, mw_arena *arena,
+                                        mw_metric_list *out);
+
+typedef struct mw_series_point {
+    mw_point_row row;
+    mw_slice bytes; /* the OTLP data point of row.kind */
+    uint64_t commit_seq;
+} mw_series_point;
+
+typedef struct mw_series {
+    uint64_t series;
+    mw_slice head; /* OTLP Metric without points: name, unit, description, metadata, kind */
+    mw_store_context resource, scope;
+    mw_series_point *points; /* newest first; the first acknowledged copy of each */
+    size_t point_count;
+} mw_series;
+
+typedef struct mw_metric {
+    mw_series *series; /* by service, then by the hash */
+    size_t series_count;
+    mw_slice next_cursor; /* more points, older ones */
+} mw_metric;
+
+/* The newest page->limit points of the metrics of that name, by series. MW_E_NOT_FOUND when no
+ * point of that name is stored; none that matches is an empty answer. Errors as log_list. Cost: the
+ * columns of the blocks that hold the name, newest first, until the page is full and every other
+ * block is older, then the items of the page's. Of equal times the points come by series, then
+ * start: a page may end between them. */
+MW_MUST_USE mw_err mw_store_metric_read(mw_store_view *view, mw_slice name,
+                                        const mw_store_page *page, const mw_metric_query *query,
+                                        mw_arena *arena, mw_metric *out);
+
 /* ---- accounting ---------------------------------------------------------------------------- */
 
 typedef struct mw_store_stats {
     uint64_t commit_seq, segments, blocks, bytes;
-    uint64_t spans; /* stored, repeats included until merging removes them */
+    uint64_t spans, logs, points; /* stored, repeats included until merging removes them */
     size_t queue_bytes, queue_count;
     size_t retry_digests; /* requests that would be recognised when sent again */
     bool writable;        /* false after a failed write until one succeeds */

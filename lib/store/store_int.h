@@ -38,6 +38,12 @@ static inline const mw_index_block *mw_view_block(const mw_store_view *view, siz
     return view->snapshot.table->blocks[at];
 }
 
+/* A question about one signal passes over the blocks of the others. */
+static inline bool mw_block_holds(const mw_index_block *block, mw_signal signal)
+{
+    return block->header.signal == signal;
+}
+
 /* Columns or items of a block; valid until the next call of the same function on this view. A
  * damaged block is logged with its place. MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out);

@@ -253,6 +253,14 @@ static void list_sessions(mw_join *join)
     join->session_count = kept;
 }
 
+uint32_t mw_join_log_owner(const mw_join *join, uint64_t span_id)
+{
+    uint32_t span = span_id ? find_span(join, span_id) : MW_JOIN_NONE;
+    if (span != MW_JOIN_NONE)
+        return join->session_owner[span];
+    return join->session_count ? join->sessions[0] : MW_JOIN_NONE;
+}
+
 /* ---- totals ---------------------------------------------------------------------------------- */
 
 static bool reports_tokens(const mw_join_span *span)
@@ -320,6 +328,9 @@ mw_err mw_join_run(mw_join *join, mw_join_span **spans, size_t count)
     mw_err err = have_room(join, count);
     if (err != MW_OK)
         return err;
+    join->log_count = 0;
+    join->log_runs = NULL;
+    join->log_run_count = 0;
     remove_repeats(join, spans, count);
     link_parents(join);
     put_in_order(join);

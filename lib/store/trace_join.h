@@ -11,7 +11,7 @@
  *               least one ancestor; so has the earliest span of a cycle, where the cycle is cut
  *   root-most   lowest depth, then earliest start, then lowest span id
  *   session     own, else of the nearest ancestor that has one, else of the root-most span that
- *               has one
+ *               has one; a log record's: own, else its span's, else as the last rule
  *   agent       own, else of the nearest ancestor of kind agent that names one
  *   tokens      of leaf model spans: kind model, no descendant of kind model. A trace without any
  *               counts its outermost agent span that reports tokens
@@ -35,6 +35,15 @@ typedef struct mw_join_span {
     bool has_agent, has_user;
 } mw_join_span;
 
+/* Log records of a trace that name the same span (0 = none) and no session of their own: their
+ * session is what the span's is, so that nothing else of them is needed. */
+typedef struct mw_join_log {
+    uint64_t span_id;
+    uint64_t first_ns, last_ns;
+    uint32_t count;
+    uint32_t next; /* the gathering's own */
+} mw_join_log;
+
 /* Result and workspace; reused from trace to trace. Valid until the next run. */
 typedef struct mw_join {
     mw_join_span **spans; /* the caller's array: distinct, by span id */
@@ -49,6 +58,10 @@ typedef struct mw_join {
     uint64_t start_ns, end_ns; /* of all spans; the end never before the start */
     uint64_t errors, model_calls, tool_calls;
     int64_t input_tokens, output_tokens;
+    /* Of the gathering, when it was asked for them; mw_join_run sets them to none. */
+    uint64_t log_count;          /* log records that carry the trace's id */
+    const mw_join_log *log_runs; /* those whose session is inherited; one span may have several */
+    size_t log_run_count;
     /* workspace */
     uint32_t *order, *first_child, *next_sibling, *inherited;
     uint8_t *marks;
@@ -60,6 +73,9 @@ void mw_join_init(mw_join *join);
 void mw_join_fini(mw_join *join);
 /* Sorts and shortens `spans` (at least one, all of one trace). MW_E_NOMEM, MW_E_LIMIT (2^32). */
 MW_MUST_USE mw_err mw_join_run(mw_join *join, mw_join_span **spans, size_t count);
+/* The span whose own session a log record with this span id (0 = none) resolves to: its span's,
+ * else the trace's root-most. MW_JOIN_NONE when the trace has no session. */
+uint32_t mw_join_log_owner(const mw_join *join, uint64_t span_id);
 /* Do this span's tokens belong to the totals? */
 bool mw_join_counts_tokens(const mw_join *join, size_t at);
 /* Is span a nearer the root than b? */

@@ -4,6 +4,7 @@
  * returned lives in the caller's arena.
  */
 #include "lib/store/page.h"
+#include "lib/store/row_fetch.h"
 #include "lib/store/trace_summary.h"
 
 /* ---- find ------------------------------------------------------------------------------------ */
@@ -62,7 +63,7 @@ mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
         const uint64_t *keys = mw_index_traces(block);
         size_t at = mw_keys_lower_bound(keys, block->trace_count, low);
         mw_hot hot;
-        if (at == block->trace_count || keys[at] > high)
+        if (!mw_block_holds(block, MW_SIGNAL_TRACES) || at == block->trace_count || keys[at] > high)
             continue;
         err = mw_view_hot(view, block, &hot);
         if (err != MW_OK)
@@ -76,17 +77,16 @@ mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
 
 /* ---- read ------------------------------------------------------------------------------------ */
 
-/* What the join of the one trace tells, kept beyond it. */
-typedef struct trace_span_source {
-    uint32_t block, row;
-    uint32_t session_owner, agent_owner; /* index in join order, MW_JOIN_NONE */
-    uint64_t seq;
-} trace_span_source;
+/* What the join of the one trace tells, kept beyond it: index in join order, MW_JOIN_NONE. */
+typedef struct trace_span_owners {
+    uint32_t session, agent;
+} trace_span_owners;
 
 typedef struct trace_reading {
     mw_arena *arena;
     mw_trace *out;
-    trace_span_source *sources; /* MW_MEM_QUERY, in join order like out->spans until the end */
+    mw_row_place *places;      /* MW_MEM_QUERY, in join order like out->spans until the end */
+    trace_span_owners *owners; /* likewise */
     uint32_t root;
     uint32_t *sessions; /* owners, in the arena */
 } trace_reading;
@@ -101,109 +101,42 @@ static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
         return err;
     out->span_count = join->count;
     out->spans = mw_arena_zalloc(reading->arena, join->count, sizeof *out->spans);
-    reading->sources = mw_alloc(MW_MEM_QUERY, join->count * sizeof *reading->sources);
+    reading->places = mw_alloc(MW_MEM_QUERY, join->count * sizeof *reading->places);
+    reading->owners = mw_alloc(MW_MEM_QUERY, join->count * sizeof *reading->owners);
     reading->sessions =
         mw_arena_alloc(reading->arena, (join->session_count + 1) * sizeof *reading->sessions);
-    if (!out->spans || !reading->sources || !reading->sessions)
+    if (!out->spans || !reading->places || !reading->owners || !reading->sessions)
         return MW_E_NOMEM;
-    for (size_t i = 0; i < join->count; i++)
-        reading->sources[i] =
-            (trace_span_source){join->spans[i]->block, join->spans[i]->row, join->session_owner[i],
-                                join->agent_owner[i], join->spans[i]->seq};
+    for (size_t i = 0; i < join->count; i++) {
+        reading->places[i] = (mw_row_place){join->spans[i]->block, join->spans[i]->row};
+        reading->owners[i] = (trace_span_owners){join->session_owner[i], join->agent_owner[i]};
+    }
     for (size_t i = 0; i < join->session_count; i++)
         reading->sessions[i] = join->sessions[i];
     reading->root = join->root;
     return MW_OK;
 }
 
-/* Copies a resource or scope once a block: the first span that names it leaves its copy in
- * copies[]. */
-static bool copy_context(mw_arena *arena, const mw_items *items, size_t at,
-                         mw_store_context *copies, bool *copied, mw_store_context *out)
+static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
 {
-    if (!copied[at]) {
-        copies[at] = items->contexts[at];
-        if (!mw_text_copy(arena, &copies[at].bytes) || !mw_text_copy(arena, &copies[at].schema_url))
-            return false;
-        copied[at] = true;
-    }
-    *out = copies[at];
-    return true;
-}
+    trace_reading *reading = ctx;
+    mw_trace_span *span = &reading->out->spans[at];
 
-static mw_err fill_span(mw_arena *arena, const mw_hot *hot, const mw_items *items,
-                        const trace_span_source *source, mw_trace_span *span)
-{
-    mw_hot_row(hot, source->row, &span->row);
-    span->commit_seq = source->seq;
-    span->bytes = items->items[source->row];
-    if (!mw_span_row_copy(arena, &span->row) || !mw_text_copy(arena, &span->bytes))
+    mw_hot_span(fetched->hot, fetched->row, &span->row);
+    if (!mw_span_row_copy(reading->arena, &span->row))
         return MW_E_NOMEM;
     span->own_session_id = span->row.session_id;
+    span->bytes = fetched->bytes;
+    span->resource = fetched->resource;
+    span->scope = fetched->scope;
+    span->commit_seq = fetched->hot->seq;
     return MW_OK;
 }
 
-/* The spans of one block: those of `reading` whose source it is. */
-static mw_err fill_from_block(mw_store_view *view, trace_reading *reading, uint32_t block,
-                              const uint32_t *members, size_t count)
-{
-    mw_hot hot;
-    mw_items items;
-    mw_err err = mw_view_hot(view, mw_view_block(view, block), &hot);
-    if (err == MW_OK)
-        err = mw_view_items(view, mw_view_block(view, block), &items);
-    if (err != MW_OK)
-        return err;
-    size_t contexts = (size_t)items.resources + items.scopes;
-    mw_store_context *copies = mw_alloc(MW_MEM_QUERY, (contexts + 1) * sizeof *copies);
-    bool *copied = mw_calloc(MW_MEM_QUERY, contexts + 1, sizeof *copied);
-    if (!copies || !copied)
-        err = MW_E_NOMEM;
-    for (size_t i = 0; err == MW_OK && i < count; i++) {
-        const trace_span_source *source = &reading->sources[members[i]];
-        mw_trace_span *span = &reading->out->spans[members[i]];
-        size_t resource = mw_items_resource(&items, source->row);
-        size_t scope = items.resources + (size_t)mw_items_scope(&items, source->row);
-        err = fill_span(reading->arena, &hot, &items, source, span);
-        if (err == MW_OK &&
-            (!copy_context(reading->arena, &items, resource, copies, copied, &span->resource) ||
-             !copy_context(reading->arena, &items, scope, copies, copied, &span->scope)))
-            err = MW_E_NOMEM;
-    }
-    mw_free(MW_MEM_QUERY, copies);
-    mw_free(MW_MEM_QUERY, copied);
-    mw_items_fini(&items);
-    return err;
-}
-
-static int member_compare(const void *left, const void *right, void *ctx)
-{
-    const trace_span_source *sources = ctx;
-    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-    if (sources[a].block != sources[b].block)
-        return sources[a].block < sources[b].block ? -1 : 1;
-    return sources[a].row < sources[b].row ? -1 : sources[a].row > sources[b].row;
-}
-
-/* Reads each block that holds spans of the trace once. */
 static mw_err fill_spans(mw_store_view *view, trace_reading *reading)
 {
-    size_t count = reading->out->span_count;
-    mw_err err = MW_OK;
-    uint32_t *members = mw_alloc(MW_MEM_QUERY, count * sizeof *members);
-    if (!members)
-        return MW_E_NOMEM;
-    for (uint32_t i = 0; i < count; i++)
-        members[i] = i;
-    qsort_r(members, count, sizeof *members, member_compare, reading->sources);
-    for (size_t from = 0, to; err == MW_OK && from < count; from = to) {
-        uint32_t block = reading->sources[members[from]].block;
-        for (to = from + 1; to < count && reading->sources[members[to]].block == block; to++)
-            ;
-        err = fill_from_block(view, reading, block, members + from, to - from);
-    }
-    mw_free(MW_MEM_QUERY, members);
-    return err;
+    return mw_rows_fetch(view, reading->places, reading->out->span_count, reading->arena, fill_span,
+                         reading);
 }
 
 static int by_start(const void *left, const void *right)
@@ -225,8 +158,7 @@ static mw_err inherit(trace_reading *reading)
     for (size_t i = 0; i < out->span_count; i++)
         agents[i] = out->spans[i].row.agent;
     for (size_t i = 0; i < out->span_count; i++) {
-        uint32_t session = reading->sources[i].session_owner,
-                 agent = reading->sources[i].agent_owner;
+        uint32_t session = reading->owners[i].session, agent = reading->owners[i].agent;
         mw_span_row *row = &out->spans[i].row;
         row->session_id =
             session == MW_JOIN_NONE ? MW_SLICE_NONE : out->spans[session].own_session_id;
@@ -250,7 +182,8 @@ mw_err mw_store_trace_read(mw_store_view *view, const uint8_t trace_id[MW_TRACE_
     memset(out, 0, sizeof *out);
     mw_trace_set_init(&wanted, view->store->key_seed);
     mw_err err = mw_trace_set_add(&wanted, trace_id, &number);
-    mw_gather_question question = {.wanted = &wanted, .trace = keep_join, .ctx = &reading};
+    mw_gather_question question = {
+        .wanted = &wanted, .logs = MW_GATHER_LOG_COUNT, .trace = keep_join, .ctx = &reading};
     if (err == MW_OK)
         err = mw_gather(view, &question);
     mw_trace_set_fini(&wanted);
@@ -262,7 +195,8 @@ mw_err mw_store_trace_read(mw_store_view *view, const uint8_t trace_id[MW_TRACE_
         err = inherit(&reading);
     if (err == MW_OK && out->span_count > 1)
         qsort(out->spans, out->span_count, sizeof *out->spans, by_start);
-    mw_free(MW_MEM_QUERY, reading.sources);
+    mw_free(MW_MEM_QUERY, reading.places);
+    mw_free(MW_MEM_QUERY, reading.owners);
     return err;
 }
 
@@ -295,7 +229,8 @@ static mw_err find_page(trace_listing *listing)
         .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX, .trace = offer_trace, .ctx = listing};
     mw_window window;
     bool complete = false;
-    mw_err err = mw_window_init(&window, listing->view, &listing->bounds);
+    mw_err err =
+        mw_window_init(&window, listing->view, MW_SIGNAL_BIT(MW_SIGNAL_TRACES), &listing->bounds);
 
     while (err == MW_OK && !complete && listing->top.count < listing->top.capacity) {
         listing->edge_ns = mw_window_next(&window, &complete);
@@ -334,6 +269,7 @@ static mw_err show_page(trace_listing *listing)
         err = MW_E_NOMEM;
     mw_gather_question question = {.wanted = &listing->page,
                                    .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+                                   .logs = MW_GATHER_LOG_COUNT,
                                    .trace = show_trace,
                                    .ctx = listing};
     if (err == MW_OK)

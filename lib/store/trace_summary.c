@@ -67,6 +67,7 @@ mw_err mw_trace_summary_numbers(const uint8_t *trace_id, const mw_join *join, mw
     out->start_ns = join->start_ns;
     out->end_ns = join->end_ns;
     out->spans = join->count;
+    out->logs = join->log_count;
     out->errors = join->errors;
     out->model_calls = join->model_calls;
     out->tool_calls = join->tool_calls;

@@ -28,8 +28,8 @@ MW_MUST_USE mw_err mw_text_request_add(mw_text_requests *requests, uint32_t bloc
 /* Fills every target. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_text_fetch(mw_store_view *view, mw_text_requests *requests, mw_arena *arena);
 
-/* Numbers of the summary; its list of sessions is allocated and left empty, as are the texts.
- * MW_E_NOMEM. */
+/* Numbers of the summary (of logs, when the gathering counted them); its list of sessions is
+ * allocated and left empty, as are the texts. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_trace_summary_numbers(const uint8_t *trace_id, const mw_join *join,
                                             mw_arena *arena, mw_trace_summary *out);
 /* The same, and requests its texts: *out must stay where it is. MW_E_NOMEM. */

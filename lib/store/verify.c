@@ -10,7 +10,7 @@ typedef struct verification {
     void (*report)(void *ctx, const mw_store_damage *damage);
     void *ctx;
     mw_block_reader hot_reader, items_reader;
-    uint64_t blocks, spans;
+    mw_store_verified whole;
     bool damaged;
 } verification;
 
@@ -22,6 +22,15 @@ static void report(verification *run, const char *file, uint64_t offset, const c
         run->report(run->ctx, &damage);
 }
 
+static uint64_t *counter_of(mw_store_verified *whole, mw_signal signal)
+{
+    switch (signal) {
+    case MW_SIGNAL_METRICS: return &whole->points;
+    case MW_SIGNAL_LOGS: return &whole->logs;
+    default: return &whole->spans;
+    }
+}
+
 static mw_err verify_block(verification *run, const mw_segment_file *file,
                            const mw_walked_block *block)
 {
@@ -29,7 +38,7 @@ static mw_err verify_block(verification *run, const mw_segment_file *file,
     mw_items items;
     mw_err err = mw_read_hot(&run->hot_reader, file->fd, block->offset, &block->header, &hot);
     if (err == MW_E_CORRUPT) {
-        report(run, file->path, block->offset, "the columns of a block: its spans are lost");
+        report(run, file->path, block->offset, "the columns of a block: its items are lost");
         return MW_OK;
     }
     if (err != MW_OK)
@@ -37,14 +46,14 @@ static mw_err verify_block(verification *run, const mw_segment_file *file,
     err = mw_read_items(&run->items_reader, file->fd, block->offset, &block->header, &items);
     if (err == MW_E_CORRUPT) {
         report(run, file->path, block->offset,
-               "the items of a block: its spans are listed but cannot be shown whole");
+               "the items of a block: they are listed but cannot be shown whole");
         return MW_OK;
     }
     if (err != MW_OK)
         return err;
     mw_items_fini(&items);
-    run->blocks++;
-    run->spans += block->header.item_count;
+    run->whole.blocks++;
+    *counter_of(&run->whole, block->header.signal) += block->header.item_count;
     return MW_OK;
 }
 
@@ -56,21 +65,21 @@ static mw_err verify_segment(verification *run, const mw_segment_file *file)
         return err;
     for (size_t i = 0; i < walk.gap_count; i++)
         report(run, file->path, walk.gaps[i].from,
-               "a stretch with no readable block: the spans in it are lost");
+               "a stretch with no readable block: the items in it are lost");
     for (size_t i = 0; err == MW_OK && i < walk.block_count; i++)
         err = verify_block(run, file, &walk.blocks[i]);
     bool explained = walk.gap_count > 0 && walk.gaps[walk.gap_count - 1].to == file->limit;
     if (err == MW_OK && walk.end < file->limit && !explained)
         report(run, file->path, walk.end,
                file->newest ? "a torn tail: writes cut off by a crash, or a damaged last block"
-                            : "the end of a segment: the spans in it are lost");
+                            : "the end of a segment: the items in it are lost");
     mw_walk_fini(&walk);
     return err;
 }
 
 mw_err mw_store_verify(const char *directory,
                        void (*report_damage)(void *ctx, const mw_store_damage *damage), void *ctx,
-                       uint64_t *blocks, uint64_t *spans)
+                       mw_store_verified *out)
 {
     verification run = {.report = report_damage, .ctx = ctx};
     mw_segment_files files;
@@ -81,18 +90,20 @@ mw_err mw_store_verify(const char *directory,
     mw_block_reader_init(&run.items_reader);
     for (size_t i = 0; err == MW_OK && i < files.count; i++) {
         const mw_segment_file *file = &files.items[i];
-        if (file->header_err != MW_OK)
-            report(&run, file->path, 0, "the header of a segment: all of its spans are lost");
+        if (file->header_err == MW_E_UNSUPPORTED)
+            report(&run, file->path, 0,
+                   "a segment of another version of the format: its items cannot be read by this "
+                   "version of midwatch");
+        else if (file->header_err != MW_OK)
+            report(&run, file->path, 0, "the header of a segment: all of its items are lost");
         else
             err = verify_segment(&run, file);
     }
     mw_block_reader_fini(&run.hot_reader);
     mw_block_reader_fini(&run.items_reader);
     mw_segment_files_fini(&files);
-    if (blocks)
-        *blocks = run.blocks;
-    if (spans)
-        *spans = run.spans;
+    if (out)
+        *out = run.whole;
     if (err == MW_OK && run.damaged)
         err = MW_E_CORRUPT;
     return err;

@@ -64,8 +64,9 @@ bool mw_text_copy(mw_arena *arena, mw_slice *text)
 
 bool mw_span_row_copy(mw_arena *arena, mw_span_row *row)
 {
-    mw_slice *texts[] = {&row->name,  &row->service, &row->peer_service, &row->session_id,
-                         &row->agent, &row->user,    &row->model,        &row->status_message};
+    mw_slice *texts[] = {&row->name,       &row->service,        &row->peer_service,
+                         &row->session_id, &row->agent,          &row->user,
+                         &row->model,      &row->status_message, &row->origin};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!mw_text_copy(arena, texts[i]))
             return false;

@@ -12,6 +12,9 @@ static const mw_api_entry entries[] = {
     {"GET", "/api/v1/traces/{id}", MW_SCOPE_READ, 0, mw_api_trace_show, "trace"},
     {"GET", "/api/v1/sessions", MW_SCOPE_READ, 0, mw_api_session_list, "sessions"},
     {"GET", "/api/v1/sessions/{id}", MW_SCOPE_READ, 0, mw_api_session_show, "session"},
+    {"GET", "/api/v1/logs", MW_SCOPE_READ, 0, mw_api_log_list, "logs"},
+    {"GET", "/api/v1/metrics", MW_SCOPE_READ, 0, mw_api_metric_list, "metrics"},
+    {"GET", "/api/v1/metrics/{name}", MW_SCOPE_READ, 0, mw_api_metric_show, "metric"},
     {"GET", "/api/v1/alarms", MW_SCOPE_READ, 0, mw_api_alarm_list, "alarms"},
     {"GET", "/api/v1/alarms/{id}", MW_SCOPE_READ, 0, mw_api_alarm_show, "alarm"},
     {"GET", "/api/v1/investigations", MW_SCOPE_READ, 0, mw_api_investigation_list,
@@ -26,90 +29,6 @@ static const mw_api_entry entries[] = {
 };
 #define ENTRY_COUNT (sizeof entries / sizeof entries[0])
 _Static_assert(ENTRY_COUNT <= MW_API_ROUTES_MAX, "raise MW_API_ROUTES_MAX");
-
-/* ---- parameters ---------------------------------------------------------------------------- */
-
-static mw_err refuse_unknown(mw_api_call *call, mw_slice unknown, const char *hint)
-{
-    char name[sizeof call->detail.field];
-    mw_slice_to_cstr(mw_slice_first(unknown, sizeof name - 1), name, sizeof name);
-    return mw_detail_set(&call->detail, MW_E_INVALID, name, hint,
-                         "there is no parameter of that name");
-}
-
-mw_err mw_api_no_parameters(mw_api_call *call)
-{
-    mw_slice unknown = MW_SLICE_NONE;
-    if (mw_request_query_known(call->request, NULL, 0, &unknown))
-        return MW_OK;
-    return refuse_unknown(call, unknown, "this path takes none");
-}
-
-static mw_err read_limit(mw_api_call *call, size_t *limit)
-{
-    mw_slice text = mw_request_query(call->request, MW_SLICE("limit"));
-    uint64_t value = MW_API_LIMIT_DEFAULT;
-    if (text.data && (mw_slice_u64(text, &value) || value < 1 || value > MW_API_LIMIT_MAX))
-        return mw_detail_set(&call->detail, MW_E_INVALID, "limit", "use 1 to 1000",
-                             "not a number from 1 to %d", MW_API_LIMIT_MAX);
-    *limit = (size_t)value;
-    return MW_OK;
-}
-
-static mw_err read_time(mw_api_call *call, const char *name, uint64_t *out)
-{
-    mw_slice text = mw_request_query(call->request, mw_slice_of(name));
-    int64_t ns = 0;
-    if (!text.data)
-        return MW_OK;
-    if (mw_time_point_parse(text, mw_clock_wall_ns(call->server->clock), &ns) || ns < 0)
-        return mw_detail_set(&call->detail, MW_E_INVALID, name,
-                             "for example 2026-03-14T09:26:53Z, unix nanoseconds, or an age "
-                             "such as 1h",
-                             "not a point in time");
-    /* 0 means unbounded; the first nanosecond of 1970 is as good. */
-    *out = ns ? (uint64_t)ns : 1;
-    return MW_OK;
-}
-
-mw_err mw_api_page_read(mw_api_call *call, const char *extra, mw_api_page *out)
-{
-    mw_slice allowed[5] = {MW_SLICE("limit"), MW_SLICE("cursor"), MW_SLICE("since"),
-                           MW_SLICE("until")};
-    size_t count = 4;
-    if (extra)
-        allowed[count++] = mw_slice_of(extra);
-    mw_slice unknown = MW_SLICE_NONE;
-    *out = (mw_api_page){.cursor = MW_SLICE_NONE};
-    if (!mw_request_query_known(call->request, allowed, count, &unknown))
-        return refuse_unknown(call, unknown, "lists take limit, cursor, since and until");
-    out->cursor = mw_request_query(call->request, MW_SLICE("cursor"));
-    mw_err err = read_limit(call, &out->limit);
-    if (!err)
-        err = read_time(call, "since", &out->since_ns);
-    if (!err)
-        err = read_time(call, "until", &out->until_ns);
-    return err;
-}
-
-mw_err mw_api_hex_id(mw_api_call *call, mw_slice *id)
-{
-    *id = call->request->params[0];
-    if (id->len >= MW_ID_PREFIX_MIN && id->len <= MW_ID_TEXT_SIZE - 1 && mw_is_hex(*id))
-        return MW_OK;
-    return mw_detail_set(&call->detail, MW_E_INVALID, "id",
-                         "give the id, or at least its first 6 digits",
-                         "an id is 6 to 32 hexadecimal digits");
-}
-
-mw_err mw_api_cursor_error(mw_api_call *call, mw_err err)
-{
-    if (err != MW_E_SYNTAX)
-        return err;
-    return mw_detail_set(&call->detail, MW_E_INVALID, "cursor",
-                         "use next_cursor of the page before, with the same bounds",
-                         "not a cursor of this list");
-}
 
 /* ---- lists --------------------------------------------------------------------------------- */
 

@@ -48,9 +48,17 @@ typedef struct mw_api_page {
     mw_slice cursor;
 } mw_api_page;
 
-/* Reads the page parameters and refuses any parameter that is neither one of them nor `extra`
- * (NULL = none). MW_E_INVALID with the field named, MW_E_NOMEM. */
-MW_MUST_USE mw_err mw_api_page_read(mw_api_call *call, const char *extra, mw_api_page *out);
+/* Reads the page parameters and refuses any parameter that is neither one of them nor of `filters`
+ * (NULL-terminated; NULL = none), or that is given twice. MW_E_INVALID with the field named,
+ * MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_page_read(mw_api_call *call, const char *const *filters,
+                                    mw_api_page *out);
+/* The value of a filter that page_read has allowed; data NULL when absent. An empty one is
+ * MW_E_INVALID: it would match everything. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
+/* mw_time_point_parse, and a date alone ("2026-11-21": 00:00 UTC). MW_E_SYNTAX, MW_E_INVALID,
+ * MW_E_LIMIT. Pure. */
+MW_MUST_USE mw_err mw_api_time_parse(mw_slice text, int64_t now_ns, int64_t *ns);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
 /* params[0], checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */
@@ -74,6 +82,9 @@ mw_err mw_api_trace_list(mw_api_call *call);
 mw_err mw_api_trace_show(mw_api_call *call);
 mw_err mw_api_session_list(mw_api_call *call);
 mw_err mw_api_session_show(mw_api_call *call);
+mw_err mw_api_log_list(mw_api_call *call);
+mw_err mw_api_metric_list(mw_api_call *call);
+mw_err mw_api_metric_show(mw_api_call *call);
 mw_err mw_api_alarm_list(mw_api_call *call);
 mw_err mw_api_alarm_show(mw_api_call *call);
 mw_err mw_api_investigation_list(mw_api_call *call);
@@ -88,6 +99,11 @@ void mw_shape_trace_summary(mw_json *json, const mw_trace_summary *trace);
 /* The members alone. counts: "spans" and "logs" are numbers; else the numbers are "span_count" and
  * "log_count", because arrays of those names follow. */
 void mw_shape_trace_head(mw_json *json, const mw_trace_summary *trace, bool counts);
+/* The member "logs": all records of that trace, oldest first. MW_E_LIMIT when they do not fit the
+ * answer (what was written of them is to be taken back), else as mw_store_log_list and
+ * mw_record_write. */
+MW_MUST_USE mw_err mw_api_logs_of_trace(mw_api_call *call, mw_store_view *view,
+                                        const uint8_t trace_id[MW_TRACE_ID_SIZE]);
 MW_MUST_USE mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row,
                                   mw_arena *arena);
 

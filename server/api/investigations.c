@@ -98,9 +98,9 @@ static mw_err read_status(mw_api_call *call, mw_slice *status)
     static const char *const names[] = {
         "PENDING_TRIAGE", "PENDING_START", "IN_PROGRESS", "PENDING_CUSTOMER_APPROVAL",
         "COMPLETED",      "FAILED",        "TIMED_OUT",   "CANCELED"};
-    *status = mw_request_query(call->request, MW_SLICE("status"));
-    if (!status->data)
-        return MW_OK;
+    mw_err err = mw_api_filter(call, "status", status);
+    if (err || !status->data)
+        return err;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (mw_slice_equal(*status, mw_slice_of(names[i])))
             return MW_OK;
@@ -112,10 +112,11 @@ static mw_err read_status(mw_api_call *call, mw_slice *status)
 
 mw_err mw_api_investigation_list(mw_api_call *call)
 {
+    static const char *const filters[] = {"status", NULL};
     mw_api_page page;
     mw_slice status;
     mw_state_tx *tx;
-    mw_err err = mw_api_page_read(call, "status", &page);
+    mw_err err = mw_api_page_read(call, filters, &page);
     if (!err)
         err = read_status(call, &status);
     if (!err)

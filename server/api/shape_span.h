@@ -1,28 +1,16 @@
 /* One span of a trace as JSON: hot columns from the row, everything else from the stored bytes.
  *
- * One writer serves one trace on one thread. Neighbouring spans nearly always share their
- * resource and scope, so the last text of each is kept and copied.
+ * One writer serves one trace on one thread.
  */
 #ifndef MW_SERVER_API_SHAPE_SPAN_H
 #define MW_SERVER_API_SHAPE_SPAN_H
 
-#include "lib/base/json_writer.h"
-#include "lib/store/store.h"
-
-/* Unpacked messages of one span: the decode budget bounds them well below this. */
-#define MW_SPAN_SCRATCH_MAX ((size_t)256 << 20)
-
-typedef struct mw_context_text {
-    mw_slice bytes; /* which message it is the text of */
-    mw_slice schema_url;
-    bool valid;
-    mw_buffer json;
-} mw_context_text;
+#include "server/api/shape_context.h"
 
 typedef struct mw_span_writer {
     mw_json *json;
     mw_arena scratch; /* reset after each span */
-    mw_context_text resource, scope;
+    mw_contexts contexts;
 } mw_span_writer;
 
 void mw_span_writer_init(mw_span_writer *writer, mw_json *json);

@@ -128,8 +128,8 @@ static void write_status(mw_json *json, mw_server *server, const mw_gauges *gaug
     mw_json_key(json, MW_SLICE("stored"));
     mw_json_object_begin(json);
     mw_json_kv_u64(json, "spans", store.spans);
-    mw_json_kv_u64(json, "logs", 0);
-    mw_json_kv_u64(json, "points", 0);
+    mw_json_kv_u64(json, "logs", store.logs);
+    mw_json_kv_u64(json, "points", store.points);
     mw_json_object_end(json);
     mw_json_kv_u64(json, "retried", mw_counter_value(MW_COUNT_EXPORTS_RETRIED));
     write_refused(json);

@@ -24,7 +24,24 @@ mw_err mw_api_trace_list(mw_api_call *call)
     return MW_OK;
 }
 
-static mw_err write_trace(mw_api_call *call, const mw_trace *trace)
+/* Logs that do not fit beside the spans are null: log_count says how many there are, and the list
+ * of logs has pages. Without spans there is nothing to show, so those are not given up. */
+static mw_err write_logs(mw_api_call *call, mw_store_view *view,
+                         const uint8_t trace_id[MW_TRACE_ID_SIZE])
+{
+    mw_json before = call->json;
+    size_t len = call->text.len;
+    mw_err err = mw_api_logs_of_trace(call, view, trace_id);
+    if (err != MW_E_LIMIT)
+        return err;
+    call->json = before;
+    call->text.len = len;
+    call->text.err = MW_OK;
+    mw_json_kv_null(&call->json, "logs");
+    return call->text.err;
+}
+
+static mw_err write_trace(mw_api_call *call, mw_store_view *view, const mw_trace *trace)
 {
     mw_json *json = &call->json;
     mw_span_writer writer;
@@ -40,11 +57,10 @@ static mw_err write_trace(mw_api_call *call, const mw_trace *trace)
     if (err)
         return err;
     mw_json_array_end(json);
-    mw_json_key(json, MW_SLICE("logs"));
-    mw_json_array_begin(json);
-    mw_json_array_end(json);
-    mw_json_object_end(json);
-    return MW_OK;
+    err = write_logs(call, view, trace->summary.trace_id);
+    if (!err)
+        mw_json_object_end(json);
+    return err;
 }
 
 mw_err mw_api_trace_show(mw_api_call *call)
@@ -65,7 +81,7 @@ mw_err mw_api_trace_show(mw_api_call *call)
         err = mw_store_trace_read(view, trace_id, &call->arena, &trace);
     /* The slices of the answer live in the arena, but the view pins what they were read from. */
     if (!err)
-        err = write_trace(call, &trace);
+        err = write_trace(call, view, &trace);
     mw_store_view_close(view);
     return err;
 }

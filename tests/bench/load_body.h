@@ -1,14 +1,21 @@
-/* The load's request: 512 spans of about 742 bytes, 16 to a trace, two resources.
+/* The load's request: 512 items below two resources.
  *
  * A template is encoded once; each send copies it and rewrites ids, times and session ids in place
- * (patches), so that every span is unique and recent and making load costs next to nothing. The
- * tree of a trace is an agent with three event-loop cycles, each with a model call, a tool call
- * and the HTTP calls below them. All memory is the caller's; one thread. Included by otlp_load.c
+ * (patches), so that every item is unique and recent and making load costs next to nothing.
+ *
+ *   traces   spans of about 742 bytes, 16 to a trace: an agent with three event-loop cycles, each
+ *            with a model call, a tool call and the HTTP calls below them
+ *   logs     records of about 520 bytes, seven attributes, in the context of such spans
+ *   metrics  data points of about 380 bytes, half of them in histograms of 15 bounds; each its own
+ *            series, the same in every request
+ *
+ * All memory is the caller's; one thread. Included by otlp_load.c
  * only.
  */
 #ifndef MW_TESTS_BENCH_LOAD_BODY_H
 #define MW_TESTS_BENCH_LOAD_BODY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +32,13 @@ typedef struct load_bytes {
     size_t len, capacity;
 } load_bytes;
 
-/* Where the changing parts of one span are, as offsets of the body; 0 = absent. */
+typedef enum load_signal { LOAD_TRACES, LOAD_METRICS, LOAD_LOGS } load_signal;
+
+/* Where the changing parts of one item are, as offsets of the body; 0 = absent. A record's times
+ * are `start` and `end`, a point's start and time likewise. */
 typedef struct load_patch {
     size_t trace_id, span_id, parent_id, start, end, event, session;
-    unsigned index;  /* of the span in its trace */
+    unsigned index;  /* of the span (or the record's span) in its trace */
     unsigned parent; /* index of the parent; 0 for the root's children, and unused for it */
 } load_patch;
 
@@ -187,6 +197,16 @@ static void load_span_attributes(load_bytes *out, unsigned role, uint64_t random
     }
 }
 
+/* What was encoded at 0 now lies at `base`. */
+static void load_move(load_patch *patch, size_t base)
+{
+    size_t *offsets[] = {&patch->trace_id, &patch->span_id, &patch->parent_id, &patch->start,
+                         &patch->end,      &patch->event,   &patch->session};
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++)
+        if (*offsets[i])
+            *offsets[i] += base;
+}
+
 /* Encodes the span at the end of `out`; the patch's offsets count from the start of `out`. */
 static void load_span(load_bytes *out, load_patch *patch, unsigned index, uint64_t random)
 {
@@ -225,12 +245,104 @@ static void load_span(load_bytes *out, load_patch *patch, unsigned index, uint64
     }
     load_len_field(out, 2, span.data, span.len);
     size_t base = out->len - span.len;
-    size_t *offsets[] = {&patch->trace_id, &patch->span_id, &patch->parent_id, &patch->start,
-                         &patch->end,      &patch->event,   &patch->session};
-    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++)
-        if (*offsets[i] || i == 0)
-            *offsets[i] += base;
+    load_move(patch, base);
     free(span.data);
+}
+
+/* ---- one log record ------------------------------------------------------------------------ */
+
+static void load_log(load_bytes *out, load_patch *patch, unsigned index, uint64_t random)
+{
+    static const uint8_t zero[16];
+    static const char session[] = "sess-0000000000000000";
+    static const char text[] =
+        "order lookup finished: customer asked for the refund status of parcel 7431, the voucher "
+        "was issued and the invoice was sent to the address on file; next step is the policy "
+        "check, "
+        "then the return label goes out and the case is closed for the east";
+    load_bytes record = {0}, body = {0};
+    *patch = (load_patch){.index = index};
+    patch->start = load_fixed64_field(&record, 1);
+    load_varint_field(&record, 2, random % 20 ? 9 : 17);
+    load_text_field(&record, 3, random % 20 ? "INFO" : "ERROR");
+    load_text_field(&body, 1, text);
+    load_len_field(&record, 5, body.data, body.len);
+    free(body.data);
+    load_attribute(&record, 6, "session.id", session, 0);
+    patch->session = record.len - LOAD_SESSION_TEXT;
+    load_attribute(&record, 6, "gen_ai.agent.name", "support", 0);
+    load_attribute(&record, 6, "app.customer.tier", random % 3 ? "standard" : "gold", 0);
+    load_attribute(&record, 6, "app.attempt", NULL, (int64_t)(random % 4));
+    load_attribute(&record, 6, "code.function.name", "handle_request", 0);
+    load_attribute(&record, 6, "code.line.number", NULL, (int64_t)(random % 900));
+    load_attribute(&record, 6, "thread.name", "worker-7", 0);
+    load_len_field(&record, 9, zero, 16);
+    patch->trace_id = record.len - 16;
+    load_len_field(&record, 10, zero, 8);
+    patch->span_id = record.len - 8;
+    patch->end = load_fixed64_field(&record, 11);
+    load_len_field(out, 2, record.data, record.len);
+    load_move(patch, out->len - record.len);
+    free(record.data);
+}
+
+/* ---- one metric with one point -------------------------------------------------------------- */
+
+static void load_doubles(load_bytes *out, unsigned field, const double *values, size_t count)
+{
+    load_len_field(out, field, values, count * sizeof *values); /* as on the wire: little endian */
+}
+
+static void load_point_attributes(load_bytes *out, unsigned field, unsigned index, uint64_t random)
+{
+    load_attribute(out, field, "gen_ai.operation.name", random % 2 ? "chat" : "execute_tool", 0);
+    load_attribute(out, field, "gen_ai.request.model", "model-large-1", 0);
+    load_attribute(out, field, "server.address", "model.example", 0);
+    load_attribute(out, field, "app.shard", NULL, (int64_t)index); /* a series of its own */
+}
+
+static void load_histogram_values(load_bytes *point)
+{
+    static const double bounds[15] = {.01, .02, .04, .08, .16,  .32,  .64,  1.28,
+                                      2.5, 5.1, 10,  20,  40.9, 81.9, 163.8};
+    uint64_t buckets[16], count = 0;
+    for (unsigned i = 0; i < 16; i++)
+        count += buckets[i] = i % 5;
+    load_varint(point, 4 << 3 | 1);
+    load_put(point, &count, sizeof count);
+    load_varint(point, 5 << 3 | 1);
+    load_put(point, &bounds[9], sizeof *bounds);
+    load_len_field(point, 6, buckets, sizeof buckets);
+    load_doubles(point, 7, bounds, 15);
+}
+
+static void load_metric(load_bytes *out, load_patch *patch, unsigned index, uint64_t random)
+{
+    bool histogram = index % 2;
+    load_bytes point = {0}, data = {0}, metric = {0};
+    *patch = (load_patch){.index = index};
+    patch->start = load_fixed64_field(&point, 2);
+    patch->end = load_fixed64_field(&point, 3);
+    if (histogram)
+        load_histogram_values(&point);
+    else
+        load_fixed64_field(&point, 6);
+    load_point_attributes(&point, histogram ? 9 : 7, index, random);
+    load_len_field(&data, 1, point.data, point.len);
+    load_move(patch, data.len - point.len);
+    load_varint_field(&data, 2, 2); /* cumulative */
+    if (!histogram)
+        load_varint_field(&data, 3, 1); /* monotonic */
+    load_text_field(&metric, 1, histogram ? "gen_ai.client.operation.duration" : "app.requests");
+    load_text_field(&metric, 2, "What the agent's clients saw");
+    load_text_field(&metric, 3, histogram ? "s" : "{request}");
+    load_len_field(&metric, histogram ? 9 : 7, data.data, data.len);
+    load_move(patch, metric.len - data.len);
+    load_len_field(out, 2, metric.data, metric.len);
+    load_move(patch, out->len - metric.len);
+    free(point.data);
+    free(data.data);
+    free(metric.data);
 }
 
 /* ---- the whole request -------------------------------------------------------------------- */
@@ -256,21 +368,25 @@ static void load_resource(load_bytes *out, unsigned which)
 
 static void load_shift(load_patch *patches, unsigned from, unsigned to, size_t by)
 {
-    for (unsigned i = from; i < to; i++) {
-        load_patch *p = &patches[i];
-        p->trace_id += by;
-        p->span_id += by;
-        p->parent_id += p->parent_id ? by : 0;
-        p->start += by;
-        p->end += by;
-        p->event += p->event ? by : 0;
-        p->session += by;
-    }
+    for (unsigned i = from; i < to; i++)
+        load_move(&patches[i], by);
 }
 
-/* `spans` is a multiple of 2 * LOAD_SPANS_PER_TRACE. Freed with
+static void load_item(load_signal signal, load_bytes *out, load_patch *patch, unsigned item,
+                      uint64_t random)
+{
+    if (signal == LOAD_METRICS)
+        load_metric(out, patch, item, random);
+    else if (signal == LOAD_LOGS)
+        load_log(out, patch, item % LOAD_SPANS_PER_TRACE, random);
+    else
+        load_span(out, patch, item % LOAD_SPANS_PER_TRACE, random);
+}
+
+/* `spans` (items of the signal) is a multiple of 2 * LOAD_SPANS_PER_TRACE. Freed with
  * load_template_fini. */
-static void load_template_init(load_template *template, unsigned spans, uint64_t seed)
+static void load_template_init(load_template *template, load_signal signal, unsigned spans,
+                               uint64_t seed)
 {
     *template = (load_template){.spans = spans};
     template->patches = calloc(spans, sizeof *template->patches);
@@ -284,8 +400,8 @@ static void load_template_init(load_template *template, unsigned spans, uint64_t
         load_len_field(&scope_spans, 1, scope.data, scope.len);
         unsigned first = next;
         for (unsigned i = 0; i < each; i++, next++)
-            load_span(&scope_spans, &template->patches[next], i % LOAD_SPANS_PER_TRACE,
-                      load_mix(seed + next));
+            load_item(signal, &scope_spans, &template->patches[next], i,
+                      load_mix(signal == LOAD_METRICS ? next : seed + next));
         load_resource(&resource_spans, r);
         load_len_field(&resource_spans, 2, scope_spans.data, scope_spans.len);
         load_shift(template->patches, first, next, resource_spans.len - scope_spans.len);
@@ -344,15 +460,18 @@ static void load_patch_body(const load_template *template, uint8_t *body, uint64
                      (unsigned long long)load_mix(seed + number * 4096 +
                                                   trace / LOAD_TRACES_PER_SESSION));
         }
-        memcpy(body + p->trace_id, trace_id, 16);
-        load_span_id(trace_id, p->index, body + p->span_id);
+        if (p->trace_id)
+            memcpy(body + p->trace_id, trace_id, 16);
+        if (p->span_id)
+            load_span_id(trace_id, p->index, body + p->span_id);
         if (p->parent_id)
             load_span_id(trace_id, p->parent, body + p->parent_id);
         load_le64(body + p->start, wall - 2000000000u + p->index * 1000000u);
         load_le64(body + p->end, wall - 1000000000u + p->index * 1000000u);
         if (p->event)
             load_le64(body + p->event, wall - 1500000000u);
-        memcpy(body + p->session, session, LOAD_SESSION_TEXT);
+        if (p->session)
+            memcpy(body + p->session, session, LOAD_SESSION_TEXT);
     }
 }
 

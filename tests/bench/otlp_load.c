@@ -3,11 +3,13 @@
  *   otlp_load send --transport http|grpc --port P --file F [--path P] [--content-type T]
  *                  [--encoding gzip] [--framed]
  *       sends one body and prints the answer as JSON (--framed: F holds the gRPC prefix already)
- *   otlp_load load --transport http|grpc --port P [--in-flight N] [--requests N] [--seconds S]
- *                  [--spans N] [--rate SPANS_PER_S] [--seed N] [--acked FILE]
- *       generates load and prints rate and acknowledgement times as JSON; FILE gets one line
- *       "trace-id span-id" for every span of every acknowledged request
- *   otlp_load body [--spans N] [--seed N]      one request's bytes on stdout
+ *   otlp_load load --transport http|grpc --port P [--signal traces|metrics|logs] [--in-flight N]
+ *                  [--requests N] [--seconds S] [--spans N] [--rate SPANS_PER_S] [--seed N]
+ *                  [--acked FILE]
+ *       generates load and prints rate and acknowledgement times as JSON, in which "spans" are
+ *       items of the signal; FILE gets one line "trace-id span-id" for every span of every
+ *       acknowledged request
+ *   otlp_load body [--signal S] [--spans N] [--seed N]      one request's bytes on stdout
  *
  * One thread, poll(2). Over HTTP/1.1 a connection carries one request at a time; over gRPC at
  * most LOAD_CONNECTIONS connections share the requests in flight. A lost connection is not opened
@@ -34,7 +36,15 @@
 #define LOAD_TURN_MS 50
 /* How long an answer may take before it counts as lost. */
 #define LOAD_PATIENCE_NS INT64_C(30000000000)
-#define LOAD_TRACES_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+/* By load_signal. */
+static const char *const load_names[] = {"traces", "metrics", "logs"};
+static const char *const load_http_paths[] = {"/v1/traces", "/v1/metrics", "/v1/logs"};
+static const char *const load_grpc_paths[] = {
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+};
 
 typedef struct load_answer {
     int status, grpc_status; /* -1 = none */
@@ -66,6 +76,7 @@ typedef struct load_connection {
 
 typedef struct load_options {
     bool grpc, framed;
+    load_signal signal;
     unsigned port, in_flight, spans;
     uint64_t requests, seed;
     double seconds, rate;
@@ -208,7 +219,8 @@ static void load_grpc_submit(load_slot *slot, const load_options *options)
     snprintf(authority, sizeof authority, "127.0.0.1:%u", options->port);
     headers[count++] = load_nv(":method", "POST");
     headers[count++] = load_nv(":scheme", "http");
-    headers[count++] = load_nv(":path", options->path ? options->path : LOAD_TRACES_PATH);
+    headers[count++] =
+        load_nv(":path", options->path ? options->path : load_grpc_paths[options->signal]);
     headers[count++] = load_nv(":authority", authority);
     headers[count++] =
         load_nv("content-type", options->content_type ? options->content_type : "application/grpc");
@@ -246,14 +258,14 @@ static bool load_grpc_write(load_connection *connection)
 static void load_http_head(load_bytes *out, const load_options *options, size_t body_len)
 {
     char head[512];
-    int len = snprintf(head, sizeof head,
-                       "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%u\r\ncontent-type: %s\r\n"
-                       "%s%s%scontent-length: %zu\r\n\r\n",
-                       options->path ? options->path : "/v1/traces", options->port,
-                       options->content_type ? options->content_type : "application/x-protobuf",
-                       options->encoding ? "content-encoding: " : "",
-                       options->encoding ? options->encoding : "", options->encoding ? "\r\n" : "",
-                       body_len);
+    int len = snprintf(
+        head, sizeof head,
+        "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%u\r\ncontent-type: %s\r\n"
+        "%s%s%scontent-length: %zu\r\n\r\n",
+        options->path ? options->path : load_http_paths[options->signal], options->port,
+        options->content_type ? options->content_type : "application/x-protobuf",
+        options->encoding ? "content-encoding: " : "", options->encoding ? options->encoding : "",
+        options->encoding ? "\r\n" : "", body_len);
     load_put(out, head, (size_t)len);
 }
 
@@ -627,7 +639,7 @@ static int load_generate(const load_options *options)
         run.connection_count = LOAD_CONNECTIONS;
     if (options->acked && !(run.acked = fopen(options->acked, "w")))
         load_fail(options->acked);
-    load_template_init(&run.template, options->spans, options->seed);
+    load_template_init(&run.template, options->signal, options->spans, options->seed);
     load_open_all(run.connections, run.slots, run.connection_count, options);
     run.begin_ns = load_now();
     run.stop_ns = run.begin_ns + (int64_t)(options->seconds * 1e9);
@@ -658,7 +670,7 @@ static int load_generate(const load_options *options)
 static int load_print_body(const load_options *options)
 {
     load_template template;
-    load_template_init(&template, options->spans, options->seed);
+    load_template_init(&template, options->signal, options->spans, options->seed);
     load_patch_body(&template, template.body.data, options->seed, 0);
     bool good = fwrite(template.body.data, 1, template.body.len, stdout) == template.body.len;
     load_template_fini(&template);
@@ -669,6 +681,16 @@ static int load_usage(void)
 {
     fprintf(stderr, "usage: otlp_load send|load|body --transport http|grpc --port P ...\n");
     return 2;
+}
+
+static bool load_set_signal(load_options *options, const char *value)
+{
+    for (unsigned i = 0; i < sizeof load_names / sizeof *load_names; i++)
+        if (strcmp(value, load_names[i]) == 0) {
+            options->signal = (load_signal)i;
+            return true;
+        }
+    return false;
 }
 
 static bool load_set(load_options *options, const char *name, const char *value)
@@ -686,6 +708,8 @@ static bool load_set(load_options *options, const char *name, const char *value)
             *texts[i].out = value;
             return true;
         }
+    if (strcmp(name, "--signal") == 0)
+        return load_set_signal(options, value);
     if (strcmp(name, "--transport") == 0)
         options->grpc = strcmp(value, "grpc") == 0;
     else if (strcmp(name, "--port") == 0)

@@ -1,7 +1,7 @@
 """What the end-to-end tests share: the real binary on loopback, and clients for its ports.
 
-Python's standard library only; gRPC goes through the test client DIR/tests/bench/otlp_load. A
-daemon runs on a temporary data directory with free ports and is always stopped. When it is
+Python's standard library only; gRPC goes through the test client DIR/tests/bench/otlp_load, or
+by hand through h2frames.py. A daemon runs on a temporary data directory with free ports and is always stopped. When it is
 stopped, its exit status must be 0 and its log free of sanitizer reports.
 """
 import base64
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 import unittest
+
+from captures import load_capture
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("MIDWATCH_BUILD", "build"))
@@ -253,15 +255,6 @@ class Daemon:
 # ---- captures ----------------------------------------------------------------------------------
 
 
-def load_capture(path):
-    """A capture's description with its body under "body"."""
-    with open(path, encoding="utf-8") as source:
-        capture = json.load(source)
-    with open(path[:-len(".json")] + ".bin", "rb") as source:
-        capture["body"] = source.read()
-    return capture
-
-
 def trace_captures():
     """All trace captures, real clients first, by name."""
     names = sorted(os.listdir(CAPTURES))
@@ -272,30 +265,6 @@ def trace_captures():
         if os.path.basename(path).startswith("trace-") and path.endswith(".json"):
             chosen.append(load_capture(path))
     return chosen
-
-
-def is_grpc(capture):
-    return capture["transport"].startswith("grpc")
-
-
-def send_capture(daemon, capture):
-    """Sends it as its client did; raises unless it is acknowledged as the client expects."""
-    encoding = "gzip" if capture["compression"] == "gzip" else None
-    if is_grpc(capture):
-        answer = daemon.grpc(capture["body"], framed=True, encoding=encoding)
-        good = (answer["answered"] and answer["status"] == 200 and answer["grpc_status"] == 0 and
-                answer["body"] == b"\0\0\0\0\0" and answer["content_type"] == "application/grpc")
-        if not good:
-            raise AssertionError(f"{capture['case']}: {answer}")
-        return
-    content_type, empty = "application/x-protobuf", b""
-    if capture["encoding"] == "json":
-        content_type, empty = "application/json", b"{}"
-    answer = daemon.post_traces(capture["body"], encoding, content_type)
-    good = (answer.status == 200 and answer.body == empty and
-            answer.headers.get("content-type") == content_type)
-    if not good:
-        raise AssertionError(f"{capture['case']}: {answer.status} {answer.headers} {answer.body!r}")
 
 
 def any_value(value):
@@ -345,3 +314,29 @@ class Case(unittest.TestCase):
     def assert_json(self, found, expected, what=""):
         if not same_json(found, expected):
             self.fail(f"{what}: {json.dumps(found)} is not {json.dumps(expected)}")
+
+
+class DaemonCase(Case):
+    """One daemon for all tests of the class, started with ARGUMENTS; `prepare` fills it."""
+
+    ARGUMENTS = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon(arguments=cls.ARGUMENTS).start()
+        try:
+            cls.prepare()
+        except BaseException:
+            cls.tearDownClass()
+            raise
+
+    @classmethod
+    def prepare(cls):
+        """What the daemon holds before the first test."""
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            cls.daemon.stop()
+        finally:
+            cls.daemon.remove()

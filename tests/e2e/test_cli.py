@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 import otlp
-from harness import BINARY, SLOWNESS, Case, Daemon
+from harness import BINARY, SLOWNESS, Daemon, DaemonCase
 
 BASE = 1_700_000_000_000_000_000
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -21,10 +21,9 @@ def run(*arguments, env=None):
                           timeout=60 * SLOWNESS, env={**clean, **(env or {})})
 
 
-class CliTest(Case):
+class CliTest(DaemonCase):
     @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon().start()
+    def prepare(cls):
         cls.first = bytes.fromhex("abcdef00000000000000000000000001")
         cls.second = bytes.fromhex("abcdef11000000000000000000000002")
         cls.hostile = "red\x1b[31m\x07 line\nbreak\r\u202eback\x9b2J"
@@ -35,13 +34,6 @@ class CliTest(Case):
                            attributes=[("session.id", cls.hostile)])]
         answer = cls.daemon.post_traces(otlp.request(spans, service="cli\x1b[2Jservice"))
         assert answer.status == 200, answer.body
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
 
     def test_usage(self):
         for arguments in (["nonsense"], ["trace", "explode"], ["trace", "list", "--wrong"],
@@ -144,6 +136,13 @@ class CliTest(Case):
                 text = self.daemon.cli("trace", "list", env={"COLUMNS": str(columns)})
                 self.assertIn("abcdef", text)
                 self.assertLessEqual(max(map(len, text.splitlines())), columns)
+
+    def test_ids_and_numbers_stay_in_narrow_tables(self):
+        text = self.daemon.cli("trace", "show", self.first.hex(), env={"COLUMNS": "80"})
+        self.assertRegex(text, r"(?m)^SPAN .*TOKENS IN +OUT .*ID$")
+        self.assertRegex(text, r"(?m)^plain .* [0-9a-f]{16}$")
+        text = self.daemon.cli("trace", "list", env={"COLUMNS": "80"})
+        self.assertRegex(text, r"(?m)^START +TRACE .*SPANS +ERRORS +TOKENS IN +OUT")
 
     def test_unreachable(self):
         with tempfile.TemporaryDirectory(prefix="midwatch-test-") as empty:

@@ -10,8 +10,9 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import (BINARY, CAPTURES, SLOWNESS, TRACES_GRPC, Case, Daemon, load_capture,
-                     trace_captures, wait_for)
+from captures import load_capture
+from harness import (BINARY, CAPTURES, SLOWNESS, TRACES_GRPC, Case, Daemon, trace_captures,
+                     wait_for)
 
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 

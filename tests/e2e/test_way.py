@@ -3,8 +3,8 @@
 same when sent twice, and survives kill -9."""
 import unittest
 
-from harness import (KINDS, STATUSES, Case, Daemon, any_value, attribute_object, send_capture,
-                     trace_captures)
+from captures import send_capture
+from harness import KINDS, STATUSES, DaemonCase, any_value, attribute_object, trace_captures
 
 
 def nano(time_text):
@@ -12,18 +12,10 @@ def nano(time_text):
     return int(time_text[20:-1])
 
 
-class WayTest(Case):
+class WayTest(DaemonCase):
     @classmethod
-    def setUpClass(cls):
+    def prepare(cls):
         cls.captures = trace_captures()
-        cls.daemon = Daemon().start()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.daemon.stop()
-        finally:
-            cls.daemon.remove()
 
     def shown(self, trace_id):
         return self.daemon.cli_json("trace", "show", trace_id)

@@ -7,7 +7,8 @@ import time
 import unittest
 from urllib.parse import urlsplit
 
-from harness import Case, Daemon, send_capture, trace_captures, wait_for
+from captures import send_capture
+from harness import Case, Daemon, trace_captures, wait_for
 
 # The README's line: HMAC-SHA256 over "timestamp:body", base64.
 SIGN = r'''printf '%s:%s' "$TIME" "$BODY" | openssl dgst -sha256 -hmac "$SECRET" -binary | base64 -w0'''

@@ -1,13 +1,13 @@
-/* OTLP/JSON reader: what it accepts is wire format that protobuf-c and the validating pass read,
- * and JSON to an independent reader too. First byte chooses the signal. */
-#include <jansson.h>
-
+/* OTLP/JSON reader. Oracle: what it accepts is wire format that the validating pass and protobuf-c
+ * read; unpacked, it is the record that an independent reader of JSON sees, field by field. First
+ * byte chooses the signal. */
 #include "proto/json.h"
 #include "proto/otlp_logs_service.pb-c.h"
 #include "proto/otlp_metrics_service.pb-c.h"
 #include "proto/otlp_trace_service.pb-c.h"
 #include "proto/scan.h"
 #include "proto/unpack.h"
+#include "tests/fuzz/proto/json_oracle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -84,7 +84,7 @@ static void check_scan(mw_slice wire, mw_json_kind kind, mw_arena *arena)
     MW_ASSERT(err == MW_OK || err == MW_E_LIMIT);
 }
 
-static void check_unpack(mw_slice wire, mw_json_kind kind, mw_arena *arena)
+static void check_record(mw_slice text, mw_slice wire, mw_json_kind kind, mw_arena *arena)
 {
     const ProtobufCMessageDescriptor *const descriptors[] = {
         &opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor,
@@ -94,6 +94,9 @@ static void check_unpack(mw_slice wire, mw_json_kind kind, mw_arena *arena)
     /* The reader's stack bounds nesting, so that unpack's recursion is safe here too. */
     mw_err err = mw_unpack_message(descriptors[kind], wire, arena, &message);
     MW_ASSERT(err == MW_OK || err == MW_E_NOMEM);
+    json_t *tree = err == MW_OK ? oracle_tree(text) : NULL;
+    MW_ASSERT(!tree || oracle_message(tree, message, 0));
+    json_decref(tree);
 }
 
 /* jansson refuses what it cannot hold (large integers, deep nesting): only a syntax error of its
@@ -126,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mw_err err = mw_json_to_wire(text, kind, &wire, &notes, &detail);
     if (err == MW_OK) {
         check_scan(mw_buffer_slice(&wire), kind, &arena);
-        check_unpack(mw_buffer_slice(&wire), kind, &arena);
+        check_record(text, mw_buffer_slice(&wire), kind, &arena);
         check_syntax(text);
     } else if (err != MW_E_LIMIT) {
         MW_ASSERT(detail.message[0] != '\0');

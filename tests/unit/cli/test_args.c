@@ -51,6 +51,29 @@ static void test_commands(void **state)
     assert_string_equal(cli.source, "s");
 }
 
+static void test_signals(void **state)
+{
+    (void)state;
+    mw_cli cli;
+    const mw_noun *noun;
+    assert_int_equal(PARSE("logs", "list", "--severity", "WARN", "--log-group=/aws/x", "--text",
+                           "a", "--session", "s", "--since", "2026-11-21"),
+                     0);
+    assert_ptr_equal(cli.command->run, mw_cmd_log_list);
+    assert_string_equal(cli.severity, "WARN");
+    assert_string_equal(cli.log_group, "/aws/x");
+    assert_int_equal(PARSE("metric", "show", "a/b c", "--namespace", "n", "--limit", "3"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_metric_show);
+    assert_string_equal(cli.args[0], "a/b c");
+    assert_string_equal(cli.name_space, "n");
+    /* An option of one list is none of another. */
+    assert_int_equal(PARSE("log", "list", "--namespace", "n"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("metric", "list", "--severity", "WARN"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "list", "--service", "s"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("metric", "show"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("log", "list", "--text", ""), MW_EXIT_USAGE);
+}
+
 static void test_usage_errors(void **state)
 {
     (void)state;
@@ -75,9 +98,9 @@ static void test_usage_errors(void **state)
 static void test_later_nouns(void **state)
 {
     (void)state;
-    static const char *const later[] = {"log",      "metrics", "agent", "plan",  "deployment",
-                                        "topology", "skill",   "token", "space", "doctor",
-                                        "import",   "export",  "demo"};
+    static const char *const later[] = {"agent",  "plan",   "deployment", "topology",
+                                        "skill",  "token",  "space",      "doctor",
+                                        "import", "export", "demo"};
     mw_cli cli;
     const mw_noun *noun;
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
@@ -115,9 +138,19 @@ static void test_paths(void **state)
     assert_true(
         mw_slice_equal(mw_buffer_slice(&out),
                        MW_SLICE("/api/v1/traces?limit=5&since=2026-01-01T00%3A00%3A00%2B01%3A00")));
+    assert_true(mw_is_narrowed(&cli));
     mw_buffer_clear(&out);
+    cli.limit = cli.since = NULL;
     mw_show_path(&cli, "sessions", &out);
     assert_true(mw_slice_equal(mw_buffer_slice(&out), MW_SLICE("/api/v1/sessions/a%2Fb%20c%FF")));
+    assert_false(mw_is_narrowed(&cli));
+    /* What is no parameter of the API stays out of the query. */
+    mw_buffer_clear(&out);
+    mw_cli filters = {
+        .log_stream = "a&b", .name_space = "n", .name = "x", .data = "/d", .json = true};
+    mw_list_path(&filters, "logs", &out);
+    assert_true(mw_slice_equal(mw_buffer_slice(&out),
+                               MW_SLICE("/api/v1/logs?log_stream=a%26b&namespace=n")));
     mw_buffer_fini(&out);
 }
 
@@ -131,6 +164,51 @@ static void test_exit_codes(void **state)
                  {409, 6}, {408, 7}, {504, 7}, {503, 1}, {500, 1}, {302, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_int_equal(mw_exit_of_status(cases[i].status), cases[i].exit);
+}
+
+static void test_severities(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t severity;
+        const char *text;
+        mw_style style;
+    } cases[] = {
+        {0, "", MW_STYLE_NONE},      {1, "TRACE", MW_STYLE_NONE},  {4, "TRACE4", MW_STYLE_NONE},
+        {9, "INFO", MW_STYLE_NONE},  {12, "INFO4", MW_STYLE_NONE}, {13, "WARN", MW_STYLE_YELLOW},
+        {17, "ERROR", MW_STYLE_RED}, {18, "ERROR2", MW_STYLE_RED}, {24, "FATAL4", MW_STYLE_RED},
+        {25, "25", MW_STYLE_RED},    {-1, "-1", MW_STYLE_NONE}};
+    char text[MW_CELL_SIZE];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mw_severity_text(cases[i].severity, text);
+        assert_string_equal(text, cases[i].text);
+        assert_int_equal(mw_severity_style(cases[i].severity), cases[i].style);
+    }
+}
+
+static void expect_line(const char *log, size_t columns, const char *wanted)
+{
+    mw_buffer out;
+    json_t *root = json_loads(log, 0, NULL);
+    assert_non_null(root);
+    mw_buffer_init(&out, MW_MEM_BASE, 4096);
+    mw_log_line(root, columns, &out);
+    mw_buffer_append_byte(&out, '\0');
+    assert_string_equal(out.data, wanted);
+    mw_buffer_fini(&out);
+    json_decref(root);
+}
+
+static void test_log_lines(void **state)
+{
+    (void)state;
+    expect_line("{\"body\":\"plain text\"}", 0, "plain text");
+    expect_line("{\"body\":\"plain text\"}", 6, "plain\xe2\x80\xa6");
+    expect_line("{\"body\":null,\"event_name\":null}", 0, "");
+    expect_line("{\"body\":null,\"event_name\":\"started\"}", 0, "started");
+    expect_line("{\"body\":{\"b\":[1,0.1,true],\"a\":null},\"event_name\":\"e\"}", 0,
+                "e {\"b\":[1,0.1,true],\"a\":null}");
+    expect_line("{\"body\":5.0}", 0, "5.0");
 }
 
 static void test_durations(void **state)
@@ -173,10 +251,12 @@ static void test_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commands),    cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_later_nouns), cmocka_unit_test(test_help),
-        cmocka_unit_test(test_paths),       cmocka_unit_test(test_exit_codes),
-        cmocka_unit_test(test_durations),   cmocka_unit_test(test_times),
+        cmocka_unit_test(test_commands),   cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_signals),    cmocka_unit_test(test_severities),
+        cmocka_unit_test(test_log_lines),  cmocka_unit_test(test_later_nouns),
+        cmocka_unit_test(test_help),       cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_exit_codes), cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

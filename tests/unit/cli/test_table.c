@@ -63,6 +63,46 @@ static void test_cut_to_width(void **state)
            "a very l\xe2\x80\xa6  7\n");
 }
 
+/* Texts leave by rank before the number and the id at the right do. */
+static void test_ranks(void **state)
+{
+    (void)state;
+    static const mw_column ranked[] = {{"NAME", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(6)},
+                                       {"KIND", MW_COLUMN_DROP(1)},
+                                       {"MODEL", MW_COLUMN_SHRINK | MW_COLUMN_DROP(2)},
+                                       {"TOKENS", MW_COLUMN_RIGHT},
+                                       {"ID", 0}};
+    static const char *const cells[] = {"invoke_agent", "agent", "model-name", "321", "00112233"};
+    static const struct {
+        size_t width;
+        const char *wanted;
+    } cases[] = {
+        {0, "NAME          KIND   MODEL       TOKENS  ID\n"
+            "invoke_agent  agent  model-name     321  00112233\n"},
+        {43, "NAME      KIND   MODEL     TOKENS  ID\n"
+             "invoke_\xe2\x80\xa6  agent  model-n\xe2\x80\xa6     321  00112233\n"},
+        {40, "NAME          KIND   TOKENS  ID\n"
+             "invoke_agent  agent     321  00112233\n"},
+        {30, "NAME          TOKENS  ID\n"
+             "invoke_agent     321  00112233\n"},
+        {24, "NAME    TOKENS  ID\n"
+             "invok\xe2\x80\xa6     321  00112233\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mw_table table;
+        mw_buffer out;
+        mw_buffer_init(&out, MW_MEM_BASE, 65536);
+        mw_table_init(&table, ranked, 5);
+        for (size_t c = 0; c < 5; c++)
+            mw_table_cell(&table, mw_slice_of(cells[c]));
+        mw_table_print(&table, cases[i].width, false, 0, &out);
+        mw_buffer_append_byte(&out, '\0');
+        assert_string_equal(out.data, cases[i].wanted);
+        mw_table_fini(&table);
+        mw_buffer_fini(&out);
+    }
+}
+
 static void test_nothing_is_wider_than_the_terminal(void **state)
 {
     (void)state;
@@ -135,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_cut_to_width),
+        cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_nothing_is_wider_than_the_terminal),
         cmocka_unit_test(test_peer_text_is_harmless),
         cmocka_unit_test(test_colour),

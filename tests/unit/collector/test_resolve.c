@@ -43,12 +43,19 @@ static mw_resolve_place place_of(const attribute *list, size_t count, bool root)
     return place;
 }
 
+static void resolve_span(const mw_resolve_place *span, const mw_resolve_place *resource,
+                         const mw_resolve_place *scope, mw_span_row *row)
+{
+    const mw_resolve_around around = {.resource = resource, .scope = scope, .arena = &arena};
+    mw_resolve_span(span, &around, row);
+}
+
 /* A root span of kind CLIENT with these attributes and nothing around it. */
 static mw_span_row row_of(const attribute *list, size_t count)
 {
     mw_span_row row = {.kind = 3};
     mw_resolve_place place = place_of(list, count, true);
-    mw_resolve_row(&place, NULL, NULL, &arena, &row);
+    resolve_span(&place, NULL, NULL, &row);
     return row;
 }
 
@@ -129,7 +136,7 @@ static void test_session_header(void **state)
     mw_resolve_place place;
     mw_resolve_place_read(&place, &found, 1, true);
     mw_span_row row = {0};
-    mw_resolve_row(&place, NULL, NULL, &arena, &row);
+    resolve_span(&place, NULL, NULL, &row);
     assert_slice(row.session_id, "runtime-session");
     found.value.bytes = MW_SLICE_NONE;
     mw_resolve_place_read(&place, &found, 1, true);
@@ -177,7 +184,7 @@ static void test_agent(void **state)
     assert_slice(row_of(chain, 2).agent, "l");
     mw_resolve_place child = place_of(chain, 2, false);
     mw_span_row row = {0};
-    mw_resolve_row(&child, NULL, NULL, &arena, &row);
+    resolve_span(&child, NULL, NULL, &row);
     assert_slice(row.agent, "");
 }
 
@@ -194,14 +201,14 @@ static void test_agent_fallback(void **state)
     mw_resolve_place service = place_of(of_resource, 1, false);
     mw_resolve_place span = place_of(agent, 1, true);
     mw_span_row row = {0};
-    mw_resolve_row(&span, &both, NULL, &arena, &row);
+    resolve_span(&span, &both, NULL, &row);
     assert_slice(row.agent, "triage-DEFAULT");
-    mw_resolve_row(&span, &service, NULL, &arena, &row);
+    resolve_span(&span, &service, NULL, &row);
     assert_slice(row.agent, "shop");
-    mw_resolve_row(&span, NULL, NULL, &arena, &row);
+    resolve_span(&span, NULL, NULL, &row);
     assert_slice(row.agent, "");
     span = place_of(tool, 1, false);
-    mw_resolve_row(&span, &both, NULL, &arena, &row);
+    resolve_span(&span, &both, NULL, &row);
     assert_slice(row.agent, "");
 }
 
@@ -285,7 +292,7 @@ static void test_token_types(void **state)
         mw_resolve_place place;
         mw_span_row row = {0};
         mw_resolve_place_read(&place, &found, 1, true);
-        mw_resolve_row(&place, NULL, NULL, &arena, &row);
+        resolve_span(&place, NULL, NULL, &row);
         assert_int_equal(row.input_tokens, doubles[i].expected);
     }
     static const char *const json = "langfuse.observation.usage_details";
@@ -380,7 +387,7 @@ static void test_service(void **state)
     mw_resolve_place span = place_of(of_span, 1, true);
     mw_resolve_place resource = place_of(of_resource, 1, false);
     mw_span_row row = {0};
-    mw_resolve_row(&span, &resource, NULL, &arena, &row);
+    resolve_span(&span, &resource, NULL, &row);
     assert_slice(row.service, "shop");
 }
 
@@ -398,12 +405,12 @@ static void test_peer(void **state)
     const attribute address[] = {TEXT("server.address", "me")};
     mw_resolve_place place = place_of(address, 1, true);
     mw_span_row row = {.kind = 2};
-    mw_resolve_row(&place, NULL, NULL, &arena, &row);
+    resolve_span(&place, NULL, NULL, &row);
     assert_slice(row.peer_service, "");
     /* Nor is a resource's address a peer. */
     mw_resolve_place empty = place_of(NULL, 0, true);
     row.kind = 3;
-    mw_resolve_row(&empty, &place, NULL, &arena, &row);
+    resolve_span(&empty, &place, NULL, &row);
     assert_slice(row.peer_service, "");
 }
 
@@ -419,7 +426,7 @@ static void test_places(void **state)
     mw_resolve_place resource = place_of(of_resource, 4, false);
     mw_resolve_place scope = place_of(of_scope, 2, false);
     mw_span_row row = {0};
-    mw_resolve_row(&span, &resource, &scope, &arena, &row);
+    resolve_span(&span, &resource, &scope, &row);
     assert_slice(row.session_id, "span");
     assert_slice(row.user, "u");
     assert_slice(row.agent, "a");
@@ -438,10 +445,154 @@ static void test_long_texts(void **state)
     const attribute list[] = {TEXT("session.id", text)};
     mw_span_row row = {.kind = 3, .name = mw_slice_of(text)};
     mw_resolve_place place = place_of(list, 1, true);
-    mw_resolve_row(&place, NULL, NULL, &arena, &row);
+    resolve_span(&place, NULL, NULL, &row);
     assert_int_equal(row.session_id.len, 255);
     assert_int_equal(row.name.len, 255);
     assert_true(row.service.len > 0);
+}
+
+/* ---- log records and data points ------------------------------------------------------------- */
+
+static mw_log_row log_row(const mw_resolve_place *record, const mw_value *body,
+                          const mw_resolve_around *around)
+{
+    static const mw_value nothing = {.type = MW_VALUE_EMPTY};
+    mw_log_row row = {0};
+    mw_resolve_log(record, body ? body : &nothing, around, &row);
+    return row;
+}
+
+static void test_log(void **state)
+{
+    (void)state;
+    const attribute of_record[] = {TEXT("gen_ai.conversation.id", "conv"),
+                                   TEXT("event.name", "gen_ai.choice")};
+    const attribute of_resource[] = {TEXT("session.id", "resource"), TEXT("service.name", "shop"),
+                                     TEXT("gen_ai.agent.name", "clerk")};
+    mw_resolve_place record = place_of(of_record, 2, false);
+    mw_resolve_place resource = place_of(of_resource, 3, false);
+    mw_resolve_place empty = place_of(NULL, 0, false);
+    const mw_resolve_around around = {.resource = &resource, .arena = &arena};
+    mw_log_row row = log_row(&record, NULL, &around);
+    assert_slice(row.session_id, "conv");
+    assert_slice(row.service, "shop");
+    assert_slice(row.agent, "clerk");
+    assert_slice(row.event_name, "gen_ai.choice");
+    assert_slice(log_row(&empty, NULL, &around).session_id, "resource");
+    /* The field wins over the attribute that came before it. */
+    row = (mw_log_row){.event_name = MW_SLICE("field")};
+    mw_value body = {.type = MW_VALUE_EMPTY};
+    mw_resolve_log(&record, &body, &around, &row);
+    assert_slice(row.event_name, "field");
+    const mw_resolve_around nothing = {.arena = &arena};
+    row = log_row(&empty, NULL, &nothing);
+    assert_slice(row.service, "unknown");
+    assert_slice(row.agent, "");
+    assert_slice(row.session_id, "");
+    assert_slice(row.event_name, "");
+}
+
+/* A KeyValueList with one text member. */
+static otlp_writer list_of(const char *key, const char *text)
+{
+    otlp_writer list = {0};
+    put_int_attribute(&list, 1, "n", 5);
+    put_text_attribute(&list, 1, key, text);
+    return list;
+}
+
+static mw_slice body_session(const otlp_writer *list)
+{
+    mw_resolve_place empty = place_of(NULL, 0, false);
+    const attribute of_resource[] = {TEXT("session.id", "resource")};
+    mw_resolve_place resource = place_of(of_resource, 1, false);
+    const mw_resolve_around around = {.resource = &resource, .arena = &arena};
+    mw_value body = {.type = MW_VALUE_KVLIST, .bytes = written(list)};
+    return log_row(&empty, &body, &around).session_id;
+}
+
+/* Records without attributes name their session in the body: before the resource's word. */
+static void test_log_body_session(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *text, *session;
+    } rows[] = {{"session_id", " s-1 ", "s-1"},
+                {"sessionId", "s-2", "s-2"},
+                {"session_id", "", "resource"},
+                {"session", "s-3", "resource"}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        otlp_writer list = list_of(rows[i].key, rows[i].text);
+        assert_slice(body_session(&list), rows[i].session);
+        free(list.data);
+    }
+    otlp_writer inner = list_of("session.id", "s-4"), value = {0}, outer = {0};
+    put_message(&value, 6, &inner);
+    put_attribute(&outer, 1, "attributes", &value);
+    assert_slice(body_session(&outer), "s-4");
+    put_text_attribute(&outer, 1, "sessionId", "s-5");
+    assert_slice(body_session(&outer), "s-5");
+    /* An attribute of the record is asked first. */
+    const attribute of_record[] = {TEXT("session_id", "own")};
+    mw_resolve_place record = place_of(of_record, 1, false);
+    const mw_resolve_around around = {.arena = &arena};
+    mw_value body = {.type = MW_VALUE_KVLIST, .bytes = written(&outer)};
+    assert_slice(log_row(&record, &body, &around).session_id, "own");
+    free(outer.data);
+}
+
+/* The log group names an agent where no attribute does: the attribute first, then the header. */
+static void test_log_group(void **state)
+{
+    (void)state;
+    const attribute of_resource[] = {TEXT("aws.log.group.names", "/aws/x/by-attribute")};
+    const attribute named[] = {TEXT("gen_ai.agent.name", "by-name")};
+    const attribute agent[] = {TEXT("gen_ai.operation.name", "invoke_agent"),
+                               TEXT("service.name", "by-service")};
+    const attribute tool[] = {TEXT("gen_ai.operation.name", "execute_tool")};
+    mw_resolve_place resource = place_of(of_resource, 1, false);
+    mw_resolve_place empty = place_of(NULL, 0, false);
+    mw_resolve_place with_name = place_of(named, 1, false);
+    mw_resolve_around around = {.log_group = MW_SLICE("/aws/x/by-header"), .arena = &arena};
+    assert_slice(log_row(&empty, NULL, &around).agent, "by-header");
+    mw_span_row row = {0};
+    mw_resolve_place span = place_of(agent, 2, true);
+    mw_resolve_span(&span, &around, &row);
+    assert_slice(row.agent, "by-header");
+    span = place_of(tool, 1, true);
+    mw_resolve_span(&span, &around, &row);
+    assert_slice(row.agent, "");
+    around.resource = &resource;
+    assert_slice(log_row(&empty, NULL, &around).agent, "by-attribute");
+    assert_slice(log_row(&with_name, NULL, &around).agent, "by-name");
+    span = place_of(agent, 2, true);
+    mw_resolve_span(&span, &around, &row);
+    assert_slice(row.agent, "by-attribute");
+}
+
+static void test_point(void **state)
+{
+    (void)state;
+    const attribute of_point[] = {TEXT("session.id", "s"), NUMBER("input_tokens", 5)};
+    const attribute of_resource[] = {TEXT("service.name", "shop"), TEXT("session.id", "other")};
+    mw_resolve_place point = place_of(of_point, 2, false);
+    mw_resolve_place resource = place_of(of_resource, 2, false);
+    mw_resolve_place empty = place_of(NULL, 0, false);
+    char text[300];
+    memset(text, 'x', sizeof text);
+    mw_resolve_around around = {.resource = &resource, .arena = &arena};
+    mw_point_row row = {.name = {text, 300}, .unit = {text, 300}};
+    mw_resolve_point(&point, &around, &row);
+    assert_slice(row.session_id, "s");
+    assert_slice(row.service, "shop");
+    assert_int_equal(row.name.len, MW_RESOLVED_TEXT_MAX);
+    assert_int_equal(row.unit.len, MW_RESOLVED_TEXT_MAX);
+    mw_resolve_point(&empty, &around, &row);
+    assert_slice(row.session_id, "other");
+    around.resource = NULL;
+    mw_resolve_point(&empty, &around, &row);
+    assert_slice(row.session_id, "");
+    assert_slice(row.service, "unknown");
 }
 
 /* The convention's span name stands in for a missing gen_ai.operation.name, of GenAI spans only. */
@@ -465,7 +616,7 @@ static void test_kind_by_name(void **state)
         const attribute list[] = {TEXT(rows[i].key, "7")};
         mw_span_row row = {.kind = 3, .name = mw_slice_of(rows[i].name)};
         mw_resolve_place place = place_of(list, 1, true);
-        mw_resolve_row(&place, NULL, NULL, &arena, &row);
+        resolve_span(&place, NULL, NULL, &row);
         if (row.operation_kind != rows[i].kind)
             fail_msg("%s: kind %d", rows[i].name, row.operation_kind);
     }
@@ -474,13 +625,24 @@ static void test_kind_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kind_by_name),   cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_session),        cmocka_unit_test(test_session_traps),
-        cmocka_unit_test(test_session_header), cmocka_unit_test(test_model_and_user),
-        cmocka_unit_test(test_agent),          cmocka_unit_test(test_agent_fallback),
-        cmocka_unit_test(test_token_lists),    cmocka_unit_test(test_token_traps),
-        cmocka_unit_test(test_token_types),    cmocka_unit_test(test_kind),
-        cmocka_unit_test(test_service),        cmocka_unit_test(test_peer),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_log_body_session),
+        cmocka_unit_test(test_log_group),
+        cmocka_unit_test(test_point),
+        cmocka_unit_test(test_kind_by_name),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_session_traps),
+        cmocka_unit_test(test_session_header),
+        cmocka_unit_test(test_model_and_user),
+        cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_agent_fallback),
+        cmocka_unit_test(test_token_lists),
+        cmocka_unit_test(test_token_traps),
+        cmocka_unit_test(test_token_types),
+        cmocka_unit_test(test_kind),
+        cmocka_unit_test(test_service),
+        cmocka_unit_test(test_peer),
         cmocka_unit_test(test_places),
     };
     keys = mw_resolve_keyset_new();

@@ -93,7 +93,8 @@ static void test_table(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const row *r = &rows[i];
-        mw_access_policy policy = {mw_slice_of(r->allowed_hosts), r->insecure};
+        mw_access_policy policy = {.allowed_hosts = mw_slice_of(r->allowed_hosts),
+                                   .insecure_listen = r->insecure};
         mw_access_facts facts = {.loopback = r->from == LOOPBACK,
                                  .address = MW_SLICE("192.0.2.7"),
                                  .host = mw_slice_of(r->host),

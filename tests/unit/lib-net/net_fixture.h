@@ -181,6 +181,11 @@ static const mw_route fixture_routes[] = {
     {WEB_PORTS, "GET", "/injecting", false, 0, injecting, NULL, 0},
 };
 
+/* What a test program serves instead, set before start_server. */
+static const mw_route *fx_routes = fixture_routes;
+static size_t fx_route_count = sizeof fixture_routes / sizeof *fixture_routes;
+static mw_cors (*fx_cors)(void *ctx, const mw_request *request, mw_slice origin);
+
 /* ---- the server ------------------------------------------------------------------------------ */
 
 static inline void start_server(size_t max_connections)
@@ -199,9 +204,10 @@ static inline void start_server(size_t max_connections)
                             .socket_path = fx.socket_path,
                             .loops = 2,
                             .clock = &fx.clock,
-                            .routes = fixture_routes,
-                            .route_count = sizeof fixture_routes / sizeof *fixture_routes,
+                            .routes = fx_routes,
+                            .route_count = fx_route_count,
                             .gate = gate,
+                            .cors = fx_cors,
                             .max_connections = max_connections};
     assert_int_equal(mw_net_start(&config, &fx.net, &detail), MW_OK);
 }

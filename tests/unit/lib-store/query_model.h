@@ -1,12 +1,14 @@
-/* The naive model of the store: everything in one array, every rule written the slow way.
+/* The naive model of the store: everything in arrays, every rule written the slow way.
  *
- * Random spans with a fixed seed are appended and remembered; what the questions should answer is
- * computed from the array by search and recursion, in other words than the program's. Used by
- * test_queries.c alone.
+ * Random spans and log records with a fixed seed are appended and remembered, with data points
+ * between them that must not matter; what the questions should answer is computed from the arrays
+ * by search and recursion, in other words than the program's. Used by test_queries.c and
+ * test_log_queries.c.
  */
 #ifndef MW_TEST_QUERY_MODEL_H
 #define MW_TEST_QUERY_MODEL_H
 
+#include "proto/wire.h"
 #include "tests/unit/lib-store/store_test.h"
 
 typedef struct model_span {
@@ -17,12 +19,31 @@ typedef struct model_span {
     int64_t in, out;
 } model_span;
 
+typedef struct model_log {
+    bool has_trace;
+    uint64_t trace, span; /* span 0 = none */
+    uint64_t time;
+    uint64_t seq; /* of the commit */
+    uint32_t row;
+    int own_session, agent, service, event, severity, group, stream; /* 0 = none */
+    char text[64]; /* of the body, somewhere in it */
+    char *bytes;
+    size_t len;
+    int session; /* that it resolves to: by expect() */
+} model_log;
+
 typedef struct sent_spans {
     model_span *spans; /* as appended */
     size_t count;
     uint64_t traces;
     uint64_t sessions;
+    model_log *logs; /* likewise */
+    size_t log_count;
 } sent_spans;
+
+/* Sessions and traces that only log records know, behind those of spans. */
+#define LOG_SESSIONS 15u
+#define LOG_TRACES 5u
 
 typedef struct shape {
     uint64_t seed;
@@ -31,6 +52,7 @@ typedef struct shape {
     uint64_t time_step; /* between batches */
     uint64_t time_noise;
     size_t sessions_least; /* so that the data reaches what the shape is for */
+    size_t logs_max;       /* in a batch of them; 0 = spans alone */
 } shape;
 
 /* ---- data ------------------------------------------------------------------------------------ */
@@ -75,7 +97,7 @@ static model_span random_span(test_random *random, const shape *form, uint64_t b
 
 static void to_item(test_batch *batch, size_t at, const model_span *span)
 {
-    mw_span_row *row = &batch->items[at].row;
+    mw_span_row *row = &batch->spans[at];
     char session[128];
     test_span(batch, at, span->trace, span->span, span->parent);
     row->start_ns = span->start;
@@ -93,28 +115,183 @@ static void to_item(test_batch *batch, size_t at, const model_span *span)
     }
 }
 
+/* The words that bodies are made of; searched in any case. */
+static const char *const model_words[] = {"Alpha", "beta", "GAMMA", "alphabet"};
+
+static model_log random_log(test_random *random, const shape *form, uint64_t base)
+{
+    model_log log = {0};
+    uint64_t near = base / (form->time_step + 1);
+    log.has_trace = random_below(random, 5) != 0;
+    /* Mostly of about now, and ahead: a record may come before its span. */
+    log.trace = random_below(random, 6) ? (near + random_below(random, 16)) % form->traces
+                                        : random_below(random, form->traces + LOG_TRACES);
+    if (log.has_trace && random_below(random, 4))
+        log.span = 1 + random_below(random, form->spans_a_trace + 3);
+    log.time = 1000 + base + random_below(random, 2 * form->time_noise);
+    if (random_below(random, 4) == 0)
+        log.own_session = (int)(1 + random_below(random, form->sessions + LOG_SESSIONS));
+    log.agent = random_below(random, 3) ? 0 : (int)(1 + random_below(random, 4));
+    log.service = (int)random_below(random, 4);
+    log.event = random_below(random, 3) ? 0 : (int)(1 + random_below(random, 3));
+    log.severity = (int)random_below(random, 25);
+    if (random_below(random, 2)) {
+        log.group = (int)random_below(random, 3);
+        log.stream = (int)random_below(random, 3);
+    }
+    snprintf(log.text, sizeof log.text, "%s reached %d", model_words[random_below(random, 4)],
+             (int)random_below(random, 30));
+    return log;
+}
+
+/* An AnyValue that holds the text: itself, in a list, in an array, in a list in an array. */
+static void put_body(mw_buffer *out, mw_slice text, uint64_t form)
+{
+    mw_buffer inner[3];
+    for (size_t i = 0; i < 3; i++)
+        mw_buffer_init(&inner[i], MW_MEM_BASE, 4096);
+    mw_wire_append_bytes(&inner[0], 1, text);
+    if (form & 1) { /* KeyValueList of one KeyValue */
+        mw_wire_append_bytes(&inner[1], 1, MW_SLICE("key of a list"));
+        mw_wire_append_bytes(&inner[1], 2, mw_buffer_slice(&inner[0]));
+        mw_wire_append_bytes(&inner[2], 1, mw_buffer_slice(&inner[1]));
+        mw_buffer_clear(&inner[0]);
+        mw_wire_append_bytes(&inner[0], 6, mw_buffer_slice(&inner[2]));
+    }
+    if (form & 2) { /* ArrayValue of an empty value and this one */
+        mw_buffer_clear(&inner[1]);
+        mw_wire_append_bytes(&inner[1], 1, MW_SLICE_NONE);
+        mw_wire_append_bytes(&inner[1], 1, mw_buffer_slice(&inner[0]));
+        mw_buffer_clear(&inner[0]);
+        mw_wire_append_bytes(&inner[0], 5, mw_buffer_slice(&inner[1]));
+    }
+    mw_wire_append_bytes(out, 5, mw_buffer_slice(&inner[0]));
+    for (size_t i = 0; i < 3; i++)
+        mw_buffer_fini(&inner[i]);
+}
+
+/* A LogRecord: a decoy in an attribute, a number of its own, the body. */
+static void put_record(model_log *log, uint64_t number)
+{
+    mw_buffer record;
+    char own[64];
+    mw_buffer_init(&record, MW_MEM_BASE, 4096);
+    snprintf(own, sizeof own, "decoy %llu", (unsigned long long)number);
+    mw_wire_append_bytes(&record, 3, mw_slice_of(own)); /* severity_text */
+    put_body(&record, mw_slice_of(log->text), number);
+    assert_int_equal(record.err, MW_OK);
+    log->len = record.len;
+    log->bytes = malloc(record.len);
+    memcpy(log->bytes, record.data, record.len);
+    mw_buffer_fini(&record);
+}
+
+static mw_slice origin_of(test_batch *batch, const model_log *log)
+{
+    char text[128] = "";
+    size_t len = 0;
+    if (log->group)
+        len += (size_t)snprintf(text, sizeof text, "x-aws-log-group=group-%d", log->group);
+    if (log->stream)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%sx-aws-log-stream=stream-%d",
+                                len ? "\n" : "", log->stream);
+    return len ? test_text(batch, text, len) : MW_SLICE_NONE;
+}
+
+static void to_log_item(test_batch *batch, size_t at, const model_log *log)
+{
+    mw_log_row *row = &batch->logs[at];
+    char session[128];
+    if (log->has_trace)
+        trace_id_of(row->trace_id, log->trace);
+    put_id(row->span_id, 8, log->span);
+    row->time_ns = log->time;
+    row->severity = (uint8_t)log->severity;
+    row->service = name_of(batch, "service-", log->service);
+    row->agent = name_of(batch, "agent-", log->agent);
+    row->event_name = name_of(batch, "event-", log->event);
+    row->origin = origin_of(batch, log);
+    if (log->own_session) {
+        session_name(session, log->own_session);
+        row->session_id = test_text(batch, session, strlen(session));
+    }
+    batch->items[at].bytes = test_text(batch, log->bytes, log->len);
+}
+
+/* `base` with late ones in between. */
+static uint64_t some_time(test_random *random, uint64_t base)
+{
+    return random_below(random, 30) == 0 ? random_below(random, base + 1) : base;
+}
+
+static void append_spans_of(mw_store *store, sent_spans *all, const shape *form,
+                            test_random *random, uint64_t base)
+{
+    test_batch batch;
+    size_t count = 1 + random_below(random, form->batch_max);
+    test_batch_init(&batch, count);
+    for (size_t k = 0; k < count; k++) {
+        model_span span = random_span(random, form, some_time(random, base));
+        span.seq = all->count;
+        to_item(&batch, k, &span);
+        all->spans[all->count++] = span;
+    }
+    assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
+    test_batch_fini(&batch);
+}
+
+static void append_logs_of(mw_store *store, sent_spans *all, const shape *form, test_random *random,
+                           uint64_t base)
+{
+    test_batch batch;
+    uint64_t seq = 0;
+    size_t count = 1 + random_below(random, form->logs_max);
+    test_batch_init_of(&batch, MW_SIGNAL_LOGS, count);
+    for (size_t k = 0; k < count; k++) {
+        model_log *log = &all->logs[all->log_count + k];
+        *log = random_log(random, form, some_time(random, base));
+        put_record(log, all->log_count + k);
+        to_log_item(&batch, k, log);
+    }
+    assert_int_equal(append_wait(store, &batch.batch, &seq), MW_OK);
+    for (size_t k = 0; k < count; k++, all->log_count++) {
+        all->logs[all->log_count].seq = seq;
+        all->logs[all->log_count].row = (uint32_t)k;
+    }
+    test_batch_fini(&batch);
+}
+
+/* A session that only a point names is none, nor does it make a prefix ambiguous. */
+#define POINT_SESSION "s00001-of-a-point"
+
+static void append_point(mw_store *store, uint64_t base)
+{
+    test_batch batch;
+    test_batch_init_of(&batch, MW_SIGNAL_METRICS, 1);
+    test_point(&batch, 0, 1, base);
+    batch.points[0].session_id = MW_SLICE(POINT_SESSION);
+    assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
+    test_batch_fini(&batch);
+}
+
 static void fill(mw_store *store, sent_spans *all, const shape *form)
 {
     test_random random = {form->seed};
     memset(all, 0, sizeof *all);
     all->spans = calloc(form->batches * form->batch_max, sizeof *all->spans);
+    all->logs = calloc(form->batches * form->logs_max + 1, sizeof *all->logs);
     all->traces = form->traces;
-    all->sessions = form->sessions;
+    all->sessions = form->sessions + (form->logs_max ? LOG_SESSIONS : 0);
     for (size_t i = 0; i < form->batches; i++) {
-        test_batch batch;
-        size_t count = 1 + random_below(&random, form->batch_max);
-        test_batch_init(&batch, count);
-        for (size_t k = 0; k < count; k++) {
-            uint64_t base = i * form->time_step;
-            if (random_below(&random, 30) == 0)
-                base = random_below(&random, base + 1); /* late */
-            model_span span = random_span(&random, form, base);
-            span.seq = all->count;
-            to_item(&batch, k, &span);
-            all->spans[all->count++] = span;
-        }
-        assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
-        test_batch_fini(&batch);
+        uint64_t base = i * form->time_step;
+        bool logs_first = random_below(&random, 3) == 0;
+        if (form->logs_max && logs_first)
+            append_logs_of(store, all, form, &random, base);
+        append_spans_of(store, all, form, &random, base);
+        if (form->logs_max && !logs_first)
+            append_logs_of(store, all, form, &random, base);
+        if (form->logs_max && random_below(&random, 8) == 0)
+            append_point(store, base + 1000000); /* newer than all else */
     }
 }
 
@@ -190,6 +367,22 @@ static int session_of(const model_trace *trace, const model_span *span)
     return best ? best->session : 0;
 }
 
+/* Own, else its span's, else that of the trace's root-most span that has one. */
+static int session_of_log(const sent_spans *all, const model_trace *traces, const model_log *log)
+{
+    const model_span *best = NULL;
+    if (log->own_session || !log->has_trace || log->trace >= all->traces)
+        return log->own_session;
+    const model_trace *trace = &traces[log->trace];
+    for (size_t i = 0; i < trace->count; i++)
+        if (log->span && trace->spans[i]->span == log->span)
+            return session_of(trace, trace->spans[i]);
+    for (size_t i = 0; i < trace->count; i++)
+        if (trace->spans[i]->session && (!best || nearer(trace, trace->spans[i], best)))
+            best = trace->spans[i];
+    return best ? best->session : 0;
+}
+
 static int agent_of(const model_trace *trace, const model_span *span)
 {
     if (span->agent)
@@ -234,7 +427,7 @@ static uint64_t latest_of(const model_span *span)
 
 typedef struct model_summary {
     uint64_t id; /* trace number or session number */
-    uint64_t first, last, traces, spans, errors, models, tools;
+    uint64_t first, last, traces, spans, logs, errors, models, tools;
     int64_t in, out;
     uint64_t root;   /* trace: span id of the root-most */
     int agent, user; /* session */
@@ -282,7 +475,7 @@ static void list_sessions(model_summary *sum, const model_trace *trace)
     }
 }
 
-static model_summary summarize_trace(const model_trace *trace)
+static model_summary summarize_trace(const sent_spans *all, const model_trace *trace)
 {
     model_summary sum = {.id = trace->spans[0]->trace};
     const model_span *root = NULL;
@@ -291,6 +484,8 @@ static model_summary summarize_trace(const model_trace *trace)
         if (!root || nearer(trace, trace->spans[i], root))
             root = trace->spans[i];
     }
+    for (size_t i = 0; i < all->log_count; i++)
+        sum.logs += all->logs[i].has_trace && all->logs[i].trace == sum.id;
     sum.root = root->span;
     list_sessions(&sum, trace);
     return sum;
@@ -312,6 +507,17 @@ static void pick(picked *kept, int name, unsigned depth, const model_span *span)
         *kept = (picked){name, depth, span->start, span->span};
 }
 
+/* The agent of the earliest record that names the session and an agent. */
+static int agent_of_logs(const sent_spans *all, int session)
+{
+    const model_log *first = NULL;
+    for (size_t i = 0; i < all->log_count; i++)
+        if (all->logs[i].own_session == session && all->logs[i].agent &&
+            (!first || all->logs[i].time < first->time))
+            first = &all->logs[i];
+    return first ? first->agent : 0;
+}
+
 static model_summary summarize_session(const sent_spans *all, const model_trace *traces,
                                        int session)
 {
@@ -330,7 +536,17 @@ static model_summary summarize_session(const sent_spans *all, const model_trace 
         }
         sum.traces += sum.spans > before;
     }
-    sum.agent = agent.name;
+    for (size_t i = 0; i < all->log_count; i++) {
+        const model_log *log = &all->logs[i];
+        if (log->session != session)
+            continue;
+        if (sum.spans + sum.logs == 0 || log->time < sum.first)
+            sum.first = log->time;
+        if (log->time > sum.last)
+            sum.last = log->time;
+        sum.logs++;
+    }
+    sum.agent = agent.name ? agent.name : agent_of_logs(all, session);
     sum.user = user.name;
     return sum;
 }
@@ -377,20 +593,30 @@ static void expect(expected *out)
     for (uint64_t t = 0; t < all->traces; t++) {
         out->traces[t] = trace_of(all, t);
         if (out->traces[t].count)
-            out->trace_list[out->trace_count++] = summarize_trace(&out->traces[t]);
+            out->trace_list[out->trace_count++] = summarize_trace(all, &out->traces[t]);
     }
+    for (size_t i = 0; i < all->log_count; i++)
+        all->logs[i].session = session_of_log(all, out->traces, &all->logs[i]);
     for (uint64_t s = 1; s <= all->sessions; s++) {
         model_summary sum = summarize_session(all, out->traces, (int)s);
-        if (sum.spans)
+        if (sum.spans + sum.logs)
             out->session_list[out->session_count++] = sum;
     }
     qsort(out->trace_list, out->trace_count, sizeof *out->trace_list, by_trace_order);
     qsort(out->session_list, out->session_count, sizeof *out->session_list, by_session_order);
 }
 
+static void forget_sent(sent_spans *all)
+{
+    for (size_t i = 0; i < all->log_count; i++)
+        free(all->logs[i].bytes);
+    free(all->logs);
+    free(all->spans);
+}
+
 static void forget(expected *out)
 {
-    free(out->all.spans);
+    forget_sent(&out->all);
     free(out->traces);
     free(out->trace_list);
     free(out->session_list);

@@ -38,10 +38,14 @@ static inline uint64_t random_below(test_random *random, uint64_t bound)
     return random_next(random) % bound;
 }
 
-/* A batch that owns its memory. */
+/* A batch that owns its memory. Of the rows, those of its signal alone are there. */
 typedef struct test_batch {
     mw_store_batch batch;
     mw_store_item *items;
+    mw_span_row *spans;
+    mw_log_row *logs;
+    mw_point_row *points;
+    mw_slice *metrics;
     mw_store_context *contexts;
     char **texts;
     size_t text_count, text_capacity;
@@ -67,10 +71,28 @@ static inline mw_slice test_format(test_batch *batch, const char *prefix, uint64
     return test_text(batch, text, (size_t)len);
 }
 
-/* `count` empty spans, one resource, one scope. */
-static inline void test_batch_init(test_batch *batch, size_t count)
+static inline void test_batch_rows(test_batch *batch, mw_signal signal, size_t count)
+{
+    batch->batch.signal = signal;
+    switch (signal) {
+    case MW_SIGNAL_METRICS:
+        batch->batch.rows.points = batch->points = calloc(count, sizeof *batch->points);
+        break;
+    case MW_SIGNAL_LOGS:
+        batch->batch.rows.logs = batch->logs = calloc(count, sizeof *batch->logs);
+        break;
+    default:
+        batch->batch.rows.spans = batch->spans = calloc(count, sizeof *batch->spans);
+        for (size_t i = 0; i < count; i++)
+            batch->spans[i].input_tokens = batch->spans[i].output_tokens = MW_TOKENS_UNKNOWN;
+    }
+}
+
+/* `count` empty items, one resource, one scope, for metrics one head. */
+static inline void test_batch_init_of(test_batch *batch, mw_signal signal, size_t count)
 {
     memset(batch, 0, sizeof *batch);
+    test_batch_rows(batch, signal, count);
     batch->items = calloc(count, sizeof *batch->items);
     batch->contexts = calloc(2, sizeof *batch->contexts);
     batch->contexts[0].bytes = test_text(batch, "resource", 8);
@@ -82,8 +104,18 @@ static inline void test_batch_init(test_batch *batch, size_t count)
     batch->batch.scope_count = 1;
     batch->batch.items = batch->items;
     batch->batch.item_count = count;
-    for (size_t i = 0; i < count; i++)
-        batch->items[i].row.input_tokens = batch->items[i].row.output_tokens = MW_TOKENS_UNKNOWN;
+    if (signal == MW_SIGNAL_METRICS) {
+        batch->metrics = calloc(1, sizeof *batch->metrics);
+        batch->metrics[0] = test_text(batch, "metric head", 11);
+        batch->batch.metrics = batch->metrics;
+        batch->batch.metric_count = 1;
+    }
+}
+
+/* `count` empty spans. */
+static inline void test_batch_init(test_batch *batch, size_t count)
+{
+    test_batch_init_of(batch, MW_SIGNAL_TRACES, count);
 }
 
 static inline void test_batch_fini(test_batch *batch)
@@ -92,6 +124,10 @@ static inline void test_batch_fini(test_batch *batch)
         free(batch->texts[i]);
     free(batch->texts);
     free(batch->items);
+    free(batch->spans);
+    free(batch->logs);
+    free(batch->points);
+    free(batch->metrics);
     free(batch->contexts);
 }
 
@@ -113,15 +149,39 @@ static inline void trace_id_of(uint8_t out[16], uint64_t number)
 static inline void test_span(test_batch *batch, size_t at, uint64_t trace, uint64_t span,
                              uint64_t parent)
 {
-    mw_store_item *item = &batch->items[at];
-    trace_id_of(item->row.trace_id, trace);
-    put_id(item->row.span_id, 8, span);
-    put_id(item->row.parent_span_id, 8, parent);
-    item->row.start_ns = 1000 + span;
-    item->row.end_ns = 2000 + span;
-    item->row.name = test_format(batch, "span ", span);
-    item->row.service = MW_SLICE("checkout");
-    item->bytes = test_format(batch, "item bytes of span ", span);
+    mw_span_row *row = &batch->spans[at];
+    trace_id_of(row->trace_id, trace);
+    put_id(row->span_id, 8, span);
+    put_id(row->parent_span_id, 8, parent);
+    row->start_ns = 1000 + span;
+    row->end_ns = 2000 + span;
+    row->name = test_format(batch, "span ", span);
+    row->service = MW_SLICE("checkout");
+    batch->items[at].bytes = test_format(batch, "item bytes of span ", span);
+}
+
+/* A log record of that trace (0 = of none), at a time of its own. */
+static inline void test_log(test_batch *batch, size_t at, uint64_t trace, uint64_t number)
+{
+    mw_log_row *row = &batch->logs[at];
+    if (trace)
+        trace_id_of(row->trace_id, trace);
+    row->time_ns = 1500 + number;
+    row->severity = (uint8_t)(1 + number % 24);
+    row->service = MW_SLICE("checkout");
+    batch->items[at].bytes = test_format(batch, "item bytes of log ", number);
+}
+
+/* A point of a series of that number. */
+static inline void test_point(test_batch *batch, size_t at, uint64_t series, uint64_t number)
+{
+    mw_point_row *row = &batch->points[at];
+    row->series = series;
+    row->time_ns = 1700 + number;
+    row->value = (double)number / 2;
+    row->name = MW_SLICE("requests");
+    row->service = MW_SLICE("checkout");
+    batch->items[at].bytes = test_format(batch, "item bytes of point ", number);
 }
 
 /* ---- directories ----------------------------------------------------------------------------- */

@@ -1,10 +1,12 @@
-/* Questions against a naive model (query_model.h).
+/* Questions about traces, sessions and spans against a naive model (query_model.h).
  *
  * Random spans with a fixed seed: repeats with other content, parents that never come, cycles,
- * equal times, late sessions. The same questions are asked with a large and a tiny query budget,
- * so that the passes over parts are exercised, and again after a restart.
+ * equal times, late sessions; and log records: before their spans, of unknown spans and traces,
+ * with sessions of their own that nothing else knows. The same questions are asked with a large
+ * and a tiny query budget, so that the passes over parts are exercised, and again after a restart.
  */
 #include "tests/unit/lib-store/query_model.h"
+#include "tests/unit/lib-store/quick_disk.h"
 
 /* ---- comparing ------------------------------------------------------------------------------- */
 
@@ -30,7 +32,7 @@ static void assert_trace(const expected *model, const mw_trace_summary *got,
     assert_int_equal(got->start_ns, want->first);
     assert_int_equal(got->end_ns, want->last);
     assert_int_equal(got->spans, want->spans);
-    assert_int_equal(got->logs, 0);
+    assert_int_equal(got->logs, want->logs);
     assert_int_equal(got->errors, want->errors);
     assert_int_equal(got->model_calls, want->models);
     assert_int_equal(got->tool_calls, want->tools);
@@ -52,6 +54,7 @@ static void assert_session(const mw_session_summary *got, const model_summary *w
     assert_int_equal(got->last_seen_ns, want->last);
     assert_int_equal(got->traces, want->traces);
     assert_int_equal(got->spans, want->spans);
+    assert_int_equal(got->logs, want->logs);
     assert_int_equal(got->errors, want->errors);
     assert_int_equal(got->model_calls, want->models);
     assert_int_equal(got->tool_calls, want->tools);
@@ -210,6 +213,25 @@ static void check_trace_read(mw_store_view *view, const expected *model)
     }
 }
 
+/* Traces that log records alone name are none. */
+static void check_log_traces(mw_store_view *view, const expected *model)
+{
+    for (uint64_t t = 0; t < model->all.traces + LOG_TRACES; t++) {
+        mw_arena arena;
+        mw_trace trace;
+        uint8_t id[16], found[16];
+        char hex[33];
+        if (t < model->all.traces && model->traces[t].count)
+            continue;
+        trace_id_of(id, t);
+        mw_hex_encode(id, 16, hex);
+        mw_arena_init(&arena, MW_MEM_QUERY, 0);
+        assert_int_equal(mw_store_trace_find(view, mw_slice_of(hex), found), MW_E_NOT_FOUND);
+        assert_int_equal(mw_store_trace_read(view, id, &arena, &trace), MW_E_NOT_FOUND);
+        mw_arena_reset(&arena);
+    }
+}
+
 static void check_session_read(mw_store_view *view, const expected *model)
 {
     for (size_t at = 0; at < model->session_count; at++) {
@@ -249,6 +271,8 @@ static void check_session_read(mw_store_view *view, const expected *model)
     assert_int_equal(mw_store_session_read(view, MW_SLICE("a-common-prefix"), &arena, &session),
                      MW_E_AMBIGUOUS);
     assert_int_equal(mw_store_session_read(view, MW_SLICE("no such session"), &arena, &session),
+                     MW_E_NOT_FOUND);
+    assert_int_equal(mw_store_session_read(view, MW_SLICE(POINT_SESSION), &arena, &session),
                      MW_E_NOT_FOUND);
     mw_arena_reset(&arena);
 }
@@ -356,6 +380,7 @@ static void check_everything(mw_store *store, const expected *model, size_t budg
     check_lists(view, model);
     check_session_order(view, model);
     check_trace_read(view, model);
+    check_log_traces(view, model);
     check_session_read(view, model);
     check_trace_find(view, model);
     check_span_search(view, model);
@@ -385,16 +410,35 @@ static void run_shape(const shape *form)
 /* Few ids and few moments: repeats, cycles and ties everywhere. */
 static void test_dense(void **state)
 {
-    const shape form = {11, 80, 12, 40, 12, 14, 0, 60, 10};
+    const shape form = {11, 80, 12, 40, 12, 14, 0, 60, 10, 0};
     (void)state;
     run_shape(&form);
+}
+
+static void test_dense_with_logs(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 21; seed < 24; seed++) {
+        const shape form = {seed, 60, 10, 40, 12, 14, 0, 60, 10, 20};
+        run_shape(&form);
+    }
+}
+
+/* Some batches over a long time: the newest sessions are often known by their logs alone. */
+static void test_logs_over_time(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 31; seed < 33; seed++) {
+        const shape form = {seed, 160, 8, 200, 10, 400, 40, 100, 150, 12};
+        run_shape(&form);
+    }
 }
 
 /* Many blocks over time: the newest pages come from a window of them. Enough sessions that with a
  * tiny budget their table is made in parts. */
 static void test_over_time(void **state)
 {
-    const shape form = {12, 260, 14, 300, 10, 900, 40, 100, 300};
+    const shape form = {12, 260, 14, 300, 10, 900, 40, 100, 300, 3};
     (void)state;
     run_shape(&form);
 }
@@ -474,7 +518,7 @@ static void test_cursor_under_ingest(void **state)
 /* Without memory a question fails cleanly, wherever it runs out. */
 static void test_without_memory(void **state)
 {
-    const shape form = {13, 30, 10, 20, 10, 9, 30, 50, 1};
+    const shape form = {13, 30, 10, 20, 10, 9, 30, 50, 1, 6};
     test_dir dir;
     sent_spans all;
     mw_store_view *view;
@@ -515,16 +559,17 @@ static void test_without_memory(void **state)
         }
     }
     mw_store_close(store);
-    free(all.spans);
+    forget_sent(&all);
     test_dir_fini(&dir);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dense),          cmocka_unit_test(test_over_time),
+        cmocka_unit_test(test_dense),          cmocka_unit_test(test_dense_with_logs),
+        cmocka_unit_test(test_logs_over_time), cmocka_unit_test(test_over_time),
         cmocka_unit_test(test_cursor_syntax),  cmocka_unit_test(test_cursor_under_ingest),
         cmocka_unit_test(test_without_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
 }

@@ -43,9 +43,9 @@ static void test_empty(void **state)
     mw_store_view_close(view);
     assert_true(stats_of(store).writable);
     mw_store_close(store);
-    uint64_t blocks, count;
-    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, &blocks, &count), MW_OK);
-    assert_int_equal(mw_store_verify("/nonexistent", NULL, NULL, &blocks, &count), MW_E_NOT_FOUND);
+    mw_store_verified whole;
+    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, &whole), MW_OK);
+    assert_int_equal(mw_store_verify("/nonexistent", NULL, NULL, &whole), MW_E_NOT_FOUND);
     mw_arena_reset(&arena);
     test_dir_fini(&dir);
 }
@@ -102,16 +102,16 @@ static void test_read_back(void **state)
     test_batch first, second;
     test_batch_init(&first, 1);
     test_span(&first, 0, 1, 1, 0);
-    first.items[0].row.name = MW_SLICE("invoke");
-    first.items[0].row.agent = MW_SLICE("planner");
-    first.items[0].row.operation_kind = MW_OP_AGENT;
+    first.spans[0].name = MW_SLICE("invoke");
+    first.spans[0].agent = MW_SLICE("planner");
+    first.spans[0].operation_kind = MW_OP_AGENT;
     assert_int_equal(append_wait(store, &first.batch, &seq), MW_OK);
     assert_int_equal(seq, 1);
     test_batch_init(&second, 1);
     test_span(&second, 0, 1, 2, 1);
-    second.items[0].row.session_id = MW_SLICE("session-7");
-    second.items[0].row.operation_kind = MW_OP_MODEL;
-    second.items[0].row.input_tokens = 40;
+    second.spans[0].session_id = MW_SLICE("session-7");
+    second.spans[0].operation_kind = MW_OP_MODEL;
+    second.spans[0].input_tokens = 40;
     assert_int_equal(append_wait(store, &second.batch, &seq), MW_OK);
     assert_int_equal(seq, 2);
     test_batch_fini(&first);
@@ -275,7 +275,7 @@ static size_t count_files(const char *directory, const char *suffix)
 static void test_rotation(void **state)
 {
     test_dir dir;
-    uint64_t blocks, spans;
+    mw_store_verified whole;
     (void)state;
     test_dir_init(&dir);
     mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 4096);
@@ -286,9 +286,9 @@ static void test_rotation(void **state)
     assert_int_equal(stats.segments, count_files(dir.store, ".seg"));
     assert_int_equal(stats.blocks, 100);
     mw_store_close(store);
-    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, &blocks, &spans), MW_OK);
-    assert_int_equal(blocks, 100);
-    assert_int_equal(spans, 1000);
+    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, &whole), MW_OK);
+    assert_int_equal(whole.blocks, 100);
+    assert_int_equal(whole.spans, 1000);
     /* Leftovers of a creation that never finished are swept. */
     char leftover[160];
     snprintf(leftover, sizeof leftover, "%s/00000000000000ff.tmp", dir.store);
@@ -324,7 +324,7 @@ static void test_many_restarts(void **state)
             files = count_files(dir.store, ".seg");
         assert_int_equal(count_files(dir.store, ".seg"), files);
     }
-    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL, NULL), MW_OK);
+    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL), MW_OK);
     test_dir_fini(&dir);
 }
 
@@ -361,7 +361,7 @@ static void test_foreign_header(void **state)
                               MW_STORE_SEGMENT_DEFAULT};
     assert_int_equal(mw_store_open(&config, &store, &detail), MW_E_CORRUPT);
     assert_non_null(strstr(detail.message, "0000000000000009.seg"));
-    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL, NULL), MW_E_CORRUPT);
+    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL), MW_E_CORRUPT);
     test_dir_fini(&dir);
 }
 

@@ -211,6 +211,8 @@ static void check(const expectation *row, const mw_join *join)
     for (uint32_t i = 0; i < join->count; i++) {
         uint64_t id = join->spans[i]->span_id;
         assert_int_equal(id_at(join, join->session_owner[i]), row->owner_of[id]);
+        /* A log record has its span's session, */
+        assert_int_equal(id_at(join, mw_join_log_owner(join, id)), row->owner_of[id]);
         assert_int_equal(id_at(join, join->agent_owner[i]), row->agent_of[id]);
     }
     size_t sessions = 0;
@@ -222,6 +224,10 @@ static void check(const expectation *row, const mw_join *join)
     assert_int_equal(join->errors, row->errors);
     assert_int_equal(join->model_calls, row->models);
     assert_int_equal(join->tool_calls, row->tools);
+    /* ... and without one that is there the root-most of the trace. */
+    assert_int_equal(id_at(join, mw_join_log_owner(join, 0)), row->sessions[0]);
+    assert_int_equal(id_at(join, mw_join_log_owner(join, 77777)), row->sessions[0]);
+    assert_true(join->log_count == 0 && join->log_runs == NULL && join->log_run_count == 0);
     assert_true(join->input_tokens == row->input);
     assert_true(join->output_tokens == row->output);
 }

@@ -151,6 +151,7 @@ static void test_span(void **state)
     uint8_t bytes[512];
     mw_err err;
     mw_trace_span span = {.row = {.span_id = {9},
+                                  .status = 2,
                                   .start_ns = 1700000000000000000u,
                                   .end_ns = 1700000000002500000u,
                                   .operation_kind = MW_OP_MODEL,

@@ -112,36 +112,39 @@ typedef struct span_spec {
     bool error;
 } span_spec;
 
-static inline void fill_item(mw_store_item *item, const span_spec *spec, uint8_t number)
+static inline void fill_row(mw_span_row *row, const span_spec *spec, uint8_t number)
 {
-    *item = (mw_store_item){.bytes = MW_SLICE("")};
-    memset(item->row.trace_id, 0xab, sizeof item->row.trace_id);
-    item->row.trace_id[15] = number;
-    memset(item->row.span_id, 0xcd, sizeof item->row.span_id);
-    item->row.span_id[7] = number;
-    item->row.start_ns = (uint64_t)spec->start_ns;
-    item->row.end_ns = (uint64_t)spec->start_ns + 1500000;
-    item->row.status = spec->error ? 2 : 1;
-    item->row.input_tokens = item->row.output_tokens = MW_TOKENS_UNKNOWN;
-    item->row.name = mw_slice_of(spec->name);
-    item->row.service = mw_slice_of(spec->service);
-    item->row.status_message = mw_slice_of(spec->message);
+    *row = (mw_span_row){.start_ns = (uint64_t)spec->start_ns,
+                         .end_ns = (uint64_t)spec->start_ns + 1500000,
+                         .status = spec->error ? 2 : 1,
+                         .input_tokens = MW_TOKENS_UNKNOWN,
+                         .output_tokens = MW_TOKENS_UNKNOWN,
+                         .name = mw_slice_of(spec->name),
+                         .service = mw_slice_of(spec->service),
+                         .status_message = mw_slice_of(spec->message)};
+    memset(row->trace_id, 0xab, sizeof row->trace_id);
+    row->trace_id[15] = number;
+    memset(row->span_id, 0xcd, sizeof row->span_id);
+    row->span_id[7] = number;
 }
 
 static inline void append_spans(const span_spec *specs, size_t count)
 {
     static uint8_t number;
-    mw_store_item items[32];
+    mw_span_row rows[32];
+    mw_store_item items[32] = {{.bytes = MW_SLICE("")}};
     mw_store_context context = {.bytes = MW_SLICE("")};
     appended result = {0};
     assert_true(count <= 32);
     for (size_t i = 0; i < count; i++)
-        fill_item(&items[i], &specs[i], ++number);
-    mw_store_batch batch = {.resources = &context,
+        fill_row(&rows[i], &specs[i], ++number);
+    mw_store_batch batch = {.signal = MW_SIGNAL_TRACES,
+                            .resources = &context,
                             .resource_count = 1,
                             .scopes = &context,
                             .scope_count = 1,
                             .items = items,
+                            .rows.spans = rows,
                             .item_count = count};
     assert_int_equal(mw_store_append(store, &batch, on_appended, &result), MW_OK);
     for (int i = 0; i < 10000 && !__atomic_load_n(&result.done, __ATOMIC_ACQUIRE); i++)

@@ -1,0 +1,67 @@
+/* log list. */
+#include "cli/cli_int.h"
+
+/* Of a body in a table without bounds; --json has all of it. */
+#define BODY_COLUMNS 240
+
+static const mw_column columns[] = {
+    {"TIME", 0},
+    {"SEVERITY", 0},
+    {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(1)},
+    {"BODY", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(24)},
+    {"SESSION", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
+    {"TRACE", MW_COLUMN_ID | MW_COLUMN_DROP(2)},
+};
+
+void mw_log_line(const json_t *log, size_t width, mw_buffer *out)
+{
+    const json_t *body = json_object_get(log, "body");
+    mw_slice event = mw_text(log, "event_name");
+    mw_buffer_append_slice(out, event);
+    if (event.len && !json_is_null(body))
+        mw_buffer_append_byte(out, ' ');
+    if (!json_is_null(body))
+        mw_value_text(body, width, out);
+}
+
+void mw_severity_cell(mw_table *table, const json_t *log)
+{
+    char text[MW_CELL_SIZE];
+    int64_t severity = mw_integer(log, "severity");
+    mw_severity_text(severity, text);
+    mw_slice shown = text[0] ? mw_slice_of(text) : mw_text(log, "severity_text");
+    mw_table_cell(table, mw_slice_first(shown, MW_CELL_SIZE));
+    mw_table_style(table, mw_severity_style(severity));
+}
+
+static void add_row(mw_cli *cli, mw_table *table, const json_t *log)
+{
+    char text[MW_CELL_SIZE];
+    mw_buffer line;
+    mw_time_text(cli, log, "time", text);
+    mw_table_cell(table, mw_slice_of(text));
+    mw_severity_cell(table, log);
+    mw_table_cell(table, mw_text(log, "service"));
+    mw_buffer_init(&line, MW_MEM_BASE, (size_t)96 << 20);
+    mw_log_line(log, BODY_COLUMNS, &line);
+    mw_table_cell(table, mw_buffer_slice(&line));
+    mw_buffer_fini(&line);
+    mw_table_cell(table, mw_text(log, "session_id"));
+    mw_table_cell(table, mw_text(log, "trace_id"));
+}
+
+static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
+{
+    mw_table table;
+    const json_t *items = json_object_get(root, "items");
+    mw_table_init(&table, columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; i < json_array_size(items); i++)
+        add_row(cli, &table, json_array_get(items, i));
+    mw_table_print(&table, cli->width, cli->color, 0, out);
+    mw_table_fini(&table);
+}
+
+int mw_cmd_log_list(mw_cli *cli)
+{
+    return mw_list(cli, "logs", "log records", render_list);
+}

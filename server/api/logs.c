@@ -1,0 +1,217 @@
+/* GET /api/v1/logs, and the logs of one trace. */
+#include "server/api/api_int.h"
+#include "server/api/shape_log.h"
+
+/* A page that holds this much is large by itself: a few records are a few kilobytes. */
+#define LARGE_PAGE ((size_t)16 << 20)
+
+static const char *const filters[] = {"service",   "session",    "trace", "span",
+                                      "severity",  "text",       "event", "agent",
+                                      "log_group", "log_stream", NULL};
+
+/* ---- filters ------------------------------------------------------------------------------- */
+
+/* A whole id may be of a trace that only logs speak of; a prefix is looked up among spans. */
+static mw_err read_trace(mw_api_call *call, mw_store_view *view, uint8_t id[MW_TRACE_ID_SIZE])
+{
+    mw_slice text;
+    mw_err err = mw_api_filter(call, "trace", &text);
+    if (err || !text.data)
+        return err;
+    if (text.len < MW_ID_PREFIX_MIN || text.len > 2 * MW_TRACE_ID_SIZE || !mw_is_hex(text))
+        return mw_detail_set(&call->detail, MW_E_INVALID, "trace",
+                             "give the trace's id, or at least its first 6 digits",
+                             "an id is 6 to 32 hexadecimal digits");
+    err = text.len == 2 * MW_TRACE_ID_SIZE ? mw_hex_decode(text, id, MW_TRACE_ID_SIZE)
+                                           : mw_store_trace_find(view, text, id);
+    if (err == MW_E_NOT_FOUND)
+        return mw_detail_set(&call->detail, err, "trace",
+                             "midwatch trace list shows which there are",
+                             "no trace's id begins like that");
+    if (err == MW_E_AMBIGUOUS)
+        return mw_detail_set(&call->detail, err, "trace", "give more digits of the id",
+                             "more than one trace has that prefix");
+    /* Zero would match all. */
+    if (!err && mw_id_is_zero(id, MW_TRACE_ID_SIZE))
+        return mw_detail_set(&call->detail, MW_E_INVALID, "trace", "leave it out to match all",
+                             "an id is not all zero");
+    return err;
+}
+
+static mw_err read_span(mw_api_call *call, uint8_t id[MW_SPAN_ID_SIZE])
+{
+    mw_slice text;
+    mw_err err = mw_api_filter(call, "span", &text);
+    if (err || !text.data)
+        return err;
+    if (mw_hex_decode(text, id, MW_SPAN_ID_SIZE) || mw_id_is_zero(id, MW_SPAN_ID_SIZE))
+        return mw_detail_set(&call->detail, MW_E_INVALID, "span", "midwatch trace show lists them",
+                             "a span's id is 16 hexadecimal digits, not all zero");
+    return MW_OK;
+}
+
+static mw_err read_severity(mw_api_call *call, uint8_t *out)
+{
+    mw_slice text;
+    mw_err err = mw_api_filter(call, "severity", &text);
+    if (err || !text.data || mw_severity_parse(text, out))
+        return err;
+    return mw_detail_set(&call->detail, MW_E_INVALID, "severity",
+                         "TRACE, DEBUG, INFO, WARN, ERROR, FATAL, or a number from 0 to 24",
+                         "no such severity");
+}
+
+static mw_err read_query(mw_api_call *call, mw_store_view *view, mw_log_query *query)
+{
+    const struct {
+        const char *name;
+        mw_slice *value;
+    } texts[] = {{"service", &query->service},
+                 {"session", &query->session_id},
+                 {"agent", &query->agent},
+                 {"event", &query->event_name},
+                 {"text", &query->text},
+                 {"log_group", &query->origin[MW_ORIGIN_LOG_GROUP]},
+                 {"log_stream", &query->origin[MW_ORIGIN_LOG_STREAM]}};
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] && !err; i++)
+        err = mw_api_filter(call, texts[i].name, texts[i].value);
+    if (!err)
+        err = read_severity(call, &query->severity_min);
+    if (!err)
+        err = read_span(call, query->span_id);
+    if (!err)
+        err = read_trace(call, view, query->trace_id);
+    return err;
+}
+
+/* ---- list ---------------------------------------------------------------------------------- */
+
+/* *written: records that the answer had room for. */
+static mw_err write_list(mw_api_call *call, const mw_log_list *list, size_t *written)
+{
+    mw_record_writer writer;
+    mw_err err = MW_OK;
+    mw_record_writer_init(&writer, &call->json);
+    mw_api_list_begin(call);
+    for (*written = 0; *written < list->count && !err; *written += !err)
+        err = mw_record_write(&writer, &list->items[*written]);
+    mw_record_writer_fini(&writer);
+    if (!err)
+        mw_api_list_end(call, list->next_cursor, -1);
+    return err;
+}
+
+/* Records hold prompts and may be large. A page that fits no answer is asked for again with those
+ * that fit, or half of them when even reading them took the memory of one question: it has a
+ * cursor to go on with, which a refusal has not. 0 when there is nothing to try. */
+static size_t smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written)
+{
+    bool read = call->text.len > 0;
+    if (err == MW_E_LIMIT && read)
+        return written < limit ? written : 0;
+    if (err == MW_E_LIMIT || (err == MW_E_NOMEM && call->arena.used > LARGE_PAGE))
+        return limit / 2;
+    return 0;
+}
+
+static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_log_query *query,
+                        mw_store_page *bounds)
+{
+    mw_err err;
+    do {
+        mw_log_list list = {.items = NULL};
+        size_t written = 0;
+        mw_arena_reset(&call->arena);
+        mw_buffer_clear(&call->text);
+        mw_json_init(&call->json, &call->text);
+        err =
+            mw_api_cursor_error(call, mw_store_log_list(view, bounds, query, &call->arena, &list));
+        if (!err)
+            err = write_list(call, &list, &written);
+        if (err)
+            bounds->limit = smaller_limit(call, err, bounds->limit, written);
+    } while (err && bounds->limit > 0);
+    return err;
+}
+
+mw_err mw_api_log_list(mw_api_call *call)
+{
+    mw_api_page page;
+    mw_store_view *view;
+    mw_log_query query = {.severity_min = 0};
+    mw_err err = mw_api_page_read(call, filters, &page);
+    if (!err)
+        err = mw_store_view_open(call->server->store, &view);
+    if (err)
+        return err;
+    mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
+    err = read_query(call, view, &query);
+    if (!err)
+        err = list_page(call, view, &query, &bounds);
+    mw_store_view_close(view);
+    return err;
+}
+
+/* ---- of a trace ---------------------------------------------------------------------------- */
+
+/* Pages come newest first; the trace shows the oldest first, so they are kept in a chain whose
+ * head is the oldest. */
+typedef struct log_page {
+    mw_log_list list;
+    struct log_page *newer;
+} log_page;
+
+static size_t page_bytes(const mw_log_list *list)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < list->count; i++)
+        bytes += list->items[i].bytes.len;
+    return bytes;
+}
+
+/* All records of the trace. MW_E_LIMIT as soon as they cannot fit the answer: a record's JSON is
+ * longer than its bytes. */
+static mw_err read_pages(mw_api_call *call, mw_store_view *view, const mw_log_query *query,
+                         log_page **oldest)
+{
+    size_t bytes = 0;
+    mw_store_page bounds = {.limit = MW_API_LIMIT_MAX, .cursor = MW_SLICE_NONE};
+    do {
+        log_page *page = mw_arena_zalloc(&call->arena, 1, sizeof *page);
+        if (!page)
+            return MW_E_NOMEM;
+        mw_err err = mw_store_log_list(view, &bounds, query, &call->arena, &page->list);
+        if (err)
+            return mw_stored_error(err);
+        bytes += page_bytes(&page->list);
+        if (bytes > MW_API_ANSWER_MAX)
+            return MW_E_LIMIT;
+        page->newer = *oldest;
+        *oldest = page;
+        bounds.cursor = page->list.next_cursor;
+    } while (bounds.cursor.len);
+    return MW_OK;
+}
+
+mw_err mw_api_logs_of_trace(mw_api_call *call, mw_store_view *view,
+                            const uint8_t trace_id[MW_TRACE_ID_SIZE])
+{
+    log_page *page = NULL;
+    mw_record_writer writer;
+    mw_log_query query = {.severity_min = 0};
+    memcpy(query.trace_id, trace_id, sizeof query.trace_id);
+    mw_err err = read_pages(call, view, &query, &page);
+    if (err)
+        return err;
+    mw_record_writer_init(&writer, &call->json);
+    mw_json_key(&call->json, MW_SLICE("logs"));
+    mw_json_array_begin(&call->json);
+    for (; page && !err; page = page->newer)
+        for (size_t i = page->list.count; i-- > 0 && !err;)
+            err = mw_record_write(&writer, &page->list.items[i]);
+    mw_record_writer_fini(&writer);
+    if (!err)
+        mw_json_array_end(&call->json);
+    return err;
+}

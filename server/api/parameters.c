@@ -1,0 +1,157 @@
+/* Query parameters of the API: which a route takes, pages, filters, ids. Pool threads. */
+#include "server/api/api_int.h"
+
+/* The page's own four, and the filters of the route with the most. */
+#define PARAMETERS_MAX 16
+
+static const char *const page_names[] = {"limit", "cursor", "since", "until"};
+#define PAGE_NAMES (sizeof page_names / sizeof page_names[0])
+
+static size_t occurrences(mw_slice query, mw_slice name)
+{
+    size_t count = 0;
+    mw_slice pair;
+    while (mw_slice_split(&query, '&', &pair))
+        count +=
+            pair.len && mw_slice_equal(mw_slice_first(pair, mw_slice_find_byte(pair, '=')), name);
+    return count;
+}
+
+static mw_err refuse_unknown(mw_api_call *call, mw_slice unknown, const mw_slice *names,
+                             size_t count)
+{
+    char field[sizeof call->detail.field], hint[sizeof call->detail.hint];
+    size_t used = (size_t)snprintf(hint, sizeof hint, count ? "it takes" : "this path takes none");
+    for (size_t i = 0; i < count && used < sizeof hint; i++)
+        used += (size_t)snprintf(hint + used, sizeof hint - used, "%s %.*s", i ? "," : "",
+                                 MW_SLICE_FMT(names[i]));
+    mw_slice_to_cstr(mw_slice_first(unknown, sizeof field - 1), field, sizeof field);
+    return mw_detail_set(&call->detail, MW_E_INVALID, field, hint,
+                         "there is no parameter of that name");
+}
+
+/* Of two values one would be passed over in silence, so a repeated name is refused too. */
+static mw_err check_names(mw_api_call *call, const mw_slice *names, size_t count)
+{
+    mw_slice unknown = MW_SLICE_NONE;
+    if (!mw_request_query_known(call->request, names, count, &unknown))
+        return refuse_unknown(call, unknown, names, count);
+    for (size_t i = 0; i < count; i++) {
+        char field[sizeof call->detail.field];
+        if (occurrences(call->request->query, names[i]) < 2)
+            continue;
+        mw_slice_to_cstr(names[i], field, sizeof field);
+        return mw_detail_set(&call->detail, MW_E_INVALID, field, "give it once",
+                             "given more than once");
+    }
+    return MW_OK;
+}
+
+mw_err mw_api_no_parameters(mw_api_call *call)
+{
+    return check_names(call, NULL, 0);
+}
+
+/* data NULL when absent. */
+static mw_err read_value(mw_api_call *call, const char *name, mw_slice *out)
+{
+    *out = mw_request_query(call->request, mw_slice_of(name));
+    /* A filter that is lost for want of memory would answer another question. */
+    if (!out->data && occurrences(call->request->query, mw_slice_of(name)))
+        return MW_E_NOMEM;
+    return MW_OK;
+}
+
+mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out)
+{
+    mw_err err = read_value(call, name, out);
+    if (!err && out->data && out->len == 0)
+        return mw_detail_set(&call->detail, MW_E_INVALID, name, "leave it out to match all",
+                             "empty");
+    return err;
+}
+
+static mw_err read_limit(mw_api_call *call, size_t *limit)
+{
+    mw_slice text;
+    uint64_t value = MW_API_LIMIT_DEFAULT;
+    mw_err err = read_value(call, "limit", &text);
+    if (err)
+        return err;
+    if (text.data && (mw_slice_u64(text, &value) || value < 1 || value > MW_API_LIMIT_MAX))
+        return mw_detail_set(&call->detail, MW_E_INVALID, "limit", "use 1 to 1000",
+                             "not a number from 1 to %d", MW_API_LIMIT_MAX);
+    *limit = (size_t)value;
+    return MW_OK;
+}
+
+mw_err mw_api_time_parse(mw_slice text, int64_t now_ns, int64_t *ns)
+{
+    static const char midnight[] = "T00:00:00Z";
+    /* "2026-11-21": the first instant of that day, UTC. */
+    char instant[10 + sizeof midnight];
+    if (text.len != 10 || text.data[4] != '-' || text.data[7] != '-')
+        return mw_time_point_parse(text, now_ns, ns);
+    memcpy(instant, text.data, 10);
+    memcpy(instant + 10, midnight, sizeof midnight);
+    return mw_time_parse(mw_slice_of(instant), ns);
+}
+
+static mw_err read_time(mw_api_call *call, const char *name, uint64_t *out)
+{
+    mw_slice text;
+    int64_t ns = 0;
+    mw_err err = read_value(call, name, &text);
+    if (err || !text.data)
+        return err;
+    if (mw_api_time_parse(text, mw_clock_wall_ns(call->server->clock), &ns) || ns < 0)
+        return mw_detail_set(&call->detail, MW_E_INVALID, name,
+                             "for example 2026-03-14T09:26:53Z, 2026-03-14, unix nanoseconds, or "
+                             "an age such as 15m, 2h or 3d",
+                             "not a point in time");
+    /* 0 means unbounded; the first nanosecond of 1970 is as good. */
+    *out = ns ? (uint64_t)ns : 1;
+    return MW_OK;
+}
+
+mw_err mw_api_page_read(mw_api_call *call, const char *const *filters, mw_api_page *out)
+{
+    mw_slice names[PARAMETERS_MAX];
+    size_t count = 0;
+    *out = (mw_api_page){.cursor = MW_SLICE_NONE};
+    for (; count < PAGE_NAMES; count++)
+        names[count] = mw_slice_of(page_names[count]);
+    for (; filters && *filters; filters++) {
+        MW_ASSERT(count < PARAMETERS_MAX);
+        names[count++] = mw_slice_of(*filters);
+    }
+    mw_err err = check_names(call, names, count);
+    if (!err)
+        err = read_value(call, "cursor", &out->cursor);
+    if (!err)
+        err = read_limit(call, &out->limit);
+    if (!err)
+        err = read_time(call, "since", &out->since_ns);
+    if (!err)
+        err = read_time(call, "until", &out->until_ns);
+    return err;
+}
+
+mw_err mw_api_hex_id(mw_api_call *call, mw_slice *id)
+{
+    *id = call->request->params[0];
+    if (id->len >= MW_ID_PREFIX_MIN && id->len <= MW_ID_TEXT_SIZE - 1 && mw_is_hex(*id))
+        return MW_OK;
+    return mw_detail_set(&call->detail, MW_E_INVALID, "id",
+                         "give the id, or at least its first 6 digits",
+                         "an id is 6 to 32 hexadecimal digits");
+}
+
+mw_err mw_api_cursor_error(mw_api_call *call, mw_err err)
+{
+    if (err != MW_E_SYNTAX)
+        return err;
+    return mw_detail_set(&call->detail, MW_E_INVALID, "cursor",
+                         "use next_cursor of the page before, with the same bounds and filters",
+                         "not a cursor of this list");
+}

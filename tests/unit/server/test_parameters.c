@@ -1,0 +1,133 @@
+/* Query parameters: pages, filters, what is unknown, given twice or empty. */
+#include <stdio.h>
+
+#include "lib/base/clock.h"
+#include "server/api/api_int.h"
+#include "tests/check.h"
+
+#define NOW INT64_C(1700000000000000000)
+
+static const char *const filters[] = {"service", "log_group", NULL};
+
+typedef struct fixture {
+    mw_fake_clock clock;
+    mw_server server;
+    mw_request request;
+    mw_api_call call;
+} fixture;
+
+static mw_api_call *begin(fixture *f, const char *query)
+{
+    memset(f, 0, sizeof *f);
+    mw_fake_clock_init(&f->clock, NOW);
+    f->server.clock = &f->clock.clock;
+    mw_arena_init(&f->request.arena, MW_MEM_QUERY, 1 << 20);
+    f->request.query = mw_slice_of(query);
+    f->call.server = &f->server;
+    f->call.request = &f->request;
+    return &f->call;
+}
+
+static void end(fixture *f)
+{
+    mw_arena_reset(&f->request.arena);
+}
+
+static void test_page(void **state)
+{
+    (void)state;
+    fixture f;
+    mw_api_page page;
+    mw_slice value;
+    mw_api_call *call = begin(&f, "limit=7&cursor=a%2Fb&since=2026-11-21&until=2h&service=a+b");
+    assert_int_equal(mw_api_page_read(call, filters, &page), MW_OK);
+    assert_int_equal(page.limit, 7);
+    assert_slice(page.cursor, "a/b");
+    assert_int_equal(page.since_ns, UINT64_C(1795219200000000000));
+    assert_int_equal(page.until_ns, (uint64_t)(NOW - 7200 * MW_NS_PER_S));
+    assert_int_equal(mw_api_filter(call, "service", &value), MW_OK);
+    assert_slice(value, "a b");
+    assert_int_equal(mw_api_filter(call, "log_group", &value), MW_OK);
+    assert_null(value.data);
+    end(&f);
+    call = begin(&f, "");
+    assert_int_equal(mw_api_page_read(call, NULL, &page), MW_OK);
+    assert_int_equal(page.limit, MW_API_LIMIT_DEFAULT);
+    assert_int_equal(page.since_ns, 0);
+    end(&f);
+}
+
+/* Refused, with the field named. */
+static void test_refusals(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"nope=1", "nope"},
+                                           {"limit=1&limit=1", "limit"},
+                                           {"limit=0", "limit"},
+                                           {"limit=1001", "limit"},
+                                           {"limit=", "limit"},
+                                           {"since=1&since=2h", "since"},
+                                           {"since=yesterday", "since"},
+                                           {"until=2026-13-01", "until"},
+                                           {"since=2026-02-30", "since"},
+                                           {"since=2026/11/21", "since"},
+                                           {"since=2026-1-21x", "since"},
+                                           {"cursor=a&&cursor=b", "cursor"},
+                                           {"service=a&service=a", "service"},
+                                           {"log_group&log_group=x", "log_group"},
+                                           {"session=x", "session"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fixture f;
+        mw_api_page page;
+        mw_api_call *call = begin(&f, cases[i][0]);
+        assert_int_equal(mw_api_page_read(call, filters, &page), MW_E_INVALID);
+        assert_string_equal(call->detail.field, cases[i][1]);
+        end(&f);
+    }
+    fixture f;
+    mw_slice value;
+    mw_api_call *call = begin(&f, "service=");
+    assert_int_equal(mw_api_filter(call, "service", &value), MW_E_INVALID);
+    assert_string_equal(call->detail.field, "service");
+    end(&f);
+    call = begin(&f, "limit=1");
+    assert_int_equal(mw_api_no_parameters(call), MW_E_INVALID);
+    assert_string_equal(call->detail.field, "limit");
+    end(&f);
+}
+
+/* The hint names what the route takes. */
+static void test_hint(void **state)
+{
+    (void)state;
+    fixture f;
+    mw_api_page page;
+    mw_api_call *call = begin(&f, "serivce=x");
+    assert_int_equal(mw_api_page_read(call, filters, &page), MW_E_INVALID);
+    assert_string_equal(call->detail.hint,
+                        "it takes limit, cursor, since, until, service, log_group");
+}
+
+/* A filter that cannot be read is not one that is absent. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    fixture f;
+    mw_slice value;
+    mw_api_call *call = begin(&f, "service=shop");
+    mw_memory_fail_at(1);
+    assert_int_equal(mw_api_filter(call, "service", &value), MW_E_NOMEM);
+    mw_memory_fail_at(0);
+    end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_hint),
+        cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
