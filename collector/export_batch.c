@@ -31,14 +31,17 @@ static mw_err grow_items(mw_export_batch *batch, size_t capacity)
     return MW_OK;
 }
 
-/* The body, what is packed of it, and for each item its row here and in the encoder: beyond this
- * the request could not be stored by a daemon that has nothing else to do, however often it is
- * sent, so the answer is "too large" and not "try again". */
-static bool never_fits(const mw_export_batch *batch, size_t body_len)
+/* The body, and for each item its row here and in the encoder: with more items the request could
+ * not be stored by a daemon that has nothing else to do, however often it is sent, so the answer
+ * is "too large" and not "try again". */
+static size_t most_items(const mw_export_batch *batch, size_t body_len)
 {
     size_t limit = mw_memory_limit();
+    size_t usable = limit - limit / OTHERS_DIVISOR;
     size_t each = sizeof *batch->items + batch->signal->row_size + ENCODER_ITEM_BYTES;
-    return limit && body_len + batch->count * each > limit - limit / OTHERS_DIVISOR;
+    if (limit == 0)
+        return SIZE_MAX;
+    return body_len < usable ? (usable - body_len) / each : 0;
 }
 
 /* As many as the rest of the body will hold if it goes on like the part that was read, and a
@@ -56,10 +59,11 @@ static mw_err make_room(mw_batch_reader *reader, mw_slice bytes)
     mw_slice body = reader->input->body;
     if (batch->count < batch->capacity)
         return MW_OK;
-    if (never_fits(batch, body.len))
+    size_t most = most_items(batch, body.len);
+    if (batch->count >= most)
         return MW_E_LIMIT;
-    return grow_items(batch,
-                      next_capacity(batch->count, (size_t)(bytes.data - body.data), body.len));
+    size_t capacity = next_capacity(batch->count, (size_t)(bytes.data - body.data), body.len);
+    return grow_items(batch, capacity < most ? capacity : most);
 }
 
 static mw_err place_contexts(mw_batch_reader *reader)
