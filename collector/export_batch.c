@@ -31,8 +31,21 @@ static mw_err grow_items(mw_export_batch *batch, size_t capacity)
     return MW_OK;
 }
 
-/* As many as the rest of the body will hold if it goes on like the part that was read, and a little
- * more; but no more than twice what there is. */
+/* The body, and for each item its row here and in the encoder: with more items the request could
+ * not be stored by a daemon that has nothing else to do, however often it is sent, so the answer
+ * is "too large" and not "try again". */
+static size_t most_items(const mw_export_batch *batch, size_t body_len)
+{
+    size_t limit = mw_memory_limit();
+    size_t usable = limit - limit / OTHERS_DIVISOR;
+    size_t each = sizeof *batch->items + batch->signal->row_size + ENCODER_ITEM_BYTES;
+    if (limit == 0)
+        return SIZE_MAX;
+    return body_len < usable ? (usable - body_len) / each : 0;
+}
+
+/* As many as the rest of the body will hold if it goes on like the part that was read, and a
+ * little more; but no more than twice what there is. */
 static size_t next_capacity(size_t count, size_t read, size_t total)
 {
     double like_this = (double)count * ((double)total / (double)(read ? read : 1)) * 1.02 + 16;
@@ -40,25 +53,17 @@ static size_t next_capacity(size_t count, size_t read, size_t total)
     return (size_t)(like_this < twice ? like_this : twice);
 }
 
-/* The body, its copy in the block, and for each item its rows here and in the encoder: beyond this
- * the request could not be stored by a daemon that has nothing else to do, however often it is
- * sent, so the answer is "too large" and not "try again". */
-static bool never_fits(const mw_export_batch *batch, size_t items, size_t total)
+static mw_err make_room(mw_batch_reader *reader, mw_slice bytes)
 {
-    size_t limit = mw_memory_limit();
-    size_t each = sizeof *batch->items + batch->signal->row_size + ENCODER_ITEM_BYTES;
-    return limit && total * 2 + items * each > limit - limit / OTHERS_DIVISOR;
-}
-
-/* `at` is where the next item lies. */
-static mw_err make_room(mw_export_batch *batch, mw_slice body, const char *at)
-{
+    mw_export_batch *batch = reader->batch;
+    mw_slice body = reader->input->body;
     if (batch->count < batch->capacity)
         return MW_OK;
-    bool inside = at >= body.data && at < body.data + body.len;
-    size_t read = inside ? (size_t)(at - body.data) : 0;
-    size_t capacity = next_capacity(batch->count, read, body.len);
-    return never_fits(batch, capacity, body.len) ? MW_E_LIMIT : grow_items(batch, capacity);
+    size_t most = most_items(batch, body.len);
+    if (batch->count >= most)
+        return MW_E_LIMIT;
+    size_t capacity = next_capacity(batch->count, (size_t)(bytes.data - body.data), body.len);
+    return grow_items(batch, capacity < most ? capacity : most);
 }
 
 static mw_err place_contexts(mw_batch_reader *reader)
@@ -79,7 +84,7 @@ mw_err mw_batch_next(mw_batch_reader *reader, mw_slice bytes, mw_store_item **it
     mw_export_batch *batch = reader->batch;
     mw_err err = place_contexts(reader);
     if (err == MW_OK)
-        err = make_room(batch, reader->input->body, bytes.data);
+        err = make_room(reader, bytes);
     if (err != MW_OK)
         return err;
     size_t at = batch->count++;
@@ -239,25 +244,4 @@ mw_store_batch mw_export_batch_view(const mw_export_batch *batch)
     }
     memcpy(view.digest, batch->digest, sizeof view.digest);
     return view;
-}
-
-void mw_export_batch_names(const mw_export_batch *batch, size_t at, mw_slice *service,
-                           mw_slice *session)
-{
-    mw_store_batch view = mw_export_batch_view(batch);
-    MW_ASSERT(at < view.item_count);
-    switch (view.signal) {
-    case MW_SIGNAL_METRICS:
-        *service = view.rows.points[at].service;
-        *session = view.rows.points[at].session_id;
-        break;
-    case MW_SIGNAL_LOGS:
-        *service = view.rows.logs[at].service;
-        *session = view.rows.logs[at].session_id;
-        break;
-    default:
-        *service = view.rows.spans[at].service;
-        *session = view.rows.spans[at].session_id;
-        break;
-    }
 }

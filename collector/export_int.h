@@ -95,9 +95,6 @@ MW_MUST_USE mw_err mw_export_batch_read(mw_export_batch *batch, const mw_export_
 void mw_export_batch_fini(mw_export_batch *batch);
 /* The same as the store wants it; lives as long as `batch`. */
 mw_store_batch mw_export_batch_view(const mw_export_batch *batch);
-/* Whose item it is. */
-void mw_export_batch_names(const mw_export_batch *batch, size_t at, mw_slice *service,
-                           mw_slice *session);
 
 /* ---- export_answer.c, export_json.c, export_hint.c ------------------------------------------- */
 

@@ -26,8 +26,8 @@ struct mw_collector {
     const mw_clock *clock;
     size_t max_request;
     mw_export_keys keys;
-    mw_fair_share fair;
     export_service services[MW_SIGNAL_END];
+    mw_fair_share fair;
 };
 
 /* One export on its way through the store; in the request's arena. */
@@ -35,11 +35,11 @@ typedef struct pending_export {
     mw_collector *collector;
     mw_request *request;
     mw_answer_form form;
-    mw_slice origin;
-    uint64_t received_ns; /* wall clock */
     unsigned tries;
     bool flow_known; /* from an earlier try: the question comes before the work */
     mw_flow flow;
+    mw_slice origin;
+    uint64_t received_ns; /* wall clock */
     mw_export_outcome outcome;
 } pending_export;
 
@@ -99,14 +99,38 @@ static mw_err check_turn(pending_export *pending)
     return MW_E_BUSY;
 }
 
+static void flow_names(const mw_export_batch *batch, size_t at, mw_slice *service,
+                       mw_slice *session)
+{
+    switch (batch->signal->signal) {
+    case MW_SIGNAL_METRICS: {
+        const mw_point_row *points = batch->rows;
+        *service = points[at].service;
+        *session = points[at].session_id;
+        return;
+    }
+    case MW_SIGNAL_LOGS: {
+        const mw_log_row *logs = batch->rows;
+        *service = logs[at].service;
+        *session = logs[at].session_id;
+        return;
+    }
+    default: {
+        const mw_span_row *spans = batch->rows;
+        *service = spans[at].service;
+        *session = spans[at].session_id;
+    }
+    }
+}
+
 /* A batch may hold several flows. It is charged to that of one item, chosen by its digest: each
  * flow pays in proportion to what it sends, for the price of one hash. */
 static void find_flow(pending_export *pending, const mw_export_batch *batch)
 {
     uint32_t draw;
+    mw_slice service = MW_SLICE_NONE, session = MW_SLICE_NONE;
     memcpy(&draw, batch->digest, sizeof draw);
-    mw_slice service, session;
-    mw_export_batch_names(batch, draw % batch->count, &service, &session);
+    flow_names(batch, draw % batch->count, &service, &session);
     pending->flow = mw_fair_share_flow(&pending->collector->fair, service, session);
     pending->flow_known = true;
 }
@@ -117,8 +141,6 @@ static void find_flow(pending_export *pending, const mw_export_batch *batch)
 static void finish(pending_export *pending, mw_err err)
 {
     mw_response response;
-    if (retry_later(pending, err))
-        return;
     pending->outcome.err = err;
     mw_export_answer(&pending->outcome, pending->form, &pending->request->arena, &response);
     mw_export_count(&pending->outcome);
@@ -131,7 +153,8 @@ static void stored(void *ctx, mw_err err, uint64_t commit_seq)
     pending_export *pending = ctx;
     pending->outcome.at_store = true;
     pending->outcome.repeat = err == MW_OK && commit_seq == 0;
-    finish(pending, err);
+    if (!retry_later(pending, err))
+        finish(pending, err);
 }
 
 static void refuse_content_type(mw_request *request)
@@ -174,16 +197,24 @@ static mw_err read_message(const mw_collector *collector, mw_slice message, mw_e
 }
 
 /* Between the scan and the store: whether a batch that could be stored is taken on now. */
-static mw_err admit(const mw_collector *collector, const mw_export_batch *batch,
-                    pending_export *pending)
+static mw_err admit(pending_export *pending, const mw_export_batch *batch)
 {
+    mw_err err = MW_OK;
     if (!pending->flow_known) {
         find_flow(pending, batch);
-        mw_err err = check_turn(pending);
-        if (err != MW_OK)
-            return err;
+        err = check_turn(pending);
     }
-    return deadline_passed(collector, pending->request) ? MW_E_TIMEOUT : MW_OK;
+    if (err == MW_OK && deadline_passed(pending->collector, pending->request))
+        err = MW_E_TIMEOUT;
+    return err;
+}
+
+/* Whoever gets here without the store's promise to call back: the one place where an export ends
+ * that was not stored, for good or until the client tries again. */
+static void settle(pending_export *pending, mw_err err)
+{
+    if (!retry_later(pending, err))
+        finish(pending, err);
 }
 
 /* One export in wire form; answers, or leaves the answer to `stored`. */
@@ -193,7 +224,7 @@ static void export_message(mw_collector *collector, mw_slice message, pending_ex
     mw_err err = read_message(collector, message, &batch, pending);
     bool append = false;
     if (err == MW_OK && batch.count > 0) {
-        err = admit(collector, &batch, pending);
+        err = admit(pending, &batch);
         append = err == MW_OK;
     }
     if (append) {
@@ -208,7 +239,7 @@ static void export_message(mw_collector *collector, mw_slice message, pending_ex
     if (append && err == MW_OK)
         return; /* `stored` answers, or has answered */
     pending->outcome.at_store = append;
-    finish(pending, err);
+    settle(pending, err);
 }
 
 static void export_json(mw_collector *collector, pending_export *pending)
@@ -220,7 +251,7 @@ static void export_json(mw_collector *collector, pending_export *pending)
     if (err == MW_OK)
         export_message(collector, mw_buffer_slice(&wire), pending);
     else
-        finish(pending, err);
+        settle(pending, err);
     mw_buffer_fini(&wire); /* the store has its own copy */
 }
 
@@ -237,16 +268,22 @@ static void refuse_for_memory(mw_request *request, const mw_export_signal *signa
 /* One try; the first, or one after retry_later. */
 static void try_export(pending_export *pending)
 {
-    const mw_export_outcome *last = &pending->outcome;
-    pending->outcome =
-        (mw_export_outcome){.signal = last->signal, .origin_warning = last->origin_warning};
     mw_err err = check_turn(pending);
     if (err != MW_OK)
-        finish(pending, err);
+        settle(pending, err);
     else if (pending->form == MW_FORM_JSON)
         export_json(pending->collector, pending);
     else
         export_message(pending->collector, pending->request->body, pending);
+}
+
+/* What an earlier try found out is found out again; what the request's head said stays. */
+static void try_again(pending_export *pending)
+{
+    mw_export_outcome *outcome = &pending->outcome;
+    *outcome =
+        (mw_export_outcome){.signal = outcome->signal, .origin_warning = outcome->origin_warning};
+    try_export(pending);
 }
 
 static void handle_export(void *ctx, mw_request *request)
@@ -255,7 +292,7 @@ static void handle_export(void *ctx, mw_request *request)
     mw_collector *collector = service->collector;
     bool known;
     if (request->own) {
-        try_export(request->own);
+        try_again(request->own);
         return;
     }
     mw_answer_form form = mw_answer_form_of(request, &known);
@@ -268,17 +305,17 @@ static void handle_export(void *ctx, mw_request *request)
         refuse_for_memory(request, service->signal, form);
         return;
     }
+    request->own = pending;
     pending->collector = collector;
     pending->request = request;
     pending->form = form;
     pending->received_ns = (uint64_t)mw_clock_wall_ns(collector->clock);
     pending->outcome.signal = service->signal;
-    if (mw_origin_read(request, &pending->origin, &pending->outcome.origin_warning) != MW_OK) {
-        refuse_for_memory(request, service->signal, form);
-        return;
-    }
-    request->own = pending;
-    try_export(pending);
+    mw_err err = mw_origin_read(request, &pending->origin, &pending->outcome.origin_warning);
+    if (err != MW_OK)
+        finish(pending, err);
+    else
+        try_export(pending);
 }
 
 /* ---- public -------------------------------------------------------------------------------- */

@@ -42,8 +42,8 @@ typedef struct mw_connection {
     size_t pending_taken; /* of `pending`, from the front */
     int64_t since_ns;     /* accepted, or the handshake's end; or lingering since */
     int64_t write_ns;     /* last time unsent bytes moved */
-    int64_t retire_ns;    /* its age is over then */
     bool paused;          /* h2: input stopped at a body that had to wait, and goes on from there */
+    int64_t retire_ns;    /* its age is over then */
     bool dirty;
     bool reading; /* read_event is added */
     bool writing; /* write_event is added */

@@ -29,16 +29,16 @@ MW_MUST_USE mw_slice mw_http1_session_receive(mw_http1_session *session, mw_slic
 bool mw_http1_session_blocked(const mw_http1_session *session);
 /* The reply of `current` has come (mw_exchange_replied was true). */
 void mw_http1_session_reply(mw_http1_session *session, mw_exchange *exchange);
+/* The body of `current` waited for memory and may go on. */
+void mw_http1_session_resume_body(mw_http1_session *session);
+/* ... or is given up. `current` is in BODY. */
+void mw_http1_session_refuse_body(mw_http1_session *session);
 /* The stream of `current` has news (mw_stream_delivered was true). */
 void mw_http1_session_stream(mw_http1_session *session, mw_exchange *exchange);
 /* Moves pieces of a stream into wire->out, as far as its bound allows. */
 void mw_http1_session_pump(mw_http1_session *session);
 /* True while an answer in pieces is open: the client's end is not to wait for input behind it. */
 bool mw_http1_session_streams(const mw_http1_session *session);
-/* The body of `current` waited for memory and may go on. */
-void mw_http1_session_resume_body(mw_http1_session *session);
-/* ... or is given up. `current` is in BODY. */
-void mw_http1_session_refuse_body(mw_http1_session *session);
 /* The client will send nothing more. */
 void mw_http1_session_eof(mw_http1_session *session);
 /* Time-outs; about once a second. */

@@ -554,6 +554,12 @@ mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t no
     return least;
 }
 
+static void wind_up(mw_http2_session *session, mw_exchange *exchange)
+{
+    mw_stream_wind_up(exchange->stream);
+    mw_http2_resume_stream(session, exchange);
+}
+
 static void move_frames(mw_http2_session *session)
 {
     mw_wire *wire = session->wire;
@@ -576,7 +582,7 @@ static void end_if_too_large(mw_http2_session *session)
         return;
     mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
     /* The session is freed once all is written: not with a peer that does not read. */
-    if (wire->out.bytes > 0)
+    if (wire->out.bytes > MW_NET_OUT_LOW)
         wire->broken = true;
     if (nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_ENHANCE_YOUR_CALM) != 0)
         wire->broken = true;
@@ -593,12 +599,6 @@ void mw_http2_session_pump(mw_http2_session *session)
     if (!between && !nghttp2_session_want_read(session->nghttp2) &&
         !nghttp2_session_want_write(session->nghttp2))
         end_session(session);
-}
-
-static void wind_up(mw_http2_session *session, mw_exchange *exchange)
-{
-    mw_stream_wind_up(exchange->stream);
-    mw_http2_resume_stream(session, exchange);
 }
 
 void mw_http2_session_drain(mw_http2_session *session)

@@ -90,12 +90,12 @@ static void deliver(mw_loop *loop, mw_exchange *list)
     list = oldest_first(list);
     while (list) {
         mw_exchange *next = list->next_reply;
-        if (list->offered) {
-            if (mw_stream_delivered(list))
-                mw_connection_stream(list->wire->owner, list);
-        } else if (list->deferred) {
+        if (list->deferred) {
             mw_waiting_park(&loop->waiting, list);
             start_ticking(loop);
+        } else if (list->offered) {
+            if (mw_stream_delivered(list))
+                mw_connection_stream(list->wire->owner, list);
         } else if (mw_exchange_replied(list))
             mw_connection_reply(list->wire->owner, list);
         list = next;

@@ -37,16 +37,16 @@ void mw_request_reply(mw_request *request, const mw_response *response)
     replied.body.data = replied_body;
 }
 
-/* How often a request may be put off, and how often it was. */
-static int patience, deferred;
+static int deferrals;
+static unsigned delays_ms[16];
+static bool may_defer;
 
 bool mw_request_defer(mw_request *request, int64_t now_ns, unsigned delay_ms)
 {
     (void)request, (void)now_ns;
-    assert_in_range(delay_ms, 1, 3000);
-    if (deferred == patience)
+    if (!may_defer)
         return false;
-    deferred++;
+    delays_ms[deferrals++ % 16] = delay_ms;
     return true;
 }
 
@@ -59,7 +59,6 @@ static struct fake_store {
     size_t items, metrics;
     char origin[128];
     uint64_t log_time_ns;
-    unsigned backlog; /* percent */
     mw_store_done done;
     void *ctx;
 } store;
@@ -72,10 +71,12 @@ const uint8_t *mw_store_digest_key(const mw_store *unused)
     return digest_key;
 }
 
+static unsigned backlog;
+
 unsigned mw_store_backlog(mw_store *unused)
 {
     (void)unused;
-    return store.backlog;
+    return backlog;
 }
 
 mw_err mw_store_append(mw_store *unused, const mw_store_batch *batch, mw_store_done done, void *ctx)
@@ -134,16 +135,9 @@ static void send(mw_signal signal, mw_answer_form form, mw_slice body, const mw_
     request.header_count = header ? 2 : 1;
     request.body = body;
     request.own = NULL;
-    request.route = route;
-    replies = deferred = 0;
+    replies = deferrals = 0;
     store.appends = 0;
     route->handler(route->ctx, &request);
-}
-
-/* What the loop does with a request that was put off. */
-static void try_again(void)
-{
-    request.route->handler(request.route->ctx, &request);
 }
 
 static int start(void **state)
@@ -152,7 +146,8 @@ static int start(void **state)
     mw_fake_clock_init(&fake_clock, WALL_NS);
     mw_arena_init(&request.arena, MW_MEM_NET, 0);
     memset(&store, 0, sizeof store);
-    patience = 0;
+    backlog = 0;
+    may_defer = false;
     assert_int_equal(mw_collector_new(NULL, &fake_clock.clock, 1 << 20, &collector), MW_OK);
     route_count = mw_collector_routes(collector, 5, routes, 8);
     return 0;
@@ -288,66 +283,13 @@ static void test_store_errors(void **state)
     capture_free(&capture);
 }
 
-/* What passes by itself is waited for; the request that comes back is still the one that came. */
-static void test_tries_again(void **state)
-{
-    (void)state;
-    for (size_t s = 0; s < 3; s++)
-        for (size_t f = 0; f < 3; f++) {
-            char name[128];
-            snprintf(name, sizeof name, "%s%s", captures[s].name, forms[f].suffix);
-            otlp_capture capture = capture_load(name);
-            const mw_header group = {MW_SLICE("x-aws-log-group"), MW_SLICE("/aws/a")};
-            patience = 3;
-            store.answer = MW_E_BUSY;
-            send(captures[s].signal, forms[f].form, capture.message, &group);
-            assert_int_equal(store.appends, 1);
-            store.answer = MW_OK;
-            store.backlog = 100; /* then nothing is read at all */
-            try_again();
-            assert_int_equal(store.appends, 1);
-            store.backlog = 0;
-            try_again();
-            assert_int_equal(store.appends, 2);
-            store.done(store.ctx, MW_E_NOMEM, 0);
-            assert_int_equal(deferred, 3);
-            assert_int_equal(replies, 0);
-            store.origin[0] = '\0';
-            store.items = 0;
-            try_again();
-            assert_int_equal(store.items, captures[s].items);
-            assert_string_equal(store.origin, "x-aws-log-group=/aws/a");
-            store.done(store.ctx, MW_OK, 1);
-            assert_int_equal(replies, 1);
-            assert_int_equal(replied.status, 200);
-            assert_slice(replied.body, forms[f].empty);
-            /* A disk that refuses is not waited for, and patience has an end. */
-            send(captures[s].signal, forms[f].form, capture.message, &group);
-            store.done(store.ctx, MW_E_IO, 0);
-            assert_int_equal(deferred, 0);
-            assert_int_equal(replied.rpc_code, MW_RPC_UNAVAILABLE);
-            patience = 0;
-            store.backlog = 100;
-            send(captures[s].signal, forms[f].form, capture.message, &group);
-            assert_int_equal(replies, 1);
-            assert_int_equal(store.appends, 0);
-            store.backlog = 0;
-            capture_free(&capture);
-        }
-}
-
-/* A record without any time is of its receipt, also when it was put off. */
+/* A record without any time is of its receipt. */
 static void test_receipt(void **state)
 {
     (void)state;
     mw_fake_clock_advance(&fake_clock, 77);
-    patience = 1;
-    store.backlog = 100;
     send(MW_SIGNAL_LOGS, MW_FORM_JSON,
          MW_SLICE("{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{}]}]}]}"), NULL);
-    store.backlog = 0;
-    mw_fake_clock_advance(&fake_clock, 1000);
-    try_again();
     assert_int_equal(store.log_time_ns, WALL_NS + 77);
     store.done(store.ctx, MW_OK, 1);
     assert_slice(replied.body, "{}");
@@ -391,6 +333,105 @@ static void test_content_type(void **state)
     assert_int_equal(replied.status, 415);
 }
 
+/* The net gives the request back. */
+static void again(mw_signal signal)
+{
+    const mw_route *route = route_of(false, mw_export_signal_of(signal)->http_path);
+    route->handler(route->ctx, &request);
+}
+
+/* What passes is waited for, with growing pauses; a full queue is asked before the work is done. */
+static void test_tries_again(void **state)
+{
+    (void)state;
+    otlp_capture capture = capture_load("trace-agent_session-http-protobuf-none");
+    may_defer = true;
+    backlog = 100;
+    send(MW_SIGNAL_TRACES, MW_FORM_PROTOBUF, capture.message, NULL);
+    assert_int_equal(deferrals, 1);
+    assert_int_equal(store.appends, 0);
+    backlog = 0;
+    store.answer = MW_E_NOMEM;
+    for (int i = 2; i < 10; i++) {
+        again(MW_SIGNAL_TRACES);
+        assert_int_equal(deferrals, i);
+        assert_true(delays_ms[i - 1] >= delays_ms[i - 2]);
+    }
+    assert_int_equal(delays_ms[0], 10);
+    assert_int_equal(delays_ms[8], 160);
+    assert_int_equal(replies, 0);
+    store.answer = MW_OK;
+    again(MW_SIGNAL_TRACES);
+    assert_int_equal(replies, 0);
+    store.done(store.ctx, MW_E_NOMEM, 0); /* the writer has no memory: once more */
+    assert_int_equal(replies, 0);
+    again(MW_SIGNAL_TRACES);
+    store.done(store.ctx, MW_OK, 7);
+    assert_int_equal(replies, 1);
+    assert_int_equal(replied.status, 200);
+    assert_int_equal(replied.body.len, 0);
+    capture_free(&capture);
+}
+
+/* A disk that refuses is told at once, and a request whose time is up is answered. */
+static void test_not_tried_again(void **state)
+{
+    (void)state;
+    otlp_capture capture = capture_load("trace-agent_session-http-protobuf-none");
+    may_defer = true;
+    store.answer = MW_E_NO_SPACE;
+    send(MW_SIGNAL_TRACES, MW_FORM_PROTOBUF, capture.message, NULL);
+    assert_int_equal(replied.status, 503);
+    assert_int_equal(deferrals, 0);
+    store.answer = MW_E_BUSY;
+    send(MW_SIGNAL_TRACES, MW_FORM_PROTOBUF, capture.message, NULL);
+    assert_int_equal(deferrals, 1);
+    may_defer = false;
+    again(MW_SIGNAL_TRACES);
+    assert_int_equal(replies, 1);
+    assert_int_equal(replied.status, 503);
+    capture_free(&capture);
+}
+
+static mw_slice one_span(const char *service)
+{
+    static uint8_t id;
+    static otlp_writer message; /* of the last call */
+    otlp_writer resource = {0}, span = plain_span(++id, "s"), scope_spans = {0};
+    otlp_writer resource_spans = {0};
+    free(message.data);
+    message = (otlp_writer){0};
+    put_text_attribute(&resource, 1, "service.name", service);
+    put_message(&scope_spans, 2, &span);
+    put_message(&resource_spans, 1, &resource);
+    put_message(&resource_spans, 2, &scope_spans);
+    put_message(&message, 1, &resource_spans);
+    return written(&message);
+}
+
+/* Under pressure the service that has sent most waits, and is refused in words of its own. */
+static void test_own_share(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 200; i++)
+        send(MW_SIGNAL_TRACES, MW_FORM_PROTOBUF, one_span("runaway"), NULL);
+    for (int i = 0; i < 40; i++)
+        send(MW_SIGNAL_TRACES, MW_FORM_PROTOBUF, one_span("quiet"), NULL);
+    backlog = 60;
+    send(MW_SIGNAL_TRACES, MW_FORM_PROTOBUF, one_span("quiet"), NULL);
+    assert_int_equal(store.appends, 1);
+    send(MW_SIGNAL_TRACES, MW_FORM_PROTOBUF, one_span("runaway"), NULL);
+    assert_int_equal(store.appends, 0);
+    assert_int_equal(replied.status, 503);
+    assert_non_null(memmem(replied_body, replied.body.len, "more than its share", 19));
+    may_defer = true;
+    send(MW_SIGNAL_TRACES, MW_FORM_PROTOBUF, one_span("runaway"), NULL);
+    assert_int_equal(deferrals, 1);
+    backlog = 40;
+    again(MW_SIGNAL_TRACES);
+    assert_int_equal(store.appends, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +440,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_to_store, start, stop),
         cmocka_unit_test_setup_teardown(test_store_errors, start, stop),
         cmocka_unit_test_setup_teardown(test_tries_again, start, stop),
+        cmocka_unit_test_setup_teardown(test_not_tried_again, start, stop),
+        cmocka_unit_test_setup_teardown(test_own_share, start, stop),
         cmocka_unit_test_setup_teardown(test_receipt, start, stop),
         cmocka_unit_test_setup_teardown(test_words, start, stop),
         cmocka_unit_test_setup_teardown(test_content_type, start, stop),
