@@ -20,6 +20,9 @@
 /* One thread decides while another investigates; their jobs are a few words each. */
 #define WATCH_THREADS 2
 #define WATCH_QUEUE_MAX ((size_t)1 << 20)
+/* Requests about state take milliseconds: a second thread for while one waits for a commit. */
+#define DESK_THREADS 2
+#define DESK_QUEUE_MAX ((size_t)4 << 20)
 /* What may wait for a pool thread or the state writer, whatever memory_limit is. */
 #define POOL_QUEUE_MAX ((size_t)64 << 20)
 #define COLLECTOR_ROUTES_MAX 8
@@ -94,6 +97,7 @@ static mw_err start_rooms(mw_server *server)
     const mw_server_options *options = &server->settings.values;
     server->pool = mw_pool_new(reader_count(options),
                                least(POOL_QUEUE_MAX, (size_t)options->memory_limit / 8));
+    server->desk_pool = mw_pool_new(DESK_THREADS, DESK_QUEUE_MAX);
     server->watch_pool = mw_pool_new(WATCH_THREADS, WATCH_QUEUE_MAX);
     mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock};
     mw_err err = mw_triage_start(&triage, &server->triage);
@@ -194,6 +198,8 @@ static void stop_rooms(mw_server *server)
     }
     if (server->watch_pool)
         mw_pool_free(server->watch_pool);
+    if (server->desk_pool)
+        mw_pool_free(server->desk_pool);
     if (server->pool)
         mw_pool_free(server->pool);
     if (server->store)

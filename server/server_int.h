@@ -28,7 +28,8 @@ typedef struct mw_server {
     mw_server_settings settings;
     mw_store *store;
     mw_state *state;
-    mw_pool *pool;       /* questions of the API */
+    mw_pool *pool;       /* questions of the API about telemetry */
+    mw_pool *desk_pool;  /* its other requests: status and state never wait for a scan */
     mw_pool *watch_pool; /* decisions and investigations: a verdict never waits for a list */
     mw_triage *triage;
     mw_webhooks *webhooks;

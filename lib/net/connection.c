@@ -206,6 +206,13 @@ static size_t read_size(const mw_connection *connection)
     return connection->transport.ssl ? MW_NET_READ_SHORT_TLS : MW_NET_READ_SHORT;
 }
 
+static void hang_up(mw_connection *connection)
+{
+    connection->eof = true;
+    if (connection->protocol == MW_PROTOCOL_HTTP1)
+        mw_http1_session_hung_up(&connection->http1);
+}
+
 /* One read an event: what is left in the socket is reported again, after the others' turn. */
 static void on_read(evutil_socket_t fd, short what, void *arg)
 {
@@ -222,7 +229,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
         err = transport->end;
     }
     if (err == MW_E_CLOSED)
-        connection->eof = true;
+        hang_up(connection);
     else if (err != MW_OK && err != MW_E_AGAIN)
         connection->wire.broken = true;
     else if (err == MW_E_AGAIN && !transport->ssl && !connection->wire.finished)

@@ -149,6 +149,7 @@ void mw_exchange_abandon(mw_exchange *exchange)
     exchange->wire->body_bytes -= exchange->body_bytes;
     exchange->body_bytes = 0;
     exchange->wire = NULL;
+    atomic_store_explicit(&exchange->client, MW_CLIENT_GONE, memory_order_relaxed);
     if (exchange->stream)
         mw_stream_tell(exchange->stream, MW_STREAM_GONE);
 }

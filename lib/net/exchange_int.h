@@ -98,6 +98,8 @@ typedef struct mw_exchange {
     struct mw_stream *stream;  /* the same, once the loop knows */
     mw_exchange_state state;
     bool counted; /* in front->in_flight */
+    /* mw_client_state: written on the loop's thread, read by whoever has the request. */
+    atomic_int client;
     /* body */
     mw_body body;
     mw_inflate *inflate; /* NULL = bytes are taken as they are */

@@ -314,6 +314,12 @@ mw_slice mw_http1_session_receive(mw_http1_session *session, mw_slice in)
 
 /* ---- events of the connection ---------------------------------------------------------------- */
 
+void mw_http1_session_hung_up(mw_http1_session *session)
+{
+    if (session->current)
+        atomic_store_explicit(&session->current->client, MW_CLIENT_HUNG_UP, memory_order_relaxed);
+}
+
 void mw_http1_session_eof(mw_http1_session *session)
 {
     const mw_exchange *current = session->current;

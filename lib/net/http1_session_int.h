@@ -39,7 +39,9 @@ void mw_http1_session_stream(mw_http1_session *session, mw_exchange *exchange);
 void mw_http1_session_pump(mw_http1_session *session);
 /* True while an answer in pieces is open: the client's end is not to wait for input behind it. */
 bool mw_http1_session_streams(const mw_http1_session *session);
-/* The client will send nothing more. */
+/* The client will send nothing more; told at once, also while a handler owns `current`. */
+void mw_http1_session_hung_up(mw_http1_session *session);
+/* ... and all that it sent has been looked at. */
 void mw_http1_session_eof(mw_http1_session *session);
 /* Time-outs; about once a second. */
 void mw_http1_session_sweep(mw_http1_session *session, int64_t now_ns);

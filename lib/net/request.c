@@ -99,6 +99,12 @@ void mw_response_header(mw_response *response, mw_slice name, mw_slice value)
     response->headers[response->header_count++] = (mw_header){name, value};
 }
 
+mw_client_state mw_request_client(const mw_request *request)
+{
+    const mw_exchange *exchange = request->internal;
+    return (mw_client_state)atomic_load_explicit(&exchange->client, memory_order_relaxed);
+}
+
 void mw_request_reply(mw_request *request, const mw_response *response)
 {
     mw_exchange *exchange = request->internal;

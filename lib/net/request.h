@@ -116,6 +116,12 @@ bool mw_request_query_known(const mw_request *request, const mw_slice *allowed, 
 /* Drops what is over MW_RESPONSE_HEADERS_MAX (a bug: asserts). */
 void mw_response_header(mw_response *response, mw_slice name, mw_slice value);
 
+/* Whether somebody still waits for the answer, as far as that can be told. HUNG_UP: the client has
+ * closed its sending side, as one does that has gone, and as a few do that still wait. */
+typedef enum mw_client_state { MW_CLIENT_WAITS, MW_CLIENT_HUNG_UP, MW_CLIENT_GONE } mw_client_state;
+/* Any thread, while the request is the handler's: a long question may ask and give up. */
+mw_client_state mw_request_client(const mw_request *request);
+
 /* Answers and gives the request back. Any thread. `response` is copied; its slices must live as
  * said above. */
 void mw_request_reply(mw_request *request, const mw_response *response);

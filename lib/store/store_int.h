@@ -26,6 +26,8 @@ struct mw_store_view {
     mw_block_reader hot_reader;   /* the view is one thread's, so its buffers are shared by its */
     mw_block_reader items_reader; /* questions, one after the other */
     size_t query_budget;          /* MW_QUERY_BUDGET; tests make it small */
+    bool (*stop)(void *ctx);      /* NULL = never */
+    void *stop_ctx;
 };
 
 static inline size_t mw_view_count(const mw_store_view *view)

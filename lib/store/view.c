@@ -26,6 +26,17 @@ void mw_store_view_close(mw_store_view *view)
     mw_free(MW_MEM_QUERY, view);
 }
 
+void mw_store_view_stop(mw_store_view *view, bool (*stop)(void *ctx), void *ctx)
+{
+    view->stop = stop;
+    view->stop_ctx = ctx;
+}
+
+static bool is_stopped(const mw_store_view *view)
+{
+    return view->stop && view->stop(view->stop_ctx);
+}
+
 uint64_t mw_store_view_seq(const mw_store_view *view)
 {
     return view->snapshot.seq;
@@ -42,12 +53,16 @@ static mw_err checked(const mw_index_block *block, mw_err err)
 
 mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out)
 {
+    if (is_stopped(view))
+        return MW_E_TIMEOUT;
     return checked(block, mw_read_hot(&view->hot_reader, block->segment->fd, block->offset,
                                       &block->header, out));
 }
 
 mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, mw_items *out)
 {
+    if (is_stopped(view))
+        return MW_E_TIMEOUT;
     return checked(block, mw_read_items(&view->items_reader, block->segment->fd, block->offset,
                                         &block->header, out));
 }

@@ -8,24 +8,24 @@
 #define WEBHOOK_BODY_MAX 16384
 
 static const mw_api_entry entries[] = {
-    {"GET", "/api/v1/traces", MW_SCOPE_READ, 0, mw_api_trace_list, "traces"},
-    {"GET", "/api/v1/traces/{id}", MW_SCOPE_READ, 0, mw_api_trace_show, "trace"},
-    {"GET", "/api/v1/sessions", MW_SCOPE_READ, 0, mw_api_session_list, "sessions"},
-    {"GET", "/api/v1/sessions/{id}", MW_SCOPE_READ, 0, mw_api_session_show, "session"},
-    {"GET", "/api/v1/logs", MW_SCOPE_READ, 0, mw_api_log_list, "logs"},
-    {"GET", "/api/v1/metrics", MW_SCOPE_READ, 0, mw_api_metric_list, "metrics"},
-    {"GET", "/api/v1/metrics/{name}", MW_SCOPE_READ, 0, mw_api_metric_show, "metric"},
-    {"GET", "/api/v1/alarms", MW_SCOPE_READ, 0, mw_api_alarm_list, "alarms"},
-    {"GET", "/api/v1/alarms/{id}", MW_SCOPE_READ, 0, mw_api_alarm_show, "alarm"},
-    {"GET", "/api/v1/investigations", MW_SCOPE_READ, 0, mw_api_investigation_list,
-     "investigations"},
+    {"GET", "/api/v1/traces", MW_SCOPE_READ, 0, mw_api_trace_list, "traces", true},
+    {"GET", "/api/v1/traces/{id}", MW_SCOPE_READ, 0, mw_api_trace_show, "trace", true},
+    {"GET", "/api/v1/sessions", MW_SCOPE_READ, 0, mw_api_session_list, "sessions", true},
+    {"GET", "/api/v1/sessions/{id}", MW_SCOPE_READ, 0, mw_api_session_show, "session", true},
+    {"GET", "/api/v1/logs", MW_SCOPE_READ, 0, mw_api_log_list, "logs", true},
+    {"GET", "/api/v1/metrics", MW_SCOPE_READ, 0, mw_api_metric_list, "metrics", true},
+    {"GET", "/api/v1/metrics/{name}", MW_SCOPE_READ, 0, mw_api_metric_show, "metric", true},
+    {"GET", "/api/v1/alarms", MW_SCOPE_READ, 0, mw_api_alarm_list, "alarms", false},
+    {"GET", "/api/v1/alarms/{id}", MW_SCOPE_READ, 0, mw_api_alarm_show, "alarm", false},
+    {"GET", "/api/v1/investigations", MW_SCOPE_READ, 0, mw_api_investigation_list, "investigations",
+     false},
     {"GET", "/api/v1/investigations/{id}", MW_SCOPE_READ, 0, mw_api_investigation_show,
-     "investigation"},
-    {"GET", "/api/v1/webhooks", MW_SCOPE_READ, 0, mw_api_webhook_list, "webhooks"},
+     "investigation", false},
+    {"GET", "/api/v1/webhooks", MW_SCOPE_READ, 0, mw_api_webhook_list, "webhooks", false},
     {"POST", "/api/v1/webhooks", MW_SCOPE_OPERATE, WEBHOOK_BODY_MAX, mw_api_webhook_create,
-     "webhook"},
-    {"GET", "/api/v1/audit", MW_SCOPE_READ, 0, mw_api_audit_list, "audit records"},
-    {"GET", "/api/v1/status", MW_SCOPE_READ, 0, mw_api_status, "status"},
+     "webhook", false},
+    {"GET", "/api/v1/audit", MW_SCOPE_READ, 0, mw_api_audit_list, "audit records", false},
+    {"GET", "/api/v1/status", MW_SCOPE_READ, 0, mw_api_status, "status", false},
 };
 #define ENTRY_COUNT (sizeof entries / sizeof entries[0])
 _Static_assert(ENTRY_COUNT <= MW_API_ROUTES_MAX, "raise MW_API_ROUTES_MAX");
@@ -70,6 +70,7 @@ static const error_row error_rows[] = {
     {MW_E_UNSUPPORTED, 415, "unsupported_media_type", "send application/json"},
     {MW_E_NOMEM, 503, "out_of_memory", "try again, or raise memory_limit"},
     {MW_E_BUSY, 503, "busy", "try again in a second"},
+    {MW_E_TIMEOUT, 504, "timeout", "ask for less with since, until or a filter"},
     {MW_E_CLOSED, 503, "unavailable", "the daemon is shutting down"},
     {MW_E_NO_SPACE, 503, "storage_full", "free space on the disk of the data directory"},
 };
@@ -107,6 +108,25 @@ static void reply_error(mw_api_call *call, mw_err err)
     mw_request_reply(call->request, &response);
 }
 
+/* ---- long questions ------------------------------------------------------------------------- */
+
+static bool is_over(void *ctx)
+{
+    const mw_api_call *call = ctx;
+    int64_t taken = mw_clock_mono_ns(call->server->clock) - call->received_ns;
+    mw_client_state client = mw_request_client(call->request);
+    return client == MW_CLIENT_GONE || taken > MW_API_QUESTION_NS ||
+           (client == MW_CLIENT_HUNG_UP && taken > MW_API_HUNG_UP_NS);
+}
+
+mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out)
+{
+    mw_err err = mw_store_view_open(call->server->store, out);
+    if (!err)
+        mw_store_view_stop(*out, is_over, call);
+    return err;
+}
+
 /* ---- the way through the pool -------------------------------------------------------------- */
 
 static void run_job(mw_job *job)
@@ -116,7 +136,7 @@ static void run_job(mw_job *job)
     mw_buffer_init(&call->text, MW_MEM_QUERY, MW_API_ANSWER_MAX);
     mw_json_init(&call->json, &call->text);
     call->status = 200;
-    mw_err err = call->entry->run(call);
+    mw_err err = is_over(call) ? MW_E_TIMEOUT : call->entry->run(call);
     mw_buffer_append_byte(&call->text, '\n');
     if (!err)
         err = call->text.err;
@@ -152,9 +172,10 @@ static void handle(void *ctx, mw_request *request)
     call->server = server;
     call->request = request;
     call->entry = entry;
+    call->received_ns = mw_clock_mono_ns(server->clock);
     call->job.run = run_job;
     call->job.item.cost_bytes = CALL_COST + request->body.len;
-    mw_err err = mw_pool_submit(server->pool, &call->job);
+    mw_err err = mw_pool_submit(entry->scans ? server->pool : server->desk_pool, &call->job);
     if (err)
         reply_error(call, err);
 }

@@ -18,6 +18,11 @@
 /* Largest answer: a trace of some hundred thousand spans. It exists twice for a moment, so it is
  * kept well below the default memory_limit. */
 #define MW_API_ANSWER_MAX ((size_t)64 << 20)
+/* What a question may take, waiting included: the command line waits 30 s. */
+#define MW_API_QUESTION_NS (25 * MW_NS_PER_S)
+/* A client that has hung up and waited this long has gone; a few close their sending side and
+ * wait. */
+#define MW_API_HUNG_UP_NS (2 * MW_NS_PER_S)
 /* Rows and unpacked spans behind one answer. */
 #define MW_API_ARENA_MAX ((size_t)256 << 20)
 
@@ -30,7 +35,8 @@ typedef struct mw_api_call {
     mw_buffer text;
     mw_json json;
     mw_detail detail;
-    unsigned status; /* of success; 200 unless run changes it */
+    unsigned status;     /* of success; 200 unless run changes it */
+    int64_t received_ns; /* monotonic */
 } mw_api_call;
 
 typedef struct mw_api_entry {
@@ -39,6 +45,7 @@ typedef struct mw_api_entry {
     size_t max_body;
     mw_err (*run)(mw_api_call *call);
     const char *what; /* "trace": names the thing that was not found */
+    bool scans;       /* reads telemetry, which may take long */
 } mw_api_entry;
 
 /* limit, cursor, since, until. */
@@ -59,6 +66,9 @@ MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *
 /* mw_time_point_parse, and a date alone ("2026-11-21": 00:00 UTC). MW_E_SYNTAX, MW_E_INVALID,
  * MW_E_LIMIT. Pure. */
 MW_MUST_USE mw_err mw_api_time_parse(mw_slice text, int64_t now_ns, int64_t *ns);
+/* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its answer
+ * any more. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
 /* params[0], checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */

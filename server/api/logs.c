@@ -142,7 +142,7 @@ mw_err mw_api_log_list(mw_api_call *call)
     mw_log_query query = {.severity_min = 0};
     mw_err err = mw_api_page_read(call, filters, &page);
     if (!err)
-        err = mw_store_view_open(call->server->store, &view);
+        err = mw_api_view_open(call, &view);
     if (err)
         return err;
     mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};

@@ -46,7 +46,7 @@ mw_err mw_api_metric_list(mw_api_call *call)
     if (!err)
         err = read_query(call, &query);
     if (!err)
-        err = mw_store_view_open(call->server->store, &view);
+        err = mw_api_view_open(call, &view);
     if (err)
         return err;
     mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
@@ -95,7 +95,7 @@ mw_err mw_api_metric_show(mw_api_call *call)
     if (!err)
         err = read_query(call, &query);
     if (!err)
-        err = mw_store_view_open(call->server->store, &view);
+        err = mw_api_view_open(call, &view);
     if (err)
         return err;
     mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};

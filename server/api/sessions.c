@@ -28,7 +28,7 @@ mw_err mw_api_session_list(mw_api_call *call)
     mw_session_list list = {.items = NULL};
     mw_err err = mw_api_page_read(call, NULL, &page);
     if (!err)
-        err = mw_store_view_open(call->server->store, &view);
+        err = mw_api_view_open(call, &view);
     if (err)
         return err;
     mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
@@ -52,7 +52,7 @@ mw_err mw_api_session_show(mw_api_call *call)
     mw_session session = {.traces = NULL};
     mw_err err = mw_api_no_parameters(call);
     if (!err)
-        err = mw_store_view_open(call->server->store, &view);
+        err = mw_api_view_open(call, &view);
     if (err)
         return err;
     err = mw_store_session_read(view, call->request->params[0], &call->arena, &session);

@@ -9,7 +9,7 @@ mw_err mw_api_trace_list(mw_api_call *call)
     mw_trace_list list = {.items = NULL};
     mw_err err = mw_api_page_read(call, NULL, &page);
     if (!err)
-        err = mw_store_view_open(call->server->store, &view);
+        err = mw_api_view_open(call, &view);
     if (err)
         return err;
     mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
@@ -73,7 +73,7 @@ mw_err mw_api_trace_show(mw_api_call *call)
     if (!err)
         err = mw_api_hex_id(call, &id);
     if (!err)
-        err = mw_store_view_open(call->server->store, &view);
+        err = mw_api_view_open(call, &view);
     if (err)
         return err;
     err = mw_store_trace_find(view, id, trace_id);

@@ -128,6 +128,15 @@ static inline void fail_rpc(void *ctx, mw_request *request)
     mw_request_reply(request, &response);
 }
 
+/* Does the client of a held request still wait? */
+static inline mw_client_state held_client(size_t at)
+{
+    pthread_mutex_lock(&fx.lock);
+    mw_client_state state = mw_request_client(fx.held[at]);
+    pthread_mutex_unlock(&fx.lock);
+    return state;
+}
+
 static inline size_t held_now(void)
 {
     pthread_mutex_lock(&fx.lock);

@@ -349,7 +349,7 @@ static void test_half_close(void **state)
     send_text(fd, POST("/held", "Content-Length: 1\r\n", "x") GET("/hello/late"));
     shutdown(fd, SHUT_WR);
     WAIT_UNTIL(held_now() == 1);
-    nap_ms(20);
+    WAIT_UNTIL(held_client(0) == MW_CLIENT_HUNG_UP);
     release_held();
     expect(fd, 200, NULL, "x");
     expect(fd, 200, NULL, "hello late");
@@ -367,8 +367,12 @@ static void test_client_gone(void **state)
             send_text(fds[i], POST("/held", "Content-Length: 4\r\n", "body"));
         }
         WAIT_UNTIL(held_now() == 8);
+        for (size_t i = 0; i < 8; i++)
+            assert_int_equal(held_client(i), MW_CLIENT_WAITS);
         for (int i = 0; i < 8; i++)
             way ? reset_by_client(fds[i]) : close(fds[i]);
+        for (size_t i = 0; i < 8; i++)
+            WAIT_UNTIL(held_client(i) == (way ? MW_CLIENT_GONE : MW_CLIENT_HUNG_UP));
         if (way)
             WAIT_UNTIL(mw_net_connections(fx.net) == 0);
         assert_int_equal(mw_net_in_flight(fx.net), 8); /* the handlers still own them */

@@ -371,6 +371,46 @@ static void test_reads_few_blocks(void **state)
     test_dir_fini(&dir);
 }
 
+static bool at_the_nth(void *ctx)
+{
+    unsigned *left = ctx;
+    return *left == 0 || --*left == 0;
+}
+
+/* A question that is told to stop does, before whichever block that is, and leaves nothing. */
+static void test_stops(void **state)
+{
+    test_dir dir;
+    mw_log_query query = {.text = MW_SLICE("nothing like it")};
+    mw_store_page page = {.limit = 1000};
+    mw_err err = MW_E_TIMEOUT;
+    (void)state;
+    test_dir_init(&dir);
+    mw_store *store = open_store(dir.store);
+    for (uint64_t i = 0; i < 20; i++)
+        append_logs(store, 10 * i, 5);
+    size_t used = mw_memory_used();
+    unsigned stopped = 0;
+    for (unsigned n = 1; err == MW_E_TIMEOUT; n++) {
+        mw_store_view *view;
+        mw_arena arena;
+        mw_log_list list;
+        unsigned left = n;
+        mw_arena_init(&arena, MW_MEM_QUERY, 0);
+        assert_int_equal(mw_store_view_open(store, &view), MW_OK);
+        mw_store_view_stop(view, at_the_nth, &left);
+        err = mw_store_log_list(view, &page, &query, &arena, &list);
+        assert_true(err == MW_OK || err == MW_E_TIMEOUT);
+        stopped += err == MW_E_TIMEOUT;
+        mw_store_view_close(view);
+        mw_arena_reset(&arena);
+        assert_int_equal(mw_memory_used(), used);
+    }
+    assert_true(stopped >= 20);
+    mw_store_close(store);
+    test_dir_fini(&dir);
+}
+
 /* Without memory a question fails cleanly, wherever it runs out. */
 static void test_without_memory(void **state)
 {
@@ -422,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_many_shares),
         cmocka_unit_test(test_empty_and_cursors),
         cmocka_unit_test(test_reads_few_blocks),
+        cmocka_unit_test(test_stops),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
