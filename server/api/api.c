@@ -109,6 +109,18 @@ static void reply_error(mw_api_call *call, mw_err err)
 
 /* ---- the way through the pool -------------------------------------------------------------- */
 
+/* What the call holds is given back first: once the stream has begun, it may be over at any time,
+ * and the call with it. */
+static void run_stream(mw_api_call *call, mw_err err)
+{
+    mw_buffer_fini(&call->text);
+    mw_arena_reset(&call->arena);
+    MW_ASSERT(!err);
+    err = call->begin(call);
+    if (err)
+        reply_error(call, err);
+}
+
 static void run_job(mw_job *job)
 {
     mw_api_call *call = (mw_api_call *)job;
@@ -117,6 +129,10 @@ static void run_job(mw_job *job)
     mw_json_init(&call->json, &call->text);
     call->status = 200;
     mw_err err = call->entry->run(call);
+    if (call->begin) {
+        run_stream(call, err);
+        return;
+    }
     mw_buffer_append_byte(&call->text, '\n');
     if (!err)
         err = call->text.err;

@@ -31,6 +31,10 @@ typedef struct mw_api_call {
     mw_json json;
     mw_detail detail;
     unsigned status; /* of success; 200 unless run changes it */
+    /* Set by a run that answers with a stream: called behind it, the last to touch the call. MW_OK:
+     * the request is taken. */
+    mw_err (*begin)(struct mw_api_call *call);
+    struct mw_log_follower *follower;
 } mw_api_call;
 
 typedef struct mw_api_entry {
