@@ -35,7 +35,7 @@ static mw_err choose_blocks(mw_log_scan *scan, mw_log_position *end, bool *more)
     if (!blocks->items)
         return MW_E_NOMEM;
     uint64_t seq = mw_store_view_seq(scan->view);
-    *end = seq > scan->after.seq ? (mw_log_position){seq, UINT32_MAX} : scan->after;
+    *end = seq >= scan->after.seq ? (mw_log_position){seq, UINT32_MAX} : scan->after;
     for (uint32_t i = first_block(scan->view, scan->after.seq); i < mw_view_count(scan->view);
          i++) {
         const mw_block_header *header = &mw_view_block(scan->view, i)->header;

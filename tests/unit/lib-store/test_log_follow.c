@@ -48,6 +48,8 @@ static size_t check_follow(mw_store_view *view, const sent_spans *all, const mod
     for (; at < all->log_count; at++)
         assert_false(is_behind(&all->logs[at], begin) && log_matches(&all->logs[at], query));
     assert_true(tail.position.seq >= mw_store_view_seq(view));
+    assert_int_equal(mw_store_log_follow(view, &follow, &asked, &arena, &tail), MW_OK);
+    assert_true(tail.count == 0 && !tail.more);
     mw_arena_reset(&arena);
     return found;
 }
@@ -169,7 +171,10 @@ static void test_edges(void **state)
     assert_int_equal(tail.items[2].row.time_ns, 1503);
     assert_true(tail.position.seq == 2 && tail.position.index == UINT32_MAX);
     assert_int_equal(ask(store, &arena, tail.position).count, 0);
-    assert_int_equal(ask(store, &arena, (mw_log_position){2, 0}).count, 2);
+    /* The rest of the newest commit, and then nothing more of it. */
+    tail = ask(store, &arena, (mw_log_position){2, 0});
+    assert_int_equal(tail.count, 2);
+    assert_true(tail.position.seq == 2 && tail.position.index == UINT32_MAX);
     /* A place that is still to come stays where it is. */
     tail = ask(store, &arena, (mw_log_position){99, 7});
     assert_true(tail.count == 0 && tail.position.seq == 99 && tail.position.index == 7);
