@@ -3,7 +3,9 @@
 order, coming back after a restart, slow clients, many clients, clients that go away."""
 import json
 import re
+import signal
 import socket
+import subprocess
 import threading
 import time
 import unittest
@@ -13,7 +15,7 @@ import otlp
 import signals
 from follower import EventParser, Follower, follow_on
 from h2frames import Peer, block, headers, rst_stream
-from harness import SLOWNESS, Case, Daemon, same_json, wait_for
+from harness import BINARY, SLOWNESS, Case, Daemon, same_json, wait_for
 
 BASE = 1_700_000_000_000_000_000
 TRACE, SPAN = bytes.fromhex("abcdef00000000000000000000000001"), bytes.fromhex("1111111111111111")
@@ -337,6 +339,98 @@ class ManyTest(FollowCase):
         stored = self.daemon.api("status")["stored"]["logs"] - stored
         # The index keeps a little of each block that came meanwhile.
         wait_for("memory", lambda: memory(self.daemon) - settled < 1_000_000 + 1000 * stored)
+
+
+class CommandTest(FollowCase):
+    """midwatch log list --follow."""
+
+    def command(self, *arguments):
+        """Started, and known to follow."""
+        process = subprocess.Popen([BINARY, "log", "list", "--data", self.daemon.data, *arguments],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True,
+                                   env=self.daemon.environment())
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        wait_for("the command", self.follows)
+        return process
+
+    def follows(self):
+        text = self.daemon.get("/metrics").body.decode()
+        (found,) = re.findall(r"^midwatch_requests_in_flight (\d+)$", text, re.M)
+        return int(found) == 2  # this one, and that
+
+    def interrupt(self, process):
+        """Ctrl-C: the rest of what it printed; its end is no failure."""
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20 * SLOWNESS)
+        self.assertEqual(process.returncode, 0, err)
+        return out, err
+
+    def test_rows(self):
+        process = self.command("--follow", "--severity", "WARN")
+        post(self.daemon, "hidden", severity=9)
+        post(self.daemon, "red\x1b[31m\nsecond", severity=17)
+        post(self.daemon, "last " + "x" * 1000, severity=13)
+        lines = [process.stdout.readline() for _ in range(2)]
+        self.assertTrue(lines[0].startswith("2023-11-14T22:13:20Z  ERROR     bad-otlp          "
+                                            "red\\x1b[31m"), lines[0])
+        self.assertTrue(lines[1].startswith("2023-11-14T22:13:20Z  WARN      bad-otlp          "
+                                            "last xxx"), lines[1])
+        self.assertLess(len(lines[1]), 320)
+        self.assertEqual(self.interrupt(process), ("", ""))
+
+    def test_json_and_since(self):
+        post(self.daemon, "a\nb", "")
+        post(self.daemon, "\0", "x" * 1_000_000)
+        process = self.command("-f", "--json", "--since", "2023-11-14")
+        lines = [process.stdout.readline() for _ in range(4)]
+        self.assertEqual(self.interrupt(process), ("", ""))
+        listed = {(r["body"]): r for r in self.daemon.api("logs")["items"]}
+        for line, body in zip(lines, ["a\nb", "", "\0", "x" * 1_000_000]):
+            self.assert_json(json.loads(line), listed[body])
+
+    def test_restarts(self):
+        """The daemon is killed, then stopped; what came in between is printed, once."""
+        process = self.command("-f")
+        post(self.daemon, "one")
+        self.assertIn("one", process.stdout.readline())
+        for number, end in ((2, self.daemon.kill), (3, self.daemon.stop)):
+            end()
+            self.daemon.start()
+            post(self.daemon, f"number {number}")
+            self.assertIn(f"number {number}", process.stdout.readline())
+        post(self.daemon, "last")
+        self.assertIn("last", process.stdout.readline())
+        out, err = self.interrupt(process)
+        self.assertEqual(out, "")
+        self.assertEqual(err.count("trying again"), 2, err)
+        self.assertEqual(err.count("following on"), 2, err)
+
+    def test_interrupted_while_it_waits(self):
+        process = self.command("-f")
+        self.daemon.stop()
+        self.assertIn("trying again", process.stderr.readline())
+        self.interrupt(process)
+
+    def test_refusals(self):
+        for arguments in (["--limit", "3"], ["--until", "1h"], ["--severity", "LOUD"]):
+            done = self.daemon.cli_raw("log", "list", "-f", *arguments)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+        self.daemon.cli("log", "list", "-f", "--trace", "123456", code=5)
+        self.daemon.cli("session", "list", "-f", code=2)
+        self.daemon.stop()
+        self.assertEqual(self.daemon.cli_raw("log", "list", "-f").returncode, 7)
+        done = self.daemon.cli_raw("log", "list", "-f", "--server", "http://127.0.0.1:1")
+        self.assertEqual(done.returncode, 7)
+
+    def test_help_and_completion(self):
+        run = lambda *words: subprocess.run([BINARY, *words], capture_output=True, text=True,
+                                            check=True, timeout=60 * SLOWNESS).stdout
+        self.assertIn("-f, --follow", run("help", "log"))
+        self.assertRegex(run("completion", "bash"), r'log\) words="list .*--follow')
+        self.assertIn("-l follow -s f", run("completion", "fish"))
 
 
 if __name__ == "__main__":
