@@ -108,9 +108,9 @@ void mw_url_append(mw_buffer *out, const char *text);
 typedef struct mw_client mw_client;
 int mw_client_open(const mw_cli *cli, mw_client **out);
 void mw_client_close(mw_client *client);
-/* Asks; `take` gets the body of a 200, and false from it ends the reading. last_id "" = none. Prints
- * nothing. Returns why it ended, "" when it did in order; out->status 0: nobody answered. The
- * answer is to be freed. */
+/* Asks; `take` gets the body of a 200, and false from it ends the reading. last_id "" = none.
+ * Prints nothing. Returns why it ended, "" when it did in order; out->status 0: nobody answered.
+ * The answer is to be freed. */
 const char *mw_client_read(mw_client *client, const char *path, const char *last_id,
                            bool (*take)(void *ctx, mw_slice bytes), void *ctx, mw_answer *out);
 /* A refusal, and nobody there, in one line on stderr. The exit status. */

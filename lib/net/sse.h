@@ -2,9 +2,9 @@
  *
  * The first half is a pure writer: events as text into a buffer. The second puts it on a stream
  * whose head and keep-alive are right for events. One event is one piece, or several that belong
- * together, so a comment that keeps the line alive never cuts an event in two. When the server stops or the connection is old, net
- * ends such a stream in order; a browser's EventSource comes back by itself and says in
- * Last-Event-ID which event was the last it saw.
+ * together, so a comment that keeps the line alive never cuts an event in two. When the server
+ * stops or the connection is old, net ends such a stream in order; a browser's EventSource comes
+ * back by itself and says in Last-Event-ID which event was the last it saw.
  *
  * Each field of an event is one line, "name: value"; a blank line ends the event:
  *

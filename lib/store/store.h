@@ -379,8 +379,8 @@ typedef struct mw_log_list {
 MW_MUST_USE mw_err mw_store_log_list(mw_store_view *view, const mw_store_page *page,
                                      const mw_log_query *query, mw_arena *arena, mw_log_list *out);
 
-/* A place in the order of commits: right behind that record. Sequences begin at 1, so zero is before
- * everything; index UINT32_MAX is behind the whole commit. Survives restarts. */
+/* A place in the order of commits: right behind that record. Sequences begin at 1, so zero is
+ * before everything; index UINT32_MAX is behind the whole commit. Survives restarts. */
 typedef struct mw_log_position {
     uint64_t seq;
     uint32_t index;

@@ -1,6 +1,6 @@
-/* Fuzz target of the event reader: what it hands on does not depend on how the bytes are cut, and is
- * what a second reader finds that looks at the whole text at once, line by line. The first byte of
- * the input is the size of the pieces. */
+/* Fuzz target of the event reader: what it hands on does not depend on how the bytes are cut, and
+ * is what a second reader finds that looks at the whole text at once, line by line. The first byte
+ * of the input is the size of the pieces. */
 #include <stdlib.h>
 
 #include "cli/event_reader.h"
