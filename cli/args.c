@@ -31,6 +31,8 @@ const mw_cli_option mw_cli_options[] = {
      "log_stream"},
     {"namespace", "NAME", FIELD(name_space), MW_TAKES_METRIC, "sent for this CloudWatch namespace",
      "namespace"},
+    {"follow", NULL, FIELD(follow), MW_TAKES_FOLLOW,
+     "print what comes from now on (with --since: from then on), until Ctrl-C", NULL},
     {"name", "NAME", FIELD(name), MW_TAKES_CREATE, "what people call it", NULL},
     {"source", "SOURCE", FIELD(source), MW_TAKES_CREATE, "who sends: devops-agent", NULL},
     {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
@@ -59,6 +61,36 @@ static const mw_cli_option *find_option(mw_slice name)
         if (mw_slice_equal(name, mw_slice_of(mw_cli_options[i].name)))
             return &mw_cli_options[i];
     return NULL;
+}
+
+char mw_cli_option_letter(const mw_cli_option *option)
+{
+    static const char *const names[] = {"follow", "help"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(option->name, names[i]) == 0)
+            return names[i][0];
+    return '\0';
+}
+
+/* "-f" is "--follow"; NULL when no option has that letter. */
+static const mw_cli_option *find_letter(const char *arg)
+{
+    for (size_t i = 0; i < mw_cli_option_count; i++)
+        if (arg[1] && !arg[2] && arg[1] == mw_cli_option_letter(&mw_cli_options[i]))
+            return &mw_cli_options[i];
+    return NULL;
+}
+
+/* Switches are the only ones with letters. */
+static int take_letter(scanner *scan, const char *arg, unsigned *used)
+{
+    const mw_cli_option *option = find_letter(arg);
+    if (!option)
+        return usage(scan, arg, "no such option", "see midwatch help");
+    MW_ASSERT(!option->value_name);
+    *(bool *)(void *)((char *)scan->cli + option->offset) = true;
+    *used |= option->takes;
+    return MW_EXIT_DONE;
 }
 
 /* Whether the command takes the option is asked at the end: it may stand before the verb. */
@@ -108,12 +140,10 @@ static int scan_all(scanner *scan, unsigned *used)
             words_only = true;
             continue;
         }
-        if (!words_only && strcmp(arg, "-h") == 0)
-            status = take_option(scan, "--help", used);
-        else if (!words_only && arg[0] == '-' && arg[1] == '-')
+        if (!words_only && arg[0] == '-' && arg[1] == '-')
             status = take_option(scan, arg, used);
         else if (!words_only && arg[0] == '-' && arg[1])
-            status = usage(scan, arg, "no such option", "see midwatch help");
+            status = take_letter(scan, arg, used);
         else
             status = take_word(scan, arg);
         if (status)

@@ -20,6 +20,7 @@ enum {
     MW_TAKES_SOURCE = 8,  /* service, session: where telemetry comes from */
     MW_TAKES_LOG = 16,    /* trace, span, severity, text, event, agent, log group and stream */
     MW_TAKES_METRIC = 32, /* namespace */
+    MW_TAKES_FOLLOW = 64, /* follow */
 };
 
 struct mw_cli;
@@ -45,7 +46,7 @@ typedef struct mw_cli {
     const char *limit, *cursor, *since, *until;
     const char *status, *service, *session, *trace, *span, *severity, *text, *event, *agent;
     const char *log_group, *log_stream, *name_space;
-    bool json, help;
+    bool json, help, follow;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
     bool terminal; /* stdout is one */
@@ -79,6 +80,8 @@ typedef struct mw_cli_option {
 } mw_cli_option;
 extern const mw_cli_option mw_cli_options[];
 extern const size_t mw_cli_option_count;
+/* Of the short form, '\0' when there is none. Only switches have one. */
+char mw_cli_option_letter(const mw_cli_option *option);
 
 /* Fills cli from argv (program name first). MW_EXIT_DONE, or MW_EXIT_USAGE with one line in
  * `error`. command is NULL when only help was asked for; *noun is set when one was named. Pure:
@@ -101,6 +104,18 @@ void mw_answer_free(mw_answer *answer);
 int mw_exit_of_status(long status);
 /* Text as part of a path or query: all but unreserved characters become %XX. Pure. */
 void mw_url_append(mw_buffer *out, const char *text);
+/* The daemon, chosen once, for answers that are read as they come. _open complains itself. */
+typedef struct mw_client mw_client;
+int mw_client_open(const mw_cli *cli, mw_client **out);
+void mw_client_close(mw_client *client);
+/* Asks; `take` gets the body of a 200, and false from it ends the reading. last_id "" = none.
+ * Prints nothing. Returns why it ended, "" when it did in order; out->status 0: nobody answered.
+ * The answer is to be freed. */
+const char *mw_client_read(mw_client *client, const char *path, const char *last_id,
+                           bool (*take)(void *ctx, mw_slice bytes), void *ctx, mw_answer *out);
+/* A refusal, and nobody there, in one line on stderr. The exit status. */
+int mw_client_complain(const mw_client *client, const char *noun, const mw_answer *answer);
+int mw_client_unreachable(const mw_client *client, const char *why);
 /* "/api/v1/NOUN" and "/api/v1/NOUN/args[0]", with the options that are parameters as the query. */
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
 void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out);
@@ -157,6 +172,13 @@ int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *,
  * with the option that gets it. */
 int mw_list(mw_cli *cli, const char *noun, const char *what,
             void (*render)(mw_cli *, json_t *, mw_buffer *));
+
+/* ---- follow.c ------------------------------------------------------------------------------ */
+
+/* The whole of a list with --follow: prints what `row` writes of each item, a line each (with
+ * --json the item), until Ctrl-C, which is no failure. */
+int mw_follow(mw_cli *cli, const char *noun,
+              void (*row)(mw_cli *cli, const json_t *item, mw_buffer *out));
 
 /* ---- commands ------------------------------------------------------------------------------ */
 

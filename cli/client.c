@@ -127,10 +127,11 @@ static size_t receive(char *data, size_t size, size_t count, void *ctx)
     return body->err ? 0 : size * count;
 }
 
-static struct curl_slist *make_headers(const char *body)
+static struct curl_slist *make_headers(const char *body, const char *accept)
 {
     char line[1200];
-    struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
+    snprintf(line, sizeof line, "Accept: %s", accept);
+    struct curl_slist *headers = curl_slist_append(NULL, line);
     const char *token = environment("MIDWATCH_TOKEN");
     if (body)
         headers = curl_slist_append(headers, "Content-Type: application/json");
@@ -178,7 +179,7 @@ static int perform(CURL *curl, const target *to, const char *path, const char *b
     int len = snprintf(url, sizeof url, "%s%s", to->base, path);
     if (len < 0 || (size_t)len >= sizeof url)
         return mw_complain(MW_EXIT_USAGE, "the request", "an argument is too long", "");
-    struct curl_slist *headers = make_headers(body);
+    struct curl_slist *headers = make_headers(body, "application/json");
     set_options(curl, to, body, out);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     /* ".." is a session id like any other. */
@@ -261,6 +262,106 @@ void mw_answer_free(mw_answer *answer)
 {
     json_decref(answer->root);
     mw_buffer_fini(&answer->body);
+}
+
+/* ---- an answer that is read as it comes ------------------------------------------------------ */
+
+/* A daemon says something every 15 s; three of those missed, and it is gone. */
+#define SILENCE_S 60L
+
+struct mw_client {
+    target to;
+};
+
+typedef struct reading {
+    CURL *curl;
+    bool (*take)(void *ctx, mw_slice bytes);
+    void *ctx;
+    mw_answer *answer; /* its body: of a refusal alone */
+} reading;
+
+static size_t receive_piece(char *data, size_t size, size_t count, void *ctx)
+{
+    reading *work = ctx;
+    if (!work->answer->status)
+        curl_easy_getinfo(work->curl, CURLINFO_RESPONSE_CODE, &work->answer->status);
+    if (work->answer->status != 200)
+        return receive(data, size, count, &work->answer->body);
+    return work->take(work->ctx, (mw_slice){data, size * count}) ? size * count : 0;
+}
+
+int mw_client_open(const mw_cli *cli, mw_client **out)
+{
+    mw_client *client = mw_calloc_or_die(MW_MEM_BASE, 1, sizeof *client);
+    int status = choose(cli, &client->to);
+    *out = status ? NULL : client;
+    if (status)
+        mw_free(MW_MEM_BASE, client);
+    return status;
+}
+
+void mw_client_close(mw_client *client)
+{
+    mw_free(MW_MEM_BASE, client);
+}
+
+static struct curl_slist *make_stream_headers(const char *last_id)
+{
+    char line[1200];
+    struct curl_slist *headers = make_headers(NULL, "text/event-stream");
+    int len = snprintf(line, sizeof line, "Last-Event-ID: %s", last_id);
+    if (last_id[0] && len > 0 && (size_t)len < sizeof line)
+        headers = curl_slist_append(headers, line);
+    return headers;
+}
+
+static CURLcode perform_reading(reading *work, const target *to, const char *path,
+                                const char *last_id)
+{
+    char url[MW_CLI_PATH_MAX * 5];
+    int len = snprintf(url, sizeof url, "%s%s", to->base, path);
+    if (len < 0 || (size_t)len >= sizeof url)
+        return CURLE_URL_MALFORMAT;
+    struct curl_slist *headers = make_stream_headers(last_id);
+    set_options(work->curl, to, NULL, work->answer);
+    curl_easy_setopt(work->curl, CURLOPT_URL, url);
+    curl_easy_setopt(work->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(work->curl, CURLOPT_TIMEOUT, 0L);
+    curl_easy_setopt(work->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(work->curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
+    curl_easy_setopt(work->curl, CURLOPT_WRITEFUNCTION, receive_piece);
+    curl_easy_setopt(work->curl, CURLOPT_WRITEDATA, work);
+    CURLcode code = curl_easy_perform(work->curl);
+    curl_easy_getinfo(work->curl, CURLINFO_RESPONSE_CODE, &work->answer->status);
+    curl_slist_free_all(headers);
+    return code;
+}
+
+const char *mw_client_read(mw_client *client, const char *path, const char *last_id,
+                           bool (*take)(void *ctx, mw_slice bytes), void *ctx, mw_answer *out)
+{
+    memset(out, 0, sizeof *out);
+    mw_buffer_init(&out->body, MW_MEM_BASE, ANSWER_MAX);
+    reading work = {curl_easy_init(), take, ctx, out};
+    CURLcode code =
+        work.curl ? perform_reading(&work, &client->to, path, last_id) : CURLE_FAILED_INIT;
+    curl_easy_cleanup(work.curl);
+    if (out->status != 200)
+        out->root = mw_parse_answer(mw_buffer_slice(&out->body));
+    return code == CURLE_OK ? "" : curl_easy_strerror(code);
+}
+
+int mw_client_complain(const mw_client *client, const char *noun, const mw_answer *answer)
+{
+    return complain_of_answer(&client->to, noun, NULL, answer);
+}
+
+int mw_client_unreachable(const mw_client *client, const char *why)
+{
+    const target *to = &client->to;
+    return mw_complain(MW_EXIT_UNREACHABLE, to->socket[0] ? to->socket : to->base,
+                       why[0] ? why : "it ended the answer before it began",
+                       hint_of(CURLE_COULDNT_CONNECT));
 }
 
 /* ---- paths --------------------------------------------------------------------------------- */

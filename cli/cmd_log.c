@@ -1,5 +1,6 @@
 /* log list. */
 #include "cli/cli_int.h"
+#include "lib/base/utf8.h"
 
 /* Of a body in a table without bounds; --json has all of it. */
 #define BODY_COLUMNS 240
@@ -61,7 +62,61 @@ static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
     mw_table_fini(&table);
 }
 
+/* ---- followed ------------------------------------------------------------------------------ */
+
+/* Widths cannot wait for what is still to come. */
+#define SEVERITY_WIDTH 8
+#define SERVICE_WIDTH 16
+
+static void append_padded(mw_buffer *out, mw_slice text, size_t width)
+{
+    mw_buffer cell;
+    mw_buffer_init(&cell, MW_MEM_BASE, (size_t)1 << 20);
+    mw_visible(&cell, mw_slice_first(text, 4096));
+    mw_append_cut(out, mw_buffer_slice(&cell), width, true);
+    for (size_t used = mw_utf8_columns(mw_buffer_slice(&cell)); used < width; used++)
+        mw_buffer_append_byte(out, ' ');
+    mw_buffer_appendf(out, "  ");
+    mw_buffer_fini(&cell);
+}
+
+static void append_severity(const mw_cli *cli, const json_t *log, mw_buffer *out)
+{
+    static const char *const codes[] = {"", "\x1b[31m", "\x1b[33m", "\x1b[32m"};
+    char text[MW_CELL_SIZE];
+    int64_t severity = mw_integer(log, "severity");
+    mw_style style = cli->color ? mw_severity_style(severity) : MW_STYLE_NONE;
+    mw_severity_text(severity, text);
+    mw_buffer_appendf(out, "%s", codes[style]);
+    append_padded(out, text[0] ? mw_slice_of(text) : mw_text(log, "severity_text"), SEVERITY_WIDTH);
+    mw_buffer_appendf(out, "%s", style ? "\x1b[0m" : "");
+}
+
+/* Time, severity, service, body: one line, as wide as the terminal or as a table without bounds. */
+static void render_row(mw_cli *cli, const json_t *log, mw_buffer *out)
+{
+    const size_t before = 20 + 2 + SEVERITY_WIDTH + 2 + SERVICE_WIDTH + 2;
+    char time[MW_CELL_SIZE];
+    mw_buffer body, shown;
+    mw_instant_text(log, "time", time);
+    append_padded(out, mw_slice_of(time), 20);
+    append_severity(cli, log, out);
+    append_padded(out, mw_text(log, "service"), SERVICE_WIDTH);
+    mw_buffer_init(&body, MW_MEM_BASE, (size_t)96 << 20);
+    mw_buffer_init(&shown, MW_MEM_BASE, (size_t)96 << 20);
+    mw_log_line(log, BODY_COLUMNS, &body);
+    mw_visible(&shown, mw_buffer_slice(&body));
+    size_t room = cli->width > before + 24 ? cli->width - before : 24;
+    mw_append_cut(out, mw_buffer_slice(&shown), cli->width ? room : BODY_COLUMNS, true);
+    while (out->len && out->data[out->len - 1] == ' ')
+        out->len--;
+    mw_buffer_fini(&body);
+    mw_buffer_fini(&shown);
+}
+
 int mw_cmd_log_list(mw_cli *cli)
 {
+    if (cli->follow)
+        return mw_follow(cli, "logs", render_row);
     return mw_list(cli, "logs", "log records", render_list);
 }

@@ -34,8 +34,8 @@ const mw_command mw_commands[] = {
     {"session", "show", "ID", "one session with its traces", 0, mw_cmd_session_show},
     {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE, mw_cmd_trace_list},
     {"trace", "show", "ID", "one trace as a tree of spans", 0, mw_cmd_trace_show},
-    {"log", "list", "", "newest first", MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_LOG,
-     mw_cmd_log_list},
+    {"log", "list", "", "newest first, or as they come",
+     MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_LOG | MW_TAKES_FOLLOW, mw_cmd_log_list},
     {"metric", "list", "", "by name", MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_METRIC,
      mw_cmd_metric_list},
     {"metric", "show", "NAME", "its newest points, by series",
@@ -79,8 +79,10 @@ const mw_command *mw_command_find(const char *noun, const char *verb)
 
 static void append_option(mw_buffer *out, const mw_cli_option *option)
 {
-    char head[40];
-    snprintf(head, sizeof head, "--%s%s%s", option->name, option->value_name ? " " : "",
+    char head[40], letter[8] = "";
+    if (mw_cli_option_letter(option))
+        snprintf(letter, sizeof letter, "-%c, ", mw_cli_option_letter(option));
+    snprintf(head, sizeof head, "%s--%s%s%s", letter, option->name, option->value_name ? " " : "",
              option->value_name ? option->value_name : "");
     mw_buffer_appendf(out, "  %-18s %s\n", head, option->help);
 }

@@ -82,11 +82,15 @@ static void fish_verbs(mw_buffer *out, const mw_noun *noun)
                               noun->name, command->verb, command->summary);
     }
     unsigned takes = taken_by(noun->name);
-    for (size_t i = 0; i < mw_cli_option_count; i++)
-        if (mw_cli_options[i].takes & takes)
+    for (size_t i = 0; i < mw_cli_option_count; i++) {
+        const mw_cli_option *option = &mw_cli_options[i];
+        const char letter[2] = {mw_cli_option_letter(option), '\0'};
+        if (option->takes & takes)
             mw_buffer_appendf(
-                out, "complete -c midwatch -n '__fish_seen_subcommand_from %s' -l %s%s\n",
-                noun->name, mw_cli_options[i].name, mw_cli_options[i].value_name ? " -x" : "");
+                out, "complete -c midwatch -n '__fish_seen_subcommand_from %s' -l %s%s%s%s\n",
+                noun->name, option->name, letter[0] ? " -s " : "", letter,
+                option->value_name ? " -x" : "");
+    }
 }
 
 static void fish_script(mw_buffer *out)

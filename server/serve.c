@@ -100,6 +100,7 @@ static mw_err start_rooms(mw_server *server)
     server->desk_pool = mw_pool_new(DESK_THREADS, DESK_QUEUE_MAX);
     server->watch_pool = mw_pool_new(WATCH_THREADS, WATCH_QUEUE_MAX);
     mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock};
+    mw_api_listen(server);
     mw_err err = mw_triage_start(&triage, &server->triage);
     if (!err)
         err = mw_webhooks_start(server->state, server->triage, server->clock, &server->webhooks);
@@ -212,6 +213,7 @@ static void stop_rooms(mw_server *server)
         mw_collector_free(server->collector);
     if (atomic_load(&server->net))
         mw_net_free(atomic_load(&server->net));
+    mw_stream_group_fini(&server->followers);
     mw_gate_fini(&server->gate);
     close(server->lock_fd);
 }
@@ -419,6 +421,7 @@ int mw_serve_main(int argc, char **argv)
     mw_memory_reserve(mw_collector_request_cost((size_t)options->max_request));
     mw_server_allocators_install();
     all.server.clock = mw_clock_system();
+    mw_stream_group_init(&all.server.followers);
     all.server.started_ns = mw_clock_mono_ns(all.server.clock);
     sigemptyset(&all.signals);
     sigaddset(&all.signals, SIGTERM);

@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/pool.h"
 #include "lib/net/net.h"
+#include "lib/net/sse.h"
 #include "lib/state/state.h"
 #include "lib/store/store.h"
 #include "server/gate.h"
@@ -35,8 +36,10 @@ typedef struct mw_server {
     mw_webhooks *webhooks;
     mw_collector *collector;
     mw_gate gate;
-    _Atomic(mw_net *) net; /* NULL until mw_net_start has returned */
-    atomic_bool ready;     /* endpoints.json is written */
+    mw_stream_group followers;    /* of log records; woken by the store */
+    atomic_size_t followers_hold; /* bytes of events that slow ones have begun to read */
+    _Atomic(mw_net *) net;        /* NULL until mw_net_start has returned */
+    atomic_bool ready;            /* endpoints.json is written */
     atomic_bool draining;
     int64_t started_ns; /* monotonic */
     int lock_fd;

@@ -94,3 +94,21 @@ mw_err mw_sse_send(mw_stream *stream, const mw_sse_event *event)
     mw_buffer_fini(&text);
     return err;
 }
+
+/* Of a text that is too large for one piece: several fit the queue, so that it never runs dry. */
+#define PART_SIZE ((size_t)64 << 10)
+
+mw_err mw_sse_put(mw_stream *stream, mw_slice text, size_t *sent)
+{
+    size_t most = text.len <= MW_STREAM_PIECE_MAX ? MW_STREAM_PIECE_MAX : PART_SIZE;
+    mw_err err = MW_OK;
+    while (err == MW_OK && *sent < text.len) {
+        mw_slice rest = mw_slice_from(text, *sent);
+        mw_slice piece = mw_slice_first(rest, most);
+        err = piece.len < rest.len ? mw_stream_write_part(stream, piece)
+                                   : mw_stream_write(stream, piece);
+        if (err == MW_OK)
+            *sent += piece.len;
+    }
+    return err;
+}

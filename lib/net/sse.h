@@ -1,10 +1,10 @@
 /* Server-sent events over a stream (HTML standard, "Server-sent events"; see stream.h).
  *
  * The first half is a pure writer: events as text into a buffer. The second puts it on a stream
- * whose head and keep-alive are right for events. One event is one piece, so a comment that keeps
- * the line alive never cuts an event in two. When the server stops or the connection is old, net
- * ends such a stream in order; a browser's EventSource comes back by itself and says in
- * Last-Event-ID which event was the last it saw.
+ * whose head and keep-alive are right for events. One event is one piece, or several that belong
+ * together, so a comment that keeps the line alive never cuts an event in two. When the server
+ * stops or the connection is old, net ends such a stream in order; a browser's EventSource comes
+ * back by itself and says in Last-Event-ID which event was the last it saw.
  *
  * Each field of an event is one line, "name: value"; a blank line ends the event:
  *
@@ -21,7 +21,7 @@
 #include "lib/base/buffer.h"
 #include "lib/net/stream.h"
 
-/* What one event may come to as text. */
+/* What one event may come to as text when it is sent as one piece. */
 #define MW_SSE_EVENT_MAX MW_STREAM_PIECE_MAX
 
 typedef struct mw_sse_event {
@@ -52,5 +52,11 @@ MW_MUST_USE mw_err mw_sse_begin(mw_request *request, const mw_sse_listener *list
                                 const mw_response *extra, mw_stream **out);
 /* As mw_stream_write, and MW_E_INVALID as mw_sse_append. */
 MW_MUST_USE mw_err mw_sse_send(mw_stream *stream, const mw_sse_event *event);
+
+/* Puts text that _append wrote, whole events of any length, from *sent on; counts *sent up. MW_OK
+ * when all is taken. Errors as mw_stream_write; after MW_E_AGAIN, or MW_E_NOMEM, call again with
+ * the same text and *sent, unless *sent is 0, when nothing of it was taken. Only one that ends the
+ * stream may give up in the middle: the client drops an event without its end. */
+MW_MUST_USE mw_err mw_sse_put(mw_stream *stream, mw_slice text, size_t *sent);
 
 #endif

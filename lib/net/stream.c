@@ -161,7 +161,7 @@ static mw_err judge(mw_stream *stream, size_t len)
     return MW_E_AGAIN;
 }
 
-mw_err mw_stream_write(mw_stream *stream, mw_slice bytes)
+static mw_err write_piece(mw_stream *stream, mw_slice bytes, bool part)
 {
     bool due = false;
     _Static_assert(MW_STREAM_PIECE_MAX <= MW_NET_OUT_HIGH, "one piece fits an empty queue");
@@ -175,6 +175,7 @@ mw_err mw_stream_write(mw_stream *stream, mw_slice bytes)
     if (err == MW_OK && piece) {
         append(stream, piece);
         due = must_post(stream);
+        stream->within = part;
     }
     pthread_mutex_unlock(&stream->lock);
     if (err != MW_OK)
@@ -182,6 +183,16 @@ mw_err mw_stream_write(mw_stream *stream, mw_slice bytes)
     if (due)
         post(stream);
     return err;
+}
+
+mw_err mw_stream_write(mw_stream *stream, mw_slice bytes)
+{
+    return write_piece(stream, bytes, false);
+}
+
+mw_err mw_stream_write_part(mw_stream *stream, mw_slice bytes)
+{
+    return write_piece(stream, bytes, true);
 }
 
 void mw_stream_wake(mw_stream *stream)
@@ -328,7 +339,7 @@ bool mw_stream_sweep(mw_stream *stream, int64_t now_ns)
     if (!piece)
         return false;
     pthread_mutex_lock(&stream->lock);
-    bool open = !stream->closed;
+    bool open = !stream->closed && !stream->within;
     if (open)
         append(stream, piece);
     pthread_mutex_unlock(&stream->lock);

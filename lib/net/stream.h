@@ -98,6 +98,8 @@ MW_MUST_USE mw_err mw_stream_begin(mw_request *request, const mw_response *head,
  * client is slower than you; ROOM will tell. MW_E_CLOSED: GONE. MW_E_LIMIT: over
  * MW_STREAM_PIECE_MAX. MW_E_NOMEM: as AGAIN, but nothing will tell. */
 MW_MUST_USE mw_err mw_stream_write(mw_stream *stream, mw_slice piece);
+/* The same, and the next piece belongs to it: no keep-alive comes between them. */
+MW_MUST_USE mw_err mw_stream_write_part(mw_stream *stream, mw_slice piece);
 /* Has WAKE told soon. A group does this for streams that may end meanwhile. */
 void mw_stream_wake(mw_stream *stream);
 /* Pieces that wait are still sent. The last call for a stream; only a callback that runs at that

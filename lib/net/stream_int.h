@@ -36,6 +36,7 @@ struct mw_stream {
     unsigned pending; /* events to tell */
     bool posted;      /* on its way to the loop */
     bool wants_room;
+    bool within; /* what was written last is not whole yet */
     bool closed; /* no more pieces are taken */
     bool ended;  /* by the writer */
     /* under the group's lock */

@@ -129,6 +129,13 @@ void mw_store_close(mw_store *store)
     release(store);
 }
 
+void mw_store_listen(mw_store *store, mw_store_listener listener, void *ctx)
+{
+    mw_writer *writer = &store->writer;
+    MW_ASSERT(writer->listener_count < MW_STORE_LISTENERS_MAX);
+    writer->listeners[writer->listener_count++] = (mw_writer_listener){listener, ctx};
+}
+
 /* ---- batches in ------------------------------------------------------------------------------ */
 
 unsigned mw_store_backlog(mw_store *store)

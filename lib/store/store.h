@@ -207,6 +207,14 @@ unsigned mw_store_backlog(mw_store *store);
 MW_MUST_USE mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_done done,
                                    void *ctx);
 
+/* Called on the writer's thread when a group of commits has been published and answered: a view
+ * opened from now on sees them. `commit_seq` is the newest, `signals` has the bit 1 << mw_signal
+ * of each signal that the group held. Must not block. */
+typedef void (*mw_store_listener)(void *ctx, uint64_t commit_seq, unsigned signals);
+#define MW_STORE_LISTENERS_MAX 4
+/* Before the first append; `ctx` outlives the store. There is room for MW_STORE_LISTENERS_MAX. */
+void mw_store_listen(mw_store *store, mw_store_listener listener, void *ctx);
+
 /* ---- questions ----------------------------------------------------------------------------- */
 
 /* A consistent snapshot; cheap (a reference). Any thread; one view is used by one thread. Open it,
@@ -352,6 +360,7 @@ typedef struct mw_log_record {
     mw_slice bytes; /* OTLP LogRecord */
     mw_store_context resource, scope;
     uint64_t commit_seq;
+    uint32_t index; /* in its commit: with it the record's place in the order of commits */
 } mw_log_record;
 
 typedef struct mw_log_list {
@@ -372,6 +381,37 @@ typedef struct mw_log_list {
  * they exceed the memory of a question. MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_log_list(mw_store_view *view, const mw_store_page *page,
                                      const mw_log_query *query, mw_arena *arena, mw_log_list *out);
+
+/* A place in the order of commits: right behind that record. Sequences begin at 1, so zero is
+ * before everything; index UINT32_MAX is behind the whole commit. Survives restarts. */
+typedef struct mw_log_position {
+    uint64_t seq;
+    uint32_t index;
+} mw_log_position;
+
+typedef struct mw_log_follow {
+    mw_log_position after;
+    uint64_t since_ns; /* on the row's time_ns, inclusive; 0 = unbounded */
+    size_t limit;      /* records */
+    size_t max_bytes;  /* of their OTLP bytes; the first one comes whatever it has; 0 = unbounded */
+} mw_log_follow;
+
+typedef struct mw_log_tail {
+    mw_log_record *items; /* as committed, oldest first; within a commit as sent */
+    size_t count;
+    mw_log_position position; /* to go on from; never before `after` */
+    bool more;                /* the view may hold more behind it; else ask a later view */
+} mw_log_tail;
+
+/* What follows `after` and matches; asked again from `position` on, each record that was stored
+ * comes once. A session is matched, and told, by the spans of the view: a record whose span is
+ * committed later does not inherit from it. Cost: a search in the index, the columns of at most 64
+ * blocks of log records, as log_list with what it says of text, then the items of those that hold
+ * the answer; with a wanted session first the columns of the spans' blocks that name it, also
+ * those that were there before. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
+MW_MUST_USE mw_err mw_store_log_follow(mw_store_view *view, const mw_log_follow *follow,
+                                       const mw_log_query *query, mw_arena *arena,
+                                       mw_log_tail *out);
 
 /* Metrics. Bounds of the page are on the points' time. Of a point's copies, which may differ in
  * their origin, each is matched for itself. */

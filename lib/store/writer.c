@@ -108,7 +108,8 @@ typedef struct group {
     mw_queue_item *items;
     size_t count; /* blocks to write: repeats are none */
     uint64_t bytes;
-    size_t digests; /* what this group added to the retry window */
+    size_t digests;   /* what this group added to the retry window */
+    unsigned signals; /* bits of what is written */
     struct iovec *iov;
     mw_index_block **entries;
 } group;
@@ -130,6 +131,7 @@ static void mark_repeats(mw_writer *writer, group *batch)
         batch->digests += mw_retry_window_add(&writer->retries, header->digest, header->arrival_ns);
         batch->count++;
         batch->bytes += job->block.len;
+        batch->signals |= 1u << header->signal;
     }
 }
 
@@ -216,6 +218,13 @@ static void complete_group(mw_writer *writer, mw_queue_item *items, mw_err err)
     }
 }
 
+/* After the answers: whoever listens is told of what is there already, and costs no sender time. */
+static void tell_listeners(const mw_writer *writer, unsigned signals)
+{
+    for (size_t i = 0; i < writer->listener_count; i++)
+        writer->listeners[i].call(writer->listeners[i].ctx, writer->next_seq - 1, signals);
+}
+
 /* A new segment is the smallest write that proves the disk. */
 static void probe(mw_writer *writer)
 {
@@ -234,6 +243,8 @@ static void run_group(mw_writer *writer, mw_queue_item *items)
     atomic_store(&writer->retry_digests, writer->retries.count);
     group_fini(&batch);
     complete_group(writer, items, err);
+    if (err == MW_OK && batch.count > 0)
+        tell_listeners(writer, batch.signals);
 }
 
 static void *writer_main(void *argument)

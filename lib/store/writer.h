@@ -34,6 +34,11 @@ typedef struct mw_write_job {
     bool repeat; /* of a request that is durable, or that this group makes durable */
 } mw_write_job;
 
+typedef struct mw_writer_listener {
+    mw_store_listener call;
+    void *ctx;
+} mw_writer_listener;
+
 typedef struct mw_writer {
     const char *directory;
     const mw_clock *clock;
@@ -41,6 +46,9 @@ typedef struct mw_writer {
     size_t segment_max_bytes;
     mw_queue queue;
     pthread_t thread;
+    /* Set before the first append, which publishes them to the thread through the queue. */
+    mw_writer_listener listeners[MW_STORE_LISTENERS_MAX];
+    size_t listener_count;
     /* The writer's thread alone (before it starts: recovery). */
     mw_segment *segment; /* NULL = the next append opens one */
     bool appended;       /* something of ours was synced into it */

@@ -129,6 +129,18 @@ mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out)
 
 /* ---- the way through the pool -------------------------------------------------------------- */
 
+/* What the call holds is given back first: once the stream has begun, it may be over at any time,
+ * and the call with it. */
+static void run_stream(mw_api_call *call, mw_err err)
+{
+    mw_buffer_fini(&call->text);
+    mw_arena_reset(&call->arena);
+    MW_ASSERT(!err);
+    err = call->begin(call);
+    if (err)
+        reply_error(call, err);
+}
+
 static void run_job(mw_job *job)
 {
     mw_api_call *call = (mw_api_call *)job;
@@ -137,6 +149,10 @@ static void run_job(mw_job *job)
     mw_json_init(&call->json, &call->text);
     call->status = 200;
     mw_err err = is_over(call) ? MW_E_TIMEOUT : call->entry->run(call);
+    if (call->begin) {
+        run_stream(call, err);
+        return;
+    }
     mw_buffer_append_byte(&call->text, '\n');
     if (!err)
         err = call->text.err;

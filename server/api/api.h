@@ -1,7 +1,8 @@
 /* /api/v1: the answers of DESIGN 4.3. This folder's only door for the rest of the room.
  *
  * Each request becomes one job of the pool: it asks the store and the state, writes JSON into an
- * accounted buffer and replies. One file a noun.
+ * accounted buffer and replies. One file a noun. Who follows a list becomes a stream
+ * (log_follower.h).
  */
 #ifndef MW_SERVER_API_API_H
 #define MW_SERVER_API_API_H
@@ -10,6 +11,8 @@
 
 /* Routes of all nouns together. */
 #define MW_API_ROUTES_MAX 24
+/* Has followers woken by the commits of the store. Before the ports open. */
+void mw_api_listen(mw_server *server);
 /* Fills the routes with ctx inside; `server` outlives them. */
 size_t mw_api_routes(mw_server *server, mw_route *routes);
 

@@ -37,6 +37,10 @@ typedef struct mw_api_call {
     mw_detail detail;
     unsigned status;     /* of success; 200 unless run changes it */
     int64_t received_ns; /* monotonic */
+    /* Set by a run that answers with a stream: called behind it, the last to touch the call. MW_OK:
+     * the request is taken. */
+    mw_err (*begin)(struct mw_api_call *call);
+    struct mw_log_follower *follower;
 } mw_api_call;
 
 typedef struct mw_api_entry {

@@ -1,13 +1,14 @@
 /* GET /api/v1/logs, and the logs of one trace. */
 #include "server/api/api_int.h"
+#include "server/api/log_follower.h"
 #include "server/api/shape_log.h"
 
 /* A page that holds this much is large by itself: a few records are a few kilobytes. */
 #define LARGE_PAGE ((size_t)16 << 20)
 
-static const char *const filters[] = {"service",   "session",    "trace", "span",
-                                      "severity",  "text",       "event", "agent",
-                                      "log_group", "log_stream", NULL};
+static const char *const filters[] = {"service",   "session",    "trace",  "span",
+                                      "severity",  "text",       "event",  "agent",
+                                      "log_group", "log_stream", "follow", NULL};
 
 /* ---- filters ------------------------------------------------------------------------------- */
 
@@ -85,6 +86,64 @@ static mw_err read_query(mw_api_call *call, mw_store_view *view, mw_log_query *q
     return err;
 }
 
+/* ---- follow -------------------------------------------------------------------------------- */
+
+static mw_err read_follow(mw_api_call *call, bool *out)
+{
+    mw_slice text;
+    mw_err err = mw_api_filter(call, "follow", &text);
+    *out = mw_slice_equal(text, MW_SLICE("true"));
+    if (err || !text.data || *out || mw_slice_equal(text, MW_SLICE("false")))
+        return err;
+    return mw_detail_set(&call->detail, MW_E_INVALID, "follow", "use true, or leave it out",
+                         "neither true nor false");
+}
+
+/* What only a page has. */
+static mw_err refuse_pages(mw_api_call *call)
+{
+    static const char *const names[] = {"limit", "cursor", "until"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (mw_request_query(call->request, mw_slice_of(names[i])).data)
+            return mw_detail_set(&call->detail, MW_E_INVALID, names[i], "leave it out",
+                                 "a list that is followed has no pages and no end");
+    return MW_OK;
+}
+
+/* Where the client was, else from the beginning for what is as new as `since`, else from now. */
+static mw_err read_place(mw_api_call *call, mw_store_view *view, mw_log_following *following)
+{
+    uint64_t seq = mw_store_view_seq(view);
+    mw_slice last = mw_sse_last_event_id(call->request);
+    following->after = (mw_log_position){seq, UINT32_MAX};
+    if (!last.len) {
+        if (following->since_ns)
+            following->after = (mw_log_position){0, 0};
+        return MW_OK;
+    }
+    if (mw_log_position_parse(last, &following->after) == MW_OK && following->after.seq <= seq)
+        return MW_OK;
+    return mw_detail_set(&call->detail, MW_E_INVALID, "Last-Event-ID",
+                         "leave the header out to begin now",
+                         "not the id of an event of this store");
+}
+
+static mw_err follow_logs(mw_api_call *call, const mw_api_page *page)
+{
+    mw_store_view *view;
+    mw_log_following following = {.since_ns = page->since_ns};
+    mw_err err = refuse_pages(call);
+    if (!err)
+        err = mw_store_view_open(call->server->store, &view);
+    if (err)
+        return err;
+    err = read_query(call, view, &following.query);
+    if (!err)
+        err = read_place(call, view, &following);
+    mw_store_view_close(view);
+    return err ? err : mw_log_follower_prepare(call, &following);
+}
+
 /* ---- list ---------------------------------------------------------------------------------- */
 
 /* *written: records that the answer had room for. */
@@ -140,7 +199,12 @@ mw_err mw_api_log_list(mw_api_call *call)
     mw_api_page page;
     mw_store_view *view;
     mw_log_query query = {.severity_min = 0};
+    bool follow;
     mw_err err = mw_api_page_read(call, filters, &page);
+    if (!err)
+        err = read_follow(call, &follow);
+    if (!err && follow)
+        return follow_logs(call, &page);
     if (!err)
         err = mw_api_view_open(call, &view);
     if (err)

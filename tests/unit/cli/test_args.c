@@ -88,6 +88,14 @@ static void test_usage_errors(void **state)
     assert_int_equal(PARSE("session", "list", "extra"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("session", "list", "--nope"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("session", "list", "-x"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "list", "-f"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("log", "list", "-fh"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("log", "list", "-f"), 0);
+    assert_true(cli.follow);
+    assert_int_equal(PARSE("log", "-f", "list", "--json"), 0);
+    assert_true(cli.follow && cli.json);
+    assert_int_equal(PARSE("log", "list", "--follow", "--service", "s"), 0);
+    assert_true(cli.follow);
     assert_int_equal(PARSE("session", "list", "--limit"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("session", "list", "--json=1"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("session", "show", "x", "--limit", "1"), MW_EXIT_USAGE);

@@ -521,6 +521,42 @@ static void test_quiet(void **state)
     close_client();
 }
 
+/* What belongs together is not cut by a keep-alive, however long its writer takes. */
+static void test_parts(void **state)
+{
+    (void)state;
+    static char large[(size_t)1 << 20], got[(size_t)2 << 20];
+    char head[HEAD_SIZE];
+    size_t sent = 0, have = 0;
+    int fd = ask_for(MW_PORT_WEB, GET("/events"), head, sizeof head);
+    wait_for_writer(0);
+    assert_int_equal(mw_stream_write_part(writers[0].stream, MW_SLICE("data: a")), MW_OK);
+    expect_bytes(fd, "7\r\ndata: a\r\n");
+    push_clock(16);
+    nap_ms(1200);
+    assert_int_equal(recv(fd, head, sizeof head, MSG_DONTWAIT), -1);
+    put(0, "b\n\n");
+    expect_bytes(fd, "3\r\nb\n\n\r\n");
+    push_clock(16);
+    expect_bytes(fd, "e\r\n: still here\n\n\r\n");
+    /* Far more than the queue holds, and the reader is slow. */
+    memset(large, 'x', sizeof large);
+    memcpy(large + sizeof large - 2, "\n\n", 2);
+    for (mw_err err = MW_E_AGAIN; err != MW_OK || !strstr(got, "\n\n");) {
+        err = mw_sse_put(writers[0].stream, (mw_slice){large, sizeof large}, &sent);
+        assert_true(err == MW_OK || err == MW_E_AGAIN);
+        ssize_t n = recv(fd, got + have, 3000, 0);
+        assert_true(n > 0);
+        have += (size_t)n;
+    }
+    assert_int_equal(sent, sizeof large);
+    size_t seen = 0;
+    for (size_t i = 0; i < have; i++)
+        seen += got[i] == 'x';
+    assert_int_equal(seen, sizeof large - 2);
+    close(fd);
+}
+
 /* ---- waking ---------------------------------------------------------------------------------- */
 
 static atomic_bool waking;
@@ -731,6 +767,7 @@ int main(void)
         TEST(test_group),           TEST(test_order),
         TEST(test_bounds),          TEST(test_drain_followers),
         TEST(test_drain_others),    TEST(test_drain_cuts),
+        TEST(test_parts),
     };
     fx_routes = routes;
     fx_route_count = sizeof routes / sizeof *routes;
