@@ -222,8 +222,8 @@ void mw_store_listen(mw_store *store, mw_store_listener listener, void *ctx);
 typedef struct mw_store_view mw_store_view;
 MW_MUST_USE mw_err mw_store_view_open(mw_store *store, mw_store_view **out); /* MW_E_NOMEM */
 void mw_store_view_close(mw_store_view *view);
-/* Questions of the view end with MW_E_TIMEOUT once `stop` returns true; it is asked before each block
- * that is read, on the asking thread. */
+/* Questions of the view end with MW_E_TIMEOUT once `stop` returns true; it is asked before each
+ * block that is read, on the asking thread. */
 void mw_store_view_stop(mw_store_view *view, bool (*stop)(void *ctx), void *ctx);
 /* The newest commit sequence the view sees; 0 when empty. */
 uint64_t mw_store_view_seq(const mw_store_view *view);

@@ -70,8 +70,8 @@ MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *
 /* mw_time_point_parse, and a date alone ("2026-11-21": 00:00 UTC). MW_E_SYNTAX, MW_E_INVALID,
  * MW_E_LIMIT. Pure. */
 MW_MUST_USE mw_err mw_api_time_parse(mw_slice text, int64_t now_ns, int64_t *ns);
-/* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its answer
- * any more. MW_E_NOMEM. */
+/* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
+ * answer any more. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
