@@ -125,7 +125,7 @@ const char *mw_client_read(mw_client *client, const char *path, const char *last
                            bool (*take)(void *ctx, mw_slice bytes), void *ctx, mw_answer *out);
 /* A refusal, and nobody there, in one line on stderr. The exit status. */
 int mw_client_complain(const mw_client *client, const char *noun, const mw_answer *answer);
-int mw_client_unreachable(const mw_client *client, const char *why);
+int mw_client_unreachable(const mw_client *client);
 /* "/api/v1/NOUN" and "/api/v1/NOUN/args[0]", with the options that are parameters as the query. */
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
 void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out);

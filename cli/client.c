@@ -16,6 +16,12 @@
 #define QUEUE_TRIES 3
 #define FALLBACK_URL "http://127.0.0.1:4319"
 
+/* What helps. */
+#define HINT_START "start the daemon with midwatch serve, or name it with --server or --data"
+#define HINT_BUSY "the daemon is there but busy or stopping: look at midwatch status, and try again"
+#define HINT_ADDRESS "is the address right, and is the way to it open?"
+#define HINT_QUEUE "a daemon is there but takes none: busy or halted; try again, and see its log"
+
 typedef struct target {
     char base[MW_CLI_PATH_MAX];
     char socket[sizeof((struct sockaddr_un *)0)->sun_path]; /* empty = TCP */
@@ -187,10 +193,6 @@ static void set_options(CURL *curl, const target *to, const char *body, mw_answe
 
 /* ---- why there is no answer ----------------------------------------------------------------- */
 
-#define HINT_START "start the daemon with midwatch serve, or name it with --server or --data"
-#define HINT_BUSY "the daemon is there but busy or stopping: look at midwatch status, and try again"
-#define HINT_ADDRESS "is the address right, and is the way to it open?"
-
 void mw_client_explain(int code, double connect_s, double total_s, const char *text,
                        mw_silence *out)
 {
@@ -225,18 +227,27 @@ void mw_client_explain(int code, double connect_s, double total_s, const char *t
     }
 }
 
+static void explain(CURL *curl, const target *to, CURLcode code, const char *text, mw_silence *out)
+{
+    curl_off_t connect_us = 0, total_us = 0;
+    int reason = to->socket[0] && code == CURLE_COULDNT_CONNECT ? probe(to->socket) : 0;
+    curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connect_us);
+    curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &total_us);
+    /* A queue that is full is one that somebody has. */
+    if (reason == EAGAIN)
+        code = CURLE_OPERATION_TIMEDOUT;
+    /* libcurl names a host and a port, of which a socket has none. */
+    mw_client_explain((int)code, (double)connect_us / 1e6,
+                      reason == EAGAIN ? (double)CONNECT_TIMEOUT_S : (double)total_us / 1e6,
+                      reason ? strerror(reason) : text, out);
+    if (reason == EAGAIN)
+        out->hint = HINT_QUEUE;
+}
+
 static int complain_of_silence(CURL *curl, const target *to, CURLcode code, const char *text)
 {
     mw_silence silence;
-    curl_off_t connect_us = 0, total_us = 0;
-    int reason = to->socket[0] && code == CURLE_COULDNT_CONNECT ? probe(to->socket) : 0;
-    if (reason == EAGAIN)
-        return complain_of_queue(to->socket);
-    curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connect_us);
-    curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &total_us);
-    /* libcurl names a host and a port, of which a socket has none. */
-    mw_client_explain((int)code, (double)connect_us / 1e6, (double)total_us / 1e6,
-                      reason ? strerror(reason) : text, &silence);
+    explain(curl, to, code, text[0] ? text : curl_easy_strerror(code), &silence);
     return mw_complain(MW_EXIT_UNREACHABLE, to->socket[0] ? to->socket : to->base, silence.why,
                        silence.hint);
 }
@@ -265,7 +276,7 @@ static int perform(CURL *curl, const target *to, const char *path, const char *b
     if (code == CURLE_WRITE_ERROR)
         return mw_complain(MW_EXIT_FAILED, "the answer", "too large", "ask for less with --limit");
     if (code != CURLE_OK)
-        return complain_of_silence(curl, to, code, why[0] ? why : curl_easy_strerror(code));
+        return complain_of_silence(curl, to, code, why);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &out->status);
     return MW_EXIT_DONE;
 }
@@ -344,6 +355,7 @@ void mw_answer_free(mw_answer *answer)
 
 struct mw_client {
     target to;
+    mw_silence silence; /* why the last answer ended */
 };
 
 typedef struct reading {
@@ -418,6 +430,10 @@ const char *mw_client_read(mw_client *client, const char *path, const char *last
     reading work = {curl_easy_init(), take, ctx, out};
     CURLcode code =
         work.curl ? perform_reading(&work, &client->to, path, last_id) : CURLE_FAILED_INIT;
+    if (work.curl && code)
+        explain(work.curl, &client->to, code, curl_easy_strerror(code), &client->silence);
+    else
+        client->silence = (mw_silence){"it ended the answer before it began", HINT_BUSY};
     curl_easy_cleanup(work.curl);
     if (out->status != 200)
         out->root = mw_parse_answer(mw_buffer_slice(&out->body));
@@ -429,12 +445,11 @@ int mw_client_complain(const mw_client *client, const char *noun, const mw_answe
     return complain_of_answer(&client->to, noun, NULL, answer);
 }
 
-int mw_client_unreachable(const mw_client *client, const char *why)
+int mw_client_unreachable(const mw_client *client)
 {
     const target *to = &client->to;
     return mw_complain(MW_EXIT_UNREACHABLE, to->socket[0] ? to->socket : to->base,
-                       why[0] ? why : "it ended the answer before it began",
-                       hint_of(CURLE_COULDNT_CONNECT));
+                       client->silence.why, client->silence.hint);
 }
 
 /* ---- paths --------------------------------------------------------------------------------- */
