@@ -21,8 +21,9 @@ const mw_cli_option mw_cli_options[] = {
      "trace"},
     {"span", "ID", FIELD(span), MW_TAKES_LOG, "of this span only, all 16 digits", "span"},
     {"severity", "LEVEL", FIELD(severity), MW_TAKES_LOG,
-     "at least this: TRACE, DEBUG, INFO, WARN, ERROR, FATAL or 1 to 24", "severity"},
-    {"text", "TEXT", FIELD(text), MW_TAKES_LOG, "with this in the body, in either case", "text"},
+     "at least this: TRACE, DEBUG, INFO, WARN, ERROR, FATAL or 0 to 24", "severity"},
+    {"text", "TEXT", FIELD(text), MW_TAKES_LOG,
+     "with this in the body; only A to Z match in either case", "text"},
     {"event", "NAME", FIELD(event), MW_TAKES_LOG, "events of this name only", "event"},
     {"agent", "NAME", FIELD(agent), MW_TAKES_LOG, "of this agent only", "agent"},
     {"log-group", "NAME", FIELD(log_group), MW_TAKES_LOG, "sent for this CloudWatch log group",
@@ -86,7 +87,8 @@ static int take_letter(scanner *scan, const char *arg, unsigned *used)
 {
     const mw_cli_option *option = find_letter(arg);
     if (!option)
-        return usage(scan, arg, "no such option", "see midwatch help");
+        return usage(scan, arg, "no such option",
+                     "see midwatch help; -- before it makes it an argument");
     MW_ASSERT(!option->value_name);
     *(bool *)(void *)((char *)scan->cli + option->offset) = true;
     *used |= option->takes;

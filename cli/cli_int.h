@@ -100,6 +100,16 @@ typedef struct mw_answer {
  * status; the answer is valid, and to be freed, whatever it is. body NULL = GET. */
 int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out);
 void mw_answer_free(mw_answer *answer);
+/* Why a request got no answer, and what helps. */
+typedef struct mw_silence {
+    char why[384];
+    const char *hint;
+} mw_silence;
+/* `code` is libcurl's, `text` its own words; connect_s is 0 when there was no connection. Tells a
+ * daemon that is not there from one that does not answer: starting a second one is no help then.
+ * Pure. */
+void mw_client_explain(int code, double connect_s, double total_s, const char *text,
+                       mw_silence *out);
 /* DESIGN 4.2. Pure. */
 int mw_exit_of_status(long status);
 /* Text as part of a path or query: all but unreserved characters become %XX. Pure. */
@@ -115,7 +125,7 @@ const char *mw_client_read(mw_client *client, const char *path, const char *last
                            bool (*take)(void *ctx, mw_slice bytes), void *ctx, mw_answer *out);
 /* A refusal, and nobody there, in one line on stderr. The exit status. */
 int mw_client_complain(const mw_client *client, const char *noun, const mw_answer *answer);
-int mw_client_unreachable(const mw_client *client, const char *why);
+int mw_client_unreachable(const mw_client *client);
 /* "/api/v1/NOUN" and "/api/v1/NOUN/args[0]", with the options that are parameters as the query. */
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
 void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out);
@@ -162,6 +172,8 @@ void mw_instant_text(const json_t *object, const char *key, char out[MW_CELL_SIZ
 void mw_field(mw_buffer *out, const char *title, mw_slice text);
 /* Peer text, neutralised. */
 void mw_visible(mw_buffer *out, mw_slice text);
+/* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
+void mw_shell_word(mw_buffer *out, mw_slice text);
 
 /* The whole of a command that shows what an answer holds: calls, prints the body itself with
  * --json, else hands the tree to `render` and prints what it wrote. */

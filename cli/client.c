@@ -12,7 +12,15 @@
 #define ANSWER_MAX ((size_t)96 << 20)
 #define TIMEOUT_S 30L
 #define CONNECT_TIMEOUT_S 5L
+/* Of a socket whose queue had room when it was looked at. */
+#define QUEUE_TRIES 3
 #define FALLBACK_URL "http://127.0.0.1:4319"
+
+/* What helps. */
+#define HINT_START "start the daemon with midwatch serve, or name it with --server or --data"
+#define HINT_BUSY "the daemon is there but busy or stopping: look at midwatch status, and try again"
+#define HINT_ADDRESS "is the address right, and is the way to it open?"
+#define HINT_QUEUE "a daemon is there but takes none: busy or halted; try again, and see its log"
 
 typedef struct target {
     char base[MW_CLI_PATH_MAX];
@@ -28,34 +36,45 @@ static const char *environment(const char *name)
     return value && value[0] ? value : NULL;
 }
 
-/* 0, or errno of why nobody answers on that socket. */
+/* Waits for room in the socket's queue, which libcurl does not: it takes a full one for one that
+ * nobody listens on. 0, or errno of why nobody answers; EAGAIN = the queue stays full. */
 static int probe(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t len = strlen(path);
-    if (len >= sizeof address.sun_path)
-        return ENAMETOOLONG;
-    memcpy(address.sun_path, path, len + 1);
+    struct timeval patience = {.tv_sec = CONNECT_TIMEOUT_S};
+    memcpy(address.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errno;
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     int reason = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
     close(fd);
     return reason;
 }
 
-/* True when a daemon answers on DIR/midwatch.sock; *reason says why not. */
-static bool use_socket_of(target *to, const char *directory, int *reason)
+/* 0 when a daemon is there on DIR/midwatch.sock, else errno of why not. to->socket names it then,
+ * and with EAGAIN. */
+static int use_socket_of(target *to, const char *directory)
 {
     int len = snprintf(to->socket, sizeof to->socket, "%s/midwatch.sock", directory);
-    *reason = len > 0 && (size_t)len < sizeof to->socket ? probe(to->socket) : ENAMETOOLONG;
-    if (*reason) {
-        to->socket[0] = '\0';
-        return false;
+    int reason = len > 0 && (size_t)len < sizeof to->socket ? probe(to->socket) : ENAMETOOLONG;
+    if (reason) {
+        if (reason != EAGAIN)
+            to->socket[0] = '\0';
+        return reason;
     }
     snprintf(to->base, sizeof to->base, "http://localhost");
     to->loopback = true;
-    return true;
+    return 0;
+}
+
+static int complain_of_queue(const char *path)
+{
+    char why[64];
+    snprintf(why, sizeof why, "no connection within %ld s", CONNECT_TIMEOUT_S);
+    return mw_complain(
+        MW_EXIT_UNREACHABLE, path, why,
+        "a daemon is there but takes none: busy or halted; try again, and see its log");
 }
 
 static bool is_loopback_url(const char *url)
@@ -89,9 +108,11 @@ static int use_url(target *to, const char *url)
 static int use_named_directory(target *to, const char *directory)
 {
     char why[MW_CLI_PATH_MAX + 64];
-    int reason;
-    if (use_socket_of(to, directory, &reason))
+    int reason = use_socket_of(to, directory);
+    if (reason == 0)
         return MW_EXIT_DONE;
+    if (reason == EAGAIN)
+        return complain_of_queue(to->socket);
     if (reason == EACCES || reason == EPERM)
         return use_url(to, FALLBACK_URL);
     snprintf(why, sizeof why, "no daemon answers on %s/midwatch.sock (%s)", directory,
@@ -104,17 +125,21 @@ static int use_named_directory(target *to, const char *directory)
 static int choose(const mw_cli *cli, target *to)
 {
     char own[MW_CLI_PATH_MAX];
-    int reason;
     const char *server = cli->server ? cli->server : environment("MIDWATCH_SERVER");
     const char *data = cli->data ? cli->data : environment("MIDWATCH_DATA");
     if (server)
         return use_url(to, server);
     if (data)
         return use_named_directory(to, data);
-    if (mw_cli_default_data_dir(own, sizeof own) && use_socket_of(to, own, &reason))
-        return MW_EXIT_DONE;
-    if (use_socket_of(to, "/var/lib/midwatch", &reason))
-        return MW_EXIT_DONE;
+    const char *const standard[] = {mw_cli_default_data_dir(own, sizeof own) ? own : NULL,
+                                    "/var/lib/midwatch"};
+    for (size_t i = 0; i < sizeof standard / sizeof standard[0]; i++) {
+        int reason = standard[i] ? use_socket_of(to, standard[i]) : ENOENT;
+        if (reason == 0)
+            return MW_EXIT_DONE;
+        if (reason == EAGAIN)
+            return complain_of_queue(to->socket);
+    }
     return use_url(to, FALLBACK_URL);
 }
 
@@ -166,12 +191,68 @@ static void set_options(CURL *curl, const target *to, const char *body, mw_answe
         curl_easy_setopt(curl, CURLOPT_CAINFO, authorities);
 }
 
-static const char *hint_of(CURLcode code)
+/* ---- why there is no answer ----------------------------------------------------------------- */
+
+void mw_client_explain(int code, double connect_s, double total_s, const char *text,
+                       mw_silence *out)
 {
-    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
-        return "name the file of the CA in MIDWATCH_CA_FILE";
-    return "start the daemon with midwatch serve, or name it with --server or --data";
+    out->hint = HINT_START;
+    snprintf(out->why, sizeof out->why, "%s", text);
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+        snprintf(out->why, sizeof out->why, "no daemon answers (%s)", text);
+        return;
+    case CURLE_OPERATION_TIMEDOUT:
+        snprintf(out->why, sizeof out->why, "no %s within %.0f s",
+                 connect_s > 0 ? "answer" : "connection", total_s);
+        out->hint = connect_s > 0 ? HINT_BUSY : HINT_ADDRESS;
+        return;
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+        snprintf(out->why, sizeof out->why, "the connection ended without a whole answer (%s)",
+                 text);
+        out->hint = HINT_BUSY;
+        return;
+    case CURLE_COULDNT_RESOLVE_HOST: out->hint = HINT_ADDRESS; return;
+    case CURLE_SSL_CONNECT_ERROR:
+        out->hint = "does that port speak TLS? without it the URL begins with http://";
+        return;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        out->hint = "name the file of the CA in MIDWATCH_CA_FILE";
+        return;
+    default: return;
+    }
 }
+
+static void explain(CURL *curl, const target *to, CURLcode code, const char *text, mw_silence *out)
+{
+    curl_off_t connect_us = 0, total_us = 0;
+    int reason = to->socket[0] && code == CURLE_COULDNT_CONNECT ? probe(to->socket) : 0;
+    curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connect_us);
+    curl_easy_getinfo(curl, CURLINFO_TOTAL_TIME_T, &total_us);
+    /* A queue that is full is one that somebody has. */
+    if (reason == EAGAIN)
+        code = CURLE_OPERATION_TIMEDOUT;
+    /* libcurl names a host and a port, of which a socket has none. */
+    mw_client_explain((int)code, (double)connect_us / 1e6,
+                      reason == EAGAIN ? (double)CONNECT_TIMEOUT_S : (double)total_us / 1e6,
+                      reason ? strerror(reason) : text, out);
+    if (reason == EAGAIN)
+        out->hint = HINT_QUEUE;
+}
+
+static int complain_of_silence(CURL *curl, const target *to, CURLcode code, const char *text)
+{
+    mw_silence silence;
+    explain(curl, to, code, text[0] ? text : curl_easy_strerror(code), &silence);
+    return mw_complain(MW_EXIT_UNREACHABLE, to->socket[0] ? to->socket : to->base, silence.why,
+                       silence.hint);
+}
+
+/* ---- the request --------------------------------------------------------------------------- */
 
 static int perform(CURL *curl, const target *to, const char *path, const char *body, mw_answer *out)
 {
@@ -187,12 +268,15 @@ static int perform(CURL *curl, const target *to, const char *path, const char *b
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     CURLcode code = curl_easy_perform(curl);
+    /* A queue that was full for a moment. */
+    for (int tries = 1; code == CURLE_COULDNT_CONNECT && to->socket[0] && tries < QUEUE_TRIES;
+         tries++)
+        code = probe(to->socket) == 0 ? curl_easy_perform(curl) : code;
     curl_slist_free_all(headers);
     if (code == CURLE_WRITE_ERROR)
         return mw_complain(MW_EXIT_FAILED, "the answer", "too large", "ask for less with --limit");
     if (code != CURLE_OK)
-        return mw_complain(MW_EXIT_UNREACHABLE, to->socket[0] ? to->socket : to->base,
-                           why[0] ? why : curl_easy_strerror(code), hint_of(code));
+        return complain_of_silence(curl, to, code, why);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &out->status);
     return MW_EXIT_DONE;
 }
@@ -271,6 +355,7 @@ void mw_answer_free(mw_answer *answer)
 
 struct mw_client {
     target to;
+    mw_silence silence; /* why the last answer ended */
 };
 
 typedef struct reading {
@@ -345,6 +430,10 @@ const char *mw_client_read(mw_client *client, const char *path, const char *last
     reading work = {curl_easy_init(), take, ctx, out};
     CURLcode code =
         work.curl ? perform_reading(&work, &client->to, path, last_id) : CURLE_FAILED_INIT;
+    if (work.curl && code)
+        explain(work.curl, &client->to, code, curl_easy_strerror(code), &client->silence);
+    else
+        client->silence = (mw_silence){"it ended the answer before it began", HINT_BUSY};
     curl_easy_cleanup(work.curl);
     if (out->status != 200)
         out->root = mw_parse_answer(mw_buffer_slice(&out->body));
@@ -356,12 +445,11 @@ int mw_client_complain(const mw_client *client, const char *noun, const mw_answe
     return complain_of_answer(&client->to, noun, NULL, answer);
 }
 
-int mw_client_unreachable(const mw_client *client, const char *why)
+int mw_client_unreachable(const mw_client *client)
 {
     const target *to = &client->to;
     return mw_complain(MW_EXIT_UNREACHABLE, to->socket[0] ? to->socket : to->base,
-                       why[0] ? why : "it ended the answer before it began",
-                       hint_of(CURLE_COULDNT_CONNECT));
+                       client->silence.why, client->silence.hint);
 }
 
 /* ---- paths --------------------------------------------------------------------------------- */

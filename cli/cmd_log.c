@@ -7,9 +7,9 @@
 
 static const mw_column columns[] = {
     {"TIME", 0},
-    {"SEVERITY", 0},
+    {"SEVERITY", MW_COLUMN_MOST(8)},
     {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(1)},
-    {"BODY", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(24)},
+    {"BODY", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(24) | MW_COLUMN_LAST},
     {"SESSION", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
     {"TRACE", MW_COLUMN_ID | MW_COLUMN_DROP(2)},
 };

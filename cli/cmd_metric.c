@@ -14,6 +14,10 @@ static const mw_column list_columns[] = {
     {"SERVICES", MW_COLUMN_SHRINK | MW_COLUMN_DROP(4)},
 };
 
+/* Columns that a table of series begins with; KIND stands in it when the kinds differ. */
+enum { LEADING_COLUMNS = 2 };
+static const mw_column kind_column = {"KIND", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(11)};
+
 /* Gauges and sums. */
 static const mw_column value_columns[] = {
     {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(1)},
@@ -118,13 +122,15 @@ static void number_cell(mw_table *table, const json_t *point, const char *key)
     mw_buffer_fini(&text);
 }
 
-static void add_series(mw_cli *cli, mw_table *table, const json_t *series)
+static void add_series(mw_cli *cli, mw_table *table, const json_t *series, bool with_kind)
 {
     static const char *const numbers[] = {"count", "sum", "min", "max"};
     char text[MW_CELL_SIZE];
     const json_t *points = json_object_get(series, "points"), *newest = json_array_get(points, 0);
     mw_table_cell(table, mw_text(series, "service"));
     attributes_cell(table, json_object_get(series, "attributes"));
+    if (with_kind)
+        mw_table_cell(table, mw_text(series, "kind"));
     mw_time_text(cli, newest, "time", text);
     mw_table_cell(table, mw_slice_of(text));
     if (is_spread(series))
@@ -135,19 +141,43 @@ static void add_series(mw_cli *cli, mw_table *table, const json_t *series)
     mw_table_cellf(table, "%zu", json_array_size(points));
 }
 
+/* True when the series do not agree on a member. */
+static bool differs(const json_t *list, const char *key)
+{
+    mw_slice first = mw_text(json_array_get(list, 0), key);
+    for (size_t i = 1; i < json_array_size(list); i++)
+        if (!mw_slice_equal(mw_text(json_array_get(list, i), key), first))
+            return true;
+    return false;
+}
+
+/* How many. */
+static size_t choose_columns(bool spread, bool with_kind, mw_column out[MW_TABLE_COLUMNS_MAX])
+{
+    const mw_column *all = spread ? spread_columns : value_columns;
+    size_t count = spread ? sizeof spread_columns / sizeof spread_columns[0]
+                          : sizeof value_columns / sizeof value_columns[0];
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i == LEADING_COLUMNS && with_kind)
+            out[used++] = kind_column;
+        out[used++] = all[i];
+    }
+    return used;
+}
+
 /* The series of one form; false when there are none. */
 static bool render_series(mw_cli *cli, const json_t *list, bool spread, mw_buffer *out)
 {
     mw_table table;
-    bool any = false;
-    mw_table_init(&table, spread ? spread_columns : value_columns,
-                  spread ? sizeof spread_columns / sizeof spread_columns[0]
-                         : sizeof value_columns / sizeof value_columns[0]);
+    mw_column columns[MW_TABLE_COLUMNS_MAX];
+    bool any = false, with_kind = differs(list, "kind");
+    mw_table_init(&table, columns, choose_columns(spread, with_kind, columns));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *series = json_array_get(list, i);
         if (is_spread(series) != spread)
             continue;
-        add_series(cli, &table, series);
+        add_series(cli, &table, series, with_kind);
         any = true;
     }
     if (any) {
@@ -161,13 +191,12 @@ static bool render_series(mw_cli *cli, const json_t *list, bool spread, mw_buffe
 /* A member that all series should agree on; the first that says otherwise is told. */
 static void shared_field(mw_buffer *out, const char *title, const json_t *list, const char *key)
 {
-    mw_slice first = mw_text(json_array_get(list, 0), key);
-    for (size_t i = 1; i < json_array_size(list); i++)
-        if (!mw_slice_equal(mw_text(json_array_get(list, i), key), first)) {
-            mw_field(out, title, MW_SLICE("differs between series; --json shows each"));
-            return;
-        }
-    mw_field(out, title, first);
+    if (!differs(list, key))
+        mw_field(out, title, mw_text(json_array_get(list, 0), key));
+    else if (strcmp(key, "kind") == 0)
+        mw_field(out, title, MW_SLICE("differs between series, as shown"));
+    else
+        mw_field(out, title, MW_SLICE("differs between series; --json shows each"));
 }
 
 static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)

@@ -27,7 +27,7 @@ static const mw_column span_columns[] = {
     {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
     {"START", MW_COLUMN_RIGHT | MW_COLUMN_DROP(1)},
     {"DURATION", MW_COLUMN_RIGHT},
-    {"STATUS", 0},
+    {"STATUS", MW_COLUMN_MOST(8)}, /* of a record: its severity */
     {"TOKENS IN", MW_COLUMN_RIGHT},
     {"OUT", MW_COLUMN_RIGHT},
     {"MODEL", MW_COLUMN_SHRINK | MW_COLUMN_DROP(4)},

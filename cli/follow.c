@@ -155,7 +155,7 @@ static void connect_once(following *work, const char *path)
     if (answer.status != 0 && answer.status != 200 && !(waits && resumes))
         end_with(work, mw_client_complain(work->client, work->noun, &answer));
     else if (!resumes)
-        end_with(work, mw_client_unreachable(work->client, why));
+        end_with(work, mw_client_unreachable(work->client));
     else if (!work->lost)
         mw_complain(MW_EXIT_DONE, "the daemon ended the connection", why, "trying again");
     work->lost = true;

@@ -18,6 +18,26 @@ void mw_field(mw_buffer *out, const char *title, mw_slice text)
     mw_buffer_append_byte(out, '\n');
 }
 
+void mw_shell_word(mw_buffer *out, mw_slice text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-._/:@%+=,";
+    size_t safe = 0;
+    while (safe < text.len && memchr(plain, text.data[safe], sizeof plain - 1))
+        safe++;
+    if (text.len && safe == text.len) {
+        mw_buffer_append_slice(out, text);
+        return;
+    }
+    mw_buffer_append_byte(out, '\'');
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] == '\'')
+            mw_buffer_append(out, "'\\''", 4);
+        else
+            mw_buffer_append_byte(out, text.data[i]);
+    mw_buffer_append_byte(out, '\'');
+}
+
 static int print_body(mw_answer *answer)
 {
     if (answer->body.len && answer->body.data[answer->body.len - 1] != '\n')

@@ -119,23 +119,30 @@ static void natural_widths(const mw_table *table, layout *plan)
         if (cell_at(table, i)->columns > *width)
             *width = cell_at(table, i)->columns;
     }
+    for (size_t i = 0; i < table->column_count; i++) {
+        size_t most = table->columns[i].flags >> 24;
+        if (most && plan->widths[i] > most)
+            plan->widths[i] = most;
+    }
 }
 
-static size_t least_width(const mw_column *column)
+/* `wish`: what a column asked for itself counts. */
+static size_t least_width(const mw_column *column, bool wish)
 {
-    size_t least = column->flags >> 16;
-    if (least)
+    size_t least = column->flags >> 16 & 0xff;
+    if (least && (wish || least < SHRINK_MIN))
         return least;
     return column->flags & MW_COLUMN_ID ? ID_MIN : SHRINK_MIN;
 }
 
 /* The widest column with this flag that may still become narrower, or the count. */
-static size_t widest(const mw_table *table, const layout *plan, unsigned flag)
+static size_t widest(const mw_table *table, const layout *plan, unsigned flag, bool wish)
 {
     size_t best = plan->count;
     for (size_t i = 0; i < plan->count; i++) {
         const mw_column *column = &table->columns[i];
-        if (plan->hidden[i] || !(column->flags & flag) || plan->widths[i] <= least_width(column))
+        if (plan->hidden[i] || !(column->flags & flag) ||
+            plan->widths[i] <= least_width(column, wish))
             continue;
         if (best == plan->count || plan->widths[i] > plan->widths[best])
             best = i;
@@ -144,20 +151,20 @@ static size_t widest(const mw_table *table, const layout *plan, unsigned flag)
 }
 
 /* Takes one column at a time from the widest, so that equal columns end up equal. */
-static void shrink(const mw_table *table, layout *plan, unsigned flag, size_t width)
+static void shrink(const mw_table *table, layout *plan, unsigned flag, size_t width, bool wish)
 {
     while (total_width(plan) > width) {
-        size_t i = widest(table, plan, flag);
+        size_t i = widest(table, plan, flag, wish);
         if (i == plan->count)
             return;
         plan->widths[i]--;
     }
 }
 
-static void shrink_all(const mw_table *table, layout *plan, size_t width)
+static void shrink_all(const mw_table *table, layout *plan, size_t width, bool wish)
 {
-    shrink(table, plan, MW_COLUMN_ID, width);
-    shrink(table, plan, MW_COLUMN_SHRINK, width);
+    shrink(table, plan, MW_COLUMN_ID, width, wish);
+    shrink(table, plan, MW_COLUMN_SHRINK, width, wish);
 }
 
 static unsigned rank_of(const mw_column *column)
@@ -165,27 +172,40 @@ static unsigned rank_of(const mw_column *column)
     return column->flags >> 8 & 0xff;
 }
 
-/* The shown column of the highest rank; the rightmost of equals. */
+/* The shown column of the highest rank; the rightmost of equals. Two at least are shown. */
 static size_t next_to_leave(const mw_table *table, const layout *plan)
 {
     size_t best = plan->count;
-    for (size_t i = 0; i < plan->count; i++)
-        if (!plan->hidden[i] &&
-            (best == plan->count || rank_of(&table->columns[i]) >= rank_of(&table->columns[best])))
+    for (size_t i = 0; i < plan->count; i++) {
+        const mw_column *column = &table->columns[i];
+        if (plan->hidden[i] || column->flags & MW_COLUMN_LAST)
+            continue;
+        if (best == plan->count || rank_of(column) >= rank_of(&table->columns[best]))
             best = i;
+    }
+    MW_ASSERT(best < plan->count);
     return best;
 }
 
 static void fit(const mw_table *table, layout *plan, size_t width)
 {
     layout natural = *plan;
-    shrink_all(table, plan, width);
-    while (shown_count(plan) > 1 && total_width(plan) > width)
-        plan->hidden[next_to_leave(table, plan)] = true;
+    bool wish = true;
+    shrink_all(table, plan, width, wish);
+    while (shown_count(plan) > 1 && total_width(plan) > width) {
+        size_t next = next_to_leave(table, plan);
+        if (wish && rank_of(&table->columns[next]) == 0) {
+            wish = false;
+            shrink_all(table, plan, width, wish);
+            continue;
+        }
+        plan->hidden[next] = true;
+    }
     /* Columns that were left out give their room to those that are shown. */
     memcpy(natural.hidden, plan->hidden, sizeof natural.hidden);
     *plan = natural;
-    shrink_all(table, plan, width);
+    shrink_all(table, plan, width, true);
+    shrink_all(table, plan, width, wish);
     if (total_width(plan) > width)
         for (size_t i = 0; i < plan->count; i++)
             plan->widths[i] = width; /* one is left */

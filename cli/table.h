@@ -11,13 +11,18 @@
 enum {
     MW_COLUMN_RIGHT = 1,  /* numbers */
     MW_COLUMN_SHRINK = 2, /* may be cut with an ellipsis */
-    MW_COLUMN_ID = 4      /* may be cut to a prefix, which is an id too */
+    MW_COLUMN_ID = 4,     /* may be cut to a prefix, which is an id too */
+    MW_COLUMN_LAST = 8    /* the one that stays when all others had to leave */
 };
 /* Where even cut columns do not fit, whole ones are left out: the highest rank (1 to 15) first,
  * those without a rank last and from the right. Ids and numbers that people came for have none. */
 #define MW_COLUMN_DROP(rank) ((unsigned)(rank) << 8)
-/* A cut column keeps this many columns (to 255) instead of the usual few. */
+/* A cut column keeps this many columns (to 255) instead of the usual few for as long as columns
+ * with a rank are shown; then it gives way before one without a rank has to leave. */
 #define MW_COLUMN_LEAST(columns) ((unsigned)(columns) << 16)
+/* Never wider than this (to 255), however much room there is: a peer's text in a column of names
+ * must not push the others out. */
+#define MW_COLUMN_MOST(columns) ((unsigned)(columns) << 24)
 
 typedef struct mw_column {
     const char *title;

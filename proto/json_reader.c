@@ -516,8 +516,10 @@ mw_err mw_json_to_wire(mw_slice text, mw_json_kind kind, mw_buffer *out, mw_json
     if (token.type == MW_JSON_END)
         return broken(&in, "the body is empty; an empty request is {}");
     if (token.type != MW_JSON_OBJECT_BEGIN)
-        return token.type == MW_JSON_BAD ? unexpected(&in, token)
-                                         : broken(&in, "the request must be an object");
+        return token.type == MW_JSON_BAD
+                   ? unexpected(&in, token)
+                   : mw_detail_set(detail, MW_E_SYNTAX, "", "an empty request is {}",
+                                   "the request must be a JSON object");
     push(&in, mw_json_request(kind), NULL, NO_LENGTH);
     while (in.depth) {
         mw_err err = step(&in);

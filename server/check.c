@@ -15,17 +15,18 @@ static void print_help(void)
     printf("Usage: midwatch check [OPTIONS]\n\n"
            "Reads the configuration and says each option's value and where it came from, then\n"
            "verifies every block of the store. It only reads, so it may run while the daemon\n"
-           "does. Exit status 0: all is well; 1: the store is damaged; 2: bad configuration.\n\n"
+           "does. Exit status 0: all is well; 1: the store is damaged; 2: bad configuration;\n"
+           "5: there is no such data directory.\n\n"
            "It takes the options of `midwatch serve`:\n");
     mw_options_print_help(mw_server_option_table, MW_SERVER_OPTION_COUNT);
 }
 
-static void print_visible(const char *text)
+static void print_visible(FILE *to, const char *text)
 {
     mw_buffer visible;
     mw_buffer_init(&visible, MW_MEM_BASE, MW_PATH_SIZE * 8);
     mw_utf8_append_visible(&visible, mw_slice_of(text), false);
-    printf("%.*s", MW_SLICE_FMT(mw_buffer_slice(&visible)));
+    fprintf(to, "%.*s", MW_SLICE_FMT(mw_buffer_slice(&visible)));
     mw_buffer_fini(&visible);
 }
 
@@ -35,7 +36,7 @@ static void print_value(const mw_option *option, const mw_server_options *values
     uint64_t number;
     switch (option->type) {
     case MW_OPTION_TEXT:
-    case MW_OPTION_LIST: print_visible(field[0] ? field : "-"); return;
+    case MW_OPTION_LIST: print_visible(stdout, field[0] ? field : "-"); return;
     case MW_OPTION_BOOL: printf("%s", *(const bool *)field ? "true" : "false"); return;
     default: memcpy(&number, field, sizeof number); printf("%" PRIu64, number);
     }
@@ -59,13 +60,32 @@ static void report(void *ctx, const mw_store_damage *damage)
             damage->what);
 }
 
-static int check_store(const mw_server_options *options)
+/* True when somebody named a data directory that is not there: more likely a wrong name than a
+ * daemon that was never started. */
+static bool is_missing(const mw_server_settings *settings)
 {
+    struct stat status;
+    for (size_t i = 0; i < MW_SERVER_OPTION_COUNT; i++)
+        if (strcmp(mw_server_option_table[i].name, "data") == 0 &&
+            settings->origins[i] == MW_ORIGIN_DEFAULT)
+            return false;
+    return stat(settings->values.data, &status) != 0;
+}
+
+static int check_store(const mw_server_settings *settings)
+{
+    const mw_server_options *options = &settings->values;
     char path[MW_PATH_SIZE];
     uint64_t damaged = 0;
     mw_store_verified whole = {.blocks = 0};
     mw_data_path(options, "store", path);
     mw_err err = mw_store_verify(path, report, &damaged, &whole);
+    if (err == MW_E_NOT_FOUND && is_missing(settings)) {
+        fprintf(stderr, "midwatch: data: there is no directory ");
+        print_visible(stderr, options->data);
+        fprintf(stderr, "; midwatch serve creates it\n");
+        return MW_EXIT_NOT_FOUND;
+    }
     if (err == MW_E_NOT_FOUND) {
         printf("store            none yet at %s\n", path);
         return MW_EXIT_DONE;
@@ -114,6 +134,6 @@ int mw_check_main(int argc, char **argv)
     }
     print_options(&settings);
     int tls = check_tls(&settings.values);
-    int store = check_store(&settings.values);
+    int store = check_store(&settings);
     return store ? store : tls;
 }

@@ -230,9 +230,12 @@ static mw_err take_flag(const mw_option *table, size_t count, int argc, char **a
         *value = MW_SLICE("false");
         return MW_OK;
     }
-    if (argc < 2)
-        return mw_detail_set(detail, MW_E_INVALID, i < count ? table[i].name : "",
+    /* One that there is not is told by mw_options_set, whatever stands behind it. */
+    if (argc < 2 && i < count)
+        return mw_detail_set(detail, MW_E_INVALID, table[i].name,
                              "write --name VALUE or --name=VALUE", "%.64s needs a value", argv[0]);
+    if (argc < 2)
+        return MW_OK;
     *value = mw_slice_of(argv[1]);
     *used = 2;
     return MW_OK;

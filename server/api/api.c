@@ -7,28 +7,83 @@
 /* {"name":...,"source":...}: names are short. */
 #define WEBHOOK_BODY_MAX 16384
 
+static mw_err index_show(mw_api_call *call);
+
 static const mw_api_entry entries[] = {
-    {"GET", "/api/v1/traces", MW_SCOPE_READ, 0, mw_api_trace_list, "traces", true},
-    {"GET", "/api/v1/traces/{id}", MW_SCOPE_READ, 0, mw_api_trace_show, "trace", true},
-    {"GET", "/api/v1/sessions", MW_SCOPE_READ, 0, mw_api_session_list, "sessions", true},
-    {"GET", "/api/v1/sessions/{id}", MW_SCOPE_READ, 0, mw_api_session_show, "session", true},
-    {"GET", "/api/v1/logs", MW_SCOPE_READ, 0, mw_api_log_list, "logs", true},
-    {"GET", "/api/v1/metrics", MW_SCOPE_READ, 0, mw_api_metric_list, "metrics", true},
-    {"GET", "/api/v1/metrics/{name}", MW_SCOPE_READ, 0, mw_api_metric_show, "metric", true},
-    {"GET", "/api/v1/alarms", MW_SCOPE_READ, 0, mw_api_alarm_list, "alarms", false},
-    {"GET", "/api/v1/alarms/{id}", MW_SCOPE_READ, 0, mw_api_alarm_show, "alarm", false},
+    {"GET", "/api/v1", MW_SCOPE_READ, 0, index_show, "index", false, "this list", false, NULL},
+    {"GET", "/api/v1/traces", MW_SCOPE_READ, 0, mw_api_trace_list, "traces", true,
+     "traces, newest first by start", true, NULL},
+    {"GET", "/api/v1/traces/{id}", MW_SCOPE_READ, 0, mw_api_trace_show, "trace", true,
+     "one trace with its spans and log records", false, NULL},
+    {"GET", "/api/v1/sessions", MW_SCOPE_READ, 0, mw_api_session_list, "sessions", true,
+     "sessions, newest first by last seen", true, NULL},
+    {"GET", "/api/v1/sessions/{id}", MW_SCOPE_READ, 0, mw_api_session_show, "session", true,
+     "one session with its traces", false, NULL},
+    {"GET", "/api/v1/logs", MW_SCOPE_READ, 0, mw_api_log_list, "logs", true,
+     "log records and events, newest first", true, mw_api_log_filters},
+    {"GET", "/api/v1/metrics", MW_SCOPE_READ, 0, mw_api_metric_list, "metrics", true,
+     "metrics by name", true, mw_api_metric_filters},
+    {"GET", "/api/v1/metrics/{name}", MW_SCOPE_READ, 0, mw_api_metric_show, "metric", true,
+     "the newest points of one metric, by series", true, mw_api_metric_filters},
+    {"GET", "/api/v1/alarms", MW_SCOPE_READ, 0, mw_api_alarm_list, "alarms", false,
+     "alarms with their decisions, newest first by start", true, NULL},
+    {"GET", "/api/v1/alarms/{id}", MW_SCOPE_READ, 0, mw_api_alarm_show, "alarm", false,
+     "one alarm with its decision", false, NULL},
     {"GET", "/api/v1/investigations", MW_SCOPE_READ, 0, mw_api_investigation_list, "investigations",
-     false},
+     false, "investigations, newest first by creation", true, mw_api_investigation_filters},
     {"GET", "/api/v1/investigations/{id}", MW_SCOPE_READ, 0, mw_api_investigation_show,
-     "investigation", false},
-    {"GET", "/api/v1/webhooks", MW_SCOPE_READ, 0, mw_api_webhook_list, "webhooks", false},
+     "investigation", false, "one investigation: alarms, journal, root cause, gaps", false, NULL},
+    {"GET", "/api/v1/webhooks", MW_SCOPE_READ, 0, mw_api_webhook_list, "webhooks", false,
+     "doors for alarms, without their secrets", true, NULL},
     {"POST", "/api/v1/webhooks", MW_SCOPE_OPERATE, WEBHOOK_BODY_MAX, mw_api_webhook_create,
-     "webhook", false},
-    {"GET", "/api/v1/audit", MW_SCOPE_READ, 0, mw_api_audit_list, "audit records", false},
-    {"GET", "/api/v1/status", MW_SCOPE_READ, 0, mw_api_status, "status", false},
+     "webhook", false,
+     "makes a door for alarms from {\"name\", \"source\"}; its secret is shown this once", false,
+     NULL},
+    {"GET", "/api/v1/audit", MW_SCOPE_READ, 0, mw_api_audit_list, "audit records", false,
+     "who changed what, newest first", true, NULL},
+    {"GET", "/api/v1/status", MW_SCOPE_READ, 0, mw_api_status, "status", false,
+     "what the daemon holds and does", false, NULL},
 };
 #define ENTRY_COUNT (sizeof entries / sizeof entries[0])
 _Static_assert(ENTRY_COUNT <= MW_API_ROUTES_MAX, "raise MW_API_ROUTES_MAX");
+
+/* ---- the index ----------------------------------------------------------------------------- */
+
+static void write_names(mw_json *json, const char *const *names)
+{
+    for (; names && *names; names++)
+        mw_json_string(json, mw_slice_of(*names));
+}
+
+static void write_entry(mw_json *json, const mw_api_entry *entry)
+{
+    mw_json_object_begin(json);
+    mw_json_kv(json, "method", mw_slice_of(entry->method));
+    mw_json_kv(json, "path", mw_slice_of(entry->path));
+    mw_json_kv(json, "what", mw_slice_of(entry->summary));
+    mw_json_key(json, MW_SLICE("parameters"));
+    mw_json_array_begin(json);
+    write_names(json, entry->paged ? mw_api_page_names : NULL);
+    write_names(json, entry->filters);
+    mw_json_array_end(json);
+    mw_json_object_end(json);
+}
+
+/* GET /api/v1: the table itself, for people who ask what there is. */
+static mw_err index_show(mw_api_call *call)
+{
+    mw_err err = mw_api_no_parameters(call);
+    if (err)
+        return err;
+    mw_json_object_begin(&call->json);
+    mw_json_key(&call->json, MW_SLICE("routes"));
+    mw_json_array_begin(&call->json);
+    for (size_t i = 0; i < ENTRY_COUNT; i++)
+        write_entry(&call->json, &entries[i]);
+    mw_json_array_end(&call->json);
+    mw_json_object_end(&call->json);
+    return MW_OK;
+}
 
 /* ---- lists --------------------------------------------------------------------------------- */
 

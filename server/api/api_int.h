@@ -50,6 +50,9 @@ typedef struct mw_api_entry {
     mw_err (*run)(mw_api_call *call);
     const char *what; /* "trace": names the thing that was not found */
     bool scans;       /* reads telemetry, which may take long */
+    const char *summary;
+    bool paged;                 /* reads its parameters with mw_api_page_read */
+    const char *const *filters; /* beside those of a page; NULL = none */
 } mw_api_entry;
 
 /* limit, cursor, since, until. */
@@ -87,6 +90,13 @@ void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
 
 /* Text that is JSON already (from our own tables); empty becomes `otherwise`. */
 void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *otherwise);
+/* What mw_api_page_read takes of every list, NULL-terminated; and the filters of those that have
+ * some. The table of routes tells them to callers. */
+extern const char *const mw_api_page_names[];
+extern const char *const mw_api_log_filters[];
+extern const char *const mw_api_metric_filters[];
+extern const char *const mw_api_investigation_filters[];
+
 /* Value of a top-level member of an object's text, or an empty slice. Pure; the text is ours and
  * valid, broken text gives an empty slice. */
 mw_slice mw_api_json_member(mw_slice object, mw_slice name);

@@ -110,13 +110,14 @@ static mw_err read_status(mw_api_call *call, mw_slice *status)
                          "no such status");
 }
 
+const char *const mw_api_investigation_filters[] = {"status", NULL};
+
 mw_err mw_api_investigation_list(mw_api_call *call)
 {
-    static const char *const filters[] = {"status", NULL};
     mw_api_page page;
     mw_slice status;
     mw_state_tx *tx;
-    mw_err err = mw_api_page_read(call, filters, &page);
+    mw_err err = mw_api_page_read(call, mw_api_investigation_filters, &page);
     if (!err)
         err = read_status(call, &status);
     if (!err)

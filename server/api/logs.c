@@ -6,9 +6,9 @@
 /* A page that holds this much is large by itself: a few records are a few kilobytes. */
 #define LARGE_PAGE ((size_t)16 << 20)
 
-static const char *const filters[] = {"service",   "session",    "trace",  "span",
-                                      "severity",  "text",       "event",  "agent",
-                                      "log_group", "log_stream", "follow", NULL};
+const char *const mw_api_log_filters[] = {"service",   "session",    "trace",  "span",
+                                          "severity",  "text",       "event",  "agent",
+                                          "log_group", "log_stream", "follow", NULL};
 
 /* ---- filters ------------------------------------------------------------------------------- */
 
@@ -200,7 +200,7 @@ mw_err mw_api_log_list(mw_api_call *call)
     mw_store_view *view;
     mw_log_query query = {.severity_min = 0};
     bool follow;
-    mw_err err = mw_api_page_read(call, filters, &page);
+    mw_err err = mw_api_page_read(call, mw_api_log_filters, &page);
     if (!err)
         err = read_follow(call, &follow);
     if (!err && follow)

@@ -4,8 +4,7 @@
 /* The page's own four, and the filters of the route with the most. */
 #define PARAMETERS_MAX 16
 
-static const char *const page_names[] = {"limit", "cursor", "since", "until"};
-#define PAGE_NAMES (sizeof page_names / sizeof page_names[0])
+const char *const mw_api_page_names[] = {"limit", "cursor", "since", "until", NULL};
 
 static size_t occurrences(mw_slice query, mw_slice name)
 {
@@ -30,6 +29,29 @@ static mw_err refuse_unknown(mw_api_call *call, mw_slice unknown, const mw_slice
                          "there is no parameter of that name");
 }
 
+/* An escape that is none would be searched for as it stands, which nobody means. The names are
+ * known: they hold no escapes. */
+static mw_err check_escapes(mw_api_call *call)
+{
+    mw_slice rest = call->request->query, pair;
+    while (mw_slice_split(&rest, '&', &pair))
+        for (size_t i = 0; i < pair.len; i++) {
+            char field[sizeof call->detail.field];
+            if (pair.data[i] != '%')
+                continue;
+            if (pair.len - i > 2 && mw_is_hex((mw_slice){pair.data + i + 1, 2})) {
+                i += 2;
+                continue;
+            }
+            mw_slice name = mw_slice_first(pair, mw_slice_find_byte(pair, '='));
+            mw_slice_to_cstr(name, field, sizeof field);
+            return mw_detail_set(&call->detail, MW_E_INVALID, field,
+                                 "write a percent sign itself as %25",
+                                 "a %% is not followed by two hexadecimal digits");
+        }
+    return MW_OK;
+}
+
 /* Of two values one would be passed over in silence, so a repeated name is refused too. */
 static mw_err check_names(mw_api_call *call, const mw_slice *names, size_t count)
 {
@@ -44,7 +66,7 @@ static mw_err check_names(mw_api_call *call, const mw_slice *names, size_t count
         return mw_detail_set(&call->detail, MW_E_INVALID, field, "give it once",
                              "given more than once");
     }
-    return MW_OK;
+    return check_escapes(call);
 }
 
 mw_err mw_api_no_parameters(mw_api_call *call)
@@ -119,8 +141,8 @@ mw_err mw_api_page_read(mw_api_call *call, const char *const *filters, mw_api_pa
     mw_slice names[PARAMETERS_MAX];
     size_t count = 0;
     *out = (mw_api_page){.cursor = MW_SLICE_NONE};
-    for (; count < PAGE_NAMES; count++)
-        names[count] = mw_slice_of(page_names[count]);
+    for (; mw_api_page_names[count]; count++)
+        names[count] = mw_slice_of(mw_api_page_names[count]);
     for (; filters && *filters; filters++) {
         MW_ASSERT(count < PARAMETERS_MAX);
         names[count++] = mw_slice_of(*filters);
@@ -134,6 +156,10 @@ mw_err mw_api_page_read(mw_api_call *call, const char *const *filters, mw_api_pa
         err = read_time(call, "since", &out->since_ns);
     if (!err)
         err = read_time(call, "until", &out->until_ns);
+    if (!err && out->since_ns && out->until_ns && out->since_ns > out->until_ns)
+        err = mw_detail_set(&call->detail, MW_E_INVALID, "since",
+                            "give an earlier since or a later until",
+                            "since is later than until, so nothing can be between them");
     return err;
 }
 

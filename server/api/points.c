@@ -4,7 +4,7 @@
 #include "server/api/api_int.h"
 #include "server/api/shape_point.h"
 
-static const char *const filters[] = {"service", "session", "namespace", NULL};
+const char *const mw_api_metric_filters[] = {"service", "session", "namespace", NULL};
 
 static mw_err read_query(mw_api_call *call, mw_metric_query *query)
 {
@@ -42,7 +42,7 @@ mw_err mw_api_metric_list(mw_api_call *call)
     mw_store_view *view;
     mw_metric_query query = {.service = MW_SLICE_NONE};
     mw_metric_list list = {.items = NULL};
-    mw_err err = mw_api_page_read(call, filters, &page);
+    mw_err err = mw_api_page_read(call, mw_api_metric_filters, &page);
     if (!err)
         err = read_query(call, &query);
     if (!err)
@@ -91,7 +91,7 @@ mw_err mw_api_metric_show(mw_api_call *call)
     mw_store_view *view;
     mw_metric_query query = {.service = MW_SLICE_NONE};
     mw_metric metric = {.series = NULL};
-    mw_err err = mw_api_page_read(call, filters, &page);
+    mw_err err = mw_api_page_read(call, mw_api_metric_filters, &page);
     if (!err)
         err = read_query(call, &query);
     if (!err)

@@ -679,7 +679,10 @@ static int load_print_body(const load_options *options)
 
 static int load_usage(void)
 {
-    fprintf(stderr, "usage: otlp_load send|load|body --transport http|grpc --port P ...\n");
+    fprintf(stderr,
+            "usage: otlp_load send|load|body --transport http|grpc --port P ...\n"
+            "       --spans is a multiple of %d\n",
+            LOAD_RESOURCES * LOAD_SPANS_PER_TRACE);
     return 2;
 }
 

@@ -3,12 +3,16 @@
 import json
 import os
 import re
+import socket
+import struct
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import otlp
-from harness import BINARY, SLOWNESS, Daemon, DaemonCase
+import signals
+from harness import BINARY, ROOT, SLOWNESS, Case, Daemon, DaemonCase
 
 BASE = 1_700_000_000_000_000_000
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -19,6 +23,76 @@ def run(*arguments, env=None):
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MIDWATCH_")}
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True, check=False,
                           timeout=60 * SLOWNESS, env={**clean, **(env or {})})
+
+
+class Resetting:
+    """Takes connections on a unix socket, or on a port without a path, and ends each at once."""
+
+    def __init__(self, path=None):
+        self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.socket.bind(path or ("127.0.0.1", 0))
+        self.socket.listen(8)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            connection.recv(10)
+            if self.socket.family == socket.AF_INET:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                      struct.pack("ii", 1, 0))
+            connection.close()
+
+
+class SilenceTest(Case):
+    """Why nobody answered: what is said, and what is advised. Always exit 7."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="midwatch-test-")
+        self.addCleanup(folder.cleanup)
+        self.data = folder.name
+        self.path = os.path.join(folder.name, "midwatch.sock")
+
+    def ask(self, *arguments):
+        done = run("trace", "list", *arguments)
+        self.assertEqual((done.returncode, done.stdout), (7, ""), done.stderr)
+        self.assertNotIn("port 80", done.stderr)
+        return done.stderr
+
+    def test_absent(self):
+        self.assertRegex(self.ask("--data", self.data), "no daemon answers.*; start one")
+
+    def test_refused(self):
+        with socket.socket(socket.AF_UNIX) as left_over:
+            left_over.bind(self.path)
+        self.assertRegex(self.ask("--data", self.data), "Connection refused.*; start one")
+
+    def test_reset(self):
+        with Resetting(self.path):
+            text = self.ask("--data", self.data)
+        self.assertRegex(text, "without a whole answer.*; the daemon is there but busy")
+        with Resetting() as server:
+            text = self.ask("--server", "127.0.0.1:%d" % server.socket.getsockname()[1])
+        self.assertRegex(text, "without a whole answer.*; the daemon is there but busy")
+
+    def test_full_queue(self):
+        with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as other:
+            server.bind(self.path)
+            server.listen(0)
+            other.connect(self.path)
+            self.assertRegex(self.ask("--data", self.data), "no connection within 5 s.*busy")
 
 
 class CliTest(DaemonCase):
@@ -147,11 +221,9 @@ class CliTest(DaemonCase):
     def test_unreachable(self):
         with tempfile.TemporaryDirectory(prefix="midwatch-test-") as empty:
             env = {"HOME": empty, "XDG_STATE_HOME": empty}
-            for arguments in (["--server", "http://127.0.0.1:9"],):
-                done = run("trace", "list", *arguments, env=env)
-                self.assertEqual(done.returncode, 7, done.stderr)
-                self.assertEqual(done.stdout, "")
-                self.assertIn("127.0.0.1:9", done.stderr)
+            done = run("trace", "list", "--server", "http://127.0.0.1:9", env=env)
+            self.assertEqual((done.returncode, done.stdout), (7, ""), done.stderr)
+            self.assertRegex(done.stderr, "127.0.0.1:9: no daemon answers.*; start the daemon")
             done = run("status", env={**env, "MIDWATCH_SERVER": "http://127.0.0.1:9"})
             self.assertEqual(done.returncode, 7, done.stderr)
 
@@ -170,8 +242,123 @@ class CliTest(DaemonCase):
         for key in ("uptime", "retried", "refused", "queues", "store", "memory"):
             self.assertIn(key, status)
         text = self.daemon.cli("status")
-        self.assertIn("2", text)
+        self.assertRegex(text, r"stored +2 spans.*repeats count until merged")
 
+    def test_check_of_a_directory_that_is_not_there(self):
+        with tempfile.TemporaryDirectory(prefix="midwatch-test-") as empty:
+            nowhere = os.path.join(empty, "nowhere")
+            done = run("check", "--data", nowhere)
+            self.assertEqual(done.returncode, 5, done.stderr)
+            self.assertIn(nowhere, done.stderr)
+            self.assertEqual(run("check", env={"MIDWATCH_DATA": nowhere}).returncode, 5)
+            # There, but never used; and nobody named one.
+            self.assertEqual(run("check", "--data", empty).returncode, 0)
+            if os.geteuid() != 0:
+                self.assertEqual(run("check", env={"XDG_STATE_HOME": nowhere}).returncode, 0)
+
+    def test_texts(self):
+        done = run("serve", "--nope")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("there is no option 'nope'", done.stderr)
+        done = self.daemon.cli_raw("metric", "show", "-x")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("-- ", done.stderr)
+        done = self.daemon.cli_raw("log", "list", "--severity", "25")
+        self.assertEqual(done.returncode, 2)
+        bounds = re.search(r"\d+ to \d+", done.stderr).group()
+        helped = self.daemon.cli("log", "list", "--help")
+        self.assertRegex(helped, r"--severity .*\b" + bounds)
+        self.assertRegex(helped, r"--text .*only A to Z match in either case")
+
+
+class SignalsTest(DaemonCase):
+    """Logs and metrics as the command line shows them."""
+
+    @classmethod
+    def prepare(cls):
+        records = [
+            signals.log(BASE, "the index gave no answer in time", 9,
+                        attributes=[("session.id", "logs only")]),
+            signals.log(BASE + 1, "of a loud client") + otlp.length_field(3, "LOUD" * 10)]
+        metrics = [otlp.metric([otlp.number_point()], otlp.GAUGE, "two.kinds"),
+                   otlp.metric([otlp.number_point()], otlp.SUM, "two.kinds"),
+                   otlp.metric([otlp.number_point()], otlp.GAUGE, "one.kind")]
+        for path, body in (("/v1/logs", otlp.logs_request(records)),
+                           ("/v1/metrics", otlp.metrics_request(metrics))):
+            answer = signals.post(cls.daemon, path, body)
+            assert (answer.status, answer.body) == (200, b""), answer.body
+
+    def test_body_stays_in_narrow_tables(self):
+        for columns in (40, 60, 80):
+            with self.subTest(columns=columns):
+                text = self.daemon.cli("log", "list", env={"COLUMNS": str(columns)})
+                self.assertRegex(text, r"(?m)^TIME .*SEVERITY .*BODY")
+                self.assertRegex(text, r"(?m) INFO .*  the ind")
+                self.assertIn("  LOUDLOU\u2026  ", text)
+                self.assertLessEqual(max(map(len, text.splitlines())), columns)
+        self.assertRegex(self.daemon.cli("log", "list", env={"COLUMNS": "20"}), r"(?m)^BODY$")
+
+    def test_session_of_logs_alone(self):
+        text = self.daemon.cli("session", "list")
+        self.assertRegex(text, r"(?m)^LAST SEEN .* TRACES +SPANS +LOGS +ERRORS")
+        self.assertRegex(text, r"(?m)  logs only +0 +0 +1 +0 ")
+        text = self.daemon.cli("session", "show", "logs only")
+        self.assertTrue(text.endswith("midwatch log list --session 'logs only'\n"), text)
+
+    def test_kinds_that_differ(self):
+        text = self.daemon.cli("metric", "show", "two.kinds")
+        self.assertRegex(text, r"(?m)^SERVICE .* KIND +NEWEST ")
+        self.assertRegex(text, r"(?m)^bad-otlp .*gauge .* 5 ")
+        self.assertRegex(text, r"(?m)^bad-otlp .*sum .* 5 ")
+        self.assertNotIn("KIND", self.daemon.cli("metric", "show", "one.kind"))
+
+
+class IndexTest(DaemonCase):
+    """GET /api/v1 says what there is, and that is so."""
+
+    def test_routes(self):
+        routes = self.daemon.get("/api/v1").json()["routes"]
+        self.assertIn(("GET", "/api/v1/logs"), [(r["method"], r["path"]) for r in routes])
+        for route in routes:
+            with self.subTest(**route):
+                self.assertEqual(sorted(route), ["method", "parameters", "path", "what"])
+                self.assertNotEqual(route["what"], "")
+                if route["method"] == "GET":
+                    self.check_parameters(route)
+
+    def check_parameters(self, route):
+        path = re.sub(r"\{\w+\}", "abcdef", route["path"])
+        error = self.daemon.get(path + "?nope=1").json()["error"]
+        self.assertEqual(error["field"], "nope")
+        names = re.sub(r"^it takes ", "", error["hint"])
+        # A hint is cut where its room ends.
+        self.assertTrue((", ".join(route["parameters"]) or "this path takes none")
+                        .startswith(names), names)
+
+    def test_documented(self):
+        with open(os.path.join(ROOT, "docs", "API.md"), encoding="utf-8") as source:
+            text = source.read()
+        rows = re.findall(r"(?m)^\| `(GET|POST) (\S+)` \| (.*?) \|", text)
+        told = {(method, path): re.findall(r"`(\w+)`", names) for method, path, names in rows}
+        page = re.search(r"(?m)^\*page\*: (.*)$", text).group(1)
+        page = re.findall(r"`(\w+)`", page)
+        for key, (_, _, names) in zip(told, rows):
+            told[key] = (page if "*page*" in names else []) + told[key]
+        routes = self.daemon.get("/api/v1").json()["routes"]
+        self.assertEqual(told, {(r["method"], r["path"]): r["parameters"] for r in routes})
+
+    def test_refusals(self):
+        for query, field in (("text=%zz", "text"), ("since=1h&until=2h", "since")):
+            with self.subTest(query=query):
+                answer = self.daemon.get("/api/v1/logs?" + query)
+                self.assertEqual(answer.status, 400)
+                self.assertEqual(answer.json()["error"]["field"], field)
+        message = self.daemon.get("/api/v1/logs?since=1h&until=2h").json()["error"]["message"]
+        self.assertIn("since", message)
+        self.assertIn("until", message)
+
+
+class DamageTest(Case):
     def test_check_finds_damage(self):
         with Daemon() as daemon:
             for _ in range(3):

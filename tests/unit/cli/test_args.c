@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <curl/curl.h>
+
 #include "cli/cli_int.h"
 
 static int parse(mw_cli *cli, const mw_noun **noun, const char *const *words)
@@ -174,6 +176,53 @@ static void test_exit_codes(void **state)
         assert_int_equal(mw_exit_of_status(cases[i].status), cases[i].exit);
 }
 
+/* A daemon that is there is not to be started again. */
+static void test_silence(void **state)
+{
+    (void)state;
+    static const struct {
+        CURLcode code;
+        double connect_s, total_s;
+        const char *why, *hint;
+    } cases[] = {
+        {CURLE_COULDNT_CONNECT, 0, 0, "no daemon answers (words)", "start the daemon"},
+        {CURLE_OPERATION_TIMEDOUT, 0.01, 30.001, "no answer within 30 s", "busy"},
+        {CURLE_OPERATION_TIMEDOUT, 0, 5.0, "no connection within 5 s", "address"},
+        {CURLE_RECV_ERROR, 0.01, 0.1, "ended without a whole answer (words)", "busy"},
+        {CURLE_GOT_NOTHING, 0.01, 0.1, "ended without a whole answer (words)", "busy"},
+        {CURLE_PARTIAL_FILE, 0.01, 0.1, "ended without a whole answer (words)", "busy"},
+        {CURLE_COULDNT_RESOLVE_HOST, 0, 0, "words", "address"},
+        {CURLE_PEER_FAILED_VERIFICATION, 0.1, 0.1, "words", "MIDWATCH_CA_FILE"},
+        {CURLE_SSL_CONNECT_ERROR, 0.1, 0.1, "words", "TLS"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mw_silence silence;
+        mw_client_explain((int)cases[i].code, cases[i].connect_s, cases[i].total_s, "words",
+                          &silence);
+        assert_non_null(strstr(silence.why, cases[i].why));
+        assert_non_null(strstr(silence.hint, cases[i].hint));
+        assert_true(i == 0 || !strstr(silence.hint, "start the daemon"));
+    }
+}
+
+static void test_shell_words(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"support-4711", "support-4711"},
+                                           {"", "''"},
+                                           {"a b", "'a b'"},
+                                           {"it's $(x);", "'it'\\''s $(x);'"},
+                                           {"~root", "'~root'"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mw_buffer out;
+        mw_buffer_init(&out, MW_MEM_BASE, 4096);
+        mw_shell_word(&out, mw_slice_of(cases[i][0]));
+        mw_buffer_append_byte(&out, '\0');
+        assert_string_equal(out.data, cases[i][1]);
+        mw_buffer_fini(&out);
+    }
+}
+
 static void test_severities(void **state)
 {
     (void)state;
@@ -259,12 +308,13 @@ static void test_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commands),   cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_signals),    cmocka_unit_test(test_severities),
-        cmocka_unit_test(test_log_lines),  cmocka_unit_test(test_later_nouns),
-        cmocka_unit_test(test_help),       cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_exit_codes), cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_commands),    cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_signals),     cmocka_unit_test(test_severities),
+        cmocka_unit_test(test_log_lines),   cmocka_unit_test(test_later_nouns),
+        cmocka_unit_test(test_help),        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_exit_codes),  cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_times),       cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_shell_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,47 @@ static void test_ranks(void **state)
     }
 }
 
+/* What a table is for outlives its wish for room, and a bounded column takes none of it. */
+static void test_body_stays(void **state)
+{
+    (void)state;
+    static const mw_column log[] = {
+        {"TIME", 0},
+        {"SEVERITY", MW_COLUMN_MOST(8)},
+        {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(1)},
+        {"BODY", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(24) | MW_COLUMN_LAST}};
+    static const char *const cells[] = {"5m ago", "a severity of forty columns and no fewer",
+                                        "shop", "the index gave no answer in time"};
+    static const struct {
+        size_t width;
+        const char *wanted;
+    } cases[] = {
+        {60, "TIME    SEVERITY  SERVICE  BODY\n"
+             "5m ago  a sever\xe2\x80\xa6  shop     the index gave no answer in time\n"},
+        {40, "TIME    SEVERITY  BODY\n"
+             "5m ago  a sever\xe2\x80\xa6  the index gave no ans\xe2\x80\xa6\n"},
+        {26, "TIME    SEVERITY  BODY\n"
+             "5m ago  a sever\xe2\x80\xa6  the ind\xe2\x80\xa6\n"},
+        {25, "TIME    BODY\n"
+             "5m ago  the index gave n\xe2\x80\xa6\n"},
+        {10, "BODY\n"
+             "the index\xe2\x80\xa6\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mw_table table;
+        mw_buffer out;
+        mw_buffer_init(&out, MW_MEM_BASE, 65536);
+        mw_table_init(&table, log, 4);
+        for (size_t c = 0; c < 4; c++)
+            mw_table_cell(&table, mw_slice_of(cells[c]));
+        mw_table_print(&table, cases[i].width, false, 0, &out);
+        mw_buffer_append_byte(&out, '\0');
+        assert_string_equal(out.data, cases[i].wanted);
+        mw_table_fini(&table);
+        mw_buffer_fini(&out);
+    }
+}
+
 static void test_nothing_is_wider_than_the_terminal(void **state)
 {
     (void)state;
@@ -176,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_cut_to_width),
         cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_body_stays),
         cmocka_unit_test(test_nothing_is_wider_than_the_terminal),
         cmocka_unit_test(test_peer_text_is_harmless),
         cmocka_unit_test(test_colour),

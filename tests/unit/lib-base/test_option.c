@@ -85,6 +85,10 @@ static void test_flags(void **state)
     char *missing[] = {(char[]){"--limit"}};
     assert_int_equal(mw_options_flags(table, COUNT, &now, origins, 1, missing, &detail),
                      MW_E_INVALID);
+    char *unknown[] = {(char[]){"--nope"}};
+    assert_int_equal(mw_options_flags(table, COUNT, &now, origins, 1, unknown, &detail),
+                     MW_E_NOT_FOUND);
+    assert_non_null(strstr(detail.message, "no option 'nope'"));
     char *stray[] = {(char[]){"limit"}};
     assert_int_equal(mw_options_flags(table, COUNT, &now, origins, 1, stray, &detail),
                      MW_E_INVALID);

@@ -177,8 +177,8 @@ static void test_refused(void **state)
     } rows[] = {
         {"", MW_E_SYNTAX, "empty"},
         {"  \n", MW_E_SYNTAX, "empty"},
-        {"[]", MW_E_SYNTAX, "object"},
-        {"null", MW_E_SYNTAX, "object"},
+        {"[]", MW_E_SYNTAX, "must be a JSON object"},
+        {"null", MW_E_SYNTAX, "must be a JSON object"},
         {"\xef\xbb\xbf{}", MW_E_SYNTAX, "byte 0"},
         {"{} x", MW_E_SYNTAX, "after the request"},
         {"{\"a\":1,}", MW_E_SYNTAX, "unexpected"},

@@ -39,16 +39,22 @@ static void test_page(void **state)
     fixture f;
     mw_api_page page;
     mw_slice value;
-    mw_api_call *call = begin(&f, "limit=7&cursor=a%2Fb&since=2026-11-21&until=2h&service=a+b");
+    mw_api_call *call = begin(&f, "limit=7&cursor=a%2Fb&since=2023-11-01&until=2h&service=a+b");
     assert_int_equal(mw_api_page_read(call, filters, &page), MW_OK);
     assert_int_equal(page.limit, 7);
     assert_slice(page.cursor, "a/b");
-    assert_int_equal(page.since_ns, UINT64_C(1795219200000000000));
+    assert_int_equal(page.since_ns, UINT64_C(1698796800000000000));
     assert_int_equal(page.until_ns, (uint64_t)(NOW - 7200 * MW_NS_PER_S));
     assert_int_equal(mw_api_filter(call, "service", &value), MW_OK);
     assert_slice(value, "a b");
     assert_int_equal(mw_api_filter(call, "log_group", &value), MW_OK);
     assert_null(value.data);
+    end(&f);
+    /* A percent sign of its own, and bounds that meet. */
+    call = begin(&f, "service=%2525%E2%82%ac&since=2h&until=2h");
+    assert_int_equal(mw_api_page_read(call, filters, &page), MW_OK);
+    assert_int_equal(mw_api_filter(call, "service", &value), MW_OK);
+    assert_slice(value, "%25\xe2\x82\xac");
     end(&f);
     call = begin(&f, "");
     assert_int_equal(mw_api_page_read(call, NULL, &page), MW_OK);
@@ -75,6 +81,12 @@ static void test_refusals(void **state)
                                            {"cursor=a&&cursor=b", "cursor"},
                                            {"service=a&service=a", "service"},
                                            {"log_group&log_group=x", "log_group"},
+                                           {"service=%zz", "service"},
+                                           {"service=%", "service"},
+                                           {"limit=1&service=a%2", "service"},
+                                           {"cursor=%4g", "cursor"},
+                                           {"since=2026-11-22&until=2026-11-21", "since"},
+                                           {"since=1h&until=2h", "since"},
                                            {"session=x", "session"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         fixture f;
