@@ -22,6 +22,8 @@ typedef struct log_listing {
     mw_log_filter filter;
     mw_newest newest;
     mw_top top; /* values: place_value */
+    char *item; /* one record while its body is searched; MW_MEM_QUERY */
+    size_t item_size;
     mw_log_list *out;
 } log_listing;
 
@@ -52,27 +54,41 @@ static bool too_late(const log_listing *listing, uint64_t time_ns)
 
 /* ---- which ----------------------------------------------------------------------------------- */
 
-/* The items of the present block, read when the first text is needed. */
+/* The items of the present block, read from when the first text is needed. */
 typedef struct block_items {
     const mw_index_block *block;
-    mw_items items;
+    mw_items_walk walk;
     bool read;
 } block_items;
 
+/* An oversized record is not searched: it would have to be held as a whole. */
+static mw_err item_fits(log_listing *listing, mw_items_walk *walk, uint32_t row, bool *fits)
+{
+    uint32_t len = mw_items_walk_item_length(walk, row);
+    *fits = false;
+    if (mw_is_oversized(len))
+        return MW_OK;
+    if (!mw_block_reader_room(&listing->item, &listing->item_size, len))
+        return MW_E_NOMEM;
+    mw_err err = mw_items_walk_item(walk, row, listing->item);
+    if (err == MW_OK)
+        *fits =
+            mw_log_body_contains(mw_slice_bytes(listing->item, len), listing->filter.query->text);
+    return err;
+}
+
 static mw_err text_fits(log_listing *listing, block_items *texts, uint32_t row, bool *fits)
 {
-    mw_slice text = listing->filter.query->text;
     *fits = true;
-    if (text.len == 0)
+    if (listing->filter.query->text.len == 0)
         return MW_OK;
     if (!texts->read) {
-        mw_err err = mw_view_items(listing->view, texts->block, &texts->items);
+        mw_err err = mw_view_items(listing->view, texts->block, &texts->walk);
         if (err != MW_OK)
             return err;
         texts->read = true;
     }
-    *fits = mw_log_body_contains(texts->items.items[row], text);
-    return MW_OK;
+    return item_fits(listing, &texts->walk, row, fits);
 }
 
 static mw_err offer_row(log_listing *listing, const mw_hot *hot, uint32_t block, uint32_t row,
@@ -108,7 +124,7 @@ static mw_err scan_block(log_listing *listing, uint32_t at)
     for (uint32_t row = 0; err == MW_OK && any && row < hot.count; row++)
         err = offer_row(listing, &hot, at, row, &texts);
     if (texts.read)
-        mw_items_fini(&texts.items);
+        mw_items_walk_end(&texts.walk);
     return err;
 }
 
@@ -198,6 +214,7 @@ static mw_err fill_record(void *ctx, size_t at, const mw_fetched_row *fetched)
         !mw_text_copy(listing->arena, &row->origin))
         return MW_E_NOMEM;
     record->bytes = fetched->bytes;
+    record->oversized = fetched->oversized;
     record->resource = fetched->resource;
     record->scope = fetched->scope;
     record->commit_seq = fetched->hot->seq;
@@ -328,6 +345,7 @@ mw_err mw_store_log_list(mw_store_view *view, const mw_store_page *page, const m
         err = find_page(&listing);
     if (err == MW_OK)
         err = show_page(&listing);
+    mw_free(MW_MEM_QUERY, listing.item);
     mw_newest_fini(&listing.newest);
     mw_top_fini(&listing.top);
     mw_log_filter_fini(&listing.filter);
