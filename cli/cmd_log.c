@@ -23,6 +23,10 @@ void mw_log_line(const json_t *log, size_t width, mw_buffer *out)
         mw_buffer_append_byte(out, ' ');
     if (!json_is_null(body))
         mw_value_text(body, width, out);
+    const json_t *oversized = json_object_get(log, "oversized_bytes");
+    if (json_is_integer(oversized))
+        mw_buffer_appendf(out, "%s(%.1f MiB, not shown)", event.len ? " " : "",
+                          (double)json_integer_value(oversized) / (1 << 20));
 }
 
 void mw_severity_cell(mw_table *table, const json_t *log)

@@ -24,7 +24,7 @@ static mw_err place_head(mw_batch_reader *reader)
     mw_metric_write_head(&reader->metric, &reader->head);
     if (reader->head.err != MW_OK)
         return MW_E_NOMEM;
-    const mw_store_context head = {mw_buffer_slice(&reader->head), MW_SLICE_NONE};
+    const mw_store_context head = {.bytes = mw_buffer_slice(&reader->head)};
     return mw_distinct_add(&batch->metrics, &head, reader->seed, &batch->heads,
                            &reader->metric_index);
 }

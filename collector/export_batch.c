@@ -100,7 +100,8 @@ mw_err mw_batch_next(mw_batch_reader *reader, mw_slice bytes, mw_store_item **it
 static mw_err take_resource(void *ctx, const mw_scan_resource *resource)
 {
     mw_batch_reader *reader = ctx;
-    reader->resource = (mw_store_context){resource->bytes, resource->schema_url};
+    reader->resource =
+        (mw_store_context){.bytes = resource->bytes, .schema_url = resource->schema_url};
     reader->resource_index = MW_NO_INDEX;
     reader->resource_series = 0;
     mw_resolve_place_read(&reader->resource_place, resource->found, resource->found_count, false);
@@ -110,7 +111,7 @@ static mw_err take_resource(void *ctx, const mw_scan_resource *resource)
 static mw_err take_scope(void *ctx, const mw_scan_scope *scope)
 {
     mw_batch_reader *reader = ctx;
-    reader->scope = (mw_store_context){scope->bytes, scope->schema_url};
+    reader->scope = (mw_store_context){.bytes = scope->bytes, .schema_url = scope->schema_url};
     reader->scope_index = MW_NO_INDEX;
     reader->scope_series = 0;
     mw_resolve_place_read(&reader->scope_place, scope->found, scope->found_count, false);

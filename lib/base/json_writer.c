@@ -62,6 +62,28 @@ void mw_json_array_end(mw_json *json)
     close_level(json, ']');
 }
 
+/* Characters that are written as escapes: those that mean something in HTML, those that a terminal
+ * acts on (C1, and what turns the direction of text around it), and line ends of JavaScript. */
+static bool must_escape(uint32_t code)
+{
+    if (code < 0x80)
+        return code < 0x20 || code == '<' || code == '>' || code == '&' || code == 0x7f;
+    return code < 0xa0 || code == 0x61c || code == 0x200e || code == 0x200f ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+/* None of them lies beyond the first plane. By hand, because text that is full of "<" is common,
+ * and printf costs ten times as much. */
+static void append_code(mw_buffer *out, uint32_t code)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[6] = {'\\', 'u'};
+    MW_ASSERT(code <= 0xffff);
+    for (unsigned i = 0; i < 4; i++)
+        text[2 + i] = digits[code >> (12 - 4 * i) & 15];
+    mw_buffer_append(out, text, sizeof text);
+}
+
 static void append_escaped(mw_buffer *out, uint32_t code, const char *bytes, size_t len)
 {
     switch (code) {
@@ -72,12 +94,10 @@ static void append_escaped(mw_buffer *out, uint32_t code, const char *bytes, siz
     case '\t': mw_buffer_append(out, "\\t", 2); return;
     default: break;
     }
-    bool plain = code >= 0x20 && code != '<' && code != '>' && code != '&' &&
-                 !(code >= 0x7f && code < 0xa0) && code != 0x2028 && code != 0x2029;
-    if (plain)
-        mw_buffer_append(out, bytes, len);
+    if (must_escape(code))
+        append_code(out, code);
     else
-        mw_buffer_appendf(out, "\\u%04x", code);
+        mw_buffer_append(out, bytes, len);
 }
 
 static bool is_plain_ascii(char c)

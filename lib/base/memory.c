@@ -85,7 +85,7 @@ static bool refused(mw_component component, size_t more)
         return false;
     if (component == MW_MEM_QUERY) {
         size_t share = mw_memory_component_used(component);
-        size_t most = mw_memory_ceiling() / QUERY_SHARE_DIVISOR;
+        size_t most = mw_memory_query_share();
         if (more > most || share > most - more)
             return true;
     }
@@ -184,6 +184,12 @@ size_t mw_memory_ceiling(void)
 {
     size_t limit = mw_memory_limit();
     return limit ? limit - atomic_load_explicit(&reserve_bytes, memory_order_relaxed) : SIZE_MAX;
+}
+
+size_t mw_memory_query_share(void)
+{
+    size_t ceiling = mw_memory_ceiling();
+    return ceiling == SIZE_MAX ? ceiling : ceiling / QUERY_SHARE_DIVISOR;
 }
 
 bool mw_memory_leaves(size_t size, size_t left)

@@ -54,6 +54,8 @@ void *mw_calloc_or_die(mw_component component, size_t count, size_t size)
     __attribute__((returns_nonnull));
 
 size_t mw_memory_limit(void);
+/* What all questions (MW_MEM_QUERY) may use together; SIZE_MAX without a limit. */
+size_t mw_memory_query_share(void);
 size_t mw_memory_used(void);
 size_t mw_memory_peak(void);
 size_t mw_memory_component_used(mw_component component);

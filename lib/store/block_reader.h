@@ -16,14 +16,17 @@ typedef struct mw_block_reader {
 
 void mw_block_reader_init(mw_block_reader *reader);
 void mw_block_reader_fini(mw_block_reader *reader);
+/* Makes one of the two buffers long enough; what it held is lost. False without memory. */
+MW_MUST_USE bool mw_block_reader_room(char **buffer, size_t *size, size_t need);
 
 /* MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. `header` was validated for this offset. */
 MW_MUST_USE mw_err mw_read_hot(mw_block_reader *reader, int fd, uint64_t offset,
                                const mw_block_header *header, mw_hot *out);
-/* The same; mw_items_fini when done. */
+/* The same, all items at once: for verification. Questions walk (items_walk.h). mw_items_fini when
+ * done. */
 MW_MUST_USE mw_err mw_read_items(mw_block_reader *reader, int fd, uint64_t offset,
                                  const mw_block_header *header, mw_items *out);
-/* Only whether the item chunk is as it was written. */
+/* Only whether the item chunk is as it was written; read in pieces. */
 MW_MUST_USE mw_err mw_check_items(mw_block_reader *reader, int fd, uint64_t offset,
                                   const mw_block_header *header);
 

@@ -42,27 +42,40 @@ static bool too_late(const mw_log_scan *scan, uint64_t order)
 
 /* ---- which ----------------------------------------------------------------------------------- */
 
-/* The items of the present block, read when the first text is needed. */
+/* The items of the present block, read from when the first text is needed. */
 typedef struct block_items {
     const mw_index_block *block;
-    mw_items items;
+    mw_items_walk walk;
     bool read;
 } block_items;
 
+/* An oversized record is not searched: it would have to be held as a whole. */
+static mw_err item_fits(mw_log_scan *scan, mw_items_walk *walk, uint32_t row, bool *fits)
+{
+    uint32_t len = mw_items_walk_item_length(walk, row);
+    *fits = false;
+    if (mw_is_oversized(len))
+        return MW_OK;
+    if (!mw_block_reader_room(&scan->item, &scan->item_size, len))
+        return MW_E_NOMEM;
+    mw_err err = mw_items_walk_item(walk, row, scan->item);
+    if (err == MW_OK)
+        *fits = mw_log_body_contains(mw_slice_bytes(scan->item, len), scan->filter.query->text);
+    return err;
+}
+
 static mw_err text_fits(mw_log_scan *scan, block_items *texts, uint32_t row, bool *fits)
 {
-    mw_slice text = scan->filter.query->text;
     *fits = true;
-    if (text.len == 0)
+    if (scan->filter.query->text.len == 0)
         return MW_OK;
     if (!texts->read) {
-        mw_err err = mw_view_items(scan->view, texts->block, &texts->items);
+        mw_err err = mw_view_items(scan->view, texts->block, &texts->walk);
         if (err != MW_OK)
             return err;
         texts->read = true;
     }
-    *fits = mw_log_body_contains(texts->items.items[row], text);
-    return MW_OK;
+    return item_fits(scan, &texts->walk, row, fits);
 }
 
 /* Cheap tests first: most rows fail one. */
@@ -108,7 +121,7 @@ static mw_err scan_block(mw_log_scan *scan, uint32_t at)
     for (uint32_t row = 0; err == MW_OK && any && row < hot.count; row++)
         err = offer_row(scan, &hot, at, row, &texts);
     if (texts.read)
-        mw_items_fini(&texts.items);
+        mw_items_walk_end(&texts.walk);
     return err;
 }
 
@@ -199,6 +212,7 @@ static mw_err fill_record(void *ctx, size_t at, const mw_fetched_row *fetched)
         !mw_text_copy(scan->arena, &row->origin))
         return MW_E_NOMEM;
     record->bytes = fetched->bytes;
+    record->oversized = fetched->oversized;
     record->resource = fetched->resource;
     record->scope = fetched->scope;
     record->commit_seq = fetched->hot->seq;
@@ -321,6 +335,7 @@ mw_err mw_log_scan_init(mw_log_scan *scan, mw_store_view *view, const mw_log_que
 
 void mw_log_scan_fini(mw_log_scan *scan)
 {
+    mw_free(MW_MEM_QUERY, scan->item);
     mw_newest_fini(&scan->blocks);
     mw_top_fini(&scan->top);
     mw_log_filter_fini(&scan->filter);

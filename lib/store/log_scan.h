@@ -26,6 +26,8 @@ typedef struct mw_log_scan {
     mw_log_position after; /* by commit: what lies behind it counts */
     size_t max_bytes;      /* of the records that are filled, at least one; 0 = unbounded */
     size_t filled_bytes;
+    char *item; /* one record while its body is searched */
+    size_t item_size;
     mw_log_record *records;
     size_t record_count;
 } mw_log_scan;

@@ -175,9 +175,11 @@ static mw_err fill_point(void *ctx, size_t at, const mw_fetched_row *fetched)
         !mw_text_copy(arena, &row->origin))
         return MW_E_NOMEM;
     point->bytes = fetched->bytes;
+    point->oversized = fetched->oversized;
     point->commit_seq = fetched->hot->seq;
     reading->series_of[at] = (mw_series){.series = row->series,
-                                         .head = fetched->head,
+                                         .head = fetched->head.bytes,
+                                         .head_oversized = fetched->head.oversized,
                                          .resource = fetched->resource,
                                          .scope = fetched->scope};
     return MW_OK;

@@ -16,11 +16,12 @@ typedef struct mw_fetched_row {
     const mw_hot *hot; /* valid during the call, as all texts of the row */
     uint32_t row;
     mw_slice bytes; /* the item; in the arena, as what follows */
+    uint32_t oversized;
     mw_store_context resource, scope;
-    mw_slice head; /* of the metric; empty but for points */
+    mw_store_context head; /* of the metric; empty but for points */
 } mw_fetched_row;
 
-/* Calls `take` for each place, `at` its position in `places`; blocks in order of commit. The view
+/* Calls `take` for each place (none stands twice), `at` its position in `places`; blocks in order of commit. The view
  * must not be read during a call. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, or what the callback returned,
  * which ends it. */
 MW_MUST_USE mw_err mw_rows_fetch(mw_store_view *view, const mw_row_place *places, size_t count,

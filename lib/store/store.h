@@ -162,9 +162,12 @@ typedef struct mw_store_item {
     uint32_t metric; /* METRICS: index in batch.metrics; else 0 */
 } mw_store_item;
 
+/* `oversized`, here and below: in answers, the length of what was left out because it is longer than
+ * mw_store_shown_max(); 0 when nothing was. */
 typedef struct mw_store_context {
     mw_slice bytes; /* OTLP Resource or InstrumentationScope message; may be empty */
     mw_slice schema_url;
+    uint32_t oversized;
 } mw_store_context;
 
 typedef struct mw_store_batch {
@@ -236,6 +239,14 @@ typedef struct mw_store_page {
     mw_slice cursor;
 } mw_store_page;
 
+/* A single item may be as long as the largest request, and then no answer holds it, nor the memory
+ * that questions have: a list would end there for good. So an item, resource, scope or metric head
+ * that is longer than this is left out of answers, which say so (`oversized`); its columns are
+ * there. At most 4 MiB: a sixteenth of the API's largest answer, of which JSON may need six times
+ * as many bytes. Less where the memory limit is small. Any thread. */
+#define MW_STORE_SHOWN_MAX ((size_t)4 << 20)
+size_t mw_store_shown_max(void);
+
 /* trace id from a hex prefix of 6 to 32 digits. MW_E_SYNTAX, MW_E_NOT_FOUND, MW_E_AMBIGUOUS,
  * MW_E_IO, MW_E_CORRUPT. Cost: a binary search per block. */
 MW_MUST_USE mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
@@ -245,6 +256,7 @@ typedef struct mw_trace_span {
     mw_span_row row; /* row.session_id and row.agent: resolved by inheritance (DESIGN 4.3) */
     mw_slice own_session_id; /* as its own attributes say */
     mw_slice bytes;          /* OTLP Span */
+    uint32_t oversized;
     mw_store_context resource, scope;
     uint64_t commit_seq;
 } mw_trace_span;
@@ -348,7 +360,8 @@ typedef struct mw_log_query {
      * is not known, that of its trace's root-most span that has one (DESIGN 4.3). */
     mw_slice session_id;
     mw_slice agent, event_name; /* own alone */
-    mw_slice text; /* in one of the body's strings (at any depth, keys too), ASCII case ignored */
+    mw_slice text; /* in one of the body's strings (at any depth, keys too), ASCII case ignored;
+                    * oversized records are not searched */
     mw_slice origin[MW_ORIGIN_COUNT];
     uint8_t trace_id[MW_TRACE_ID_SIZE];
     uint8_t span_id[MW_SPAN_ID_SIZE];
@@ -358,6 +371,7 @@ typedef struct mw_log_query {
 typedef struct mw_log_record {
     mw_log_row row; /* row.session_id: resolved by inheritance */
     mw_slice bytes; /* OTLP LogRecord */
+    uint32_t oversized;
     mw_store_context resource, scope;
     uint64_t commit_seq;
     uint32_t index; /* in its commit: with it the record's place in the order of commits */
@@ -450,12 +464,14 @@ MW_MUST_USE mw_err mw_store_metric_list(mw_store_view *view, const mw_store_page
 typedef struct mw_series_point {
     mw_point_row row;
     mw_slice bytes; /* the OTLP data point of row.kind */
+    uint32_t oversized;
     uint64_t commit_seq;
 } mw_series_point;
 
 typedef struct mw_series {
     uint64_t series;
     mw_slice head; /* OTLP Metric without points: name, unit, description, metadata, kind */
+    uint32_t head_oversized;
     mw_store_context resource, scope;
     mw_series_point *points; /* newest first; the first acknowledged copy of each */
     size_t point_count;

@@ -2,7 +2,7 @@
 #ifndef MW_STORE_STORE_INT_H
 #define MW_STORE_STORE_INT_H
 
-#include "lib/store/block_reader.h"
+#include "lib/store/items_walk.h"
 #include "lib/store/writer.h"
 
 /* What a question may hold in memory for its own work, its answer aside: larger questions run in
@@ -46,10 +46,17 @@ static inline bool mw_block_holds(const mw_index_block *block, mw_signal signal)
     return block->header.signal == signal;
 }
 
-/* Columns or items of a block; valid until the next call of the same function on this view. A
- * damaged block is logged with its place. MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. */
+/* Columns of a block, valid until the next call on this view; the walk over its items, one at a time
+ * on a view. A damaged block is logged with its place. MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out);
-MW_MUST_USE mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, mw_items *out);
+MW_MUST_USE mw_err mw_view_items(mw_store_view *view, const mw_index_block *block,
+                                 mw_items_walk *walk);
+
+/* Is an item or a context of that length left out of answers (mw_store_shown_max)? */
+static inline bool mw_is_oversized(uint64_t len)
+{
+    return len > mw_store_shown_max();
+}
 
 /* Text to the arena; empty becomes MW_SLICE_NONE. False without memory. */
 MW_MUST_USE bool mw_text_copy(mw_arena *arena, mw_slice *text);

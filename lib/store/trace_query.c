@@ -127,6 +127,7 @@ static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
         return MW_E_NOMEM;
     span->own_session_id = span->row.session_id;
     span->bytes = fetched->bytes;
+    span->oversized = fetched->oversized;
     span->resource = fetched->resource;
     span->scope = fetched->scope;
     span->commit_seq = fetched->hot->seq;

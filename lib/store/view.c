@@ -2,6 +2,10 @@
 #include "lib/base/log.h"
 #include "lib/store/store_int.h"
 
+/* An item in an answer costs up to 13 times its bytes: a copy, its unpacked strings, its JSON (each
+ * byte may become six) and the half by which a buffer grows ahead. So one always fits. */
+#define SHOWN_SHARE 16
+
 mw_err mw_store_view_open(mw_store *store, mw_store_view **out)
 {
     mw_store_view *view = mw_calloc(MW_MEM_QUERY, 1, sizeof *view);
@@ -59,12 +63,18 @@ mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out
                                       &block->header, out));
 }
 
-mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, mw_items *out)
+mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, mw_items_walk *walk)
 {
     if (is_stopped(view))
         return MW_E_TIMEOUT;
-    return checked(block, mw_read_items(&view->items_reader, block->segment->fd, block->offset,
-                                        &block->header, out));
+    return checked(block, mw_items_walk_begin(walk, &view->items_reader, block->segment->fd,
+                                              block->offset, &block->header));
+}
+
+size_t mw_store_shown_max(void)
+{
+    size_t share = mw_memory_query_share() / SHOWN_SHARE;
+    return share < MW_STORE_SHOWN_MAX ? share : MW_STORE_SHOWN_MAX;
 }
 
 bool mw_text_copy(mw_arena *arena, mw_slice *text)

@@ -3,8 +3,9 @@
 #include "server/api/log_follower.h"
 #include "server/api/shape_log.h"
 
-/* A page that holds this much is large by itself: a few records are a few kilobytes. */
-#define LARGE_PAGE ((size_t)16 << 20)
+/* A page that holds this much of what questions may hold is large by itself: a few records are a
+ * few kilobytes. */
+#define LARGE_PAGE_SHARE 16
 
 const char *const mw_api_log_filters[] = {"service",   "session",    "trace",  "span",
                                           "severity",  "text",       "event",  "agent",
@@ -167,9 +168,10 @@ static mw_err write_list(mw_api_call *call, const mw_log_list *list, size_t *wri
 static size_t smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written)
 {
     bool read = call->text.len > 0;
+    bool large = call->arena.used > mw_memory_query_share() / LARGE_PAGE_SHARE;
     if (err == MW_E_LIMIT && read)
         return written < limit ? written : 0;
-    if (err == MW_E_LIMIT || (err == MW_E_NOMEM && call->arena.used > LARGE_PAGE))
+    if (err == MW_E_LIMIT || (err == MW_E_NOMEM && large))
         return limit / 2;
     return 0;
 }

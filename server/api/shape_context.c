@@ -31,7 +31,8 @@ mw_err mw_stored_error(mw_err err)
 /* Equal content gives equal text, wherever it lies. */
 static bool context_fits(const mw_context_text *context, const mw_store_context *wanted)
 {
-    return context->valid && mw_slice_equal(context->bytes, wanted->bytes) &&
+    return context->valid && context->oversized == wanted->oversized &&
+           mw_slice_equal(context->bytes, wanted->bytes) &&
            mw_slice_equal(context->schema_url, wanted->schema_url);
 }
 
@@ -42,6 +43,7 @@ static void context_begin(mw_context_text *context, const mw_store_context *want
     context->valid = false;
     context->bytes = wanted->bytes;
     context->schema_url = wanted->schema_url;
+    context->oversized = wanted->oversized;
 }
 
 static mw_err render_resource(mw_context_text *context, const mw_store_context *wanted,
@@ -85,6 +87,7 @@ static mw_err render_scope(mw_context_text *context, const mw_store_context *wan
     mw_json_attributes(&json, scope->attributes, scope->n_attributes, scratch);
     mw_json_kv_u64(&json, "dropped_attributes_count", scope->dropped_attributes_count);
     mw_json_kv_or_null(&json, "schema_url", wanted->schema_url);
+    mw_shape_oversized(&json, "oversized_bytes", wanted->oversized);
     mw_json_object_end(&json);
     context->valid = context->json.err == MW_OK;
     return context->json.err;
@@ -105,8 +108,31 @@ void mw_contexts_write(const mw_contexts *contexts, mw_json *json)
     mw_json_key(json, MW_SLICE("resource"));
     mw_json_raw(json, mw_buffer_slice(&contexts->resource.json));
     mw_json_kv_or_null(json, "resource_schema_url", contexts->resource.schema_url);
+    mw_shape_oversized(json, "resource_oversized_bytes", contexts->resource.oversized);
     mw_json_key(json, MW_SLICE("scope"));
     mw_json_raw(json, mw_buffer_slice(&contexts->scope.json));
+}
+
+void mw_shape_oversized(mw_json *json, const char *key, size_t bytes)
+{
+    if (bytes)
+        mw_json_kv_u64(json, key, bytes);
+    else
+        mw_json_kv_null(json, key);
+}
+
+void mw_shape_empty_array(mw_json *json, const char *key)
+{
+    mw_json_key(json, mw_slice_of(key));
+    mw_json_array_begin(json);
+    mw_json_array_end(json);
+}
+
+void mw_shape_empty_object(mw_json *json, const char *key)
+{
+    mw_json_key(json, mw_slice_of(key));
+    mw_json_object_begin(json);
+    mw_json_object_end(json);
 }
 
 void mw_shape_id(mw_json *json, const char *key, mw_slice id)

@@ -15,6 +15,7 @@
 typedef struct mw_context_text {
     mw_slice bytes; /* which message it is the text of */
     mw_slice schema_url;
+    uint32_t oversized;
     bool valid;
     mw_buffer json;
 } mw_context_text;
@@ -29,12 +30,17 @@ void mw_contexts_fini(mw_contexts *contexts);
  * call. `scratch` is the caller's to reset. MW_E_NOMEM, MW_E_LIMIT, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_contexts_set(mw_contexts *contexts, const mw_store_context *resource,
                                    const mw_store_context *scope, mw_arena *scratch);
-/* The members resource, resource_schema_url and scope of what was set. */
+/* The members resource, resource_schema_url, resource_oversized_bytes and scope of what was set. */
 void mw_contexts_write(const mw_contexts *contexts, mw_json *json);
 
 /* Bytes that protobuf-c refuses passed every check when they came in: the store is damaged, and
  * MW_E_SYNTAX is MW_E_CORRUPT. Other errors pass. */
 mw_err mw_stored_error(mw_err err);
+/* How many bytes of an item were left out because no answer could hold them: then what only they
+ * tell is null, [] or {}. Null when nothing was (0). */
+void mw_shape_oversized(mw_json *json, const char *key, size_t bytes);
+void mw_shape_empty_array(mw_json *json, const char *key);
+void mw_shape_empty_object(mw_json *json, const char *key);
 /* An id of a link or exemplar, which is kept as sent, so that its length is the sender's: null when
  * it is empty or longer than any id. */
 void mw_shape_id(mw_json *json, const char *key, mw_slice id);

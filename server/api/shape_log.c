@@ -21,6 +21,17 @@ static void write_id(mw_json *json, const char *key, const uint8_t *id, size_t s
     mw_shape_id(json, key, mw_id_is_zero(id, size) ? MW_SLICE_NONE : mw_slice_bytes(id, size));
 }
 
+static void write_origin(mw_json *json, const mw_log_row *row)
+{
+    mw_json_kv_or_null(json, "service", row->service);
+    mw_json_kv_or_null(json, "agent", row->agent);
+    mw_json_kv_or_null(json, "session_id", row->session_id);
+    write_id(json, "trace_id", row->trace_id, sizeof row->trace_id);
+    write_id(json, "span_id", row->span_id, sizeof row->span_id);
+    mw_json_kv_or_null(json, "log_group", mw_origin_member(row->origin, MW_ORIGIN_LOG_GROUP));
+    mw_json_kv_or_null(json, "log_stream", mw_origin_member(row->origin, MW_ORIGIN_LOG_STREAM));
+}
+
 /* What the row has resolved. Severity 0 is OTLP's UNSPECIFIED and shown as the number it is. */
 static void write_columns(mw_json *json, const mw_log_row *row, const mw_otlp_log *log)
 {
@@ -29,13 +40,7 @@ static void write_columns(mw_json *json, const mw_log_row *row, const mw_otlp_lo
     mw_json_kv_i64(json, "severity", (int64_t)log->severity_number);
     mw_json_kv_or_null(json, "severity_text", mw_unpack_slice(log->severity_text));
     mw_json_kv_or_null(json, "event_name", mw_unpack_slice(log->event_name));
-    mw_json_kv_or_null(json, "service", row->service);
-    mw_json_kv_or_null(json, "agent", row->agent);
-    mw_json_kv_or_null(json, "session_id", row->session_id);
-    write_id(json, "trace_id", row->trace_id, sizeof row->trace_id);
-    write_id(json, "span_id", row->span_id, sizeof row->span_id);
-    mw_json_kv_or_null(json, "log_group", mw_origin_member(row->origin, MW_ORIGIN_LOG_GROUP));
-    mw_json_kv_or_null(json, "log_stream", mw_origin_member(row->origin, MW_ORIGIN_LOG_STREAM));
+    write_origin(json, row);
 }
 
 static void write_members(mw_record_writer *writer, const mw_log_row *row, const mw_otlp_log *log)
@@ -49,6 +54,30 @@ static void write_members(mw_record_writer *writer, const mw_log_row *row, const
     mw_json_attributes(json, log->attributes, log->n_attributes, &writer->scratch);
     mw_json_kv_u64(json, "dropped_attributes_count", log->dropped_attributes_count);
     mw_json_kv_u64(json, "flags", log->flags);
+    mw_json_kv_null(json, "oversized_bytes");
+    mw_contexts_write(&writer->contexts, json);
+    mw_json_object_end(json);
+}
+
+/* The columns alone. A severity that no row holds is unknown; an event's name may be cut. */
+static void write_oversized(mw_record_writer *writer, const mw_log_row *row, size_t bytes)
+{
+    mw_json *json = writer->json;
+    mw_json_object_begin(json);
+    mw_json_kv_time(json, "time", row->time_ns);
+    mw_json_kv_time(json, "observed_time", 0);
+    if (row->severity == UINT8_MAX)
+        mw_json_kv_null(json, "severity");
+    else
+        mw_json_kv_i64(json, "severity", row->severity);
+    mw_json_kv_null(json, "severity_text");
+    mw_json_kv_or_null(json, "event_name", row->event_name);
+    write_origin(json, row);
+    mw_json_kv_null(json, "body");
+    mw_shape_empty_object(json, "attributes");
+    mw_json_kv_null(json, "dropped_attributes_count");
+    mw_json_kv_null(json, "flags");
+    mw_shape_oversized(json, "oversized_bytes", bytes);
     mw_contexts_write(&writer->contexts, json);
     mw_json_object_end(json);
 }
@@ -58,9 +87,11 @@ mw_err mw_record_write(mw_record_writer *writer, const mw_log_record *record)
     mw_otlp_log *log = NULL;
     mw_err err =
         mw_contexts_set(&writer->contexts, &record->resource, &record->scope, &writer->scratch);
-    if (!err)
+    if (!err && !record->oversized)
         err = mw_stored_error(mw_unpack_log(record->bytes, &writer->scratch, &log));
-    if (!err)
+    if (!err && record->oversized)
+        write_oversized(writer, &record->row, record->oversized);
+    else if (!err)
         write_members(writer, &record->row, log);
     mw_arena_reset(&writer->scratch);
     return err ? err : writer->json->out->err;

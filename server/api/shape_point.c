@@ -1,7 +1,9 @@
 /* Series and points as the API shows them. Pool threads. */
-#include "server/api/shape_point.h"
+#include <math.h>
+
 #include "proto/scan.h"
 #include "server/api/otlp_value.h"
+#include "server/api/shape_point.h"
 
 #define METRIC(name) OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_##name
 #define NUMBER(name) OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_##name
@@ -210,10 +212,60 @@ static void write_value(mw_json *json, const any_point *point)
     }
 }
 
+static void write_oversized_histogram(mw_json *json, const mw_point_row *row, bool has_value)
+{
+    write_count(json, has_value, row->count);
+    write_double(json, "sum", has_value && !isnan(row->value), row->value);
+    if (row->kind == MW_METRIC_SUMMARY) {
+        mw_shape_empty_array(json, "quantiles");
+        return;
+    }
+    mw_json_kv_null(json, "min");
+    mw_json_kv_null(json, "max");
+    if (row->kind == MW_METRIC_HISTOGRAM) {
+        mw_shape_empty_array(json, "bucket_counts");
+        mw_shape_empty_array(json, "explicit_bounds");
+        return;
+    }
+    mw_json_kv_null(json, "scale");
+    mw_json_kv_null(json, "zero_count");
+    mw_json_kv_null(json, "zero_threshold");
+    write_buckets(json, "positive", NULL);
+    write_buckets(json, "negative", NULL);
+}
+
+/* Integers beyond this are not what they were: the row's value is a double. */
+#define EXACT_MAX 9007199254740992.0
+
+/* The columns alone. */
+static void write_oversized(mw_json *json, const mw_series_point *stored)
+{
+    const mw_point_row *row = &stored->row;
+    bool has_value = !(row->flags & MW_POINT_NO_VALUE);
+    bool is_int = (row->flags & MW_POINT_INT) && fabs(row->value) <= EXACT_MAX;
+    mw_json_object_begin(json);
+    mw_json_kv_time(json, "time", row->time_ns);
+    mw_json_kv_time(json, "start", row->start_ns);
+    mw_json_kv_null(json, "flags");
+    if (row->kind != MW_METRIC_GAUGE && row->kind != MW_METRIC_SUM)
+        write_oversized_histogram(json, row, has_value);
+    else if (has_value && is_int)
+        mw_json_kv_i64(json, "value", (int64_t)row->value);
+    else
+        write_double(json, "value", has_value, row->value);
+    mw_shape_empty_array(json, "exemplars");
+    mw_shape_oversized(json, "oversized_bytes", stored->oversized);
+    mw_json_object_end(json);
+}
+
 static mw_err write_point(mw_series_writer *writer, const mw_series_point *stored)
 {
     any_point point;
     mw_json *json = writer->json;
+    if (stored->oversized) {
+        write_oversized(json, stored);
+        return MW_OK;
+    }
     mw_err err = unpack_point(stored, &writer->scratch, &point);
     if (err)
         return err;
@@ -227,6 +279,7 @@ static mw_err write_point(mw_series_writer *writer, const mw_series_point *store
     for (size_t i = 0; i < point.exemplar_count; i++)
         write_exemplar(json, point.exemplars[i], &writer->scratch);
     mw_json_array_end(json);
+    mw_json_kv_null(json, "oversized_bytes");
     mw_json_object_end(json);
     return MW_OK;
 }
@@ -258,19 +311,31 @@ static int64_t temporality_of(const mw_otlp_metric *head)
     }
 }
 
-static void write_head(mw_series_writer *writer, const mw_otlp_metric *head, mw_metric_kind kind)
+/* Of a head that was left out: 0 is that of kinds that have none, or was not given. */
+static int64_t row_temporality(const mw_point_row *row)
+{
+    return row->temporality == 0 || row->temporality == UINT8_MAX ? -1 : row->temporality;
+}
+
+static void write_head(mw_series_writer *writer, const mw_series *series,
+                       const mw_otlp_metric *head)
 {
     static const char *const temporalities[] = {"unspecified", "delta", "cumulative"};
     mw_json *json = writer->json;
-    int64_t temporality = temporality_of(head);
-    mw_json_kv(json, "kind", mw_slice_of(mw_metric_kind_name(kind)));
-    mw_json_kv_or_null(json, "unit", mw_unpack_slice(head->unit));
+    const mw_point_row *row = &series->points[0].row;
+    bool whole = series->head_oversized == 0;
+    int64_t temporality = whole ? temporality_of(head) : row_temporality(row);
+    mw_slice unit = whole ? mw_unpack_slice(head->unit) : row->unit;
+    mw_json_kv(json, "kind", mw_slice_of(mw_metric_kind_name((mw_metric_kind)row->kind)));
+    mw_json_kv_or_null(json, "unit", unit);
     mw_json_kv_or_null(json, "description", mw_unpack_slice(head->description));
     if (temporality < 0)
         mw_json_kv_null(json, "temporality");
     else
         mw_shape_enum(json, "temporality", temporalities, 3, temporality);
-    if (head->data_case == METRIC(SUM))
+    if (!whole && row->kind == MW_METRIC_SUM)
+        mw_json_kv_bool(json, "monotonic", (row->flags & MW_POINT_MONOTONIC) != 0);
+    else if (head->data_case == METRIC(SUM))
         mw_json_kv_bool(json, "monotonic", head->sum->is_monotonic != 0);
     else
         mw_json_kv_null(json, "monotonic");
@@ -278,29 +343,44 @@ static void write_head(mw_series_writer *writer, const mw_otlp_metric *head, mw_
     mw_json_attributes(json, head->metadata, head->n_metadata, &writer->scratch);
 }
 
-/* What all points of the series share. Attributes are part of its identity, so those of the newest
- * point are those of all; session and namespace may change, and are the newest's. */
+/* Attributes are part of the series' identity, so those of one point are those of all; of points that
+ * were left out, nobody's are known. */
+static mw_err write_attributes(mw_series_writer *writer, const mw_series *series)
+{
+    any_point point = {.attributes = NULL};
+    mw_err err = MW_OK;
+    size_t at = 0;
+    while (at + 1 < series->point_count && series->points[at].oversized)
+        at++;
+    if (!series->points[at].oversized)
+        err = unpack_point(&series->points[at], &writer->scratch, &point);
+    if (err)
+        return err;
+    mw_json_key(writer->json, MW_SLICE("attributes"));
+    mw_json_attributes(writer->json, point.attributes, point.attribute_count, &writer->scratch);
+    return MW_OK;
+}
+
+/* What all points of the series share; session and namespace may change, and are the newest's. */
 static mw_err write_shared(mw_series_writer *writer, const mw_series *series)
 {
     mw_json *json = writer->json;
     mw_otlp_metric *head = NULL;
-    any_point newest;
     const mw_point_row *row = &series->points[0].row;
     mw_err err =
         mw_contexts_set(&writer->contexts, &series->resource, &series->scope, &writer->scratch);
     if (!err)
         err = mw_stored_error(mw_unpack_metric(series->head, &writer->scratch, &head));
     if (!err)
-        err = unpack_point(&series->points[0], &writer->scratch, &newest);
+        err = write_attributes(writer, series);
     if (err)
         return err;
-    mw_json_key(json, MW_SLICE("attributes"));
-    mw_json_attributes(json, newest.attributes, newest.attribute_count, &writer->scratch);
     mw_json_kv_or_null(json, "service", row->service);
     mw_json_kv_or_null(json, "session_id", row->session_id);
-    write_head(writer, head, newest.kind);
+    write_head(writer, series, head);
     mw_json_kv_or_null(json, "metric_namespace",
                        mw_origin_member(row->origin, MW_ORIGIN_METRIC_NAMESPACE));
+    mw_shape_oversized(json, "oversized_bytes", series->head_oversized);
     mw_contexts_write(&writer->contexts, json);
     return MW_OK;
 }

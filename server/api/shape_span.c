@@ -15,15 +15,18 @@ void mw_span_writer_fini(mw_span_writer *writer)
     mw_contexts_fini(&writer->contexts);
 }
 
+static const char *const kinds[] = {"UNSPECIFIED", "INTERNAL", "SERVER",
+                                    "CLIENT",      "PRODUCER", "CONSUMER"};
+static const char *const codes[] = {"UNSET", "OK", "ERROR"};
+#define KIND_COUNT (sizeof kinds / sizeof kinds[0])
+#define CODE_COUNT (sizeof codes / sizeof codes[0])
+
 /* The status code is the row's while it is one that rows hold: of a Status sent in two parts
  * protobuf-c 1.4 loses the first one's numbers. */
 static void write_kind_and_status(mw_json *json, const mw_span_row *row, const mw_otlp_span *span)
 {
-    static const char *const kinds[] = {"UNSPECIFIED", "INTERNAL", "SERVER",
-                                        "CLIENT",      "PRODUCER", "CONSUMER"};
-    static const char *const codes[] = {"UNSET", "OK", "ERROR"};
-    mw_shape_enum(json, "kind", kinds, sizeof kinds / sizeof kinds[0], (int64_t)span->kind);
-    mw_shape_enum(json, "status", codes, sizeof codes / sizeof codes[0],
+    mw_shape_enum(json, "kind", kinds, KIND_COUNT, (int64_t)span->kind);
+    mw_shape_enum(json, "status", codes, CODE_COUNT,
                   row->status == 255 && span->status ? (int64_t)span->status->code : row->status);
     mw_json_kv_or_null(json, "status_message",
                        span->status ? mw_unpack_slice(span->status->message) : MW_SLICE_NONE);
@@ -115,6 +118,35 @@ static void write_members(mw_span_writer *writer, const mw_trace_span *stored_sp
     mw_json_attributes(json, span->attributes, span->n_attributes, &writer->scratch);
     write_events(writer, span);
     write_links(writer, span);
+    mw_json_kv_null(json, "oversized_bytes");
+    mw_contexts_write(&writer->contexts, json);
+    mw_json_object_end(json);
+}
+
+/* The columns alone. A kind or status that no row holds is unknown; texts may be cut. */
+static void write_oversized(mw_span_writer *writer, const mw_span_row *row, size_t bytes)
+{
+    mw_json *json = writer->json;
+    mw_json_object_begin(json);
+    write_columns(json, row, row->name);
+    if (row->kind == UINT8_MAX)
+        mw_json_kv_null(json, "kind");
+    else
+        mw_shape_enum(json, "kind", kinds, KIND_COUNT, row->kind);
+    if (row->status == UINT8_MAX)
+        mw_json_kv_null(json, "status");
+    else
+        mw_shape_enum(json, "status", codes, CODE_COUNT, row->status);
+    mw_json_kv_or_null(json, "status_message", row->status_message);
+    mw_json_kv_null(json, "trace_state");
+    mw_json_kv_null(json, "flags");
+    mw_json_kv_null(json, "dropped_attributes_count");
+    mw_json_kv_null(json, "dropped_events_count");
+    mw_json_kv_null(json, "dropped_links_count");
+    mw_shape_empty_object(json, "attributes");
+    mw_shape_empty_array(json, "events");
+    mw_shape_empty_array(json, "links");
+    mw_shape_oversized(json, "oversized_bytes", bytes);
     mw_contexts_write(&writer->contexts, json);
     mw_json_object_end(json);
 }
@@ -124,9 +156,11 @@ mw_err mw_span_write(mw_span_writer *writer, const mw_trace_span *stored_span)
     mw_otlp_span *span = NULL;
     mw_err err = mw_contexts_set(&writer->contexts, &stored_span->resource, &stored_span->scope,
                                  &writer->scratch);
-    if (!err)
+    if (!err && !stored_span->oversized)
         err = mw_stored_error(mw_unpack_span(stored_span->bytes, &writer->scratch, &span));
-    if (!err)
+    if (!err && stored_span->oversized)
+        write_oversized(writer, &stored_span->row, stored_span->oversized);
+    else if (!err)
         write_members(writer, stored_span, span);
     mw_arena_reset(&writer->scratch);
     return err ? err : writer->json->out->err;

@@ -24,7 +24,7 @@ mw_err mw_api_trace_list(mw_api_call *call)
     return MW_OK;
 }
 
-/* Logs that do not fit beside the spans are null: log_count says how many there are, and the list
+/* Logs that do not fit beside the spans, in the answer or in memory, are null: log_count says how many there are, and the list
  * of logs has pages. Without spans there is nothing to show, so those are not given up. */
 static mw_err write_logs(mw_api_call *call, mw_store_view *view,
                          const uint8_t trace_id[MW_TRACE_ID_SIZE])
@@ -32,7 +32,7 @@ static mw_err write_logs(mw_api_call *call, mw_store_view *view,
     mw_json before = call->json;
     size_t len = call->text.len;
     mw_err err = mw_api_logs_of_trace(call, view, trace_id);
-    if (err != MW_E_LIMIT)
+    if (err != MW_E_LIMIT && err != MW_E_NOMEM)
         return err;
     call->json = before;
     call->text.len = len;

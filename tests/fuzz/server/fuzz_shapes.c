@@ -27,13 +27,15 @@ typedef struct shown {
 
 static mw_err on_resource(void *ctx, const mw_scan_resource *resource)
 {
-    ((shown *)ctx)->resource = (mw_store_context){resource->bytes, resource->schema_url};
+    ((shown *)ctx)->resource =
+        (mw_store_context){.bytes = resource->bytes, .schema_url = resource->schema_url};
     return MW_OK;
 }
 
 static mw_err on_scope(void *ctx, const mw_scan_scope *scope)
 {
-    ((shown *)ctx)->scope = (mw_store_context){scope->bytes, scope->schema_url};
+    ((shown *)ctx)->scope =
+        (mw_store_context){.bytes = scope->bytes, .schema_url = scope->schema_url};
     return MW_OK;
 }
 

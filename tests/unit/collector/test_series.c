@@ -152,16 +152,16 @@ static void test_context_order(void **state)
     put_text_attribute(&three, 1, "host.name", "h");
     put_text_attribute(&three, 1, "service.name", "shop");
     put_number(&three, 2, 1);
-    const mw_store_context a = {written(&one), MW_SLICE_NONE}, b = {written(&two), MW_SLICE_NONE};
-    const mw_store_context c = {written(&three), MW_SLICE_NONE};
+    const mw_store_context a = {written(&one), MW_SLICE_NONE, 0}, b = {written(&two), MW_SLICE_NONE};
+    const mw_store_context c = {written(&three), MW_SLICE_NONE, 0};
     assert_true(mw_series_of_context(&a, digest_key) == mw_series_of_context(&b, digest_key));
     assert_true(mw_series_of_context(&a, digest_key) != mw_series_of_context(&c, digest_key));
     /* A text moves from one field of a scope to another. */
     otlp_writer name = {0}, version = {0};
     put_text(&name, 1, "x");
     put_text(&version, 2, "x");
-    const mw_store_context d = {written(&name), MW_SLICE_NONE};
-    const mw_store_context e = {written(&version), MW_SLICE_NONE};
+    const mw_store_context d = {written(&name), MW_SLICE_NONE, 0};
+    const mw_store_context e = {written(&version), MW_SLICE_NONE, 0};
     assert_true(mw_series_of_context(&d, digest_key) != mw_series_of_context(&e, digest_key));
     free(one.data);
     free(two.data);

@@ -52,6 +52,11 @@ static void test_strings(void **state)
     CHECK_VALUE(mw_json_string(j, mw_slice_bytes("a\0b", 3)), "\"a\\u0000b\"");
     CHECK_VALUE(mw_json_string(j, MW_SLICE("\x1b[31m\x7f")), "\"\\u001b[31m\\u007f\"");
     CHECK_VALUE(mw_json_string(j, MW_SLICE("</script>&")), "\"\\u003c/script\\u003e\\u0026\"");
+    /* Of those that turn the direction of text, the ends of each range and what lies beside it. */
+    CHECK_VALUE(mw_json_string(j, MW_SLICE("\u202a\u202e\u2066\u2069\u200e\u200f\u061c\u2028")),
+                "\"\\u202a\\u202e\\u2066\\u2069\\u200e\\u200f\\u061c\\u2028\"");
+    CHECK_VALUE(mw_json_string(j, MW_SLICE("\u202f\u2065\u206a\u200d\u2010\U0001f600")),
+                "\"\u202f\u2065\u206a\u200d\u2010\U0001f600\"");
     CHECK_VALUE(mw_json_string(j, MW_SLICE("\xff\xc3\xa9\xed\xa0\x80")),
                 "\"\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
     CHECK_VALUE(mw_json_bytes_base64(j, MW_SLICE("fooba")), "\"Zm9vYmE=\"");

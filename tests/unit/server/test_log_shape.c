@@ -229,6 +229,55 @@ static void test_no_memory(void **state)
     free(log.data);
 }
 
+/* What is too long is shown from its columns; each member is there all the same. */
+static void test_oversized(void **state)
+{
+    (void)state;
+    static const char *const nulls[] = {"observed_time", "severity_text", "body",
+                                        "dropped_attributes_count", "flags"};
+    mw_err err;
+    otlp_writer log = full_record();
+    mw_log_record record = {.row = {.time_ns = 1,
+                                    .severity = 17,
+                                    .trace_id = {0xaa, 1},
+                                    .service = MW_SLICE("shop"),
+                                    .session_id = MW_SLICE("s"),
+                                    .event_name = MW_SLICE("dump")},
+                            .oversized = 60000000,
+                            .resource = {.oversized = 5000000},
+                            .scope = {.oversized = 7000000}};
+    mw_log_record whole = {.row = {.time_ns = 1}, .bytes = written(&log)};
+    json_t *root = write_record(&record, &err), *other = write_record(&whole, &err);
+    assert_non_null(root);
+    assert_non_null(other);
+    for (size_t i = 0; i < sizeof nulls / sizeof nulls[0]; i++)
+        expect(root, nulls[i], "null");
+    expect(root, "oversized_bytes", "60000000");
+    expect(root, "resource_oversized_bytes", "5000000");
+    expect(json_object_get(root, "scope"), "oversized_bytes", "7000000");
+    expect(root, "resource", "{}");
+    expect(root, "attributes", "{}");
+    expect(root, "severity", "17");
+    expect(root, "event_name", "\"dump\"");
+    expect(root, "service", "\"shop\"");
+    expect(root, "session_id", "\"s\"");
+    expect(root, "trace_id", "\"aa010000000000000000000000000000\"");
+    expect(other, "oversized_bytes", "null");
+    expect(other, "resource_oversized_bytes", "null");
+    expect(json_object_get(other, "scope"), "oversized_bytes", "null");
+    const char *key;
+    json_t *value;
+    json_object_foreach(other, key, value) assert_non_null(json_object_get(root, key));
+    assert_int_equal(json_object_size(root), json_object_size(other));
+    json_decref(root);
+    json_decref(other);
+    record.row.severity = 255;
+    root = write_record(&record, &err);
+    expect(root, "severity", "null");
+    json_decref(root);
+    free(log.data);
+}
+
 static void test_severities(void **state)
 {
     (void)state;
@@ -254,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_full_record), cmocka_unit_test(test_empty_record),
         cmocka_unit_test(test_bodies),      cmocka_unit_test(test_damaged_record),
         cmocka_unit_test(test_severities),  cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_oversized),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Series and data points as the API shows them: exact values, presence, all kinds. */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "proto/scan.h"
@@ -222,7 +223,7 @@ static void test_series(void **state)
         {.row = {.time_ns = TIME, .start_ns = START, .kind = MW_METRIC_SUM},
          .bytes = written(&oldest)}};
     mw_series series = {.head = written(&head),
-                        .resource = {written(&resource), MW_SLICE_NONE},
+                        .resource = {.bytes = written(&resource)},
                         .points = points,
                         .point_count = 2};
     char *text = write_series(&series, &err);
@@ -231,9 +232,10 @@ static void test_series(void **state)
         "{\"attributes\":{\"b\":\"x\"},\"service\":\"shop\",\"session_id\":\"s\",\"kind\":\"sum\","
         "\"unit\":\"{call}\",\"description\":\"what it is\",\"temporality\":\"delta\","
         "\"monotonic\":true,\"metadata\":{\"meta\":\"data\"},"
-        "\"metric_namespace\":\"bedrock-agentcore\",\"resource\":{\"service.name\":\"shop\"}",
+        "\"metric_namespace\":\"bedrock-agentcore\",\"oversized_bytes\":null,"
+        "\"resource\":{\"service.name\":\"shop\"}",
         "\"time_unix_nano\":\"1700000060000000001\",\"start\":null,\"start_unix_nano\":null,"
-        "\"flags\":0,\"value\":2,\"exemplars\":[]}",
+        "\"flags\":0,\"value\":2,\"exemplars\":[],\"oversized_bytes\":null}",
         "\"start_unix_nano\":\"1700000000000000000\",\"flags\":0,\"value\":1"};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (!strstr(text, wanted[i]))
@@ -243,6 +245,73 @@ static void test_series(void **state)
     free(newest.data);
     free(oldest.data);
     free(resource.data);
+}
+
+/* A series of one point that was left out. */
+static void expect_oversized(mw_point_row row, uint32_t head, const char *wanted)
+{
+    mw_err err;
+    row.time_ns = TIME;
+    mw_series_point point = {.row = row, .oversized = 60000000};
+    mw_series series = {.head_oversized = head, .points = &point, .point_count = 1};
+    char *text = write_series(&series, &err);
+    assert_non_null(text);
+    if (!strstr(text, wanted))
+        fail_msg("%s is not in %s", wanted, text);
+    free(text);
+}
+
+static void test_oversized(void **state)
+{
+    (void)state;
+    const mw_point_row whole = {.kind = MW_METRIC_GAUGE, .flags = MW_POINT_INT, .value = 7};
+    const mw_point_row real = {.kind = MW_METRIC_SUM, .value = 7};
+    const mw_point_row beyond = {.kind = MW_METRIC_SUM, .flags = MW_POINT_INT, .value = 1e18};
+    const mw_point_row gone = {.kind = MW_METRIC_GAUGE, .flags = MW_POINT_NO_VALUE, .value = 7};
+    const mw_point_row histogram = {.kind = MW_METRIC_HISTOGRAM, .count = 3, .value = 1.5};
+    const mw_point_row exponential = {
+        .kind = MW_METRIC_EXPONENTIAL_HISTOGRAM, .count = 3, .value = NAN};
+    const mw_point_row summary = {.kind = MW_METRIC_SUMMARY, .count = 3, .value = 1.5};
+    const mw_point_row sum = {.kind = MW_METRIC_SUM,
+                              .flags = MW_POINT_MONOTONIC,
+                              .temporality = 1,
+                              .unit = MW_SLICE("s")};
+    expect_oversized(whole, 0,
+                     "\"flags\":null,\"value\":7,\"exemplars\":[],\"oversized_bytes\":60000000}");
+    expect_oversized(real, 0, "\"value\":7.0,");
+    expect_oversized(beyond, 0, "\"value\":1e+18,");
+    expect_oversized(gone, 0, "\"value\":null,");
+    expect_oversized(histogram, 0,
+                     "\"count\":3,\"sum\":1.5,\"min\":null,\"max\":null,\"bucket_counts\":[],"
+                     "\"explicit_bounds\":[],\"exemplars\":[]");
+    expect_oversized(exponential, 0,
+                     "\"count\":3,\"sum\":null,\"min\":null,\"max\":null,\"scale\":null,"
+                     "\"zero_count\":null,\"zero_threshold\":null,\"positive\":{\"offset\":0,"
+                     "\"bucket_counts\":[]},\"negative\":{\"offset\":0,\"bucket_counts\":[]}");
+    expect_oversized(summary, 0, "\"count\":3,\"sum\":1.5,\"quantiles\":[],\"exemplars\":[]");
+    expect_oversized(sum, 5000000,
+                     "{\"attributes\":{},\"service\":null,\"session_id\":null,\"kind\":\"sum\","
+                     "\"unit\":\"s\",\"description\":null,\"temporality\":\"delta\","
+                     "\"monotonic\":true,\"metadata\":{},\"metric_namespace\":null,"
+                     "\"oversized_bytes\":5000000,");
+}
+
+/* One point that was left out does not hide the attributes that its neighbours have. */
+static void test_oversized_newest(void **state)
+{
+    (void)state;
+    mw_err err;
+    otlp_writer oldest = int_point(1);
+    put_text_attribute(&oldest, 7, "b", "x");
+    mw_series_point points[] = {
+        {.row = {.time_ns = TIME + 1, .kind = MW_METRIC_SUM}, .oversized = 60000000},
+        {.row = {.time_ns = TIME, .kind = MW_METRIC_SUM}, .bytes = written(&oldest)}};
+    mw_series series = {.points = points, .point_count = 2};
+    char *text = write_series(&series, &err);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "{\"attributes\":{\"b\":\"x\"}"));
+    free(text);
+    free(oldest.data);
 }
 
 static void expect_corrupt(mw_metric_kind kind, mw_slice head, mw_slice point)
@@ -291,11 +360,12 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_no_recorded_value),
-        cmocka_unit_test(test_histogram), cmocka_unit_test(test_exponential),
-        cmocka_unit_test(test_summary),   cmocka_unit_test(test_exemplars),
-        cmocka_unit_test(test_series),    cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_numbers),          cmocka_unit_test(test_no_recorded_value),
+        cmocka_unit_test(test_histogram),        cmocka_unit_test(test_exponential),
+        cmocka_unit_test(test_summary),          cmocka_unit_test(test_exemplars),
+        cmocka_unit_test(test_series),           cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_no_memory),        cmocka_unit_test(test_oversized),
+        cmocka_unit_test(test_oversized_newest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -183,6 +183,45 @@ static void test_span(void **state)
     json_decref(root);
 }
 
+/* What is too long is shown from its columns; each member is there all the same. */
+static void test_oversized_span(void **state)
+{
+    (void)state;
+    mw_err err;
+    uint8_t bytes[512];
+    mw_trace_span large = {.row = {.name = MW_SLICE("cut name"),
+                                   .kind = 2,
+                                   .status = 2,
+                                   .status_message = MW_SLICE("boom"),
+                                   .service = MW_SLICE("shop")},
+                           .oversized = 60000000};
+    mw_trace_span small = {.bytes = pack_span(bytes)};
+    json_t *root = write_span(&large, &err), *other = write_span(&small, &err);
+    assert_non_null(root);
+    assert_non_null(other);
+    assert_string_equal(text_of(root, "name"), "cut name");
+    assert_string_equal(text_of(root, "kind"), "SERVER");
+    assert_string_equal(text_of(root, "status"), "ERROR");
+    assert_string_equal(text_of(root, "status_message"), "boom");
+    assert_int_equal(json_object_size(json_object_get(root, "attributes")), 0);
+    assert_true(json_is_array(json_object_get(root, "events")));
+    assert_true(json_is_array(json_object_get(root, "links")));
+    assert_true(json_is_null(json_object_get(root, "flags")));
+    assert_int_equal(json_integer_value(json_object_get(root, "oversized_bytes")), 60000000);
+    assert_true(json_is_null(json_object_get(other, "oversized_bytes")));
+    const char *key;
+    json_t *value;
+    json_object_foreach(other, key, value) assert_non_null(json_object_get(root, key));
+    assert_int_equal(json_object_size(root), json_object_size(other));
+    json_decref(root);
+    json_decref(other);
+    large.row.kind = large.row.status = 255;
+    root = write_span(&large, &err);
+    assert_true(json_is_null(json_object_get(root, "kind")));
+    assert_true(json_is_null(json_object_get(root, "status")));
+    json_decref(root);
+}
+
 static void test_damaged_span(void **state)
 {
     (void)state;
@@ -205,7 +244,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members),      cmocka_unit_test(test_family_of_path),
         cmocka_unit_test(test_shell_quote),  cmocka_unit_test(test_span),
-        cmocka_unit_test(test_damaged_span), cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_damaged_span), cmocka_unit_test(test_oversized_span),
+        cmocka_unit_test(test_durations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

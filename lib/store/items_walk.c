@@ -1,0 +1,218 @@
+/* The item chunk from front to back. See items_walk.h. */
+#include "lib/store/items_walk.h"
+#include "lib/store/hot_layout.h"
+
+/* ---- pieces ---------------------------------------------------------------------------------- */
+
+static uint32_t next_raw(const mw_items_walk *walk)
+{
+    return walk->packed < MW_PIECE_SIZE ? walk->packed : MW_PIECE_SIZE;
+}
+
+/* The next piece becomes the window; with `pass_over` it is not unpacked, and there is none. */
+static mw_err next_piece(mw_items_walk *walk, bool pass_over)
+{
+    mw_block_reader *reader = walk->reader;
+    unsigned char head[4];
+    uint32_t raw = next_raw(walk);
+
+    if (raw == 0 || walk->end - walk->next < sizeof head)
+        return MW_E_CORRUPT;
+    mw_err err = mw_pread_all(walk->fd, head, sizeof head, walk->next);
+    if (err != MW_OK)
+        return err;
+    uint32_t len = mw_get_u32(head);
+    if (len > raw || len > walk->end - walk->next - sizeof head)
+        return MW_E_CORRUPT;
+    if (!pass_over) {
+        if (!mw_block_reader_room(&reader->stored, &reader->stored_size, len) ||
+            !mw_block_reader_room(&reader->raw, &reader->raw_size, raw))
+            return MW_E_NOMEM;
+        uint8_t codec = MW_CODEC_LZ4;
+        if (len == raw)
+            codec = MW_CODEC_PLAIN;
+        err = mw_pread_all(walk->fd, reader->stored, len, walk->next + sizeof head);
+        if (err == MW_OK)
+            err = mw_chunk_unpack(codec, mw_slice_bytes(reader->stored, len), reader->raw, raw);
+        walk->window = mw_slice_bytes(reader->raw, raw);
+    }
+    walk->next += sizeof head + (uint64_t)len;
+    walk->packed -= raw;
+    return err;
+}
+
+/* A chunk without pieces becomes the window as a whole. */
+static mw_err unpack_whole(mw_items_walk *walk, const mw_block_header *header)
+{
+    mw_block_reader *reader = walk->reader;
+    if (!mw_block_reader_room(&reader->stored, &reader->stored_size, header->items_stored) ||
+        !mw_block_reader_room(&reader->raw, &reader->raw_size, header->items_raw))
+        return MW_E_NOMEM;
+    mw_err err = mw_pread_all(walk->fd, reader->stored, header->items_stored, walk->next);
+    if (err == MW_OK)
+        err = mw_chunk_unpack(header->items_codec,
+                              mw_slice_bytes(reader->stored, header->items_stored), reader->raw,
+                              header->items_raw);
+    walk->window = mw_slice_bytes(reader->raw, header->items_raw);
+    return err;
+}
+
+/* The next `len` bytes of the unpacked chunk, to `out` unless that is NULL. */
+static mw_err take(mw_items_walk *walk, uint64_t len, void *out)
+{
+    char *to = out;
+    while (len) {
+        if (walk->window.len == 0) {
+            bool pass_over = !to && len >= next_raw(walk);
+            uint32_t raw = next_raw(walk);
+            mw_err err = next_piece(walk, pass_over);
+            if (err != MW_OK)
+                return err;
+            len -= pass_over ? raw : 0;
+            continue;
+        }
+        size_t now = len < walk->window.len ? (size_t)len : walk->window.len;
+        if (to) {
+            memcpy(to, walk->window.data, now);
+            to += now;
+        }
+        walk->window = mw_slice_from(walk->window, now);
+        len -= now;
+    }
+    return MW_OK;
+}
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+size_t mw_items_walk_contexts(const mw_items_walk *walk)
+{
+    return (size_t)walk->resources + walk->scopes + walk->metrics;
+}
+
+uint32_t mw_items_walk_message_length(const mw_items_walk *walk, size_t context)
+{
+    return mw_get_u32(walk->tables + MW_ITEMS_CONTEXT * context);
+}
+
+uint32_t mw_items_walk_url_length(const mw_items_walk *walk, size_t context)
+{
+    return mw_get_u32(walk->tables + MW_ITEMS_CONTEXT * context + 4);
+}
+
+uint32_t mw_items_walk_item_length(const mw_items_walk *walk, uint32_t row)
+{
+    return mw_get_u32(walk->lengths + 4 * (size_t)row);
+}
+
+static uint64_t part_length(const mw_items_walk *walk, size_t part)
+{
+    size_t contexts = mw_items_walk_contexts(walk);
+    if (part >= contexts)
+        return mw_items_walk_item_length(walk, (uint32_t)(part - contexts));
+    return (uint64_t)mw_items_walk_message_length(walk, part) +
+           mw_items_walk_url_length(walk, part);
+}
+
+/* Every reference names a context, and the parts make up the chunk's rest: `len` bytes. */
+static bool tables_hold(const mw_items_walk *walk, uint64_t len)
+{
+    size_t heads = (size_t)walk->resources + walk->scopes;
+    for (size_t part = 0; part < mw_items_walk_contexts(walk) + walk->count; part++) {
+        uint64_t now = part_length(walk, part);
+        if (now > len)
+            return false;
+        len -= now;
+    }
+    for (size_t i = heads; i < heads + walk->metrics; i++)
+        if (mw_items_walk_url_length(walk, i))
+            return false;
+    for (uint32_t row = 0; row < walk->count; row++)
+        if (mw_items_walk_resource(walk, row) >= walk->resources ||
+            mw_items_walk_scope(walk, row) >= walk->scopes ||
+            (walk->metric_refs && mw_items_walk_metric(walk, row) >= walk->metrics))
+            return false;
+    return len == 0;
+}
+
+static mw_err read_tables(mw_items_walk *walk, const mw_block_header *header)
+{
+    unsigned char counts[MW_ITEMS_PREFIX];
+    bool metrics = header->signal == MW_SIGNAL_METRICS;
+
+    if (header->items_raw < sizeof counts)
+        return MW_E_CORRUPT;
+    mw_err err = take(walk, sizeof counts, counts);
+    if (err != MW_OK)
+        return err;
+    walk->count = header->item_count;
+    walk->resources = mw_get_u32(counts);
+    walk->scopes = mw_get_u32(counts + 4);
+    walk->metrics = mw_get_u32(counts + 8);
+    uint64_t contexts = MW_ITEMS_CONTEXT * (uint64_t)mw_items_walk_contexts(walk);
+    uint64_t len = contexts + (uint64_t)walk->count * mw_items_fixed(header->signal);
+    if ((walk->metrics && !metrics) || len > header->items_raw - sizeof counts)
+        return MW_E_CORRUPT;
+    walk->tables = mw_alloc(MW_MEM_QUERY, (size_t)len);
+    if (!walk->tables)
+        return MW_E_NOMEM;
+    size_t column = 4 * (size_t)walk->count;
+    walk->lengths = walk->tables + contexts;
+    walk->resource_refs = walk->lengths + column;
+    walk->scope_refs = walk->resource_refs + column;
+    walk->metric_refs = metrics ? walk->scope_refs + column : NULL;
+    err = take(walk, len, walk->tables);
+    if (err == MW_OK && !tables_hold(walk, header->items_raw - sizeof counts - len))
+        err = MW_E_CORRUPT;
+    return err;
+}
+
+/* ---- the walk -------------------------------------------------------------------------------- */
+
+mw_err mw_items_walk_begin(mw_items_walk *walk, mw_block_reader *reader, int fd, uint64_t offset,
+                           const mw_block_header *header)
+{
+    uint64_t begin = offset + MW_BLOCK_HEADER_SIZE + header->hot_stored;
+    *walk = (mw_items_walk){
+        .reader = reader, .fd = fd, .next = begin, .end = begin + header->items_stored};
+    mw_err err = mw_check_items(reader, fd, offset, header);
+    if (err == MW_OK && header->items_codec == MW_CODEC_PIECES)
+        walk->packed = header->items_raw;
+    else if (err == MW_OK)
+        err = unpack_whole(walk, header);
+    if (err == MW_OK)
+        err = read_tables(walk, header);
+    if (err != MW_OK)
+        mw_items_walk_end(walk);
+    return err;
+}
+
+void mw_items_walk_end(mw_items_walk *walk)
+{
+    mw_free(MW_MEM_QUERY, walk->tables);
+    walk->tables = NULL;
+}
+
+static mw_err read_part(mw_items_walk *walk, size_t part, char *out)
+{
+    uint64_t between = 0;
+    MW_ASSERT(part >= walk->part);
+    for (; walk->part < part; walk->part++)
+        between += part_length(walk, walk->part);
+    mw_err err = take(walk, between, NULL);
+    if (err == MW_OK)
+        err = take(walk, part_length(walk, part), out);
+    walk->part = part + 1;
+    return err;
+}
+
+mw_err mw_items_walk_context(mw_items_walk *walk, size_t context, char *out)
+{
+    MW_ASSERT(context < mw_items_walk_contexts(walk));
+    return read_part(walk, context, out);
+}
+
+mw_err mw_items_walk_item(mw_items_walk *walk, uint32_t row, char *out)
+{
+    MW_ASSERT(row < walk->count);
+    return read_part(walk, mw_items_walk_contexts(walk) + row, out);
+}
