@@ -5,25 +5,24 @@
 /* An error text is a few hundred bytes, but each may become a \u escape. */
 #define PROBLEM_MAX_BYTES 8192
 
-bool mw_answer_body(mw_request *request, const mw_buffer *text, mw_response *response)
+bool mw_answer_body(mw_buffer *text, mw_response *response)
 {
-    mw_slice body = MW_SLICE_NONE;
-    if (!text->err)
-        body = mw_arena_copy(&request->arena, mw_buffer_slice(text));
-    if (!body.data) {
+    if (text->err) {
+        mw_buffer_fini(text);
         *response = (mw_response){.status = 503};
         mw_response_header(response, MW_SLICE("retry-after"), MW_SLICE("1"));
         return false;
     }
-    response->body = body;
+    mw_response_give(response, text);
     return true;
 }
 
-void mw_answer_problem(mw_request *request, const mw_problem *problem, mw_response *response)
+void mw_answer_problem(const mw_problem *problem, mw_response *response)
 {
     mw_buffer text;
     mw_json json;
-    mw_buffer_init(&text, MW_MEM_QUERY, PROBLEM_MAX_BYTES);
+    /* Not of the questions' share: it may be what tells that this is used up. */
+    mw_buffer_init(&text, MW_MEM_NET, PROBLEM_MAX_BYTES);
     mw_json_init(&json, &text);
     mw_json_object_begin(&json);
     mw_json_key(&json, MW_SLICE("error"));
@@ -37,8 +36,7 @@ void mw_answer_problem(mw_request *request, const mw_problem *problem, mw_respon
     mw_buffer_append_byte(&text, '\n');
     response->status = problem->status;
     response->content_type = MW_JSON_TYPE;
-    mw_answer_body(request, &text, response);
-    mw_buffer_fini(&text);
+    mw_answer_body(&text, response);
 }
 
 bool mw_server_base_url(mw_server *server, char *out, size_t size)

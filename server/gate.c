@@ -146,5 +146,5 @@ void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusa
     }
     mw_problem problem = {refusal->status, mw_problem_code(refusal->status), refusal->message,
                           MW_SLICE_NONE, MW_SLICE_NONE};
-    mw_answer_problem(request, &problem, response);
+    mw_answer_problem(&problem, response);
 }

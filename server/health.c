@@ -75,7 +75,7 @@ static void answer_ready(void *ctx, mw_request *request)
     mw_buffer text;
     mw_json json;
     mw_gauges_read(server, &gauges);
-    mw_buffer_init(&text, MW_MEM_QUERY, HEALTH_MAX_BYTES);
+    mw_buffer_init(&text, MW_MEM_NET, HEALTH_MAX_BYTES);
     mw_json_init(&json, &text);
     mw_json_object_begin(&json);
     mw_json_kv_bool(&json, "ready", gauges.ready);
@@ -84,8 +84,7 @@ static void answer_ready(void *ctx, mw_request *request)
     mw_json_object_end(&json);
     mw_buffer_append_byte(&text, '\n');
     mw_response response = {.status = gauges.ready ? 200 : 503, .content_type = MW_JSON_TYPE};
-    mw_answer_body(request, &text, &response);
-    mw_buffer_fini(&text);
+    mw_answer_body(&text, &response);
     mw_request_reply(request, &response);
 }
 
@@ -94,12 +93,11 @@ static void answer_metrics(void *ctx, mw_request *request)
     mw_gauges gauges;
     mw_buffer text;
     mw_gauges_read(ctx, &gauges);
-    mw_buffer_init(&text, MW_MEM_QUERY, MW_METRICS_MAX_BYTES);
+    mw_buffer_init(&text, MW_MEM_NET, MW_METRICS_MAX_BYTES);
     mw_metrics_render(&text, &gauges);
     mw_response response = {.status = 200,
                             .content_type = MW_SLICE("text/plain; version=0.0.4; charset=utf-8")};
-    mw_answer_body(request, &text, &response);
-    mw_buffer_fini(&text);
+    mw_answer_body(&text, &response);
     mw_request_reply(request, &response);
 }
 

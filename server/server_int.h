@@ -47,9 +47,9 @@ typedef struct mw_server {
 
 #define MW_JSON_TYPE MW_SLICE("application/json")
 
-/* A body built in `text` becomes the answer's: copied into the request's arena. False when the
- * arena or the buffer refused; the response is a 503 without a body then. */
-bool mw_answer_body(mw_request *request, const mw_buffer *text, mw_response *response);
+/* A body built in `text` becomes the answer's, memory and all; `text` is empty then. False when the
+ * buffer had refused; the response is a 503 without a body then. */
+bool mw_answer_body(mw_buffer *text, mw_response *response);
 
 /* {"error":{"code","message","field","hint"}} into the response; NULL or empty is null. */
 typedef struct mw_problem {
@@ -57,7 +57,7 @@ typedef struct mw_problem {
     const char *code;
     mw_slice message, field, hint;
 } mw_problem;
-void mw_answer_problem(mw_request *request, const mw_problem *problem, mw_response *response);
+void mw_answer_problem(const mw_problem *problem, mw_response *response);
 
 /* Base of the links that are given out, without a slash at the end. False while net is not up
  * yet or it does not fit. */

@@ -20,13 +20,13 @@
 
 typedef enum mw_component {
     MW_MEM_BASE, /* logs, options, threads, queues */
-    MW_MEM_NET,  /* connections, request bodies, response bodies */
+    MW_MEM_NET,  /* connections, request bodies, small answers */
     MW_MEM_NGHTTP2,
     MW_MEM_TLS,    /* OpenSSL */
     MW_MEM_EVENT,  /* libevent */
     MW_MEM_INGEST, /* decode, resolve, blocks on their way to disk */
     MW_MEM_STORE,  /* index of the segments */
-    MW_MEM_QUERY,  /* answers being put together */
+    MW_MEM_QUERY,  /* answers, from their first byte put together to the last one written */
     MW_MEM_STATE,  /* state jobs and rows in flight */
     MW_MEM_SQLITE,
     MW_MEM_JSON, /* jansson */

@@ -134,6 +134,7 @@ void mw_exchange_free(mw_exchange *exchange)
     if (exchange->counted)
         atomic_fetch_sub(&exchange->front->in_flight, 1);
     drop_body(exchange);
+    mw_free(exchange->response.given_component, exchange->response.given);
     mw_arena arena = exchange->request.arena;
     mw_arena_reset(&arena);
 }

@@ -118,7 +118,7 @@ static void close_stream(mw_http1_session *session)
 
 static void free_piece(void *piece)
 {
-    mw_free(MW_MEM_NET, piece);
+    mw_free(MW_STREAM_MEMORY, piece);
 }
 
 static void send_piece(mw_http1_session *session, mw_stream_piece *piece)

@@ -105,6 +105,24 @@ mw_client_state mw_request_client(const mw_request *request)
     return (mw_client_state)atomic_load_explicit(&exchange->client, memory_order_relaxed);
 }
 
+/* A buffer grows ahead of its content, and what it has too much would be held for as long as the
+ * peer takes. Giving back a part cannot fail where it matters: then all of it is kept. */
+static char *fit(mw_component component, char *data, size_t len)
+{
+    char *fitting = mw_realloc(component, data, len);
+    return fitting ? fitting : data;
+}
+
+void mw_response_give(mw_response *response, mw_buffer *buffer)
+{
+    size_t len = 0;
+    MW_ASSERT(!response->given && buffer->err == MW_OK);
+    response->given_component = buffer->component;
+    char *data = mw_buffer_take(buffer, &len);
+    response->given = data ? fit(response->given_component, data, len) : NULL;
+    response->body = (mw_slice){response->given ? response->given : "", len};
+}
+
 void mw_request_reply(mw_request *request, const mw_response *response)
 {
     mw_exchange *exchange = request->internal;

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/buffer.h"
 #include "lib/base/clock.h"
 #include "lib/base/slice.h"
 
@@ -89,7 +90,8 @@ typedef enum mw_rpc_code {
 /* Behind those: what net itself adds (CORS). */
 #define MW_RESPONSE_HEADERS_NET 4
 
-/* All slices must live in the request's arena or be literals. */
+/* All slices must live in the request's arena or be literals; the body may also be given
+ * (mw_response_give). */
 typedef struct mw_response {
     unsigned status;       /* HTTP status; on gRPC framing always sent as 200 */
     mw_rpc_code rpc_code;  /* gRPC framing: grpc-status */
@@ -100,6 +102,9 @@ typedef struct mw_response {
     mw_header headers[MW_RESPONSE_HEADERS_MAX + MW_RESPONSE_HEADERS_NET]; /* names lower case */
     size_t header_count;
     bool close; /* HTTP/1.1: close the connection after this answer */
+    /* A body that was given, NULL = none: net frees it once it is written, or never will be. */
+    void *given;
+    mw_component given_component;
 } mw_response;
 
 /* First header of that (lower-case) name; data NULL when absent. *count, when given, says how
@@ -121,6 +126,11 @@ void mw_response_header(mw_response *response, mw_slice name, mw_slice value);
 typedef enum mw_client_state { MW_CLIENT_WAITS, MW_CLIENT_HUNG_UP, MW_CLIENT_GONE } mw_client_state;
 /* Any thread, while the request is the handler's: a long question may ask and give up. */
 mw_client_state mw_request_client(const mw_request *request);
+
+/* Makes what is in `buffer` the body, without a copy; the buffer is empty then. Until the last byte
+ * is written it counts under the buffer's component: answers that wait for slow readers stay in the
+ * share of what put them together. Once an answer, which must then be replied. */
+void mw_response_give(mw_response *response, mw_buffer *buffer);
 
 /* Answers and gives the request back. Any thread. `response` is copied; its slices must live as
  * said above. */

@@ -131,7 +131,7 @@ static mw_stream_piece *new_piece(mw_slice bytes)
     /* Streams leave the reserve to exports: what is followed can be asked again. */
     if (!mw_memory_admits(sizeof(mw_stream_piece) + bytes.len))
         return NULL;
-    mw_stream_piece *piece = mw_alloc(MW_MEM_NET, sizeof *piece + bytes.len);
+    mw_stream_piece *piece = mw_alloc(MW_STREAM_MEMORY, sizeof *piece + bytes.len);
     if (!piece)
         return NULL;
     *piece = (mw_stream_piece){.len = bytes.len};
@@ -179,7 +179,7 @@ static mw_err write_piece(mw_stream *stream, mw_slice bytes, bool part)
     }
     pthread_mutex_unlock(&stream->lock);
     if (err != MW_OK)
-        mw_free(MW_MEM_NET, piece);
+        mw_free(MW_STREAM_MEMORY, piece);
     if (due)
         post(stream);
     return err;
@@ -322,7 +322,7 @@ size_t mw_stream_read(mw_stream *stream, void *out, size_t room)
         made += part.len;
         stream->offset += part.len;
         if (stream->offset == all.len) {
-            mw_free(MW_MEM_NET, stream->current);
+            mw_free(MW_STREAM_MEMORY, stream->current);
             stream->current = NULL;
         }
     }
@@ -344,7 +344,7 @@ bool mw_stream_sweep(mw_stream *stream, int64_t now_ns)
         append(stream, piece);
     pthread_mutex_unlock(&stream->lock);
     if (!open)
-        mw_free(MW_MEM_NET, piece);
+        mw_free(MW_STREAM_MEMORY, piece);
     return open;
 }
 
@@ -352,11 +352,11 @@ void mw_stream_fini(mw_stream *stream)
 {
     leave(stream);
     stream->options.on_event(stream->options.ctx, stream, MW_STREAM_OVER);
-    mw_free(MW_MEM_NET, stream->current);
+    mw_free(MW_STREAM_MEMORY, stream->current);
     while (stream->first) {
         mw_stream_piece *piece = stream->first;
         stream->first = piece->next;
-        mw_free(MW_MEM_NET, piece);
+        mw_free(MW_STREAM_MEMORY, piece);
     }
     pthread_mutex_destroy(&stream->lock);
     atomic_fetch_sub(&stream->exchange->front->streams, 1);

@@ -19,6 +19,10 @@
 #include "lib/net/exchange_int.h"
 #include "lib/net/stream.h"
 
+/* Pieces that wait are answers to questions, and have their share of memory: who does not read
+ * takes none from exports. */
+#define MW_STREAM_MEMORY MW_MEM_QUERY
+
 typedef struct mw_stream_piece {
     struct mw_stream_piece *next;
     size_t len;
@@ -64,7 +68,7 @@ void mw_stream_cut(mw_stream *stream);
 bool mw_stream_is_complete(mw_stream *stream);
 /* True while pieces wait (those that wire->out already holds do not count). */
 bool mw_stream_is_waiting(mw_stream *stream);
-/* The next whole piece, the caller's to mw_free (MW_MEM_NET), or NULL. */
+/* The next whole piece, the caller's to mw_free (MW_STREAM_MEMORY), or NULL. */
 mw_stream_piece *mw_stream_take(mw_stream *stream);
 /* Copies at most `room` bytes; their number. */
 size_t mw_stream_read(mw_stream *stream, void *out, size_t room);

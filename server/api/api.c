@@ -102,7 +102,7 @@ static void reply_error(mw_api_call *call, mw_err err)
         row.status, row.code, mw_slice_of(message[0] ? message : mw_err_text(err)),
         mw_slice_of(detail->field), mw_slice_of(detail->hint[0] ? detail->hint : row.hint)};
     mw_response response = {.status = row.status};
-    mw_answer_problem(call->request, &problem, &response);
+    mw_answer_problem(&problem, &response);
     if (row.status == 503 && response.body.len)
         mw_response_header(&response, MW_SLICE("retry-after"), MW_SLICE("1"));
     mw_request_reply(call->request, &response);
@@ -159,7 +159,7 @@ static void run_job(mw_job *job)
     mw_response response = {.status = call->status, .content_type = MW_JSON_TYPE};
     mw_response_header(&response, MW_SLICE("cache-control"), MW_SLICE("no-store"));
     if (!err)
-        mw_answer_body(call->request, &call->text, &response);
+        mw_answer_body(&call->text, &response);
     mw_buffer_fini(&call->text);
     mw_arena_reset(&call->arena);
     /* The reply frees the call with its request: nothing may follow. */

@@ -109,6 +109,20 @@ static inline void big(void *ctx, mw_request *request)
     mw_request_reply(request, &response);
 }
 
+/* The same, in memory of its own. */
+static inline void give(void *ctx, mw_request *request)
+{
+    (void)ctx;
+    mw_buffer text;
+    mw_buffer_init(&text, MW_MEM_QUERY, 2 * BIG_SIZE);
+    for (size_t i = 0; i < BIG_SIZE; i++)
+        mw_buffer_append_byte(&text, (char)('a' + i % 23));
+    MW_ASSERT(text.err == MW_OK);
+    mw_response response = {.status = 200};
+    mw_response_give(&response, &text);
+    mw_request_reply(request, &response);
+}
+
 /* Line breaks in a header value must not reach the wire. */
 static inline void injecting(void *ctx, mw_request *request)
 {
@@ -187,6 +201,7 @@ static const mw_route fixture_routes[] = {
     {WEB_PORTS, "GET", "/hello/{name}", false, 0, hello, NULL, 0},
     {WEB_PORTS, "POST", "/held", false, BODY_LIMIT, hold, NULL, 0},
     {WEB_PORTS, "GET", "/big", false, 0, big, NULL, 0},
+    {WEB_PORTS, "GET", "/given", false, 0, give, NULL, 0},
     {WEB_PORTS, "GET", "/injecting", false, 0, injecting, NULL, 0},
 };
 
@@ -234,6 +249,7 @@ static inline void stop_server(void)
         fail_msg("%s: %s", fx.directory, strerror(errno));
     /* Nothing of a connection or request is left. */
     assert_int_equal(mw_memory_component_used(MW_MEM_NET), 0);
+    assert_int_equal(mw_memory_component_used(MW_MEM_QUERY), 0);
     assert_int_equal(mw_memory_component_used(MW_MEM_NGHTTP2), 0);
     assert_int_equal(mw_memory_component_used(MW_MEM_CODEC), 0);
 }

@@ -212,6 +212,8 @@ static void test_plain_http(void **state)
     assert_int_equal(one->status, 405);
     one = ask_and_wait(&(ask){.method = "GET", .path = "/hello/a%00"});
     assert_int_equal(one->status, 400);
+    one = ask_and_wait(&(ask){.method = "GET", .path = "/given"});
+    assert_int_equal(one->in_len, BIG_SIZE);
     one = ask_and_wait(&(ask){.method = "GET", .path = "/big"});
     assert_int_equal(one->in_len, BIG_SIZE);
     for (size_t i = 0; i < BIG_SIZE; i++)
