@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "lib/access/origin.h"
+#include "lib/net/net.h"
 #include "server/options.h"
 
 #define TEXT_FIELD(field) offsetof(mw_server_options, field), sizeof((mw_server_options *)0)->field
@@ -25,6 +26,10 @@ const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT] = {
      (uint64_t)1 << 40, false, "BYTES", "Bounds the memory of all parts together."},
     {"max_request", MW_OPTION_BYTES, FIELD(max_request), "64MiB", 1024, MW_MAX_REQUEST_CEILING,
      false, "BYTES", "Largest request after decompression; never over a quarter of memory_limit."},
+    {"max_connections", MW_OPTION_COUNT, FIELD(max_connections), "1024", MW_MAX_CONNECTIONS_LEAST,
+     MW_MAX_CONNECTIONS_MOST, false, "N",
+     "Connections of all TCP ports together; the web port keeps 16 and gets at most half, the "
+     "local socket has 16 of its own."},
     {"loops", MW_OPTION_COUNT, FIELD(loops), "0", 0, 64, false, "N",
      "Network threads; 0 is one a processor, at most 8."},
     {"readers", MW_OPTION_COUNT, FIELD(readers), "0", 0, 64, false, "N",
@@ -123,6 +128,10 @@ static mw_err check_listen(const mw_server_options *options, mw_detail *detail)
             return mw_detail_set(detail, MW_E_INVALID, lists[i].name,
                                  "give host:port; port 0 picks a free port",
                                  "the address is empty");
+        /* What is no address is not judged as one that is open to others. */
+        mw_err err = mw_net_addresses_check(lists[i].value, lists[i].name, detail);
+        if (err)
+            return err;
         if (options->insecure_listen ||
             mw_addresses_loopback(mw_slice_of(lists[i].value), &offender))
             continue;

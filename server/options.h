@@ -20,6 +20,10 @@
 #define MW_MEMORY_LIMIT_MIN ((uint64_t)32 << 20)
 /* DESIGN 3.3: no request is larger than this after decompression. */
 #define MW_MAX_REQUEST_CEILING ((uint64_t)64 << 20)
+/* Below 64 the shares of the ports mean little; a million is more than memory for
+ * their buffers and the kernel's ports allow. */
+#define MW_MAX_CONNECTIONS_LEAST 64
+#define MW_MAX_CONNECTIONS_MOST 1000000
 
 typedef struct mw_server_options {
     char config[MW_PATH_SIZE];
@@ -29,6 +33,7 @@ typedef struct mw_server_options {
     char web[MW_ADDRESS_LIST_SIZE];
     uint64_t memory_limit;
     uint64_t max_request;
+    uint64_t max_connections;
     uint64_t loops;   /* 0 = one a processor, at most 8 */
     uint64_t readers; /* 0 = one a processor, at least 4 */
     char allowed_hosts[MW_PATH_SIZE];
@@ -42,7 +47,7 @@ typedef struct mw_server_options {
     char log_format[16];
 } mw_server_options;
 
-#define MW_SERVER_OPTION_COUNT 18
+#define MW_SERVER_OPTION_COUNT 19
 extern const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT];
 
 typedef struct mw_server_settings {

@@ -10,8 +10,13 @@
 #include <unistd.h>
 
 #include "lib/base/io.h"
+#include "lib/base/log.h"
 #include "server/options.h"
 #include "server/process.h"
+
+/* Descriptors that are no connection of a TCP port: 16 for the unix socket, listeners, loops, the
+ * state and its readers, webhooks, and the store's segments of 256 MiB each (50 GB make 200). */
+#define OTHER_DESCRIPTORS ((size_t)256)
 
 void mw_process_harden(void)
 {
@@ -29,13 +34,29 @@ void mw_process_harden(void)
     }
 }
 
+size_t mw_process_bound_connections(size_t wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return wanted;
+    size_t files = (size_t)limit.rlim_cur;
+    size_t kept = OTHER_DESCRIPTORS < files / 2 ? OTHER_DESCRIPTORS : files / 2;
+    size_t most = files - kept > 0 ? files - kept : 1;
+    if (wanted <= most)
+        return wanted;
+    MW_LOG(MW_LOG_WARN, "serve", "max_connections is lowered: too few files may be open",
+           MW_KV_U64("wanted", wanted), MW_KV_U64("now", most), MW_KV_U64("files", files),
+           MW_KV_STR("fix", "raise the limit on open files (RLIMIT_NOFILE, LimitNOFILE=)"));
+    return most;
+}
+
 static mw_err failed(const char *path, const char *what, mw_detail *detail)
 {
     int reason = errno;
-    mw_err err = reason == EACCES || reason == EPERM   ? MW_E_DENIED
-                 : reason == ENOSPC || reason == EROFS ? MW_E_NO_SPACE
-                                                       : MW_E_IO;
-    return mw_detail_set(detail, err, "data", "choose another directory with --data DIR",
+    bool full = reason == ENOSPC || reason == EDQUOT || reason == EROFS;
+    mw_err err = reason == EACCES || reason == EPERM ? MW_E_DENIED : full ? MW_E_NO_SPACE : MW_E_IO;
+    return mw_detail_set(detail, err, "data",
+                         full ? MW_NO_SPACE_HINT : "choose another directory with --data DIR",
                          "%s %s: %s", what, path, strerror(reason));
 }
 

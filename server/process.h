@@ -4,9 +4,19 @@
 
 #include "lib/base/slice.h"
 
+/* What to do about a full disk. A start writes the head of a segment and the pages of the state's
+ * log, less than 1 MiB together; the rest is for the telemetry of the first minutes. */
+#define MW_NO_SPACE_HINT                                                                           \
+    "free 64 MiB there (1 MiB is enough to start), make it writable, or choose another directory " \
+    "with --data DIR"
+
 /* umask 0077, no core files and no ptrace by others (secrets are in memory), SIGPIPE ignored,
  * descriptors raised from the soft limit to the hard one. Cannot fail in a way that matters. */
 void mw_process_harden(void);
+
+/* What of `wanted` TCP connections the limit on open files allows; says so in the log when that is
+ * less. After mw_process_harden. */
+size_t mw_process_bound_connections(size_t wanted);
 
 /* Makes the directory (and its parents) with mode 0700. An existing one is narrowed to 0700 when
  * it is empty or ours already; one that others can enter and that holds other things is refused:

@@ -41,9 +41,13 @@ typedef struct wiring {
 
 static int fail(const char *what, mw_err err, const mw_detail *detail)
 {
+    const char *hint = detail->hint;
+    if (err == MW_E_NO_SPACE)
+        hint = MW_NO_SPACE_HINT;
+    else if (err == MW_E_IO && !hint[0])
+        hint = "see whether the disk of the data directory is full or failing";
     fprintf(stderr, "midwatch: %s: %s%s%s\n", what,
-            detail->message[0] ? detail->message : mw_err_text(err), detail->hint[0] ? "; " : "",
-            detail->hint);
+            detail->message[0] ? detail->message : mw_err_text(err), hint[0] ? "; " : "", hint);
     return MW_EXIT_FAILED;
 }
 
@@ -155,6 +159,7 @@ static mw_err open_ports(wiring *all, mw_detail *detail)
         .socket_path = socket_path,
         .tls = tls_paths(options),
         .loops = (unsigned)options->loops,
+        .max_connections = mw_process_bound_connections((size_t)options->max_connections),
         .clock = server->clock,
         .routes = all->routes,
         .route_count = all->route_count,

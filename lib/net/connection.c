@@ -357,7 +357,7 @@ static void unlink_connection(mw_connection *connection)
     else
         loop->connections = connection->next;
     atomic_fetch_sub(&loop->load, 1);
-    atomic_fetch_sub(&loop->front->connections, 1);
+    mw_front_leave(loop->front, connection->wire.port);
 }
 
 static void link_connection(mw_connection *connection)
@@ -377,7 +377,7 @@ mw_err mw_connection_open(mw_loop *loop, int fd, mw_port port, const mw_peer *pe
         mw_transport_init(&refused, fd);
         mw_transport_close(&refused);
         atomic_fetch_sub(&loop->load, 1);
-        atomic_fetch_sub(&loop->front->connections, 1);
+        mw_front_leave(loop->front, port);
         return MW_E_NOMEM;
     }
     connection->loop = loop;

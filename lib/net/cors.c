@@ -72,11 +72,24 @@ static void answer_preflight(mw_exchange *exchange, mw_slice methods)
     exchange->state = MW_EXCHANGE_ANSWER;
 }
 
+static bool asks_first(const mw_exchange *exchange)
+{
+    return mw_slice_equal(exchange->request.method, MW_SLICE("OPTIONS")) &&
+           header(exchange, "access-control-request-method").data;
+}
+
+mw_slice mw_cors_explain(const mw_exchange *exchange)
+{
+    if (exchange->cors != MW_CORS_NONE || !asks_first(exchange) || !header(exchange, "origin").data)
+        return MW_SLICE_NONE;
+    return MW_SLICE("The scripts of this web page may not call midwatch; add its origin "
+                    "(scheme://host:port) to the option allowed_origins.");
+}
+
 bool mw_cors_preflight(mw_exchange *exchange)
 {
     mw_request *request = &exchange->request;
-    if (exchange->cors == MW_CORS_NONE || !mw_slice_equal(request->method, MW_SLICE("OPTIONS")) ||
-        !header(exchange, "access-control-request-method").data)
+    if (exchange->cors == MW_CORS_NONE || !asks_first(exchange))
         return false;
     mw_route_query query = {.port = request->port,
                             .tls = request->peer->tls,

@@ -21,6 +21,9 @@ void mw_cors_ask(mw_exchange *exchange);
 /* True when the request is a preflight of an allowed origin for a path of this port: the answer is
  * ready then, and the exchange's state is ANSWER. */
 MW_MUST_USE bool mw_cors_preflight(mw_exchange *exchange);
+/* What to say to a preflight that mw_cors_preflight did not answer because its origin may nothing:
+ * empty for other requests. */
+mw_slice mw_cors_explain(const mw_exchange *exchange);
 /* Adds the headers of an actual answer. Once an answer. */
 void mw_cors_decorate(mw_exchange *exchange);
 

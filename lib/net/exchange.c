@@ -29,6 +29,40 @@ bool mw_front_log_due(atomic_int_fast64_t *last_ns, int64_t now_ns)
                                                    memory_order_relaxed);
 }
 
+/* ---- connections ----------------------------------------------------------------------------- */
+
+/* Looks at what is there once the new one is counted: two that come at the same moment may both be
+ * refused the last place, but never both get it. */
+bool mw_front_enter(mw_front *front, mw_port port)
+{
+    atomic_fetch_add(&front->connections[mw_port_index(port)], 1);
+    size_t most = front->config.max_connections;
+    size_t sockets = atomic_load(&front->connections[mw_port_index(MW_PORT_SOCKET)]);
+    size_t web = atomic_load(&front->connections[mw_port_index(MW_PORT_WEB)]);
+    size_t exporters = atomic_load(&front->connections[mw_port_index(MW_PORT_GRPC)]) +
+                       atomic_load(&front->connections[mw_port_index(MW_PORT_HTTP)]);
+    size_t beyond = sockets > MW_NET_SOCKET_RESERVE ? sockets - MW_NET_SOCKET_RESERVE : 0;
+    bool room = web + exporters + beyond <= most;
+    if (port == MW_PORT_SOCKET)
+        return room || beyond == 0;
+    if (port == MW_PORT_WEB)
+        return room && web <= MW_NET_WEB_MAX(most);
+    return room && exporters <= most - MW_NET_WEB_RESERVE(most);
+}
+
+void mw_front_leave(mw_front *front, mw_port port)
+{
+    atomic_fetch_sub(&front->connections[mw_port_index(port)], 1);
+}
+
+size_t mw_front_connections(const mw_front *front)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < MW_PORT_COUNT; i++)
+        sum += atomic_load(&front->connections[i]);
+    return sum;
+}
+
 int64_t mw_retire_age_ns(void)
 {
     uint64_t random;
@@ -266,7 +300,10 @@ static bool refuse_miss(mw_exchange *exchange, const mw_route_query *query,
     mw_net_refusal refusal = {.status = miss_status(match->result),
                               .rpc_code = MW_RPC_UNIMPLEMENTED};
     refusal.message = mw_router_explain(router, query, match, arena);
+    mw_slice foreign = mw_cors_explain(exchange);
     if (match->result == MW_ROUTE_METHOD) {
+        if (foreign.len)
+            refusal.message = foreign;
         /* The route family decides the form of the answer. */
         exchange->request.route = match->route;
         mw_response_header(&exchange->response, MW_SLICE("allow"),

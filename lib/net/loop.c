@@ -150,11 +150,11 @@ static void open_here(mw_loop *loop, int fd, mw_port port, const mw_peer *peer)
         mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
 }
 
-static void forget(mw_loop *loop, int fd)
+static void forget(mw_loop *loop, int fd, mw_port port)
 {
     (void)close(fd);
     atomic_fetch_sub(&loop->load, 1);
-    atomic_fetch_sub(&loop->front->connections, 1);
+    mw_front_leave(loop->front, port);
 }
 
 static void send_over(mw_loop *target, int fd, mw_port port, const mw_peer *peer)
@@ -162,7 +162,7 @@ static void send_over(mw_loop *target, int fd, mw_port port, const mw_peer *peer
     mw_arrival *arrival = mw_alloc(MW_MEM_NET, sizeof *arrival);
     if (!arrival) {
         mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
-        forget(target, fd);
+        forget(target, fd, port);
         return;
     }
     *arrival = (mw_arrival){.fd = fd, .port = port, .peer = *peer};
@@ -180,13 +180,15 @@ static void take_socket(mw_loop *loop, int fd, mw_port port, const struct sockad
     mw_loop *target = least_loaded(loop);
     mw_count(MW_COUNT_CONNECTIONS, 1);
     atomic_fetch_add(&target->load, 1);
-    bool full = atomic_fetch_add(&front->connections, 1) >= front->config.max_connections;
+    bool full = !mw_front_enter(front, port);
     if (full || mw_peer_of(fd, address, port, &peer) != MW_OK) {
-        forget(target, fd);
+        forget(target, fd, port);
         mw_count(MW_COUNT_NET_REFUSED_MEMORY, full);
         if (full && mw_front_log_due(&front->full_log_ns, mw_clock_mono_ns(front->config.clock)))
             MW_LOG(MW_LOG_WARN, "net", "too many connections: the newest are closed",
-                   MW_KV_U64("limit", front->config.max_connections));
+                   MW_KV_STR("port", mw_port_name(port)),
+                   MW_KV_U64("limit", front->config.max_connections),
+                   MW_KV_STR("fix", "raise max_connections, or find who holds them"));
     } else if (target == loop) {
         open_here(loop, fd, port, &peer);
     } else {
@@ -309,7 +311,7 @@ static void take_arrivals(mw_loop *loop, mw_arrival *list, bool welcome)
         if (welcome)
             open_here(loop, list->fd, list->port, &list->peer);
         else
-            forget(loop, list->fd);
+            forget(loop, list->fd, list->port);
         mw_free(MW_MEM_NET, list);
         list = next;
     }

@@ -160,6 +160,12 @@ mw_err mw_net_tls_reload(mw_net *net, const mw_net_tls *paths, mw_detail *detail
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
+mw_err mw_net_addresses_check(const char *text, const char *field, mw_detail *detail)
+{
+    mw_address_list list;
+    return mw_address_parse(text, field, &list, detail);
+}
+
 const char *mw_net_endpoint(const mw_net *net, mw_port port)
 {
     return net->front.router.endpoints[__builtin_ctz((unsigned)port)];
@@ -172,7 +178,7 @@ bool mw_net_tls_on(const mw_net *net)
 
 size_t mw_net_connections(const mw_net *net)
 {
-    return atomic_load(&net->front.connections);
+    return mw_front_connections(&net->front);
 }
 
 size_t mw_net_in_flight(const mw_net *net)

@@ -73,7 +73,10 @@ typedef struct mw_net_config {
      * the page read answers. It admits nobody: that is the gate's. NULL = MW_CORS_NONE. */
     mw_cors (*cors)(void *ctx, const mw_request *request, mw_slice origin);
     void *cors_ctx;
-    size_t max_connections; /* 0 = 1024; beyond it the newest is closed and counted */
+    /* All TCP ports together, 0 = 1024; beyond it the newest is closed and counted. The OTLP ports
+     * leave 16 of them to the web port (an eighth of less than 128), the web port leaves them half,
+     * and the unix socket has 16 of its own. */
+    size_t max_connections;
 } mw_net_config;
 
 typedef struct mw_net mw_net;
@@ -81,6 +84,9 @@ typedef struct mw_net mw_net;
 /* Loads the certificate, binds and starts the loops. MW_E_INVALID (address), MW_E_CONFLICT (in
  * use), MW_E_DENIED, MW_E_IO, those of mw_net_tls_check, with detail. */
 MW_MUST_USE mw_err mw_net_start(const mw_net_config *config, mw_net **out, mw_detail *detail);
+/* The form of a list of addresses as in mw_net_config, with a detail that names `field`: MW_E_INVALID.
+ * Nothing is looked up or bound. Pure. */
+MW_MUST_USE mw_err mw_net_addresses_check(const char *text, const char *field, mw_detail *detail);
 /* The first bound "host:port" of a port, for endpoints.json; lives as long as net. */
 const char *mw_net_endpoint(const mw_net *net, mw_port port);
 size_t mw_net_connections(const mw_net *net);

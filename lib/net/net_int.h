@@ -56,6 +56,14 @@
 
 #define MW_NET_LOOPS_MAX 8u
 #define MW_NET_CONNECTIONS_DEFAULT ((size_t)1024)
+/* Of max_connections the OTLP ports leave so many to the web port: whoever floods them does not
+ * close the door to those who ask what is going on. A thousand exporters still fit the default. */
+#define MW_NET_WEB_RESERVE(max) ((max) / 8 < 16 ? (max) / 8 : (size_t)16)
+/* ... and the web port takes no more than this: readers do not keep telemetry out. */
+#define MW_NET_WEB_MAX(max) ((max) / 2)
+/* The unix socket has these beyond max_connections, whatever the others hold: the administrator of
+ * this machine, a few commands and a dashboard at a time. */
+#define MW_NET_SOCKET_RESERVE ((size_t)16)
 /* DESIGN: fixed, so that the bound on nesting depth and the stack belong together. */
 #define MW_NET_STACK_SIZE ((size_t)1 << 20)
 
@@ -68,7 +76,8 @@ typedef struct mw_front {
     struct mw_http2_setup *http2;
     struct mw_tls *tls; /* NULL in tests without it: clear text only */
     mw_seats seats;
-    atomic_size_t connections;
+    atomic_size_t
+        connections[MW_PORT_COUNT]; /* by bit of mw_port, those on their way to a loop too */
     atomic_size_t in_flight;        /* handed to a handler, not yet on the wire */
     atomic_size_t handed;           /* handed to a handler, not yet replied */
     atomic_size_t streams;          /* open answers in pieces */
@@ -77,6 +86,12 @@ typedef struct mw_front {
     atomic_int_fast64_t full_log_ns;
     atomic_int_fast64_t accept_log_ns;
 } mw_front;
+
+/* Counts a new connection in, also one that is refused: true when there is room for it. Every
+ * connection is counted out once. Any thread. */
+MW_MUST_USE bool mw_front_enter(mw_front *front, mw_port port);
+void mw_front_leave(mw_front *front, mw_port port);
+size_t mw_front_connections(const mw_front *front);
 
 /* MW_NET_AGE_NS with its spread, from lib/base's randomness. */
 int64_t mw_retire_age_ns(void);

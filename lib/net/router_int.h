@@ -56,6 +56,8 @@ void mw_router_fini(mw_router *router);
 void mw_router_endpoint(mw_router *router, mw_port port, const char *endpoint);
 /* 0 to MW_PORT_COUNT - 1. */
 unsigned mw_port_index(mw_port port);
+/* "OTLP/gRPC", "web", ...: for people. */
+const char *mw_port_name(mw_port port);
 
 mw_route_match mw_router_find(const mw_router *router, const mw_route_query *query);
 

@@ -11,6 +11,11 @@
 static const char *const port_names[MW_PORT_COUNT] = {"OTLP/gRPC", "OTLP/HTTP", "web",
                                                       "local socket"};
 
+const char *mw_port_name(mw_port port)
+{
+    return port_names[mw_port_index(port)];
+}
+
 /* "http://127.0.0.1:4319", as the client came; the socket and gRPC have no scheme. */
 static const char *address_of(const mw_router *router, const mw_route_query *query, unsigned index,
                               mw_arena *arena)

@@ -12,7 +12,7 @@ import time
 import unittest
 
 import otlp
-from harness import SLOWNESS, Case, Daemon, wait_for
+from harness import BINARY, SLOWNESS, Case, Daemon, wait_for
 from test_memory import INSTRUMENTED, LIMIT_MIB, SLACK_MIB, Sampler, metric
 
 MIB = 1 << 20
@@ -146,6 +146,123 @@ class HandshakeTest(Case):
         again = context.wrap_socket(socket.create_connection(self.daemon.address("http"),
                                                              timeout=10 * SLOWNESS))
         again.close()
+
+
+class SlowReaderTest(Case):
+    """Answers that nobody reads have a share of memory of their own: telemetry flows beside them."""
+
+    READERS, LOGS = 200, 10
+
+    def ask_and_rest(self, daemon, path):
+        """A question whose answer waits: the socket takes a few KiB and nobody reads them."""
+        reader = socket.socket()
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.settimeout(10 * SLOWNESS)
+        reader.connect(daemon.address("web"))
+        reader.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
+        return reader
+
+    def test_answers_that_wait(self):
+        with Daemon(arguments=["--memory-limit", f"{LIMIT_MIB}MiB", "--max-request", "4MiB"]) as daemon:
+            for _ in range(self.LOGS):
+                record = otlp.log_record(body=os.urandom(MIB // 2).hex())
+                answer = daemon.request("POST", "/v1/logs", otlp.logs_request([record]),
+                                        {"content-type": "application/x-protobuf"}, port="http")
+                self.assertEqual(answer.status, 200)
+            # Large ones first, then small ones that fill what is left to the last byte.
+            readers = [self.ask_and_rest(daemon, f"/api/v1/logs?limit={10 if at < 100 else 1}")
+                       for at in range(self.READERS)]
+            statuses, held = set(), []
+            end = time.monotonic() + 6
+            while time.monotonic() < end:
+                statuses.add(export(daemon))
+                self.assertEqual(daemon.get("/readyz").status, 200)
+                held.append({name: metric(daemon, f'midwatch_memory_bytes{{component="{name}"}}')
+                             for name in ("net", "query")})
+            most = {name: max(one[name] for one in held) / MIB for name in ("net", "query")}
+            print(f"{self.READERS} slow readers: answers hold {most['query']:.1f} MiB, net "
+                  f"{most['net']:.1f} MiB of {LIMIT_MIB}")
+            self.assertEqual(statuses, {200})
+            self.assertGreater(most["query"], 16)  # they did wait
+            self.assertLess(most["query"], LIMIT_MIB / 2 + 1)
+            self.assertLess(most["net"], 16)
+            # Who found the share used was told to come back, with words.
+            begun = [reader.recv(2048) for reader in readers]
+            refused = [text for text in begun if text.startswith(b"HTTP/1.1 503")]
+            self.assertGreater(len(refused), 0)
+            self.assertLess(len(refused), self.READERS)
+            for text in refused:
+                self.assertIn(b"retry-after: 1", text)
+                self.assertIn(b'"code":"out_of_memory"', text)
+            close(readers)
+            wait_for("room for questions",
+                     lambda: daemon.get("/api/v1/logs").status == 200, 10)
+
+
+class ConnectionLimitTest(Case):
+    """Exporters' connections leave room for those who ask, and for the socket."""
+
+    def assert_open(self, daemon, *ports):
+        for port in ports:
+            self.assertEqual(daemon.get("/healthz", port=port).status, 200, port)
+
+    def test_silent_exporters(self):
+        with Daemon(arguments=["--max-connections", "128"]) as daemon:
+            silent = dial(daemon, "http", 100) + dial(daemon, "grpc", 60)
+            for one in silent[:50]:
+                one.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: lo")
+            refused = lambda: metric(daemon, 'midwatch_net_refused_total{reason="memory"}')
+            wait_for("refusals", lambda: refused() >= 160 - 112)
+            self.assert_open(daemon, "web", "socket")
+            self.assertLessEqual(metric(daemon, "midwatch_connections"), 112 + 1)
+            self.assertIn("too many connections", daemon.log())
+            # All of TCP is taken now: the socket is still there.
+            silent += dial(daemon, "web", 40)
+            with self.assertRaises(OSError):
+                daemon.get("/healthz")
+            self.assert_open(daemon, "socket")
+            close(silent)
+            wait_for("room", lambda: DescriptorTest.serves(daemon), 10)
+
+    def test_few_files(self):
+        """Never more connections than files may be open, and the log says so."""
+        data = tempfile.mkdtemp(prefix="midwatch-test-")
+        self.addCleanup(shutil.rmtree, data)
+        ports = [word for name in ("grpc", "http", "web") for word in (f"--{name}", "127.0.0.1:0")]
+        limited = subprocess.Popen(
+            ["sh", "-c", 'ulimit -n 600; exec "$@"', "sh", BINARY, "serve", "--data", data,
+             "--max-connections", "5000", *ports], stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True)
+        try:
+            wait_for("endpoints.json",
+                     lambda: os.path.exists(os.path.join(data, "endpoints.json")))
+        finally:
+            limited.terminate()
+            log = limited.communicate(timeout=40 * SLOWNESS)[1]
+        self.assertEqual(limited.returncode, 0, log)
+        line = next(line for line in log.splitlines() if "max_connections is lowered" in line)
+        self.assertIn("5000", line)
+        self.assertIn("344", line)  # 600 less 256 for everything else
+
+
+class FullDiskTest(Case):
+    """A start on a full disk says what to do about it."""
+
+    def test_start(self):
+        for left in (0, 24):  # KiB: before the segment's head, before the state's pages
+            # A file system of its own, gone with the namespace.
+            script = (f"mount -t tmpfs -o size=256k,mode=700 none /mnt && dd if=/dev/zero "
+                      f"of=/mnt/full bs=1k count={256 - 8 - left} status=none && "
+                      'mkdir /mnt/data && exec "$0" serve --data /mnt/data')
+            done = subprocess.run(["unshare", "-rm", "sh", "-c", script, BINARY],
+                                  capture_output=True, text=True, check=False,
+                                  timeout=30 * SLOWNESS)
+            if "unshare" in done.stderr or "mount" in done.stderr:
+                self.skipTest("no namespaces here")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertRegex(done.stderr, "no space left|disk is full")
+            self.assertIn("free 64 MiB there", done.stderr)
+            self.assertIn("--data DIR", done.stderr)
 
 
 if __name__ == "__main__":

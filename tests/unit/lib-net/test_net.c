@@ -504,6 +504,31 @@ static void test_write_stall(void **state)
     close(fd);
 }
 
+/* An answer that was given counts where it was put together until it is written, and no more of it
+ * than it has. */
+static void test_given_answer(void **state)
+{
+    (void)state;
+    int fd = dial(MW_PORT_WEB);
+    send_text(fd, GET("/given"));
+    answer a = read_answer(fd, true);
+    assert_int_equal(a.body_len, BIG_SIZE);
+    free(a.body);
+    WAIT_UNTIL(mw_memory_component_used(MW_MEM_QUERY) == 0);
+    send_text(fd, "HEAD /given HTTP/1.1\r\nHost: x\r\n\r\n");
+    WAIT_UNTIL(mw_memory_component_used(MW_MEM_QUERY) == 0);
+    close(fd);
+    fd = dial(MW_PORT_WEB);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int)), 0);
+    send_text(fd, GET("/given"));
+    WAIT_UNTIL(mw_memory_component_used(MW_MEM_QUERY) >= BIG_SIZE);
+    nap_ms(50);
+    assert_true(mw_memory_component_used(MW_MEM_QUERY) < BIG_SIZE + BIG_SIZE / 16);
+    assert_true(mw_memory_component_used(MW_MEM_NET) < BIG_SIZE / 4);
+    close(fd);
+    WAIT_UNTIL(mw_memory_component_used(MW_MEM_QUERY) == 0);
+}
+
 static void test_memory_short(void **state)
 {
     (void)state;
@@ -544,10 +569,67 @@ static void test_connection_limit(void **state)
     close(first), close(third);
 }
 
+/* Of 64: an eighth is kept for the web port, which gets half at most; 16 beside them for the socket. */
+static void fill(mw_port port, int *sockets, size_t count)
+{
+    size_t before = mw_net_connections(fx.net);
+    for (size_t i = 0; i < count; i++)
+        sockets[i] = dial(port);
+    WAIT_UNTIL(mw_net_connections(fx.net) == before + count);
+}
+
+static void expect_full(mw_port port)
+{
+    int fd = dial(port);
+    assert_true(closes(fd));
+    close(fd);
+}
+
+static void test_connection_shares(void **state)
+{
+    (void)state;
+    int sockets[64 + 16];
+    uint64_t before = mw_counter_value(MW_COUNT_NET_REFUSED_MEMORY);
+    fill(MW_PORT_HTTP, sockets, 30);
+    fill(MW_PORT_GRPC, sockets + 30, 26);
+    expect_full(MW_PORT_HTTP);
+    expect_full(MW_PORT_GRPC);
+    once(MW_PORT_WEB, GET("/hello/web"), 200, NULL, NULL);
+    WAIT_UNTIL(mw_net_connections(fx.net) == 56);
+    fill(MW_PORT_WEB, sockets + 56, 8);
+    expect_full(MW_PORT_WEB);
+    assert_int_equal(mw_counter_value(MW_COUNT_NET_REFUSED_MEMORY), before + 3);
+    fill(MW_PORT_SOCKET, sockets + 64, 15);
+    once(MW_PORT_SOCKET, GET("/hello/socket"), 200, NULL, NULL);
+    WAIT_UNTIL(mw_net_connections(fx.net) == 64 + 15);
+    fill(MW_PORT_SOCKET, sockets + 64 + 15, 1);
+    expect_full(MW_PORT_SOCKET);
+    for (size_t i = 0; i < 64 + 16; i++)
+        close(sockets[i]);
+    WAIT_UNTIL(mw_net_connections(fx.net) == 0);
+    /* Beyond its own the socket takes what is free. */
+    fill(MW_PORT_WEB, sockets, 32);
+    expect_full(MW_PORT_WEB);
+    fill(MW_PORT_SOCKET, sockets + 32, 20);
+    fill(MW_PORT_HTTP, sockets + 52, 28);
+    expect_full(MW_PORT_HTTP);
+    expect_full(MW_PORT_SOCKET);
+    for (size_t i = 0; i < 64 + 16; i++)
+        close(sockets[i]);
+    WAIT_UNTIL(mw_net_connections(fx.net) == 0);
+}
+
+static int set_up_64(void **state)
+{
+    (void)state;
+    start_server(64);
+    return 0;
+}
+
 static int set_up_small(void **state)
 {
     (void)state;
-    start_server(2);
+    start_server(4); /* the web port gets half */
     return 0;
 }
 
@@ -676,7 +758,9 @@ int main(void)
         TEST(test_steady_body),
         TEST(test_write_stall),
         TEST(test_memory_short),
+        TEST(test_given_answer),
         cmocka_unit_test_setup_teardown(test_connection_limit, set_up_small, tear_down),
+        cmocka_unit_test_setup_teardown(test_connection_shares, set_up_64, tear_down),
         TEST(test_drain),
         TEST(test_drain_cut_short),
         TEST(test_start_errors),

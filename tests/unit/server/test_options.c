@@ -134,6 +134,40 @@ static void test_open_address_needs_the_switch(void **state)
         MW_OK);
 }
 
+/* What is no address is not called one that is open to others. */
+static void test_malformed_address(void **state)
+{
+    (void)state;
+    mw_server_settings settings;
+    mw_detail detail;
+    static const char *const bad[] = {"nope", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:1,",
+                                      ":1"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x", "--grpc", bad[i]),
+                         MW_E_INVALID);
+        assert_string_equal(detail.field, "grpc");
+        assert_null(strstr(detail.message, "loopback"));
+    }
+    assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x", "--memory-limit", "1"),
+                     MW_E_LIMIT);
+    assert_string_equal(detail.field, "memory_limit");
+    assert_null(strstr(detail.message, "memory_limit"));
+}
+
+static void test_connections(void **state)
+{
+    (void)state;
+    mw_server_settings settings;
+    mw_detail detail;
+    assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x"), MW_OK);
+    assert_int_equal(settings.values.max_connections, 1024);
+    assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x", "--max-connections", "64"),
+                     MW_OK);
+    assert_int_equal(LOAD(&settings, &detail, "--data", "/tmp/x", "--max-connections", "63"),
+                     MW_E_LIMIT);
+    assert_string_equal(detail.field, "max_connections");
+}
+
 static void test_sizes_are_joined(void **state)
 {
     (void)state;
@@ -193,6 +227,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_precedence, clean_environment, clean_environment),
         cmocka_unit_test(test_loopback_addresses),
         cmocka_unit_test_setup(test_open_address_needs_the_switch, clean_environment),
+        cmocka_unit_test_setup(test_malformed_address, clean_environment),
+        cmocka_unit_test_setup(test_connections, clean_environment),
         cmocka_unit_test_setup(test_sizes_are_joined, clean_environment),
         cmocka_unit_test_setup(test_bad_words, clean_environment),
         cmocka_unit_test_setup(test_data_directory_is_bounded, clean_environment),
