@@ -146,11 +146,11 @@ mw_err mw_options_set(const mw_option *table, size_t count, void *target, mw_opt
     mw_err err = store_value(option, target, value, &number);
     if (err != MW_OK)
         return mw_detail_set(detail, err == MW_E_LIMIT ? MW_E_LIMIT : MW_E_INVALID, option->name,
-                             form_of(option->type), "%s: cannot use '%.*s'", option->name,
+                             form_of(option->type), "cannot use '%.*s'",
                              MW_SLICE_FMT(mw_slice_first(value, 100)));
     if (!in_bounds(option, number))
         return mw_detail_set(detail, MW_E_LIMIT, option->name, "choose a value inside the bounds",
-                             "%s: %.*s is outside %llu to %llu", option->name,
+                             "%.*s is outside %llu to %llu",
                              MW_SLICE_FMT(mw_slice_first(value, 100)),
                              (unsigned long long)option->min, (unsigned long long)option->max);
     origins[i] = origin;

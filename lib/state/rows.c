@@ -26,6 +26,8 @@ mw_err mw_sql_error(sqlite3 *db, int code)
     case SQLITE_CONSTRAINT_PRIMARYKEY:
     case SQLITE_CONSTRAINT_ROWID: return MW_E_CONFLICT;
     case SQLITE_CONSTRAINT_FOREIGNKEY: return MW_E_NOT_FOUND;
+    /* The index of the log could not be made longer; SQLite keeps no errno of that. */
+    case SQLITE_IOERR_SHMSIZE: return MW_E_NO_SPACE;
     default: break;
     }
     /* SQLite tells ENOSPC apart, but neither a quota nor a file system gone read-only. */

@@ -69,6 +69,7 @@ class CorsTest(DaemonCase):
         answer = self.request("OPTIONS", "/v1/traces", headers=preflight(OTHER), port="http")
         self.assertEqual((answer.status, answer.headers["allow"]), (405, "POST"))
         self.assertEqual(has_cors(answer), [])
+        self.assertIn(b"allowed_origins", answer.body)
         answer = self.request("POST", "/v1/traces", b"{}", {**JSON, "origin": OTHER}, port="http")
         self.assertEqual(answer.status, 403)
         self.assertIn(b"allowed_origins", answer.body)

@@ -93,6 +93,8 @@ static void test_no_preflight(void **state)
         expect("allow: POST\r\n");
         expect_no("access-control");
     }
+    ask(MW_PORT_HTTP, "OPTIONS", "/v1/traces", PREFLIGHT("https://evil.example"));
+    expect("the option allowed_origins");
     ask(MW_PORT_HTTP, "OPTIONS", "/nothing", PREFLIGHT(GOOD));
     expect("HTTP/1.1 404 ");
     expect("access-control-allow-origin: " GOOD "\r\n");
