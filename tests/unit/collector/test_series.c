@@ -152,7 +152,8 @@ static void test_context_order(void **state)
     put_text_attribute(&three, 1, "host.name", "h");
     put_text_attribute(&three, 1, "service.name", "shop");
     put_number(&three, 2, 1);
-    const mw_store_context a = {written(&one), MW_SLICE_NONE, 0}, b = {written(&two), MW_SLICE_NONE};
+    const mw_store_context a = {written(&one), MW_SLICE_NONE, 0},
+                           b = {written(&two), MW_SLICE_NONE, 0};
     const mw_store_context c = {written(&three), MW_SLICE_NONE, 0};
     assert_true(mw_series_of_context(&a, digest_key) == mw_series_of_context(&b, digest_key));
     assert_true(mw_series_of_context(&a, digest_key) != mw_series_of_context(&c, digest_key));
