@@ -137,7 +137,8 @@ class MetricTest(DaemonCase):
         self.assertEqual((bank["metric_namespace"], bank["attributes"]), ("bedrock-agentcore", {}))
         self.assertEqual(bank["points"], [{
             "time": "2023-11-14T22:13:20.000000000Z", "time_unix_nano": str(BASE), "start": None,
-            "start_unix_nano": None, "flags": 0, "value": 7, "exemplars": [], "oversized_bytes": None}])
+            "start_unix_nano": None, "flags": 0, "value": 7, "exemplars": [],
+            "oversized_bytes": None}])
         self.assertEqual({s["attributes"]["queue"] for s in shop}, {"a", "b"})
         for series in shop:
             self.assertEqual([p["value"] for p in series["points"]], [4, 3, 2, 1, 0])
