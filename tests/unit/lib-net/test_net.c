@@ -522,8 +522,10 @@ static void test_given_answer(void **state)
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int)), 0);
     send_text(fd, GET("/given"));
     WAIT_UNTIL(mw_memory_component_used(MW_MEM_QUERY) >= BIG_SIZE);
+    /* While it is put together the buffer is larger. */
+    WAIT_UNTIL(mw_memory_component_used(MW_MEM_QUERY) < BIG_SIZE + BIG_SIZE / 16);
     nap_ms(50);
-    assert_true(mw_memory_component_used(MW_MEM_QUERY) < BIG_SIZE + BIG_SIZE / 16);
+    assert_true(mw_memory_component_used(MW_MEM_QUERY) >= BIG_SIZE);
     assert_true(mw_memory_component_used(MW_MEM_NET) < BIG_SIZE / 4);
     close(fd);
     WAIT_UNTIL(mw_memory_component_used(MW_MEM_QUERY) == 0);
@@ -598,7 +600,7 @@ static void test_connection_shares(void **state)
     WAIT_UNTIL(mw_net_connections(fx.net) == 56);
     fill(MW_PORT_WEB, sockets + 56, 8);
     expect_full(MW_PORT_WEB);
-    assert_int_equal(mw_counter_value(MW_COUNT_NET_REFUSED_MEMORY), before + 3);
+    WAIT_UNTIL(mw_counter_value(MW_COUNT_NET_REFUSED_MEMORY) == before + 3);
     fill(MW_PORT_SOCKET, sockets + 64, 15);
     once(MW_PORT_SOCKET, GET("/hello/socket"), 200, NULL, NULL);
     WAIT_UNTIL(mw_net_connections(fx.net) == 64 + 15);
