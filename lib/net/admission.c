@@ -195,3 +195,24 @@ int64_t mw_admission_until(const mw_exchange *exchange, int64_t now_ns)
     int64_t half = request->received_ns + (request->deadline_ns - request->received_ns) / 2;
     return half < until ? half : until;
 }
+
+/* The window begins anew while it is good, and while it is us who do not read. */
+bool mw_admission_is_stalled(mw_exchange *exchange, int64_t now_ns)
+{
+    bool holds = mw_admission_holds(exchange);
+    int64_t window_ns = !holds                  ? MW_ADMISSION_STALL_NS
+                        : exchange->hold_proven ? MW_ADMISSION_HOLD_NS
+                                                : MW_ADMISSION_HOLD_FIRST_NS;
+    uint64_t bytes = holds ? MW_ADMISSION_HOLD_BYTES : MW_ADMISSION_STALL_BYTES;
+    if (exchange->state != MW_EXCHANGE_BODY)
+        return false;
+    if (holds)
+        mw_admission_give_back(exchange);
+    bool moves = exchange->received - exchange->rate_received >= bytes;
+    if (!moves && exchange->wire->waiting == 0)
+        return exchange->body_bytes > 0 && now_ns - exchange->rate_ns >= window_ns;
+    exchange->rate_ns = now_ns;
+    exchange->rate_received = exchange->received;
+    exchange->hold_proven = holds;
+    return false;
+}

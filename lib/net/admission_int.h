@@ -93,8 +93,8 @@ typedef enum mw_wait_kind {
 /* In every exchange. */
 typedef struct mw_wait {
     mw_wait_kind kind;
-    struct mw_waiting *list;  /* NULL = in none */
-    struct mw_exchange *next; /* in the loop's list of those that wait */
+    struct mw_wait_list *list; /* NULL = in none */
+    struct mw_exchange *next;  /* in the loop's list of those that wait */
     struct mw_exchange *previous;
     int64_t since_ns;
     int64_t until_ns; /* then it is refused, or the handler must answer */
@@ -140,5 +140,8 @@ bool mw_admission_anyone_waits(const mw_seats *seats);
 bool mw_admission_is_short(void);
 /* When a refusal must be out. `spent_ns` was waited before. */
 int64_t mw_admission_until(const struct mw_exchange *exchange, int64_t now_ns);
+
+/* A body that brings nothing, or too little for the reservation it has. */
+bool mw_admission_is_stalled(struct mw_exchange *exchange, int64_t now_ns);
 
 #endif

@@ -2,10 +2,10 @@
 #include <event2/event.h>
 
 #include "lib/base/log.h"
+#include "lib/net/admission_int.h"
 #include "lib/net/connection_int.h"
 #include "lib/net/loop_int.h"
 #include "lib/net/tls_int.h"
-#include "lib/net/waiting_int.h"
 
 /* Pieces of one sendmsg: a head and a body each for eight pipelined answers. */
 #define IOV_MAX_PIECES 16
@@ -460,7 +460,7 @@ mw_exchange *mw_connection_find_stalled(mw_connection *connection, int64_t now_n
     if (connection->protocol == MW_PROTOCOL_HTTP2)
         return mw_http2_session_find_stalled(connection->http2, now_ns);
     bool stalled = connection->protocol == MW_PROTOCOL_HTTP1 && current &&
-                   mw_waiting_is_stalled(current, now_ns);
+                   mw_admission_is_stalled(current, now_ns);
     return stalled ? current : NULL;
 }
 

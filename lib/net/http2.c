@@ -8,8 +8,8 @@
 #include <malloc.h>
 #include <nghttp2/nghttp2.h>
 
+#include "lib/net/admission_int.h"
 #include "lib/net/http2_session_int.h"
-#include "lib/net/waiting_int.h"
 
 struct mw_http2_setup {
     nghttp2_session_callbacks *callbacks;
@@ -549,7 +549,7 @@ mw_exchange *mw_http2_session_find_stalled(mw_http2_session *session, int64_t no
 {
     mw_exchange *least = NULL;
     for (mw_exchange *at = session->exchanges; at; at = at->next)
-        if (mw_waiting_is_stalled(at, now_ns) && (!least || at->received < least->received))
+        if (mw_admission_is_stalled(at, now_ns) && (!least || at->received < least->received))
             least = at;
     return least;
 }

@@ -80,7 +80,7 @@ void mw_loop_wait(void *ctx, mw_exchange *exchange)
     mw_loop *loop = ctx;
     mw_waiting_add(&loop->waiting, exchange);
     start_ticking(loop);
-    for (unsigned i = 0; i < loop->loop_count && loop->waiting.count == 1; i++)
+    for (unsigned i = 0; i < loop->loop_count && loop->waiting.list.count == 1; i++)
         if (loop->loops[i] != loop)
             wake(loop->loops[i]);
 }
@@ -266,7 +266,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     mw_loop *loop = arg;
     mw_waiting_tick(&loop->waiting, loop, mw_clock_mono_ns(loop->front->config.clock));
     mw_loop_settle(loop);
-    if (loop->waiting.count == 0 && !mw_admission_anyone_waits(&loop->front->seats) &&
+    if (loop->waiting.list.count == 0 && !mw_admission_anyone_waits(&loop->front->seats) &&
         event_del(&loop->tick_event) == 0)
         loop->ticking = false;
 }

@@ -10,48 +10,11 @@ void mw_waiting_init(mw_waiting *waiting, mw_front *front, unsigned seat)
     *waiting = (mw_waiting){.front = front, .seat = seat};
 }
 
-static void link_waiting(mw_waiting *waiting, mw_exchange *exchange)
-{
-    mw_wait *wait = &exchange->wait;
-    wait->list = waiting;
-    wait->previous = NULL;
-    wait->next = waiting->first;
-    if (wait->next)
-        wait->next->wait.previous = exchange;
-    waiting->first = exchange;
-    waiting->count++;
-}
-
-/* Leaves what the exchange holds; kind is NONE afterwards. */
-static void unlink_waiting(mw_exchange *exchange)
-{
-    mw_wait *wait = &exchange->wait;
-    mw_waiting *waiting = wait->list;
-    if (wait->next)
-        wait->next->wait.previous = wait->previous;
-    if (wait->previous)
-        wait->previous->wait.next = wait->next;
-    else
-        waiting->first = wait->next;
-    waiting->count--;
-    if (wait->kind == MW_WAIT_BODY)
-        exchange->wire->waiting--;
-    wait->next = wait->previous = NULL;
-    wait->list = NULL;
-    wait->kind = MW_WAIT_NONE;
-}
-
-void mw_waiting_forget(mw_exchange *exchange)
-{
-    if (exchange->wait.list)
-        unlink_waiting(exchange);
-}
-
 static void publish(const mw_waiting *waiting)
 {
     size_t best[MW_LANES] = {0};
     size_t count = 0;
-    for (const mw_exchange *at = waiting->first; at; at = at->wait.next) {
+    for (const mw_exchange *at = waiting->list.first; at; at = at->wait.next) {
         if (at->wait.kind != MW_WAIT_BODY)
             continue;
         mw_lane lane = mw_admission_lane(at);
@@ -71,7 +34,7 @@ void mw_waiting_add(mw_waiting *waiting, mw_exchange *exchange)
     MW_ASSERT(exchange->wait.kind == MW_WAIT_BODY && !exchange->wait.list);
     if (exchange->wait.spent_ns == 0)
         mw_count(MW_COUNT_NET_WAITED_BODY, 1);
-    link_waiting(waiting, exchange);
+    mw_wait_list_add(&waiting->list, exchange);
     publish(waiting);
 }
 
@@ -91,15 +54,15 @@ void mw_waiting_park(mw_waiting *waiting, mw_exchange *exchange)
         return;
     }
     exchange->wait.kind = MW_WAIT_HANDLER;
-    link_waiting(waiting, exchange);
+    mw_wait_list_add(&waiting->list, exchange);
 }
 
 void mw_waiting_drop(mw_waiting *waiting)
 {
-    while (waiting->first) {
-        mw_exchange *exchange = waiting->first;
+    while (waiting->list.first) {
+        mw_exchange *exchange = waiting->list.first;
         MW_ASSERT(exchange->wait.kind == MW_WAIT_HANDLER && !exchange->wire);
-        unlink_waiting(exchange);
+        mw_wait_list_remove(exchange);
         drop_parked(exchange);
     }
 }
@@ -108,7 +71,7 @@ void mw_waiting_drop(mw_waiting *waiting)
 
 static void try_handler(mw_exchange *exchange)
 {
-    unlink_waiting(exchange);
+    mw_wait_list_remove(exchange);
     if (!exchange->wire || exchange->gone) {
         drop_parked(exchange);
         return;
@@ -121,7 +84,7 @@ static void try_handler(mw_exchange *exchange)
 
 static void try_handlers(mw_waiting *waiting, int64_t now_ns)
 {
-    for (mw_exchange *at = waiting->first, *next; at; at = next) {
+    for (mw_exchange *at = waiting->list.first, *next; at; at = next) {
         next = at->wait.next;
         if (at->wait.kind == MW_WAIT_HANDLER && at->wait.due_ns <= now_ns)
             try_handler(at);
@@ -134,7 +97,7 @@ static void try_handlers(mw_waiting *waiting, int64_t now_ns)
 static mw_exchange *next_to_try(const mw_waiting *waiting, mw_lane lane, int64_t now_ns)
 {
     mw_exchange *best = NULL;
-    for (mw_exchange *at = waiting->first; at; at = at->wait.next)
+    for (mw_exchange *at = waiting->list.first; at; at = at->wait.next)
         if (at->wait.kind == MW_WAIT_BODY && at->wait.due_ns != now_ns &&
             mw_admission_lane(at) == lane &&
             (!best || mw_admission_progress(at) > mw_admission_progress(best)))
@@ -154,14 +117,14 @@ static void try_lane(mw_waiting *waiting, mw_lane lane, int64_t now_ns)
         exchange->wait.spent_ns += now_ns - exchange->wait.since_ns;
         exchange->wait.ready = false;
         exchange->wait.unread = 0;
-        unlink_waiting(exchange);
+        mw_wait_list_remove(exchange);
         mw_connection_resume_body(exchange->wire->owner, exchange);
     }
 }
 
 static void look_at_sockets(mw_waiting *waiting)
 {
-    for (mw_exchange *at = waiting->first; at; at = at->wait.next) {
+    for (mw_exchange *at = waiting->list.first; at; at = at->wait.next) {
         if (at->wait.kind != MW_WAIT_BODY)
             continue;
         at->wait.unread = mw_connection_input_waits(at->wire->owner);
@@ -171,7 +134,7 @@ static void look_at_sockets(mw_waiting *waiting)
 
 static void refuse_overdue(mw_waiting *waiting, int64_t now_ns)
 {
-    for (mw_exchange *at = waiting->first, *next; at; at = next) {
+    for (mw_exchange *at = waiting->list.first, *next; at; at = next) {
         next = at->wait.next;
         if (at->wait.kind == MW_WAIT_BODY && at->wait.until_ns <= now_ns)
             mw_connection_refuse_body(at->wire->owner, at);
@@ -179,27 +142,6 @@ static void refuse_overdue(mw_waiting *waiting, int64_t now_ns)
 }
 
 /* ---- what sits on memory ----------------------------------------------------------------------*/
-
-/* The window begins anew while it is good, and while it is us who do not read. */
-bool mw_waiting_is_stalled(mw_exchange *exchange, int64_t now_ns)
-{
-    bool holds = mw_admission_holds(exchange);
-    int64_t window_ns = !holds                  ? MW_ADMISSION_STALL_NS
-                        : exchange->hold_proven ? MW_ADMISSION_HOLD_NS
-                                                : MW_ADMISSION_HOLD_FIRST_NS;
-    uint64_t bytes = holds ? MW_ADMISSION_HOLD_BYTES : MW_ADMISSION_STALL_BYTES;
-    if (exchange->state != MW_EXCHANGE_BODY)
-        return false;
-    if (holds)
-        mw_admission_give_back(exchange);
-    bool moves = exchange->received - exchange->rate_received >= bytes;
-    if (!moves && exchange->wire->waiting == 0)
-        return exchange->body_bytes > 0 && now_ns - exchange->rate_ns >= window_ns;
-    exchange->rate_ns = now_ns;
-    exchange->rate_received = exchange->received;
-    exchange->hold_proven = holds;
-    return false;
-}
 
 static void give_up(mw_exchange *exchange)
 {
@@ -217,7 +159,7 @@ static void watch_holder(mw_loop *loop, int64_t now_ns)
         mw_exchange *found = at->wire.holder;
         if (!found || found != holder)
             continue;
-        if (!mw_waiting_is_stalled(found, now_ns))
+        if (!mw_admission_is_stalled(found, now_ns))
             return;
         at->wire.wasted = true;
         give_up(found);
@@ -251,7 +193,7 @@ static void shed(mw_loop *loop, int64_t now_ns)
 
 void mw_waiting_tick(mw_waiting *waiting, mw_loop *loop, int64_t now_ns)
 {
-    bool pressed = waiting->count > 0 || mw_admission_anyone_waits(&waiting->front->seats);
+    bool pressed = waiting->list.count > 0 || mw_admission_anyone_waits(&waiting->front->seats);
     if (!pressed)
         return;
     refuse_overdue(waiting, now_ns);

@@ -10,6 +10,7 @@
 #define MW_NET_WAITING_INT_H
 
 #include "lib/net/exchange_int.h"
+#include "lib/net/wait_list_int.h"
 
 struct mw_loop;
 
@@ -21,8 +22,7 @@ struct mw_loop;
 typedef struct mw_waiting {
     mw_front *front;
     unsigned seat; /* of front->seats.best */
-    mw_exchange *first;
-    size_t count;
+    mw_wait_list list;
 } mw_waiting;
 
 void mw_waiting_init(mw_waiting *waiting, mw_front *front, unsigned seat);
@@ -30,11 +30,7 @@ void mw_waiting_init(mw_waiting *waiting, mw_front *front, unsigned seat);
 void mw_waiting_add(mw_waiting *waiting, mw_exchange *exchange);
 /* The handler has deferred it (mw_request_defer). Frees it when the client has gone. */
 void mw_waiting_park(mw_waiting *waiting, mw_exchange *exchange);
-/* Takes it off whatever list it is on. */
-void mw_waiting_forget(mw_exchange *exchange);
 void mw_waiting_tick(mw_waiting *waiting, struct mw_loop *loop, int64_t now_ns);
-/* A body that brings nothing, or too little for the reservation it has. */
-bool mw_waiting_is_stalled(mw_exchange *exchange, int64_t now_ns);
 /* The loop is over, its connections are closed: frees those whose handlers wait. */
 void mw_waiting_drop(mw_waiting *waiting);
 

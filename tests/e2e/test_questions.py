@@ -41,7 +41,7 @@ class QuestionsTest(DaemonCase):
                           ("/api/v1/status", "/api/v1/alarms", "/api/v1/investigations"))
             waiting = sum(not scan.done() for scan in scans)
             for scan in scans:
-                self.assertIn(scan.result().status, (200, 504))
+                self.assertIn(scan.result().status, (200,) if SLOWNESS == 1 else (200, 504))
         self.assertGreater(waiting, 20, "the scans were too quick to say anything")
         self.assertLess(slowest, 0.5 * SLOWNESS)
 
