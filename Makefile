@@ -56,7 +56,7 @@ without = $(if $(shell command -v $(1) 2>/dev/null),,$(2))
 packages_interop = python3-venv nodejs npm $(call without,javac,default-jdk-headless) \
     $(call without,mvn,maven) $(call without,go,golang-go)
 pkgs := libprotobuf-c libnghttp2 sqlite3 jansson libcurl libevent_core openssl zlib libzstd liblz4 \
-    libxxhash yaml-0.1
+    libxxhash libpcre2-8 yaml-0.1
 
 # ---- flags -----------------------------------------------------------------------------------
 

@@ -16,11 +16,11 @@ static atomic_llong reserve_used;
 static _Thread_local bool in_reserve;
 
 static const char *const names[MW_MEM_COMPONENTS] = {
-    [MW_MEM_BASE] = "base",     [MW_MEM_NET] = "net",     [MW_MEM_NGHTTP2] = "nghttp2",
-    [MW_MEM_TLS] = "tls",       [MW_MEM_EVENT] = "event", [MW_MEM_INGEST] = "ingest",
-    [MW_MEM_STORE] = "store",   [MW_MEM_QUERY] = "query", [MW_MEM_STATE] = "state",
-    [MW_MEM_SQLITE] = "sqlite", [MW_MEM_JSON] = "json",   [MW_MEM_CURL] = "curl",
-    [MW_MEM_CODEC] = "codec",
+    [MW_MEM_BASE] = "base",   [MW_MEM_NET] = "net",     [MW_MEM_NGHTTP2] = "nghttp2",
+    [MW_MEM_TLS] = "tls",     [MW_MEM_EVENT] = "event", [MW_MEM_INGEST] = "ingest",
+    [MW_MEM_STORE] = "store", [MW_MEM_MERGE] = "merge", [MW_MEM_ROLLUP] = "rollup",
+    [MW_MEM_QUERY] = "query", [MW_MEM_STATE] = "state", [MW_MEM_SQLITE] = "sqlite",
+    [MW_MEM_JSON] = "json",   [MW_MEM_CURL] = "curl",   [MW_MEM_CODEC] = "codec",
 };
 
 /* Request bodies of a few hundred KiB come and go all the time. With glibc's defaults each is

@@ -26,6 +26,8 @@ typedef enum mw_component {
     MW_MEM_EVENT,  /* libevent */
     MW_MEM_INGEST, /* decode, resolve, blocks on their way to disk */
     MW_MEM_STORE,  /* index of the segments */
+    MW_MEM_MERGE,  /* merging: plan, blocks under assembly, footers */
+    MW_MEM_ROLLUP, /* roll-ups in memory: the unmerged tail's, a question's */
     MW_MEM_QUERY,  /* answers, from their first byte put together to the last one written */
     MW_MEM_STATE,  /* state jobs and rows in flight */
     MW_MEM_SQLITE,

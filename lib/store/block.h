@@ -50,8 +50,8 @@ static inline const uint64_t *mw_index_names(const mw_index_block *block)
 size_t mw_keys_lower_bound(const uint64_t *keys, size_t count, uint64_t key);
 bool mw_keys_contain(const uint64_t *keys, size_t count, uint64_t key);
 
-/* A text as 64 bits. The seed is the process's secret, so that no sender can make two texts meet;
- * never 0, which stands for "none". Not stored. */
+/* A text as 64 bits. The seed is the store's secret (mw_key_seed), so that no sender can make two
+ * texts meet; never 0, which stands for "none". Stored in footers. */
 uint64_t mw_text_key(uint64_t seed, mw_slice text);
 
 typedef struct mw_encoded_block {
@@ -84,6 +84,8 @@ typedef enum mw_wide_column {
     MW_WIDE_START, /* a point's start time, 0 = unknown */
     MW_WIDE_VALUE, /* a double's bits */
     MW_WIDE_COUNT,
+    MW_WIDE_SEQ,   /* commit sequence - the block's; with _INDEX in rows of many commits alone */
+    MW_WIDE_INDEX, /* position in that commit */
     MW_WIDE_COLUMNS
 } mw_wide_column;
 
@@ -121,7 +123,8 @@ typedef struct mw_hot_layout {
     uint8_t refs[MW_HOT_COLUMNS];
 } mw_hot_layout;
 
-/* NULL for a number that is no signal. Constant. */
+/* NULL for a number that is no signal. Constant. The columns of _SEQ and _INDEX are not in it: in
+ * rows of many commits they follow the other wide ones. */
 const mw_hot_layout *mw_hot_layout_of(unsigned signal);
 
 /* Pointers into an unpacked hot chunk, which stays the caller's. A column that the signal does not
@@ -166,6 +169,17 @@ static inline uint64_t mw_hot_u64(const mw_hot *hot, mw_wide_column column, uint
 static inline uint64_t mw_hot_time(const mw_hot *hot, uint32_t row)
 {
     return hot->base_ns + mw_hot_u64(hot, MW_WIDE_TIME, row);
+}
+
+/* What commit a row came with, and its position there. */
+static inline uint64_t mw_hot_seq(const mw_hot *hot, uint32_t row)
+{
+    return hot->wide[MW_WIDE_SEQ] ? hot->seq + mw_hot_u64(hot, MW_WIDE_SEQ, row) : hot->seq;
+}
+
+static inline uint32_t mw_hot_index(const mw_hot *hot, uint32_t row)
+{
+    return hot->wide[MW_WIDE_INDEX] ? (uint32_t)mw_hot_u64(hot, MW_WIDE_INDEX, row) : row;
 }
 
 static inline const unsigned char *mw_hot_trace_id(const mw_hot *hot, uint32_t trace)

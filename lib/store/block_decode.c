@@ -10,7 +10,8 @@
 /* ---- columns --------------------------------------------------------------------------------- */
 
 /* Points every column at its place; the caller has checked that the lengths add up. */
-static void place_columns(mw_hot *hot, const mw_hot_layout *layout, const unsigned char *at)
+static void place_columns(mw_hot *hot, const mw_hot_layout *layout, bool many_commits,
+                          const unsigned char *at)
 {
     size_t count = hot->count;
 
@@ -18,6 +19,11 @@ static void place_columns(mw_hot *hot, const mw_hot_layout *layout, const unsign
     at += MW_TRACE_ID_SIZE * (size_t)hot->traces;
     for (size_t i = 0; i < layout->wide_count; i++, at += 8 * count)
         hot->wide[layout->wide[i]] = at;
+    if (many_commits) {
+        hot->wide[MW_WIDE_SEQ] = at;
+        hot->wide[MW_WIDE_INDEX] = at + 8 * count;
+        at += 16 * count;
+    }
     for (size_t i = 0; i < layout->narrow_count; i++, at += count)
         hot->narrow[layout->narrow[i]] = at;
     for (size_t i = 0; i < layout->ref_count; i++, at += hot->width * count)
@@ -94,11 +100,12 @@ mw_err mw_hot_decode(const mw_block_header *header, mw_slice raw, mw_hot *out)
         return MW_E_CORRUPT;
     /* No term exceeds 2^32 * 100: the sum cannot wrap. */
     uint64_t len = MW_HOT_PREFIX + (uint64_t)out->traces * MW_TRACE_ID_SIZE +
-                   (uint64_t)out->count * (mw_hot_fixed(layout) + layout->ref_count * out->width) +
+                   (uint64_t)out->count * (mw_hot_fixed(layout, header->many_commits) +
+                                           layout->ref_count * out->width) +
                    (uint64_t)out->strings * 4 + string_bytes;
     if (len != raw.len)
         return MW_E_CORRUPT;
-    place_columns(out, layout, bytes + MW_HOT_PREFIX);
+    place_columns(out, layout, header->many_commits, bytes + MW_HOT_PREFIX);
     if (!traces_ascend(out) || !references_in_range(out, layout) ||
         !string_ends_ascend(out, string_bytes))
         return MW_E_CORRUPT;

@@ -259,7 +259,7 @@ mw_err mw_block_encode(const mw_store_batch *batch, uint64_t key_seed, uint64_t 
 
     memset(out, 0, sizeof *out);
     MW_ASSERT(layout && batch->item_count > 0);
-    if (batch->item_count > MW_BLOCK_RAW_MAX / mw_hot_fixed(layout) ||
+    if (batch->item_count > MW_BLOCK_RAW_MAX / mw_hot_fixed(layout, false) ||
         batch->resource_count > UINT32_MAX || batch->scope_count > UINT32_MAX ||
         batch->metric_count > UINT32_MAX)
         return MW_E_LIMIT;

@@ -1,7 +1,9 @@
 /* The key of the digests. See digest_key.h. */
-#include "lib/store/digest_key.h"
+#include <xxhash.h>
+
 #include "lib/base/io.h"
 #include "lib/base/memory.h"
+#include "lib/store/digest_key.h"
 
 static mw_err make_key(const char *path, uint8_t key[MW_DIGEST_KEY_SIZE])
 {
@@ -27,4 +29,11 @@ mw_err mw_digest_key_load(const char *directory, uint8_t key[MW_DIGEST_KEY_SIZE]
         mw_detail_set(detail, err, "data", "make the directory writable", "cannot keep %s: %s",
                       path, mw_err_text(err));
     return err;
+}
+
+uint64_t mw_key_seed(const uint8_t key[MW_DIGEST_KEY_SIZE])
+{
+    static const char purpose[] = "text keys";
+    uint64_t salt = XXH3_64bits(purpose, sizeof purpose);
+    return XXH3_64bits_withSeed(key, MW_DIGEST_KEY_SIZE, salt);
 }

@@ -13,4 +13,8 @@
 MW_MUST_USE mw_err mw_digest_key_load(const char *directory, uint8_t key[MW_DIGEST_KEY_SIZE],
                                       mw_detail *detail);
 
+/* The seed of mw_text_key, made of the key: texts have the same key in every process that opens the
+ * store, as footers need. */
+uint64_t mw_key_seed(const uint8_t key[MW_DIGEST_KEY_SIZE]);
+
 #endif

@@ -187,7 +187,7 @@ static mw_err add_row(gathering *work, const mw_hot *hot, uint32_t block, uint32
     span->parent_id = mw_trace_key(hot->wide[MW_WIDE_PARENT] + 8 * (size_t)row);
     span->start_ns = mw_hot_time(hot, row);
     span->end_ns = span->start_ns + mw_hot_u64(hot, MW_WIDE_DURATION, row);
-    span->seq = hot->seq;
+    span->seq = mw_hot_seq(hot, row);
     span->input_tokens = (int64_t)mw_hot_u64(hot, MW_WIDE_INPUT_TOKENS, row);
     span->output_tokens = (int64_t)mw_hot_u64(hot, MW_WIDE_OUTPUT_TOKENS, row);
     span->session = session;

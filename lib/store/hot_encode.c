@@ -295,9 +295,10 @@ static mw_err lay_out(const encoder *enc, unsigned char **raw, uint32_t *raw_len
     const mw_hot_layout *columns = &enc->layout->columns;
     uint32_t strings = enc->strings.count;
     uint32_t width = enc->trace_count <= 65536 && strings <= 65535 ? 2 : 4;
-    uint64_t len = MW_HOT_PREFIX + (uint64_t)enc->trace_count * MW_TRACE_ID_SIZE +
-                   (uint64_t)enc->count * (mw_hot_fixed(columns) + columns->ref_count * width) +
-                   (uint64_t)strings * 4 + enc->strings.bytes;
+    uint64_t len =
+        MW_HOT_PREFIX + (uint64_t)enc->trace_count * MW_TRACE_ID_SIZE +
+        (uint64_t)enc->count * (mw_hot_fixed(columns, false) + columns->ref_count * width) +
+        (uint64_t)strings * 4 + enc->strings.bytes;
     if (len > MW_BLOCK_RAW_MAX)
         return MW_E_LIMIT;
     unsigned char *at = mw_alloc(MW_MEM_INGEST, len);

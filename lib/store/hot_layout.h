@@ -21,9 +21,9 @@ typedef struct mw_row_layout {
 const mw_row_layout *mw_row_layout_of(unsigned signal);
 
 /* Bytes of one item in the columns that have no reference. */
-static inline uint32_t mw_hot_fixed(const mw_hot_layout *layout)
+static inline uint32_t mw_hot_fixed(const mw_hot_layout *layout, bool many_commits)
 {
-    return 8u * layout->wide_count + layout->narrow_count;
+    return 8u * (layout->wide_count + (many_commits ? 2u : 0u)) + layout->narrow_count;
 }
 
 /* Does the signal have a trace column? It is the first reference then. */

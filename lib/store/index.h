@@ -49,6 +49,12 @@ void mw_index_unreserve(mw_index *index);
 MW_MUST_USE mw_err mw_index_add_segment(mw_index *index, mw_segment *segment);
 /* Forgets a segment that holds no block: a file that failed before its first append. */
 void mw_index_remove_segment(mw_index *index, mw_segment *segment);
+/* One step: `merged` (whose blocks are its own, in the order of the file) takes the place of
+ * `replaced`, segments of the table, in every snapshot taken from now on. `merged` may be NULL
+ * (retention). Takes a reference on it; gives up the table's on the others. Blocks stand by their
+ * segments' first sequence. MW_E_NOMEM: nothing has changed. */
+MW_MUST_USE mw_err mw_index_replace(mw_index *index, mw_segment *merged,
+                                    mw_segment *const *replaced, size_t count);
 /* Publishes a group in one step; each block was reserved, has its segment and header set, and
  * becomes the segment's. `seq` is the newest of them. */
 void mw_index_publish(mw_index *index, mw_index_block *const *blocks, size_t count, uint64_t seq);

@@ -91,7 +91,7 @@ static void offer_row(metric_reading *reading, const mw_hot *hot, uint32_t block
     point_hit hit = {.time_ns = mw_hot_time(hot, row),
                      .series = mw_hot_u64(hot, MW_WIDE_SERIES, row),
                      .start_ns = mw_hot_u64(hot, MW_WIDE_START, row),
-                     .seq = hot->seq,
+                     .seq = mw_hot_seq(hot, row),
                      .block = block,
                      .row = row};
     mw_page_key key;
@@ -176,7 +176,7 @@ static mw_err fill_point(void *ctx, size_t at, const mw_fetched_row *fetched)
         return MW_E_NOMEM;
     point->bytes = fetched->bytes;
     point->oversized = fetched->oversized;
-    point->commit_seq = fetched->hot->seq;
+    point->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
     reading->series_of[at] = (mw_series){.series = row->series,
                                          .head = fetched->head.bytes,
                                          .head_oversized = fetched->head.oversized,

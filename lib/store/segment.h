@@ -16,9 +16,12 @@ typedef struct mw_segment {
     atomic_uint refs;
     mw_segment_header header;
     int fd;
-    char *path;             /* MW_MEM_STORE */
-    uint64_t end;           /* writer's thread: behind the last synced block */
-    mw_index_block *blocks; /* under the index's lock; owned */
+    char *path;   /* MW_MEM_STORE */
+    uint64_t end; /* writer's thread: behind the last synced block; merged: the file's end */
+    mw_index_block *blocks;   /* under the index's lock; owned; the newest first */
+    size_t block_count;       /* likewise */
+    struct mw_footer *footer; /* merged: owned, immutable; else NULL */
+    bool aside;               /* keeper's thread: has damage, is not merged */
 } mw_segment;
 
 /* "DIRECTORY/%016x.seg" in MW_MEM_STORE; NULL without memory. */

@@ -18,13 +18,14 @@ static bool chunk_sane(uint8_t codec, uint64_t stored, uint64_t raw)
 {
     uint64_t pieces = (raw + MW_PIECE_SIZE - 1) / MW_PIECE_SIZE;
 
-    if (raw > stored * MW_LZ4_RATIO_MAX)
-        return false;
     /* Compressed is never longer than plain: the encoder keeps the shorter one. */
     switch (codec) {
     case MW_CODEC_PLAIN: return stored == raw;
-    case MW_CODEC_LZ4: return stored <= raw;
-    case MW_CODEC_PIECES: return pieces > 1 && stored <= raw + 4 * pieces;
+    case MW_CODEC_LZ4: return stored <= raw && raw <= stored * MW_LZ4_RATIO_MAX;
+    case MW_CODEC_PIECES:
+        return pieces > 1 && stored <= raw + 4 * pieces && raw <= stored * MW_LZ4_RATIO_MAX;
+    case MW_CODEC_PLANES:
+    case MW_CODEC_FIELDS: return stored > 0 && stored <= raw;
     default: return false;
     }
 }
@@ -38,11 +39,13 @@ static bool block_header_sane(const mw_block_header *header)
 
     if (!layout || count == 0 || raw > MW_BLOCK_RAW_MAX)
         return false;
-    if (count * (mw_hot_fixed(layout) + 2u * layout->ref_count) > header->hot_raw ||
+    if (count * (mw_hot_fixed(layout, header->many_commits) + 2u * layout->ref_count) >
+            header->hot_raw ||
         count * mw_items_fixed(header->signal) > header->items_raw)
         return false;
     return chunk_sane(header->hot_codec, header->hot_stored, header->hot_raw) &&
-           header->hot_codec != MW_CODEC_PIECES &&
+           header->hot_codec != MW_CODEC_PIECES && header->hot_codec != MW_CODEC_FIELDS &&
+           header->items_codec != MW_CODEC_PLANES &&
            chunk_sane(header->items_codec, header->items_stored, header->items_raw);
 }
 
@@ -50,7 +53,8 @@ void mw_segment_header_write(const mw_segment_header *header,
                              unsigned char out[MW_SEGMENT_HEADER_SIZE])
 {
     memcpy(out, MW_SEGMENT_MAGIC, 8);
-    mw_put_u32(out + 8, MW_SEGMENT_VERSION);
+    mw_put_u16(out + 8, MW_SEGMENT_VERSION);
+    mw_put_u16(out + 10, (uint16_t)header->kind);
     mw_put_u32(out + 12, MW_SEGMENT_HEADER_SIZE);
     mw_put_u64(out + 16, header->id);
     mw_put_u64(out + 24, header->created_ns);
@@ -70,8 +74,11 @@ mw_err mw_segment_header_read(const unsigned char in[MW_SEGMENT_HEADER_SIZE],
     if (memcmp(in, MW_SEGMENT_MAGIC, 8) != 0 || mw_get_u32(in + 12) != MW_SEGMENT_HEADER_SIZE ||
         mw_get_u64(in + 72) != XXH3_64bits_withSeed(in, 72, id))
         return MW_E_CORRUPT;
-    if (mw_get_u32(in + 8) != MW_SEGMENT_VERSION)
+    uint16_t version = mw_get_u16(in + 8), kind = mw_get_u16(in + 10);
+    if (version < MW_SEGMENT_VERSION_LEAST || version > MW_SEGMENT_VERSION ||
+        kind > MW_SEGMENT_MERGED)
         return MW_E_UNSUPPORTED;
+    header->kind = (mw_segment_kind)kind;
     header->id = id;
     header->created_ns = mw_get_u64(in + 24);
     header->predecessor_id = mw_get_u64(in + 32);
@@ -108,6 +115,7 @@ void mw_block_header_write(const mw_block_header *header, const mw_block_place *
     out[108] = (unsigned char)header->signal;
     out[109] = header->hot_codec;
     out[110] = header->items_codec;
+    out[111] = header->many_commits;
     mw_put_u64(out + 120, XXH3_64bits_withSeed(out, 120, place_seed(place)));
 }
 
@@ -135,6 +143,9 @@ mw_err mw_block_header_read(const unsigned char in[MW_BLOCK_HEADER_SIZE],
     header->signal = (mw_signal)in[108];
     header->hot_codec = in[109];
     header->items_codec = in[110];
+    if (in[111] > 1)
+        return MW_E_CORRUPT;
+    header->many_commits = in[111];
     return block_header_sane(header) ? MW_OK : MW_E_CORRUPT;
 }
 

@@ -2,20 +2,27 @@
  *
  * A store is a directory of files "%016x.seg" (the segment id in hex); "*.tmp" are unfinished and
  * removed at start. All numbers are little endian, without alignment. Checksums are XXH3-64.
- * A file is a segment header and then blocks, each beginning at a multiple of 8.
+ * A file is a segment header and then blocks, each beginning at a multiple of 8. There are two
+ * kinds: the log, to which requests are appended as they come, a block each; and merged segments,
+ * which are written once, from older segments that they replace, and end with a footer
+ * (segment_footer.h draws it; blocks can be read without).
  *
  * Segment header, 80 bytes
  *
  *   off size
  *     0    8  magic "MWSEGMT\n"
- *     8    4  version, 2. Magic, version, length, id and checksum keep their place in all versions
+ *     8    2  version, 3 (2: the same, logs alone). Magic, version, length, id and checksum keep
+ *             their place in all versions
+ *    10    2  kind: 0 = log, 1 = merged
  *    12    4  header length, 80: the first block's offset
  *    16    8  segment id, as in the file's name; never used again, never 0
  *    24    8  creation, unix ns
- *    32    8  predecessor's segment id, 0 = none
+ *    32    8  predecessor's segment id, 0 = none; logs alone, as the next
  *    40    8  predecessor's end: its last synced offset. Nothing behind it is ever read
- *    48    8  durable end: bytes of this file that were synced before it got its name
- *    56    8  the first commit sequence that this file's own appends may have
+ *    48    8  durable end: bytes of this file that were synced before it got its name; merged: the
+ *             end of the blocks, where the footer begins
+ *    56    8  the first commit sequence that this file's own appends may have; merged: the lowest
+ *             of its items
  *    64    8  salt: random, so that no sender can forge a block inside its own data
  *    72    8  checksum of bytes 0..71, seed = segment id
  *
@@ -25,21 +32,24 @@
  *     0    8  magic "MWBLOCK\n"
  *     8    4  header length, 128
  *    12    4  items (n), at least 1
- *    16    8  commit sequence
+ *    16    8  commit sequence; merged: the lowest of its items
  *    24    8  synced: the offset up to which the file was known to be durable when this was written
- *    32   16  digest of the request (DESIGN 4.6), zero = not computed
+ *    32   16  digest of the request (DESIGN 4.6), zero = not computed; merged: zero
  *    48    8  event time min: the earliest start, log time or point time
  *    56    8  event time max: the latest of all these, and of span ends
- *    64    8  arrival, unix ns
+ *    64    8  arrival, unix ns; merged: the earliest of its items
  *    72    4  hot chunk: bytes in the file         76    4  the same, unpacked
  *    80    4  item chunk: bytes in the file        84    4  the same, unpacked
  *    88    8  checksum of the hot chunk as in the file, seed 0
  *    96    8  checksum of the item chunk as in the file with the padding behind it, seed 0
  *   104    4  spans with status ERROR, log records of severity ERROR (17) or above
  *   108    1  signal: 1 = traces (items are spans), 2 = metrics (data points), 3 = logs
- *   109    1  codec of the hot chunk: 0 = as it is, 1 = lz4 block
- *   110    1  codec of the item chunk: the same, or 2 = pieces, when it is longer than 1 MiB
- *   111    9  zero
+ *   109    1  codec of the hot chunk: 0 = as it is, 1 = lz4 block, 3 = planes
+ *   110    1  codec of the item chunk: 0, 1, or 2 = pieces, when it is longer than 1 MiB, or
+ *             4 = fields
+ *   111    1  rows: 0 = item i is item i of the commit; 1 = of many commits (merged): two more
+ *             wide columns
+ *   112    8  zero
  *   120    8  checksum of bytes 0..119, seed = XXH3-64 of (segment id, block's offset), 16 bytes,
  *             with the segment's salt as its seed: a block that was copied, or that is left over
  *             from a recycled file, never validates
@@ -70,6 +80,9 @@
  *   logs     span id (zero = none),      severity               trace, event name, service,
  *            time - min                  flags (MW_ITEM_*)      session id, agent, origin
  *
+ *            Rows of many commits have, behind the other wide columns: commit sequence - the
+ *            block's, position in that commit.
+ *
  * Item chunk, unpacked (r resources, c scopes, m metric heads; m is 0 but for metrics)
  *
  *   4, 4, 4  r, c, m
@@ -96,7 +109,8 @@
 #include "lib/store/store.h"
 
 #define MW_SEGMENT_MAGIC "MWSEGMT\n"
-#define MW_SEGMENT_VERSION 2u /* 1 held spans alone, without origin */
+#define MW_SEGMENT_VERSION 3u       /* 2: logs alone; 1 held spans alone, without origin */
+#define MW_SEGMENT_VERSION_LEAST 2u /* the oldest that is read */
 #define MW_SEGMENT_HEADER_SIZE 80u
 #define MW_BLOCK_MAGIC "MWBLOCK\n"
 #define MW_BLOCK_HEADER_SIZE 128u
@@ -104,6 +118,8 @@
 #define MW_CODEC_PLAIN 0u
 #define MW_CODEC_LZ4 1u
 #define MW_CODEC_PIECES 2u
+#define MW_CODEC_PLANES 3u
+#define MW_CODEC_FIELDS 4u
 #define MW_PIECE_SIZE ((uint32_t)1 << 20)
 
 /* Both chunks unpacked, together. Four times the largest request: columns and tables have room. */
@@ -122,6 +138,8 @@ _Static_assert(MW_TRACE_ID_SIZE == 16 && MW_SPAN_ID_SIZE == 8, "the columns' wid
 _Static_assert(MW_BLOCK_RAW_MAX < INT32_MAX, "lz4 takes int");
 _Static_assert(MW_OP_COUNT <= 255 && MW_OP_MESSAGING == 13, "stored as a byte, only appended to");
 
+typedef enum mw_segment_kind { MW_SEGMENT_LOG = 0, MW_SEGMENT_MERGED = 1 } mw_segment_kind;
+
 typedef struct mw_segment_header {
     uint64_t id;
     uint64_t created_ns;
@@ -130,6 +148,7 @@ typedef struct mw_segment_header {
     uint64_t durable_end;
     uint64_t first_seq;
     uint64_t salt;
+    mw_segment_kind kind;
 } mw_segment_header;
 
 typedef struct mw_block_header {
@@ -145,6 +164,7 @@ typedef struct mw_block_header {
     uint32_t error_count;
     mw_signal signal;
     uint8_t hot_codec, items_codec;
+    bool many_commits; /* rows carry their commit sequence and position */
 } mw_block_header;
 
 /* Where a block lies: what seeds its checksum. */

@@ -93,7 +93,7 @@ static void keep_hit(span_search *search, const mw_hot *hot, uint32_t block, uin
     memcpy(hit->trace_id, mw_hot_trace_id(hot, mw_hot_ref(hot, MW_HOT_TRACE, row)),
            MW_TRACE_ID_SIZE);
     hit->span_id = mw_trace_key(hot->wide[MW_WIDE_SPAN_ID] + 8 * (size_t)row);
-    hit->seq = hot->seq;
+    hit->seq = mw_hot_seq(hot, row);
     hit->block = block;
     hit->row = row;
 }

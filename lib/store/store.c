@@ -71,6 +71,7 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
     err = mw_digest_key_load(store->directory, store->digest_key, detail);
     if (err != MW_OK)
         return err;
+    store->key_seed = mw_key_seed(store->digest_key);
     err = mw_recover(&store->writer, store->key_seed, detail);
     if (err == MW_OK) {
         err = mw_writer_start(&store->writer, config->queue_budget_bytes);
@@ -101,7 +102,6 @@ mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *d
         return mw_detail_set(detail, MW_E_NOMEM, "memory_limit", "", "no memory for the store");
     store->directory_fd = -1;
     mw_retry_window_init(&store->writer.retries);
-    mw_random_bytes(&store->key_seed, sizeof store->key_seed);
     store->directory = mw_alloc(MW_MEM_STORE, len + 1);
     mw_err err = MW_E_NOMEM;
     if (store->directory && mw_index_init(&store->index) == MW_OK) {

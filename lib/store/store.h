@@ -21,13 +21,18 @@ typedef struct mw_store_config {
     const char *directory; /* created with mode 0700 when absent */
     const mw_clock *clock;
     size_t queue_budget_bytes; /* encoded blocks waiting for the writer */
-    size_t segment_max_bytes;  /* a segment is closed at this size */
+    size_t segment_max_bytes;  /* a segment of the log is left at this size */
+    int64_t merge_after_ns;    /* or when its first commit is this old; 0 = MW_STORE_MERGE_AFTER */
+    bool merge;                /* in the background; else the log only grows (tests) */
+    int64_t retention_age_ns;  /* 0 = for ever */
+    uint64_t retention_bytes;  /* of all segments; 0 = as the disk allows */
 } mw_store_config;
 
 /* Defaults for the two sizes: a queue that holds one maximal request beside small ones, and a
  * segment small enough that reading it again takes well under a second. */
 #define MW_STORE_QUEUE_DEFAULT ((size_t)96 << 20)
-#define MW_STORE_SEGMENT_DEFAULT ((size_t)256 << 20)
+#define MW_STORE_SEGMENT_DEFAULT ((size_t)64 << 20)
+#define MW_STORE_MERGE_AFTER (300 * MW_NS_PER_S)
 
 /* Recovers (reads what the segments hold, drops a torn tail) and starts the writer thread.
  * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_UNSUPPORTED (a
@@ -36,6 +41,11 @@ typedef struct mw_store_config {
 MW_MUST_USE mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *detail);
 /* Finishes what was appended, joins the writer, frees. Views must be closed. */
 void mw_store_close(mw_store *store);
+
+/* Brings the store to rest: leaves the current segment of the log and merges all there is. For
+ * tests, benchmarks and tools; blocks until done. MW_E_TIMEOUT after `timeout_ns`, MW_E_IO,
+ * MW_E_NO_SPACE, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_store_merge_all(mw_store *store, int64_t timeout_ns);
 
 /* Offline verification of every block of a directory (`midwatch check`): calls `report` for each
  * damaged block or segment, and for each segment of another version. MW_OK when all is whole,
@@ -49,6 +59,12 @@ typedef struct mw_store_damage {
 typedef struct mw_store_verified {
     uint64_t blocks, spans, logs, points; /* whole ones */
 } mw_store_verified;
+/* Makes again what is derived: the catalogue, and footers that are damaged; removes segments that
+ * another one replaced. Takes the directory's lock: MW_E_CONFLICT while a daemon has it. Reports
+ * what it did with `report`. MW_OK, MW_E_IO, MW_E_NO_SPACE, MW_E_NOMEM, MW_E_NOT_FOUND. */
+MW_MUST_USE mw_err mw_store_rebuild(const char *directory,
+                                    void (*report)(void *ctx, const mw_store_damage *done),
+                                    void *ctx, mw_detail *detail);
 MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void (*report)(void *ctx, const mw_store_damage *damage),
                                    void *ctx, mw_store_verified *out);
@@ -352,6 +368,88 @@ typedef struct mw_span_list {
 MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query *query,
                                         mw_arena *arena, mw_span_list *out);
 
+/* Attributes that an item, its scope or its resource must have, all of them: a key and its value as
+ * text; a number or a bool fits when it is written so ("5", "1.5", "true"). */
+typedef struct mw_attribute_query {
+    mw_slice key, value;
+} mw_attribute_query;
+#define MW_ATTRIBUTE_QUERIES_MAX 8
+
+/* Spans by what they carry, newest first, in pages: `errors_only`, service, session, name, kind of
+ * operation, least duration and attributes; bounds of the page are on the start. Cost: of merged
+ * blocks those whose filter may have the attributes, of the log all within the bounds, columns
+ * first, items last, until the page is full and every other block is older. */
+typedef struct mw_span_filter {
+    mw_slice service, session_id, name, agent; /* own; empty = any */
+    bool errors_only;
+    uint64_t duration_min_ns;
+    const mw_attribute_query *attributes;
+    size_t attribute_count;
+} mw_span_filter;
+
+typedef struct mw_span_page {
+    mw_trace_span *items; /* row.session_id, row.agent: own */
+    size_t count;
+    mw_slice next_cursor;
+} mw_span_page;
+
+MW_MUST_USE mw_err mw_store_span_list(mw_store_view *view, const mw_store_page *page,
+                                      const mw_span_filter *filter, mw_arena *arena,
+                                      mw_span_page *out);
+
+/* ---- roll-ups ------------------------------------------------------------------------------- */
+
+/* Latency of many spans: a histogram of MW_LATENCY_BUCKETS (lib/store/rollup.h). */
+typedef struct mw_red {
+    uint64_t count, errors;
+    uint64_t p50_ns, p90_ns, p99_ns; /* upper edges of buckets; 0 when count is 0 */
+} mw_red;
+
+/* Rate, errors and duration of a service's operations, by minutes of event time. */
+typedef struct mw_red_row {
+    mw_slice service, operation; /* operation empty: all of the service */
+    mw_red red;
+    mw_red *minutes; /* one a minute of the window when asked for; else NULL */
+} mw_red_row;
+
+typedef struct mw_red_query {
+    uint64_t since_ns, until_ns; /* widened to whole minutes; until 0 = now's last minute */
+    mw_slice service;            /* empty = all */
+    bool by_operation, by_minute;
+} mw_red_query;
+/* A day of minutes is the most that one answer shows one by one. */
+#define MW_RED_MINUTES_MAX 1440
+
+typedef struct mw_red_list {
+    mw_red_row *items; /* by service, then operation */
+    size_t count;
+    uint64_t since_ns, until_ns; /* the window in whole minutes */
+    uint64_t as_of;              /* commit sequence that it includes */
+} mw_red_list;
+
+/* Cost: the roll-ups of the segments whose event times meet the window, and what was committed
+ * since the last look, at most a second's. MW_E_LIMIT (by_minute over too long a window), MW_E_NOMEM,
+ * MW_E_IO, MW_E_CORRUPT. */
+MW_MUST_USE mw_err mw_store_red(mw_store *store, const mw_red_query *query, mw_arena *arena,
+                                mw_red_list *out);
+
+typedef struct mw_graph_edge {
+    mw_slice caller, callee;
+    mw_red red;
+} mw_graph_edge;
+
+typedef struct mw_graph {
+    mw_graph_edge *edges; /* by caller, then callee */
+    size_t edge_count;
+    mw_red_row *services; /* without operations; those that only are called have a count of 0 */
+    size_t service_count;
+    uint64_t since_ns, until_ns, as_of;
+} mw_graph;
+
+/* The call graph of a window (DESIGN 5: what an edge is). Cost and errors as mw_store_red. */
+MW_MUST_USE mw_err mw_store_graph(mw_store *store, uint64_t since_ns, uint64_t until_ns,
+                                  mw_arena *arena, mw_graph *out);
+
 /* Log records. Empty and zero fields match all; texts are compared whole. Bounds of the page are
  * on the row's time_ns. */
 typedef struct mw_log_query {
@@ -366,6 +464,11 @@ typedef struct mw_log_query {
     uint8_t trace_id[MW_TRACE_ID_SIZE];
     uint8_t span_id[MW_SPAN_ID_SIZE];
     uint8_t severity_min; /* records without a severity match only 0 */
+    const mw_attribute_query *attributes;
+    size_t attribute_count;
+    mw_slice
+        pattern; /* PCRE2, searched in the same strings as text; empty = any. MW_E_SYNTAX when it
+                       * does not compile; mw_log_pattern_check says where and why */
 } mw_log_query;
 
 typedef struct mw_log_record {
@@ -501,6 +604,12 @@ typedef struct mw_store_stats {
     size_t retry_digests; /* requests that would be recognised when sent again */
     bool writable;        /* false after a failed write until one succeeds */
     mw_err last_error;
+    uint64_t merged_segments, merged_bytes;
+    uint64_t unmerged_bytes;       /* of the log; beyond MW_MERGE_BACKLOG_MAX appends wait */
+    uint64_t repeats, conflicting; /* removed by merges since the start; the latter differed */
+    uint64_t retired_segments, retired_items; /* since the start */
+    uint64_t merges, merge_failures;
+    uint64_t oldest_arrival_ns; /* of what is stored; 0 = nothing */
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);
 

@@ -3,6 +3,8 @@
 #define MW_STORE_STORE_INT_H
 
 #include "lib/store/items_walk.h"
+#include "lib/store/keeper.h"
+#include "lib/store/retention.h"
 #include "lib/store/writer.h"
 
 /* What a question may hold in memory for its own work, its answer aside: larger questions run in
@@ -18,6 +20,16 @@ struct mw_store {
     uint8_t digest_key[MW_DIGEST_KEY_SIZE];
     mw_index index;
     mw_writer writer;
+    /* the keeper's */
+    mw_keeper keeper;
+    mw_retention_limits limits;
+    int64_t merge_after_ns;
+    bool merges; /* mw_store_config.merge */
+    struct mw_catalogue *catalogue;
+    struct mw_rollup_tail *tail;
+    /* written by the keeper, read by statistics and appends */
+    _Atomic uint64_t unmerged_bytes, repeats, conflicting, retired_segments, retired_items;
+    _Atomic uint64_t merge_count, merge_failures;
 };
 
 struct mw_store_view {

@@ -220,7 +220,10 @@ static inline void test_dir_fini(test_dir *dir)
 static inline mw_store *open_with(const char *directory, const mw_clock *clock, size_t queue,
                                   size_t segment)
 {
-    mw_store_config config = {directory, clock, queue, segment};
+    mw_store_config config = {.directory = directory,
+                              .clock = clock,
+                              .queue_budget_bytes = queue,
+                              .segment_max_bytes = segment};
     mw_store *store = NULL;
     mw_detail detail = {0};
     mw_err err = mw_store_open(&config, &store, &detail);

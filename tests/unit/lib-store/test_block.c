@@ -200,9 +200,9 @@ static void test_layouts(void **state)
     assert_null(mw_hot_layout_of(0));
     assert_null(mw_hot_layout_of(MW_SIGNAL_END));
     assert_null(mw_hot_layout_of(255));
-    assert_int_equal(mw_hot_fixed(mw_hot_layout_of(MW_SIGNAL_TRACES)), 52);
-    assert_int_equal(mw_hot_fixed(mw_hot_layout_of(MW_SIGNAL_METRICS)), 43);
-    assert_int_equal(mw_hot_fixed(mw_hot_layout_of(MW_SIGNAL_LOGS)), 18);
+    assert_int_equal(mw_hot_fixed(mw_hot_layout_of(MW_SIGNAL_TRACES), false), 52);
+    assert_int_equal(mw_hot_fixed(mw_hot_layout_of(MW_SIGNAL_METRICS), false), 43);
+    assert_int_equal(mw_hot_fixed(mw_hot_layout_of(MW_SIGNAL_LOGS), false), 18);
     assert_memory_equal(mw_hot_layout_of(MW_SIGNAL_TRACES)->refs, spans, sizeof spans);
     assert_memory_equal(mw_hot_layout_of(MW_SIGNAL_METRICS)->wide, points, sizeof points);
     assert_memory_equal(mw_hot_layout_of(MW_SIGNAL_LOGS)->refs, logs, sizeof logs);
@@ -439,7 +439,8 @@ static void test_senseless_headers(void **state)
 static void test_segment_header_flips(void **state)
 {
     unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
-    mw_segment_header header = {9, 100, 8, 4096, MW_SEGMENT_HEADER_SIZE, 17, 12345}, read;
+    mw_segment_header header = {9, 100, 8, 4096, MW_SEGMENT_HEADER_SIZE, 17, 12345, MW_SEGMENT_LOG},
+                      read;
     (void)state;
     mw_segment_header_write(&header, bytes);
     assert_int_equal(mw_segment_header_read(bytes, &read), MW_OK);

@@ -504,8 +504,10 @@ static void test_crash_during_recovery(void **state)
         use_bad_disk();
         disk.fail_from[op] = 1;
         disk.fail_until[op] = UINT32_MAX;
-        mw_store_config config = {dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT,
-                                  MW_STORE_SEGMENT_DEFAULT};
+        mw_store_config config = {.directory = dir.store,
+                                  .clock = mw_clock_system(),
+                                  .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                                  .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT};
         assert_int_equal(mw_store_open(&config, &store, &detail), MW_E_IO);
         assert_true(detail.message[0] != '\0');
         mw_io_use(NULL);

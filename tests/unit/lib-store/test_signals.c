@@ -351,11 +351,13 @@ static void test_other_versions(void **state)
         FILE *file = fopen(path, "wb");
         assert_int_equal(fwrite(bytes, 1, sizeof bytes, file), sizeof bytes);
         fclose(file);
-        mw_store_config config = {dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT,
-                                  MW_STORE_SEGMENT_DEFAULT};
+        mw_store_config config = {.directory = dir.store,
+                                  .clock = mw_clock_system(),
+                                  .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                                  .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT};
         assert_int_equal(mw_store_open(&config, &store, &detail), MW_E_UNSUPPORTED);
         assert_non_null(strstr(detail.message, "0000000000000001.seg"));
-        assert_non_null(strstr(detail.message, "version 2"));
+        assert_non_null(strstr(detail.message, "version 3"));
         assert_non_null(strstr(detail.hint, "move"));
         assert_int_equal(mw_store_verify(dir.store, keep_report, report, NULL), MW_E_CORRUPT);
         assert_non_null(strstr(report, "another version"));

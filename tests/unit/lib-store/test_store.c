@@ -336,8 +336,10 @@ static void test_second_process_is_refused(void **state)
     (void)state;
     test_dir_init(&dir);
     mw_store *store = open_store(dir.store);
-    mw_store_config config = {dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT,
-                              MW_STORE_SEGMENT_DEFAULT};
+    mw_store_config config = {.directory = dir.store,
+                              .clock = mw_clock_system(),
+                              .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                              .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT};
     assert_int_equal(mw_store_open(&config, &second, &detail), MW_E_CONFLICT);
     assert_non_null(strstr(detail.message, dir.store));
     mw_store_close(store);
@@ -357,8 +359,10 @@ static void test_foreign_header(void **state)
     fputs("these are 80 bytes or more of something else, that somebody put here by mistake, alas",
           file);
     fclose(file);
-    mw_store_config config = {dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT,
-                              MW_STORE_SEGMENT_DEFAULT};
+    mw_store_config config = {.directory = dir.store,
+                              .clock = mw_clock_system(),
+                              .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                              .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT};
     assert_int_equal(mw_store_open(&config, &store, &detail), MW_E_CORRUPT);
     assert_non_null(strstr(detail.message, "0000000000000009.seg"));
     assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL), MW_E_CORRUPT);
