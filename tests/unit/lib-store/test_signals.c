@@ -336,7 +336,7 @@ static void keep_report(void *ctx, const mw_store_damage *damage)
 static void test_other_versions(void **state)
 {
     (void)state;
-    for (uint32_t version = 1; version <= 3; version += 2) {
+    for (uint32_t version = 1; version <= 4; version += 3) {
         test_dir dir;
         mw_detail detail = {0};
         unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
