@@ -12,8 +12,8 @@
 #define NAMES_AT_FIRST 64u
 /* Names of 256 bytes each, all of them. */
 #define TEXT_MAX ((size_t)MW_ROLLUP_TEXTS_MAX * MW_ROLLUP_TEXT_MAX)
-/* A cell, its first two pages and its slots: what MW_ROLLUP_CELLS_MAX is reckoned with. */
-#define CELL_COST (sizeof(mw_rollup_cell) + 2 * sizeof(mw_rollup_page) + 16)
+/* A cell, a page of its row and its slots: what MW_ROLLUP_CELLS_MAX is reckoned with. */
+#define CELL_COST (sizeof(mw_rollup_cell) + sizeof(mw_rollup_page) + 16)
 #define MEMORY_SHARE 16
 /* Spans of a trace that are looked up in a table of twice as many places: if somebody made all of
  * their ids meet, that is still cheap. */
@@ -209,8 +209,8 @@ static uint32_t hash_of(uint64_t seed, const mw_rollup_key *key)
     uint64_t low, high;
     memcpy(&low, key, sizeof low);
     memcpy(&high, &key->left, sizeof high);
-    unsigned __int128 product = (unsigned __int128)(low ^ seed) *
-                                (high ^ (seed * UINT64_C(0x9e3779b97f4a7c15)));
+    unsigned __int128 product =
+        (unsigned __int128)(low ^ seed) * (high ^ (seed * UINT64_C(0x9e3779b97f4a7c15)));
     return (uint32_t)((uint64_t)product ^ (uint64_t)(product >> 64));
 }
 
@@ -277,7 +277,7 @@ mw_err mw_rollup_cell_of(mw_rollup *rollup, mw_rollup_key key, uint64_t weight,
     }
     if (*out)
         return MW_OK;
-    if (rollup->cell_count / 2 >= rollup->cells_max) {
+    if (rollup->cell_count >= rollup->cells_max + rollup->cells_max / 4) {
         rollup->left_out += weight;
         return MW_OK;
     }
@@ -307,22 +307,27 @@ static mw_rollup_page *new_page(mw_rollup *rollup, uint32_t number)
     return page;
 }
 
-mw_err mw_rollup_count(mw_rollup *rollup, mw_rollup_cell *cell, uint32_t place, int64_t by)
+/* The counts of a page of the cell's row; NULL without memory. Valid until the next one. */
+static int64_t *page_of(mw_rollup *rollup, mw_rollup_cell *cell, uint32_t number)
 {
-    uint32_t number = place / MW_ROLLUP_PAGE;
-    MW_ASSERT(place < MW_ROLLUP_ROW);
-    for (uint32_t at = cell->pages; at; at = rollup->pages[at - 1].next) {
-        if (rollup->pages[at - 1].number != number)
-            continue;
-        mw_rollup_sum(&rollup->pages[at - 1].counts[place % MW_ROLLUP_PAGE], by);
-        return MW_OK;
-    }
+    for (uint32_t at = cell->pages; at; at = rollup->pages[at - 1].next)
+        if (rollup->pages[at - 1].number == number)
+            return rollup->pages[at - 1].counts;
     mw_rollup_page *page = new_page(rollup, number);
     if (!page)
-        return MW_E_NOMEM;
-    page->counts[place % MW_ROLLUP_PAGE] = by;
+        return NULL;
     page->next = cell->pages;
     cell->pages = rollup->page_count;
+    return page->counts;
+}
+
+mw_err mw_rollup_count(mw_rollup *rollup, mw_rollup_cell *cell, uint32_t place, int64_t by)
+{
+    MW_ASSERT(place < MW_ROLLUP_ROW);
+    int64_t *counts = page_of(rollup, cell, place / MW_ROLLUP_PAGE);
+    if (!counts)
+        return MW_E_NOMEM;
+    mw_rollup_sum(&counts[place % MW_ROLLUP_PAGE], by);
     return MW_OK;
 }
 
@@ -511,26 +516,54 @@ bool mw_rollup_minute_meets(uint32_t minute, uint64_t since_ns, uint64_t until_n
     return minute >= since_ns / MW_MINUTE_NS && (until_ns == 0 || from < until_ns);
 }
 
+static uint64_t weight_of(const mw_rollup_counts *counts)
+{
+    uint64_t weight = 0;
+    for (uint32_t i = 0; i < counts->place_count; i++)
+        if (counts->places[i] < MW_LATENCY_BUCKETS && counts->counts[i] > 0)
+            weight += (uint64_t)counts->counts[i];
+    return weight;
+}
+
+mw_err mw_rollup_merge(mw_rollup *rollup, mw_rollup_key key, const mw_rollup_counts *counts)
+{
+    mw_rollup_cell *to;
+    int64_t *page = NULL;
+    uint32_t number = UINT32_MAX;
+
+    mw_err err = mw_rollup_cell_of(rollup, key, weight_of(counts), &to);
+    if (err != MW_OK || !to)
+        return err;
+    mw_rollup_sum(&to->errors, counts->errors);
+    mw_rollup_sum(&to->sum_us, counts->sum_us);
+    mw_rollup_sum(&to->wire_us, counts->wire_us);
+    for (uint32_t i = 0; i < counts->place_count; i++) {
+        uint32_t place = counts->places[i];
+        if (place / MW_ROLLUP_PAGE != number) {
+            number = place / MW_ROLLUP_PAGE;
+            page = page_of(rollup, to, number);
+            if (!page)
+                return MW_E_NOMEM;
+        }
+        mw_rollup_sum(&page[place % MW_ROLLUP_PAGE], counts->counts[i]);
+    }
+    return MW_OK;
+}
+
 static mw_err add_cell(mw_rollup *into, const mw_rollup *from, const mw_rollup_cell *cell,
                        mw_rollup_key key)
 {
-    mw_rollup_cell *to;
+    mw_rollup_counts counts = {
+        .errors = cell->errors, .sum_us = cell->sum_us, .wire_us = cell->wire_us};
     int64_t row[MW_ROLLUP_ROW] = {0};
-    uint64_t weight = 0;
-
     mw_rollup_row_add(from, cell, row);
-    for (uint32_t i = 0; i < MW_LATENCY_BUCKETS; i++)
-        weight += row[i] > 0 ? (uint64_t)row[i] : 0;
-    mw_err err = mw_rollup_cell_of(into, key, weight, &to);
-    if (err != MW_OK || !to)
-        return err;
-    mw_rollup_sum(&to->errors, cell->errors);
-    mw_rollup_sum(&to->sum_us, cell->sum_us);
-    mw_rollup_sum(&to->wire_us, cell->wire_us);
-    for (uint32_t i = 0; err == MW_OK && i < MW_ROLLUP_ROW; i++)
-        if (row[i])
-            err = mw_rollup_count(into, to, i, row[i]);
-    return err;
+    for (uint32_t i = 0; i < MW_ROLLUP_ROW; i++) {
+        if (!row[i])
+            continue;
+        counts.places[counts.place_count] = i;
+        counts.counts[counts.place_count++] = row[i];
+    }
+    return mw_rollup_merge(into, key, &counts);
 }
 
 mw_err mw_rollup_add(const mw_rollup *from, uint64_t since_ns, uint64_t until_ns, mw_rollup *into)

@@ -82,10 +82,10 @@ uint32_t mw_rollup_text(mw_rollup *rollup, mw_slice text);
 /* The text of a number; valid until the next text. */
 mw_slice mw_rollup_text_of(const mw_rollup *rollup, uint32_t number);
 
-/* Cells (a minute of an operation, of an edge) of one table: 40 MB at most; less where the memory
- * limit is small, a sixteenth of it. Beyond, spans of new cells count under the operation
- * "(other)", and beyond twice as many spans and calls are left out, and counted as that. */
-#define MW_ROLLUP_CELLS_MAX ((uint32_t)1 << 18)
+/* Cells (a minute of an operation, or of an edge) of one table, of about 340 bytes each; where the
+ * memory limit is small as many as fit a sixteenth of it. Beyond, spans of new cells count under the
+ * operation "(other)", and beyond a quarter more spans and calls are left out, and counted as that. */
+#define MW_ROLLUP_CELLS_MAX ((uint32_t)1 << 17)
 uint64_t mw_rollup_left_out(const mw_rollup *rollup);
 
 /* The distinct spans of one trace, in any order, which may change. MW_E_NOMEM: the table is of no

@@ -19,7 +19,7 @@
  *                       z  sum of the durations, us
  *                       z  calls alone: sum of the times on the wire, us
  *                       v  places in its histogram (mw_latency_bucket; calls: wire time from place
- *                          136 on), ascending, each
+ *                          160 on), ascending, each
  *                            v  place; from the second on: less the one before
  *                            z  how many, not 0
  *
@@ -284,19 +284,10 @@ static uint32_t number_of(rollup_reading *in, uint32_t text, mw_rollup *into)
     return text ? in->numbers[text - 1] : 0;
 }
 
-typedef struct read_cell {
-    mw_rollup_key key; /* texts by the file's numbers */
-    int64_t errors, sum_us, wire_us;
-    uint32_t places[MW_ROLLUP_ROW], place_count;
-    int64_t counts[MW_ROLLUP_ROW];
-    uint64_t weight;
-} read_cell;
-
-static void get_places(rollup_reading *in, read_cell *cell)
+static void get_places(rollup_reading *in, mw_rollup_kind kind, mw_rollup_counts *cell)
 {
-    uint32_t end = cell->key.kind == MW_ROLLUP_CALL ? MW_ROLLUP_ROW : MW_LATENCY_BUCKETS;
+    uint32_t end = kind == MW_ROLLUP_CALL ? MW_ROLLUP_ROW : MW_LATENCY_BUCKETS;
     cell->place_count = get_below(in, end);
-    cell->weight = 0;
     for (uint32_t i = 0, place = 0; i < cell->place_count && in->ok; i++) {
         uint32_t step = get_below(in, MW_ROLLUP_ROW);
         place += step;
@@ -305,8 +296,6 @@ static void get_places(rollup_reading *in, read_cell *cell)
         bool known = place < end && (place < MW_LATENCY_BUCKETS || place >= MW_ROLLUP_WIRE);
         if (!known || (i && step == 0) || cell->counts[i] == 0)
             in->ok = false;
-        if (place < MW_LATENCY_BUCKETS && cell->counts[i] > 0)
-            cell->weight += (uint64_t)cell->counts[i];
     }
 }
 
@@ -317,50 +306,36 @@ static bool goes_up(const mw_rollup_key *before, const mw_rollup_key *key)
     return before->left != key->left ? before->left < key->left : before->right < key->right;
 }
 
-static void get_cell(rollup_reading *in, uint32_t minute, read_cell *cell)
+/* The key with the file's numbers of texts. */
+static mw_rollup_key get_cell(rollup_reading *in, uint32_t minute, mw_rollup_counts *cell)
 {
-    cell->key.kind = get_below(in, MW_ROLLUP_KINDS - 1);
-    cell->key.minute = minute;
-    cell->key.left = get_below(in, in->text_count);
-    cell->key.right = get_below(in, in->text_count);
+    mw_rollup_key key = {.minute = minute};
+    key.kind = get_below(in, MW_ROLLUP_KINDS - 1);
+    key.left = get_below(in, in->text_count);
+    key.right = get_below(in, in->text_count);
     cell->errors = get_signed(in);
     cell->sum_us = get_signed(in);
-    cell->wire_us = cell->key.kind == MW_ROLLUP_CALL ? get_signed(in) : 0;
-    get_places(in, cell);
-}
-
-static mw_err add_cell(rollup_reading *in, const read_cell *cell, mw_rollup *into)
-{
-    mw_rollup_key key = cell->key;
-    mw_rollup_cell *to;
-    key.left = number_of(in, key.left, into);
-    key.right = number_of(in, key.right, into);
-    if (key.left == UINT32_MAX || key.right == UINT32_MAX)
-        return MW_E_NOMEM;
-    mw_err err = mw_rollup_cell_of(into, key, cell->weight, &to);
-    if (err != MW_OK || !to)
-        return err;
-    mw_rollup_sum(&to->errors, cell->errors);
-    mw_rollup_sum(&to->sum_us, cell->sum_us);
-    mw_rollup_sum(&to->wire_us, cell->wire_us);
-    for (uint32_t i = 0; err == MW_OK && i < cell->place_count; i++)
-        err = mw_rollup_count(into, to, cell->places[i], cell->counts[i]);
-    return err;
+    cell->wire_us = key.kind == MW_ROLLUP_CALL ? get_signed(in) : 0;
+    get_places(in, (mw_rollup_kind)key.kind, cell);
+    return key;
 }
 
 /* The cells of one minute, of which `in` holds nothing else. */
 static mw_err read_minute(rollup_reading *in, uint32_t minute, mw_rollup *into)
 {
-    read_cell cell;
+    mw_rollup_counts cell;
     mw_rollup_key before = {0};
     mw_err err = MW_OK;
 
     for (bool first = true; err == MW_OK && in->at < in->end; first = false) {
-        get_cell(in, minute, &cell);
-        if (!in->ok || (!first && !goes_up(&before, &cell.key)))
+        mw_rollup_key key = get_cell(in, minute, &cell);
+        if (!in->ok || (!first && !goes_up(&before, &key)))
             return MW_E_CORRUPT;
-        before = cell.key;
-        err = add_cell(in, &cell, into);
+        before = key;
+        key.left = number_of(in, key.left, into);
+        key.right = number_of(in, key.right, into);
+        err = key.left == UINT32_MAX || key.right == UINT32_MAX ? MW_E_NOMEM
+                                                                : mw_rollup_merge(into, key, &cell);
     }
     return err;
 }

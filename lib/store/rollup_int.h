@@ -17,11 +17,11 @@ typedef struct mw_rollup_key {
 } mw_rollup_key;
 
 /* Two histograms share one row of numbers: durations from 0 on, time on the wire from
- * MW_ROLLUP_WIRE on. The row is kept in pages of eight, of which a cell has those that it needs: a
- * cell's latencies mostly lie within a few octaves. Tried on paper and dropped: one hash of (cell,
- * bucket), which costs a miss a span where the newest page costs none; a dense row a cell, 2 KB. */
-#define MW_ROLLUP_PAGE 8u
-#define MW_ROLLUP_WIRE 136u
+ * MW_ROLLUP_WIRE on. The row is kept in pages of eight octaves, of which a cell has those that it
+ * needs: mostly one, so that a span costs no walk (pages of two octaves: twice the time). Dropped on
+ * paper: one hash of (cell, bucket), which costs one more miss a span; a whole row a cell, 2 KB. */
+#define MW_ROLLUP_PAGE 32u
+#define MW_ROLLUP_WIRE 160u
 #define MW_ROLLUP_ROW (MW_ROLLUP_WIRE + MW_LATENCY_BUCKETS)
 
 typedef struct mw_rollup_page {
@@ -71,6 +71,15 @@ MW_MUST_USE mw_err mw_rollup_cell_of(mw_rollup *rollup, mw_rollup_key key, uint6
 /* Adds to a place of the cell's row. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_rollup_count(mw_rollup *rollup, mw_rollup_cell *cell, uint32_t place,
                                    int64_t by);
+/* What one table knows of a cell, added to another's: what it counts beside its key. */
+typedef struct mw_rollup_counts {
+    int64_t errors, sum_us, wire_us;
+    uint32_t place_count;
+    uint32_t places[MW_ROLLUP_ROW]; /* ascending */
+    int64_t counts[MW_ROLLUP_ROW];
+} mw_rollup_counts;
+MW_MUST_USE mw_err mw_rollup_merge(mw_rollup *rollup, mw_rollup_key key,
+                                   const mw_rollup_counts *counts);
 /* Adds the cell's row to `row`, which has MW_ROLLUP_ROW numbers. */
 void mw_rollup_row_add(const mw_rollup *rollup, const mw_rollup_cell *cell, int64_t *row);
 /* Does the minute meet [since, until)? until 0 = unbounded. */

@@ -436,7 +436,7 @@ static void test_cells_are_bounded(void **state)
     mw_rollup *table = table_new();
     int64_t total = 0;
     uint64_t left_out = 0, spans = 0;
-    table->cells_max = 100;
+    table->cells_max = 160;
     char text[32];
     uint32_t service = mw_rollup_text(table, MW_SLICE("a"));
     for (uint32_t minute = 0; minute < 150; minute++) {
@@ -459,9 +459,9 @@ static void test_cells_are_bounded(void **state)
             total += row[place];
     }
     assert_int_equal((uint64_t)total + left_out, spans);
-    /* 25 minutes of four operations, 100 of "(other)", and then no more. */
-    assert_int_equal(left_out, 4 * 25);
-    assert_count(table, MW_ROLLUP_ENTRY, 30, "a", "(other)", 4, 0);
+    /* 40 minutes of four operations, 40 of "(other)", and then no more. */
+    assert_int_equal(left_out, 4 * 70);
+    assert_count(table, MW_ROLLUP_ENTRY, 50, "a", "(other)", 4, 0);
     mw_slice data = bytes_of(table);
     mw_rollup *read = table_new();
     assert_int_equal(mw_rollup_read(data, 0, 0, read), MW_OK);
