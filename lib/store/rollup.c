@@ -20,7 +20,8 @@
 #define FEW_SPANS 256u
 
 enum { KIND_SERVER = 2, KIND_CLIENT = 3, KIND_PRODUCER = 4, KIND_CONSUMER = 5, STATUS_ERROR = 2 };
-/* Marks of a span: a child of another service is among all spans, among the earlier ones. */
+/* Marks of a span beside MW_ROLLUP_REPEAT: a child of another service is among all spans, among the
+ * earlier ones. */
 enum { RESOLVED = 1, RESOLVED_EARLIER = 2 };
 
 /* ---- latency --------------------------------------------------------------------------------- */
@@ -392,32 +393,43 @@ static mw_err count_call(mw_rollup *rollup, uint32_t caller, uint32_t callee,
     return mw_rollup_count(rollup, cell, MW_ROLLUP_WIRE + mw_latency_bucket(wire_ns), sign);
 }
 
-static int by_id(const void *left, const void *right)
-{
-    const mw_rollup_span *a = left, *b = right;
-    return a->span_id < b->span_id ? -1 : a->span_id > b->span_id;
-}
-
 static uint32_t place_of(uint64_t span_id, uint64_t seed, uint32_t mask)
 {
     uint64_t mixed = (span_id ^ seed) * UINT64_C(0x9e3779b97f4a7c15);
     return (uint32_t)(mixed >> 40) & mask;
 }
 
+/* Where the spans of a trace are, by id: `places` holds 1 + index by a hash of the id, or, when
+ * they are many, the indices in order of the ids. */
 typedef struct trace_spans {
     mw_rollup_span *spans;
     size_t count;
-    const uint32_t *places; /* 1 + index, by hash of the id; NULL = the spans are sorted */
-    uint32_t mask;
+    const uint32_t *places;
+    uint32_t mask; /* 0 = in order */
     uint64_t seed;
 } trace_spans;
 
+static mw_rollup_span *find_sorted(const trace_spans *trace, uint64_t span_id)
+{
+    size_t low = 0, high = trace->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (trace->spans[trace->places[middle]].span_id < span_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == trace->count || trace->spans[trace->places[low]].span_id != span_id)
+        return NULL;
+    return &trace->spans[trace->places[low]];
+}
+
 static mw_rollup_span *find_span(const trace_spans *trace, uint64_t span_id)
 {
-    if (!trace->places) {
-        mw_rollup_span wanted = {.span_id = span_id};
-        return bsearch(&wanted, trace->spans, trace->count, sizeof wanted, by_id);
-    }
+    if (trace->count < 2)
+        return NULL;
+    if (trace->mask == 0)
+        return find_sorted(trace, span_id);
     uint32_t at = place_of(span_id, trace->seed, trace->mask);
     for (; trace->places[at]; at = (at + 1) & trace->mask)
         if (trace->spans[trace->places[at] - 1].span_id == span_id)
@@ -425,38 +437,74 @@ static mw_rollup_span *find_span(const trace_spans *trace, uint64_t span_id)
     return NULL;
 }
 
-static mw_err index_spans(mw_rollup *rollup, trace_spans *trace)
+static int by_id(const void *left, const void *right, void *ctx)
 {
-    if (trace->count > FEW_SPANS) {
-        qsort(trace->spans, trace->count, sizeof *trace->spans, by_id);
-        return MW_OK;
-    }
-    if (!rollup->places) {
-        rollup->places = mw_alloc(MW_MEM_ROLLUP, 2 * FEW_SPANS * sizeof *rollup->places);
-        if (!rollup->places)
-            return MW_E_NOMEM;
-        rollup->place_capacity = (size_t)2 * FEW_SPANS;
-    }
-    uint32_t size = 8;
-    while (size < 2 * trace->count)
-        size *= 2;
-    memset(rollup->places, 0, size * sizeof *rollup->places);
+    const mw_rollup_span *spans = ctx;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    if (spans[a].span_id != spans[b].span_id)
+        return spans[a].span_id < spans[b].span_id ? -1 : 1;
+    return a < b ? -1 : a > b;
+}
+
+static void sort_spans(trace_spans *trace, uint32_t *places)
+{
+    for (uint32_t i = 0; i < trace->count; i++)
+        places[i] = i;
+    qsort_r(places, trace->count, sizeof *places, by_id, trace->spans);
+    for (uint32_t i = 1; i < trace->count; i++)
+        if (trace->spans[places[i]].span_id == trace->spans[places[i - 1]].span_id)
+            trace->spans[places[i]].marks = MW_ROLLUP_REPEAT;
+    trace->places = places;
+}
+
+static void hash_spans(trace_spans *trace, uint32_t *places, uint32_t size)
+{
+    memset(places, 0, size * sizeof *places);
+    trace->places = places;
     trace->mask = size - 1;
-    trace->seed = rollup->seed;
     for (uint32_t i = 0; i < trace->count; i++) {
         uint32_t at = place_of(trace->spans[i].span_id, trace->seed, trace->mask);
-        while (rollup->places[at])
+        while (places[at] && trace->spans[places[at] - 1].span_id != trace->spans[i].span_id)
             at = (at + 1) & trace->mask;
-        rollup->places[at] = i + 1;
+        if (places[at])
+            trace->spans[i].marks = MW_ROLLUP_REPEAT;
+        else
+            places[at] = i + 1;
     }
-    trace->places = rollup->places;
+}
+
+/* Finds repeats on the way. */
+static mw_err index_spans(mw_rollup *rollup, trace_spans *trace)
+{
+    size_t need = trace->count;
+    uint32_t size = 8;
+    if (need < 2)
+        return MW_OK;
+    if (need > UINT32_MAX / 2)
+        return MW_E_NOMEM;
+    while (need <= FEW_SPANS && size < 2 * need)
+        size *= 2;
+    if (need <= FEW_SPANS)
+        need = 2 * FEW_SPANS;
+    if (need > rollup->place_capacity) {
+        mw_free(MW_MEM_ROLLUP, rollup->places);
+        rollup->place_capacity = 0;
+        rollup->places = mw_alloc(MW_MEM_ROLLUP, need * sizeof *rollup->places);
+        if (!rollup->places)
+            return MW_E_NOMEM;
+        rollup->place_capacity = need;
+    }
+    if (trace->count <= FEW_SPANS)
+        hash_spans(trace, rollup->places, size);
+    else
+        sort_spans(trace, rollup->places);
     return MW_OK;
 }
 
 /* The edge from the span's parent, when there is one. */
 static mw_err count_edge(mw_rollup *rollup, const trace_spans *trace, const mw_rollup_span *child)
 {
-    if (child->parent_id == 0 || child->service == 0)
+    if (child->parent_id == 0 || child->service == 0 || child->marks & MW_ROLLUP_REPEAT)
         return MW_OK;
     mw_rollup_span *parent = find_span(trace, child->parent_id);
     if (!parent || parent->service == 0 || parent->service == child->service)
@@ -474,7 +522,8 @@ static mw_err count_edge(mw_rollup *rollup, const trace_spans *trace, const mw_r
 static mw_err count_peer(mw_rollup *rollup, const mw_rollup_span *span)
 {
     bool calls = span->kind == KIND_CLIENT || span->kind == KIND_PRODUCER;
-    if (!calls || span->peer == 0 || span->service == 0 || span->peer == span->service)
+    if (!calls || span->marks & MW_ROLLUP_REPEAT || span->peer == 0 || span->service == 0 ||
+        span->peer == span->service)
         return MW_OK;
     int now = !(span->marks & RESOLVED);
     int before = span->earlier && !(span->marks & RESOLVED_EARLIER);
@@ -483,27 +532,20 @@ static mw_err count_peer(mw_rollup *rollup, const mw_rollup_span *span)
     return count_call(rollup, span->service, span->peer, span, NULL, now - before);
 }
 
-static mw_err count_calls(mw_rollup *rollup, mw_rollup_span *spans, size_t count)
+mw_err mw_rollup_trace(mw_rollup *rollup, mw_rollup_span *spans, size_t count)
 {
-    trace_spans trace = {.spans = spans, .count = count};
-    mw_err err = count > 1 ? index_spans(rollup, &trace) : MW_OK;
-    for (size_t i = 0; err == MW_OK && count > 1 && i < count; i++)
+    trace_spans trace = {.spans = spans, .count = count, .seed = rollup->seed};
+    for (size_t i = 0; i < count; i++)
+        spans[i].marks = 0;
+    mw_err err = index_spans(rollup, &trace);
+    for (size_t i = 0; err == MW_OK && i < count; i++) {
+        if (!spans[i].earlier && !(spans[i].marks & MW_ROLLUP_REPEAT))
+            err = count_span(rollup, &spans[i]);
+    }
+    for (size_t i = 0; err == MW_OK && i < count; i++)
         err = count_edge(rollup, &trace, &spans[i]);
     for (size_t i = 0; err == MW_OK && i < count; i++)
         err = count_peer(rollup, &spans[i]);
-    return err;
-}
-
-mw_err mw_rollup_trace(mw_rollup *rollup, mw_rollup_span *spans, size_t count)
-{
-    mw_err err = MW_OK;
-    for (size_t i = 0; err == MW_OK && i < count; i++) {
-        spans[i].marks = 0;
-        if (!spans[i].earlier)
-            err = count_span(rollup, &spans[i]);
-    }
-    if (err == MW_OK && (rollup->keep & MW_ROLLUP_CALLS))
-        err = count_calls(rollup, spans, count);
     return err;
 }
 

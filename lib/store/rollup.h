@@ -47,8 +47,11 @@ typedef struct mw_rollup_span {
     uint32_t service, operation, peer; /* mw_rollup_text; 0 = unknown */
     uint8_t kind, status;              /* as in mw_span_row */
     bool earlier;
-    uint8_t marks; /* mw_rollup_trace's own */
+    uint8_t marks; /* mw_rollup_trace's own, and MW_ROLLUP_REPEAT */
 } mw_rollup_span;
+
+/* Set by mw_rollup_trace: a span before it has the same id. */
+#define MW_ROLLUP_REPEAT 4u
 
 /* end - start of a row as the columns hold it: what ends before it starts took no time. */
 static inline uint64_t mw_rollup_duration(uint64_t difference_ns)
@@ -88,8 +91,8 @@ mw_slice mw_rollup_text_of(const mw_rollup *rollup, uint32_t number);
 #define MW_ROLLUP_CELLS_MAX ((uint32_t)1 << 17)
 uint64_t mw_rollup_left_out(const mw_rollup *rollup);
 
-/* The distinct spans of one trace, in any order, which may change. MW_E_NOMEM: the table is of no
- * more use. */
+/* Spans of one trace: in any order but for repeats, of which the first counts, so that earlier ones
+ * stand before new ones. The order stays. MW_E_NOMEM: the table is of no more use. */
 MW_MUST_USE mw_err mw_rollup_trace(mw_rollup *rollup, mw_rollup_span *spans, size_t count);
 
 /* For the footer, MW_MEM_MERGE, the caller's to free; NULL, 0 for an empty table. The format is
@@ -99,6 +102,13 @@ MW_MUST_USE mw_err mw_rollup_write(const mw_rollup *rollup, char **data, size_t 
  * Empty data is an empty table. MW_E_CORRUPT, MW_E_NOMEM: `into` holds a part of it then. */
 MW_MUST_USE mw_err mw_rollup_read(mw_slice data, uint64_t since_ns, uint64_t until_ns,
                                   mw_rollup *into);
+/* The minutes of a written table, without a look at its cells. MW_E_CORRUPT. */
+typedef struct mw_rollup_range {
+    bool empty, has_newest;
+    uint32_t first, last; /* since 1970 */
+    uint32_t newest;      /* of those with spans the last that is not after `limit` */
+} mw_rollup_range;
+MW_MUST_USE mw_err mw_rollup_range_read(mw_slice data, uint32_t limit, mw_rollup_range *out);
 /* Adds those minutes of one table to another. MW_E_NOMEM: as above. */
 MW_MUST_USE mw_err mw_rollup_add(const mw_rollup *from, uint64_t since_ns, uint64_t until_ns,
                                  mw_rollup *into);

@@ -340,19 +340,27 @@ static mw_err read_minute(rollup_reading *in, uint32_t minute, mw_rollup *into)
     return err;
 }
 
+/* The head of the next minute; false at the end and when something is wrong (in->ok). */
+static bool next_minute(rollup_reading *in, uint64_t *minute, uint64_t *len, bool first)
+{
+    uint64_t step = get(in);
+    *len = get(in);
+    *minute += step;
+    /* Both are small enough for their sum to be right. */
+    if ((!first && step == 0) || step > UINT64_MAX / MW_MINUTE_NS ||
+        *minute > UINT64_MAX / MW_MINUTE_NS || *len == 0 || *len > (size_t)(in->end - in->at))
+        in->ok = false;
+    return in->ok;
+}
+
 static mw_err read_minutes(rollup_reading *in, uint64_t since_ns, uint64_t until_ns,
                            mw_rollup *into)
 {
     const unsigned char *end = in->end;
-    uint64_t count = get(in), minute = 0;
+    uint64_t count = get(in), minute = 0, len;
     mw_err err = MW_OK;
 
-    for (uint64_t i = 0; err == MW_OK && i < count && in->ok; i++) {
-        uint64_t step = get(in), len = get(in);
-        minute += step;
-        if (!in->ok || (i && step == 0) || step > UINT64_MAX / MW_MINUTE_NS ||
-            minute > UINT64_MAX / MW_MINUTE_NS || len == 0 || len > (size_t)(end - in->at))
-            return MW_E_CORRUPT;
+    for (uint64_t i = 0; err == MW_OK && i < count && next_minute(in, &minute, &len, i == 0); i++) {
         in->end = in->at + len;
         if (mw_rollup_minute_meets((uint32_t)minute, since_ns, until_ns))
             err = read_minute(in, (uint32_t)minute, into);
@@ -364,17 +372,25 @@ static mw_err read_minutes(rollup_reading *in, uint64_t since_ns, uint64_t until
     return err;
 }
 
+/* Up to the texts. */
+static bool begin_reading(rollup_reading *in, mw_slice data, uint64_t *left_out)
+{
+    *in = (rollup_reading){.at = (const unsigned char *)data.data, .ok = true};
+    in->end = in->at + data.len;
+    if (data.len == 0 || *in->at++ != VERSION)
+        return false;
+    *left_out = get(in);
+    in->text_count = get_below(in, MW_ROLLUP_TEXTS_MAX);
+    return in->ok;
+}
+
 mw_err mw_rollup_read(mw_slice data, uint64_t since_ns, uint64_t until_ns, mw_rollup *into)
 {
-    rollup_reading in = {.at = (const unsigned char *)data.data, .ok = true};
+    rollup_reading in;
+    uint64_t left_out;
     if (data.len == 0)
         return MW_OK;
-    in.end = in.at + data.len;
-    if (*in.at++ != VERSION)
-        return MW_E_CORRUPT;
-    uint64_t left_out = get(&in);
-    in.text_count = get_below(&in, MW_ROLLUP_TEXTS_MAX);
-    if (!in.ok)
+    if (!begin_reading(&in, data, &left_out))
         return MW_E_CORRUPT;
     in.texts = mw_alloc(MW_MEM_ROLLUP, ((size_t)in.text_count + 1) * sizeof *in.texts);
     in.numbers = mw_calloc(MW_MEM_ROLLUP, (size_t)in.text_count + 1, sizeof *in.numbers);
@@ -390,4 +406,41 @@ mw_err mw_rollup_read(mw_slice data, uint64_t since_ns, uint64_t until_ns, mw_ro
     mw_free(MW_MEM_ROLLUP, in.texts);
     mw_free(MW_MEM_ROLLUP, in.numbers);
     return err;
+}
+
+static void skip_texts(rollup_reading *in)
+{
+    for (uint32_t i = 0; i < in->text_count && in->ok; i++) {
+        uint32_t len = get_below(in, MW_ROLLUP_TEXT_MAX);
+        if (len > (size_t)(in->end - in->at))
+            in->ok = false;
+        else
+            in->at += len;
+    }
+}
+
+mw_err mw_rollup_range_read(mw_slice data, uint32_t limit, mw_rollup_range *out)
+{
+    rollup_reading in;
+    uint64_t left_out, minute = 0, len;
+
+    *out = (mw_rollup_range){.empty = true};
+    if (data.len == 0)
+        return MW_OK;
+    if (!begin_reading(&in, data, &left_out))
+        return MW_E_CORRUPT;
+    skip_texts(&in);
+    uint64_t count = get(&in);
+    for (uint64_t i = 0; i < count && next_minute(&in, &minute, &len, i == 0); i++) {
+        out->last = (uint32_t)minute;
+        out->first = out->empty ? out->last : out->first;
+        out->empty = false;
+        /* Cells go by kind: where no span is, calls are mostly what was taken back. */
+        if (*in.at != MW_ROLLUP_CALL && minute <= limit) {
+            out->newest = (uint32_t)minute;
+            out->has_newest = true;
+        }
+        in.at += len;
+    }
+    return in.ok && in.at == in.end ? MW_OK : MW_E_CORRUPT;
 }

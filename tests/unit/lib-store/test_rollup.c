@@ -317,6 +317,35 @@ static void test_large_trace(void **state)
     mw_rollup_free(table);
 }
 
+/* The first copy counts, however many spans there are; who repeats is told. */
+static void test_repeats(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {4, 300};
+    for (size_t round = 0; round < 2; round++) {
+        size_t count = sizes[round];
+        mw_rollup *table = table_new();
+        mw_rollup_span *spans = calloc(count, sizeof *spans);
+        uint32_t names[] = {mw_rollup_text(table, MW_SLICE("a")),
+                            mw_rollup_text(table, MW_SLICE("b"))};
+        /* The earlier copy of 1, then 2 to n, then 1 again as of another service. */
+        for (size_t i = 0; i < count; i++)
+            spans[i] = (mw_rollup_span){.span_id = i + 1, .parent_id = i, .service = names[0]};
+        spans[0].earlier = true;
+        spans[count - 1] =
+            (mw_rollup_span){.span_id = 1, .service = names[1], .peer = names[0], .kind = CLIENT};
+        assert_int_equal(mw_rollup_trace(table, spans, count), MW_OK);
+        assert_int_equal(spans[count - 1].marks, MW_ROLLUP_REPEAT);
+        assert_int_equal(spans[0].marks & MW_ROLLUP_REPEAT, 0);
+        assert_count(table, MW_ROLLUP_INSIDE, 0, "a", "", (int64_t)count - 2, 0);
+        assert_count(table, MW_ROLLUP_ENTRY, 0, "a", "", 0, 0);
+        assert_count(table, MW_ROLLUP_ENTRY, 0, "b", "", 0, 0);
+        assert_count(table, MW_ROLLUP_CALL, 0, "b", "a", 0, 0);
+        free(spans);
+        mw_rollup_free(table);
+    }
+}
+
 /* ---- latency --------------------------------------------------------------------------------- */
 
 static void test_latency(void **state)
@@ -391,6 +420,35 @@ static void test_window(void **state)
         mw_rollup_free(read);
         mw_rollup_free(added);
     }
+    mw_free(MW_MEM_MERGE, (char *)data.data);
+    mw_rollup_free(table);
+}
+
+static void test_minutes(void **state)
+{
+    (void)state;
+    mw_rollup *table = one_a_minute(10);
+    mw_rollup_cell *cell;
+    mw_rollup_range range;
+    /* What was taken back in a minute without spans is of the range, but no newest minute. */
+    mw_rollup_key call = {MW_ROLLUP_CALL, 150, 2, 3};
+    assert_int_equal(mw_rollup_cell_of(table, call, 1, &cell), MW_OK);
+    cell->errors = -1;
+    mw_slice data = bytes_of(table);
+    assert_int_equal(mw_rollup_range_read(data, UINT32_MAX, &range), MW_OK);
+    assert_false(range.empty);
+    assert_int_equal(range.first, 100);
+    assert_int_equal(range.last, 150);
+    assert_int_equal(range.newest, 109);
+    assert_int_equal(mw_rollup_range_read(data, 104, &range), MW_OK);
+    assert_true(range.has_newest);
+    assert_int_equal(range.newest, 104);
+    assert_int_equal(mw_rollup_range_read(data, 99, &range), MW_OK);
+    assert_false(range.has_newest);
+    assert_int_equal(mw_rollup_range_read(mw_slice_first(data, data.len - 1), 200, &range),
+                     MW_E_CORRUPT);
+    assert_int_equal(mw_rollup_range_read(MW_SLICE_NONE, 200, &range), MW_OK);
+    assert_true(range.empty);
     mw_free(MW_MEM_MERGE, (char *)data.data);
     mw_rollup_free(table);
 }
@@ -565,8 +623,10 @@ int main(void)
         cmocka_unit_test(test_wire),
         cmocka_unit_test(test_random_splits),
         cmocka_unit_test(test_large_trace),
+        cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_latency),
         cmocka_unit_test(test_window),
+        cmocka_unit_test(test_minutes),
         cmocka_unit_test(test_last_minute),
         cmocka_unit_test(test_texts_are_bounded),
         cmocka_unit_test(test_cells_are_bounded),
