@@ -399,6 +399,10 @@ static bool wait_for_users(mw_spaces *spaces, mw_space *space)
     until.tv_sec += MW_SPACE_CLOSE_NS / MW_NS_PER_S;
     pthread_mutex_lock(&spaces->lock);
     atomic_store(&space->closing, true);
+    pthread_mutex_unlock(&spaces->lock);
+    if (spaces->config.closing)
+        spaces->config.closing(spaces->config.ctx);
+    pthread_mutex_lock(&spaces->lock);
     while (space->refs > 0 && failed == 0)
         failed = pthread_cond_timedwait(&spaces->released, &spaces->lock, &until);
     bool alone = space->refs == 0;

@@ -38,6 +38,8 @@ typedef struct mw_spaces_config {
     mw_store_config store;         /* of each; `directory` is filled in here */
     /* Called with each store before anybody appends to it: mw_store_listen. NULL = not. */
     void (*opened)(void *ctx, mw_store *store);
+    /* Called when a space began to close and waits for its users. NULL = not. */
+    void (*closing)(void *ctx);
     void *ctx;
 } mw_spaces_config;
 
