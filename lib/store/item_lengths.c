@@ -48,7 +48,10 @@ static mw_err unpack_tables(mw_block_reader *reader, const mw_block_header *head
 static mw_err walk_lengths(mw_store_view *view, const mw_index_block *block, uint32_t *out)
 {
     mw_items_walk walk;
-    mw_err err = mw_view_items(view, block, &walk);
+    mw_hot hot;
+    mw_err err = mw_view_hot(view, block, &hot);
+    if (err == MW_OK)
+        err = mw_view_items(view, block, &hot, &walk);
     if (err != MW_OK)
         return err;
     for (uint32_t row = 0; row < block->header.item_count; row++)

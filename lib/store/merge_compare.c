@@ -75,16 +75,13 @@ static bool is_of_columns(const comparison *work, uint32_t number)
     return work->plan->repeats[number / 2].kept_earlier;
 }
 
-static mw_err hash_columns(comparison *work, const mw_index_block *input, uint32_t first_row,
-                           const uint32_t *numbers, size_t count)
+static void hash_columns(comparison *work, const mw_hot *hot, uint32_t first_row,
+                         const uint32_t *numbers, size_t count)
 {
-    mw_hot hot;
-    mw_err err = mw_merge_hot(work->merging, input, &hot);
-    for (size_t i = 0; err == MW_OK && i < count; i++)
+    for (size_t i = 0; i < count; i++)
         if (is_of_columns(work, numbers[i]))
             work->hashes[numbers[i]] =
-                mw_span_columns(&hot, (uint32_t)work->rows[numbers[i]] - first_row);
-    return err;
+                mw_span_columns(hot, (uint32_t)work->rows[numbers[i]] - first_row);
 }
 
 static mw_err hash_item(comparison *work, mw_items_walk *walk, uint32_t row, uint64_t *hash)
@@ -104,12 +101,12 @@ static mw_err hash_item(comparison *work, mw_items_walk *walk, uint32_t row, uin
 }
 
 /* Numbers ascend by row; several may ask for the same one, which can be read but once. */
-static mw_err hash_items(comparison *work, const mw_index_block *input, uint32_t first_row,
-                         const uint32_t *numbers, size_t count)
+static mw_err hash_items(comparison *work, const mw_index_block *input, const mw_hot *hot,
+                         uint32_t first_row, const uint32_t *numbers, size_t count)
 {
     mw_items_walk walk;
     uint64_t last_row = UINT64_MAX, last_hash = 0;
-    mw_err err = mw_merge_items(work->merging, input, &walk);
+    mw_err err = mw_merge_items(work->merging, input, hot, &walk);
     if (err != MW_OK)
         return err;
     for (size_t i = 0; err == MW_OK && i < count; i++) {
@@ -129,11 +126,14 @@ static mw_err hash_block(comparison *work, const mw_index_block *input, uint32_t
                          const uint32_t *numbers, size_t count)
 {
     size_t columns = 0;
+    mw_hot hot;
     for (size_t i = 0; i < count; i++)
         columns += is_of_columns(work, numbers[i]);
-    mw_err err = columns ? hash_columns(work, input, first_row, numbers, count) : MW_OK;
+    mw_err err = mw_merge_hot(work->merging, input, &hot);
+    if (err == MW_OK && columns)
+        hash_columns(work, &hot, first_row, numbers, count);
     if (err == MW_OK && columns < count)
-        err = hash_items(work, input, first_row, numbers, count);
+        err = hash_items(work, input, &hot, first_row, numbers, count);
     return err;
 }
 

@@ -61,15 +61,14 @@ static mw_err write_block(copying *work, const mw_block_pack *pack, mw_encoded_b
     mw_merging *merging = work->merging;
     mw_merge_file *file = &merging->file;
     mw_block_place place = {file->header.salt, file->header.id, file->offset};
-    mw_hot hot;
+    const mw_hot *hot = mw_block_pack_hot(pack);
 
-    mw_block_pack_hot(pack, &hot);
     mw_block_seal(block, block->header.seq, file->synced, &place);
     mw_err err = mw_merge_file_write(file, block->data, block->len);
     if (err == MW_OK)
-        err = mw_footer_writer_block(merging->footer, block->entry, &hot, make_filter(work, pack));
+        err = mw_footer_writer_block(merging->footer, block->entry, hot, make_filter(work, pack));
     if (err == MW_OK && work->plan->signal == MW_SIGNAL_TRACES)
-        err = mw_merge_traces_block(&work->traces, &hot);
+        err = mw_merge_traces_block(&work->traces, hot);
     merging->result->items_out += block->header.item_count;
     return err;
 }
@@ -126,47 +125,66 @@ static bool meets(const mw_plan_block *block, const mw_plan_output *output)
            block->most >= output->first;
 }
 
-/* Adds the rows that `at`th block of the group takes from an input. The walk is begun when it is
- * first needed, and again for each block. */
-static mw_err copy_rows(copying *work, size_t input, size_t at, const mw_hot *hot)
+/* An input block while its rows are copied. */
+typedef struct source {
+    const mw_index_block *block;
+    mw_hot hot;
+    mw_items_walk walk, at_first; /* the walk as it began: it can be begun again from there */
+    bool open;
+} source;
+
+/* A chunk that lies unpacked as a whole needs no unpacking again for the next output block. */
+static mw_err open_walk(copying *work, source *from)
 {
-    const mw_index_block *from = work->inputs[input];
+    if (from->open && from->at_first.packed == 0) {
+        from->walk = from->at_first;
+        return MW_OK;
+    }
+    if (from->open)
+        mw_items_walk_end(&from->walk);
+    mw_err err = mw_merge_items(work->merging, from->block, &from->hot, &from->walk);
+    from->open = err == MW_OK;
+    from->at_first = from->walk;
+    return err;
+}
+
+static mw_err copy_rows(copying *work, source *from, const mw_plan_block *block, size_t at)
+{
+    const mw_plan_output *output = &work->plan->outputs[work->first + at];
     group_block *to = &work->blocks[at];
-    mw_items_walk walk;
-    size_t count = choose_rows(work, &work->plan->blocks[input],
-                               &work->plan->outputs[work->first + at]);
+    mw_err err = MW_OK;
+    size_t count = choose_rows(work, block, output);
     if (count == 0)
         return MW_OK;
-    if (!to->pack) {
-        mw_err err = mw_block_pack_new(work->plan->signal,
-                                       work->plan->outputs[work->first + at].rows, &to->pack);
-        if (err != MW_OK)
-            return err;
-    }
-    mw_err err = mw_merge_items(work->merging, from, &walk);
+    if (!to->pack)
+        err = mw_block_pack_new(work->plan->signal, output->rows, &to->pack);
+    if (err == MW_OK)
+        err = open_walk(work, from);
     if (err != MW_OK)
         return err;
-    err = mw_block_pack_add(to->pack, &from->header, hot, &walk, work->rows, work->places, count);
-    mw_items_walk_end(&walk);
+    err = mw_block_pack_add(to->pack, &from->block->header, &from->hot, &from->walk, work->rows,
+                            work->places, count);
     to->added += (uint32_t)count;
-    return mw_merge_note(work->merging, from, err);
+    return mw_merge_note(work->merging, from->block, err);
 }
 
 static mw_err copy_block(copying *work, size_t input)
 {
     const mw_plan_block *block = &work->plan->blocks[input];
     const mw_plan_output *outputs = work->plan->outputs + work->first;
+    source from = {.block = work->inputs[input]};
     bool any = false;
-    mw_hot hot;
 
     for (size_t at = work->done; !any && at < work->count; at++)
         any = meets(block, &outputs[at]);
     if (!any)
         return MW_OK;
-    mw_err err = mw_merge_hot(work->merging, work->inputs[input], &hot);
+    mw_err err = mw_merge_hot(work->merging, from.block, &from.hot);
     for (size_t at = work->done; err == MW_OK && at < work->count; at++)
         if (meets(block, &outputs[at]))
-            err = copy_rows(work, input, at, &hot);
+            err = copy_rows(work, &from, block, at);
+    if (from.open)
+        mw_items_walk_end(&from.walk);
     return err;
 }
 

@@ -43,7 +43,7 @@ typedef struct mw_merging {
 /* Reads columns or items of an input; damage is noted as the segment's. Errors as mw_view_hot. */
 MW_MUST_USE mw_err mw_merge_hot(mw_merging *merging, const mw_index_block *block, mw_hot *out);
 MW_MUST_USE mw_err mw_merge_items(mw_merging *merging, const mw_index_block *block,
-                                  mw_items_walk *walk);
+                                  const mw_hot *hot, mw_items_walk *walk);
 MW_MUST_USE mw_err mw_merge_note(mw_merging *merging, const mw_index_block *block, mw_err err);
 
 /* A hash of all columns of a span that its sender determines. */
