@@ -410,14 +410,19 @@ mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id)
 
 void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out)
 {
+    const mw_footer *footer = merged->footer;
     *out = (mw_catalogue_segment){.id = merged->header.id,
                                   .bytes = merged->end,
                                   .blocks = merged->block_count,
                                   .first_seq = merged->header.first_seq,
-                                  .last_seq = merged->footer->last_seq,
+                                  .last_seq = merged->header.first_seq,
                                   .arrival_min_ns = UINT64_MAX,
-                                  .arrival_max_ns = merged->footer->arrival_max_ns,
+                                  .arrival_max_ns = merged->header.created_ns,
                                   .event_min_ns = UINT64_MAX};
+    if (footer) {
+        out->last_seq = footer->last_seq;
+        out->arrival_max_ns = footer->arrival_max_ns;
+    }
     for (const mw_index_block *block = merged->blocks; block; block = block->next_in_segment) {
         const mw_block_header *header = &block->header;
         out->items[header->signal] += header->item_count;
@@ -430,15 +435,16 @@ void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out)
     }
 }
 
-/* Its blocks in the order of the file. NULL without memory; the caller's to free. */
+/* Its blocks, which are linked in the order of the file. NULL without memory; the caller's to
+ * free. */
 static mw_index_block **blocks_of(const mw_segment *merged)
 {
     mw_index_block **blocks =
         mw_alloc(MW_MEM_STORE, (merged->block_count + 1) * sizeof(mw_index_block *));
-    size_t at = merged->block_count;
+    size_t count = 0;
     for (mw_index_block *block = merged->blocks; blocks && block; block = block->next_in_segment) {
-        MW_ASSERT(at > 0);
-        blocks[--at] = block; /* the list begins with the newest */
+        MW_ASSERT(count < merged->block_count);
+        blocks[count++] = block;
     }
     return blocks;
 }
@@ -462,8 +468,8 @@ mw_err mw_catalogue_put_segment(mw_catalogue *catalogue, const mw_segment *merge
     if (!catalogue)
         return MW_OK;
     mw_err err = run(catalogue, SQL_BEGIN, NULL, 0);
-    for (size_t i = 0; err == MW_OK && i < footer->replaced_count; i++)
-        err = remove_rows(catalogue, footer->replaced[i]);
+    for (size_t i = 0; err == MW_OK && footer && i < footer->replaced.count; i++)
+        err = remove_rows(catalogue, footer->replaced.ids[i]);
     if (err == MW_OK)
         err = put_described(catalogue, merged);
     return settle(catalogue, err);
@@ -570,8 +576,8 @@ static bool was_replaced(const reconciliation *both, uint64_t id)
 {
     for (size_t i = 0; i < both->count; i++) {
         const mw_footer *footer = both->segments[i]->footer;
-        for (size_t k = 0; k < footer->replaced_count; k++)
-            if (footer->replaced[k] == id)
+        for (size_t k = 0; footer && k < footer->replaced.count; k++)
+            if (footer->replaced.ids[k] == id)
                 return true;
     }
     return false;

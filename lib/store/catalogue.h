@@ -48,7 +48,7 @@ void mw_catalogue_close(mw_catalogue *catalogue); /* NULL is ignored */
 MW_MUST_USE mw_err mw_catalogue_put(mw_catalogue *catalogue, const mw_catalogue_segment *segment,
                                     mw_index_block *const *blocks, size_t count,
                                     const uint64_t *replaced, size_t replaced_count);
-/* The same of a merged segment with its footer; what it replaced stands there. */
+/* The same of a merged segment; what it replaced stands in its footer. */
 MW_MUST_USE mw_err mw_catalogue_put_segment(mw_catalogue *catalogue, const mw_segment *merged);
 /* No such row is no error. */
 MW_MUST_USE mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id);
@@ -60,8 +60,7 @@ typedef struct mw_catalogue_changes {
     size_t missing; /* of those removed: no segment says that it replaced them */
 } mw_catalogue_changes;
 
-/* Makes the rows those of `segments`, all merged ones there are, with footers and entries. Rows whose
- * size and blocks match are taken over. `missing` is called for each row whose segment is not there
+/* Makes the rows those of `segments`, all merged ones there are, with their entries. Rows whose size and blocks match are taken over. `missing` is called for each row whose segment is not there
  * and was not replaced (NULL: not). A damaged catalogue begins anew. Errors as _put. */
 MW_MUST_USE mw_err mw_catalogue_reconcile(mw_catalogue *catalogue,
                                           const mw_segment *const *segments, size_t count,
@@ -77,7 +76,8 @@ MW_MUST_USE mw_err mw_catalogue_each(mw_catalogue *catalogue,
 /* Reads all of it: MW_E_CORRUPT when a page or a row is no good. */
 MW_MUST_USE mw_err mw_catalogue_verify(mw_catalogue *catalogue);
 
-/* What its row says of a merged segment. */
+/* What its row says of a merged segment. Without a footer (it is damaged) the time of the merge stands
+ * for the latest arrival. */
 void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out);
 
 #endif

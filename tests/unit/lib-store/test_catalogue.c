@@ -27,7 +27,8 @@ static void fake_init(fake_segment *fake, uint64_t id)
     fake->segment.footer = &fake->footer;
     fake->footer.last_seq = id * 100 + 50;
     fake->footer.arrival_max_ns = id * 1000 + 900;
-    fake->footer.replaced = fake->replaced;
+    fake->footer.replaced.ids = fake->replaced;
+    mw_index_block **tail = &fake->segment.blocks;
     for (uint32_t i = 0; i < BLOCKS; i++) {
         mw_index_block *block = &fake->blocks[i];
         block->offset = 80 + i * 200;
@@ -37,15 +38,15 @@ static void fake_init(fake_segment *fake, uint64_t id)
                                           .event_max_ns = UINT64_MAX - 5 + i,
                                           .arrival_ns = id * 1000 + 10 - i,
                                           .signal = signals[i]};
-        block->next_in_segment = fake->segment.blocks;
-        fake->segment.blocks = block;
+        *tail = block;
+        tail = &block->next_in_segment;
         fake->segment.block_count++;
     }
 }
 
 static void fake_replaces(fake_segment *fake, uint64_t id)
 {
-    fake->replaced[fake->footer.replaced_count++] = id;
+    fake->replaced[fake->footer.replaced.count++] = id;
 }
 
 static mw_catalogue *open_catalogue(const test_dir *dir)
