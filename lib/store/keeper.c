@@ -11,6 +11,9 @@
 
 #define ROUND_NS MW_NS_PER_S
 
+/* Spaces are stores, and a process has many: their merges' memory is that of one. */
+static pthread_mutex_t one_merge = PTHREAD_MUTEX_INITIALIZER;
+
 static int64_t mono_ns(const mw_store *store)
 {
     return mw_clock_mono_ns(store->writer.clock);
@@ -196,13 +199,18 @@ static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choic
     return MW_OK;
 }
 
-static void set_aside(mw_store *store, const survey *all, mw_policy_choice choice,
-                      mw_segment *damaged, mw_err err)
+static void set_aside(mw_store *store, const survey *all, size_t at)
 {
-    for (size_t i = choice.first; i < choice.first + choice.count; i++)
-        if (all->segments[i] == damaged && !all->facts[i].merged)
-            atomic_fetch_sub(&store->unmerged_bytes, all->facts[i].bytes);
-    damaged->aside = true;
+    if (!all->facts[at].merged)
+        atomic_fetch_sub(&store->unmerged_bytes, all->facts[at].bytes);
+    all->segments[at]->aside = true;
+}
+
+static void set_damaged_aside(mw_store *store, const survey *all, mw_segment *damaged, mw_err err)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->segments[i] == damaged)
+            set_aside(store, all, i);
     MW_LOG(MW_LOG_ERROR, "store", "a segment cannot be read whole and is not merged",
            MW_KV_STR("file", damaged->path), MW_KV_ERR(err));
 }
@@ -221,13 +229,20 @@ static mw_err merge_chosen(mw_store *store, const survey *all, mw_policy_choice 
         .stop = is_stopping,
         .stop_ctx = store,
     };
+    pthread_mutex_lock(&one_merge);
     mw_err err = mw_merge_run(&job, &result, &merged);
+    pthread_mutex_unlock(&one_merge);
     if (err != MW_OK && result.damaged) {
-        set_aside(store, all, choice, result.damaged, err);
+        set_damaged_aside(store, all, result.damaged, err);
         return MW_E_AGAIN;
     }
     if (err != MW_OK)
         return err;
+    if (result.needed) {
+        for (size_t i = choice.first; i < choice.first + choice.count; i++)
+            set_aside(store, all, i);
+        return MW_E_AGAIN;
+    }
     err = publish(store, all, choice, merged);
     mw_segment_unref(merged);
     if (err == MW_OK)
@@ -334,8 +349,8 @@ static mw_err merge_due(mw_store *store, bool for_all, uint64_t target_seq, bool
 static void remove_remnants(mw_store *store, const mw_segment *segment)
 {
     bool removed = false;
-    for (size_t i = 0; segment->footer && i < segment->footer->replaced_count; i++) {
-        char *path = mw_segment_path(store->directory, segment->footer->replaced[i]);
+    for (size_t i = 0; segment->footer && i < segment->footer->replaced.count; i++) {
+        char *path = mw_segment_path(store->directory, segment->footer->replaced.ids[i]);
         removed |= path && access(path, F_OK) == 0 && mw_io_current()->unlink(path) == 0;
         mw_free(MW_MEM_STORE, path);
     }

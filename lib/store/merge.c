@@ -138,6 +138,8 @@ static mw_err merge_signal(mw_merging *merging, mw_signal signal)
 typedef struct facts {
     uint64_t *replaced;
     size_t replaced_count;
+    mw_footer_end *ends; /* of segments of the log that stay */
+    size_t end_count;
     mw_footer_request *requests;
     size_t request_count, request_capacity;
     uint64_t oldest_ns; /* of the requests */
@@ -156,16 +158,50 @@ static mw_err list_replaced(const mw_merge_job *job, facts *list)
 {
     size_t count = job->input_count;
     for (size_t i = 0; i < job->input_count; i++)
-        count += job->inputs[i]->footer ? job->inputs[i]->footer->replaced_count : 0;
+        count += job->inputs[i]->footer ? job->inputs[i]->footer->replaced.count : 0;
     list->replaced = mw_alloc(MW_MEM_MERGE, (count + 1) * sizeof *list->replaced);
     if (!list->replaced)
         return MW_E_NOMEM;
     for (size_t i = 0; i < job->input_count; i++) {
         const mw_footer *footer = job->inputs[i]->footer;
         list->replaced[list->replaced_count++] = job->inputs[i]->header.id;
-        for (size_t k = 0; footer && k < footer->replaced_count; k++)
-            if (is_there(job->store, footer->replaced[k]))
-                list->replaced[list->replaced_count++] = footer->replaced[k];
+        for (size_t k = 0; footer && k < footer->replaced.count; k++)
+            if (is_there(job->store, footer->replaced.ids[k]))
+                list->replaced[list->replaced_count++] = footer->replaced.ids[k];
+    }
+    return MW_OK;
+}
+
+static bool is_replaced(const facts *list, uint64_t id)
+{
+    for (size_t i = 0; i < list->replaced_count; i++)
+        if (list->replaced[i] == id)
+            return true;
+    return false;
+}
+
+static void add_end(const mw_store *store, facts *list, mw_footer_end end)
+{
+    if (end.segment_id && !is_replaced(list, end.segment_id) && is_there(store, end.segment_id))
+        list->ends[list->end_count++] = end;
+}
+
+/* Where segments end that were set aside: what replaces their successors has to say it. */
+static mw_err list_ends(const mw_merge_job *job, facts *list)
+{
+    size_t count = job->input_count;
+    for (size_t i = 0; i < job->input_count; i++)
+        count += job->inputs[i]->footer ? job->inputs[i]->footer->replaced.end_count : 0;
+    list->ends = mw_alloc(MW_MEM_MERGE, (count + 1) * sizeof *list->ends);
+    if (!list->ends)
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < job->input_count; i++) {
+        const mw_segment *input = job->inputs[i];
+        const mw_footer_replaced *before = input->footer ? &input->footer->replaced : NULL;
+        add_end(job->store, list,
+                (mw_footer_end){input->header.predecessor_id, input->header.predecessor_end});
+        for (size_t k = 0; before && k < before->end_count; k++)
+            add_end(job->store, list, before->ends[k]);
     }
     return MW_OK;
 }
@@ -252,6 +288,8 @@ static mw_err write_footer(mw_merging *merging, const facts *list)
     mw_footer_facts said = {
         .replaced = list->replaced,
         .replaced_count = list->replaced_count,
+        .ends = list->ends,
+        .end_count = list->end_count,
         .requests = list->requests,
         .request_count = list->request_count,
         .rollups = {rollups, rollups_len},
@@ -264,18 +302,29 @@ static mw_err write_footer(mw_merging *merging, const facts *list)
     return err == MW_OK ? mw_merge_file_write(&merging->file, bytes.data, bytes.len) : err;
 }
 
+static mw_err name_file(mw_merging *merging, facts *list, mw_segment **out)
+{
+    uint64_t blocks_end = merging->file.offset;
+    mw_err err = list_requests(merging, list);
+    if (err == MW_OK)
+        err = write_footer(merging, list);
+    if (err == MW_OK)
+        err = mw_merge_file_name(&merging->file, blocks_end, merging->first_seq, out);
+    return err;
+}
+
 static mw_err end_file(mw_merging *merging, mw_segment **out)
 {
     facts list = {.replaced = NULL};
-    uint64_t blocks_end = merging->file.offset;
     mw_err err = list_replaced(merging->job, &list);
     if (err == MW_OK)
-        err = list_requests(merging, &list);
-    if (err == MW_OK)
-        err = write_footer(merging, &list);
-    if (err == MW_OK)
-        err = mw_merge_file_name(&merging->file, blocks_end, merging->first_seq, out);
+        err = list_ends(merging->job, &list);
+    if (err == MW_OK && merging->result->items_out)
+        err = name_file(merging, &list, out);
+    else if (err == MW_OK)
+        merging->result->needed = list.end_count > 0;
     mw_free(MW_MEM_MERGE, list.replaced);
+    mw_free(MW_MEM_MERGE, list.ends);
     mw_free(MW_MEM_MERGE, list.requests);
     return err;
 }
@@ -330,7 +379,7 @@ mw_err mw_merge_run(const mw_merge_job *job, mw_merge_result *result, mw_segment
     mw_err err = begin(&merging);
     for (int signal = MW_SIGNAL_TRACES; err == MW_OK && signal < MW_SIGNAL_END; signal++)
         err = merge_signal(&merging, (mw_signal)signal);
-    if (err == MW_OK && result->items_out)
+    if (err == MW_OK)
         err = end_file(&merging, out);
     if (err == MW_OK && *out)
         result->bytes_out = (*out)->end;

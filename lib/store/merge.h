@@ -35,6 +35,8 @@
 typedef struct mw_merge_result {
     uint64_t items_in, items_out, repeats, conflicting;
     uint64_t bytes_in, bytes_out;
+    bool needed; /* nothing is left of the inputs, but they say where one that stays ends: they may
+                  * not be removed */
     mw_segment *damaged; /* after MW_E_CORRUPT or MW_E_IO: what could not be read, if that was it;
                           * pinned by the view */
 } mw_merge_result;
