@@ -471,9 +471,14 @@ typedef struct mw_log_query {
     const mw_attribute_query *attributes;
     size_t attribute_count;
     mw_slice
-        pattern; /* PCRE2, searched in the same strings as text; empty = any. MW_E_SYNTAX when it
-                       * does not compile; mw_log_pattern_check says where and why */
+        pattern; /* PCRE2 (lib/store/log_pattern.h), searched in the same strings as text; empty
+                       * = any. MW_E_SYNTAX when it does not compile; mw_log_pattern_check says
+                       * where and why */
 } mw_log_query;
+
+/* Does a pattern compile? MW_E_SYNTAX: `detail` (may be NULL) says where and why. MW_E_NOMEM. Any
+ * thread; some microseconds. */
+MW_MUST_USE mw_err mw_log_pattern_check(mw_slice pattern, mw_detail *detail);
 
 typedef struct mw_log_record {
     mw_log_row row; /* row.session_id: resolved by inheritance */
@@ -488,6 +493,7 @@ typedef struct mw_log_list {
     mw_log_record *items; /* newest first; of the same time, the last committed first */
     size_t count;
     mw_slice next_cursor;
+    uint64_t undecided; /* records left out because the pattern took too long on them */
 } mw_log_list;
 
 /* Log records have no identity: each that was stored is listed. Cost: columns of the newest blocks
