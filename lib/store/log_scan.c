@@ -45,6 +45,7 @@ static bool too_late(const mw_log_scan *scan, uint64_t order)
 /* The items of the present block, read from when the first text is needed. */
 typedef struct block_items {
     const mw_index_block *block;
+    const mw_hot *hot;
     mw_items_walk walk;
     bool read;
 } block_items;
@@ -70,7 +71,7 @@ static mw_err text_fits(mw_log_scan *scan, block_items *texts, uint32_t row, boo
     if (scan->filter.query->text.len == 0)
         return MW_OK;
     if (!texts->read) {
-        mw_err err = mw_view_items(scan->view, texts->block, &texts->walk);
+        mw_err err = mw_view_items(scan->view, texts->block, texts->hot, &texts->walk);
         if (err != MW_OK)
             return err;
         texts->read = true;
@@ -116,8 +117,8 @@ static mw_err offer_row(mw_log_scan *scan, const mw_hot *hot, uint32_t block, ui
 
 static mw_err scan_block(mw_log_scan *scan, uint32_t at)
 {
-    block_items texts = {.block = mw_view_block(scan->view, at)};
     mw_hot hot;
+    block_items texts = {.block = mw_view_block(scan->view, at), .hot = &hot};
     bool any = false;
 
     if (!mw_log_filter_block(&scan->filter, at))
