@@ -10,7 +10,7 @@
 mw_segment_header mw_writer_next_header(mw_writer *writer)
 {
     mw_segment_header header = {
-        .id = writer->next_segment_id++, /* an id is used once, whatever becomes of the file */
+        .id = mw_writer_take_id(writer),
         .created_ns = (uint64_t)mw_clock_wall_ns(writer->clock),
         .predecessor_id = writer->predecessor_id,
         .predecessor_end = writer->predecessor_end,

@@ -52,15 +52,22 @@ typedef struct mw_writer {
     /* The writer's thread alone (before it starts: recovery). */
     mw_segment *segment; /* NULL = the next append opens one */
     bool appended;       /* something of ours was synced into it */
-    uint64_t next_segment_id, next_seq;
+    uint64_t next_seq;
     uint64_t predecessor_id, predecessor_end;
     mw_retry_window retries;
+    _Atomic uint64_t next_segment_id; /* the keeper takes some too: mw_writer_take_id */
     /* Read by every append. */
     atomic_bool writable;
     atomic_int last_error;
     _Atomic int64_t retry_at_ns;
     atomic_size_t retry_digests; /* retries.count, for the statistics */
 } mw_writer;
+
+/* An id for a new segment; used once, whatever becomes of the file. Any thread. */
+static inline uint64_t mw_writer_take_id(mw_writer *writer)
+{
+    return atomic_fetch_add(&writer->next_segment_id, 1);
+}
 
 /* The header of the segment that follows: takes the next id and draws a salt. */
 mw_segment_header mw_writer_next_header(mw_writer *writer);
