@@ -300,8 +300,8 @@ mw_err mw_log_scan_init(mw_log_scan *scan, mw_store_view *view, const mw_log_que
     memset(scan, 0, sizeof *scan);
     scan->view = view;
     scan->arena = arena;
-    mw_err err = mw_log_filter_init(&scan->filter, view, query);
     mw_item_search_init(&scan->search, view, MW_LOG_ATTRIBUTES);
+    mw_err err = mw_log_filter_init(&scan->filter, view, query);
     if (err == MW_OK)
         err = mw_item_search_attributes(&scan->search, query->attributes, query->attribute_count);
     if (err == MW_OK)
