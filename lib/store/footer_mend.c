@@ -135,11 +135,12 @@ static mw_err add_items(mending *work, mw_signal signal, mw_items_walk *walk)
 }
 
 /* Damaged items: an empty filter, which lets all pass, so that questions come upon the damage. */
-static mw_err make_filter(mending *work, const mw_walked_block *block, mw_slice *out)
+static mw_err make_filter(mending *work, const mw_walked_block *block, const mw_hot *hot,
+                          mw_slice *out)
 {
     mw_items_walk walk;
     mw_err err = mw_items_walk_begin(&walk, &work->items_reader, work->file->fd, block->offset,
-                                     &block->header);
+                                     &block->header, hot);
     if (err == MW_OK) {
         err = add_contexts(work, &walk);
         if (err == MW_OK)
@@ -184,7 +185,7 @@ static mw_err add_block(mending *work, const mw_walked_block *block)
     note_sequences(work, &hot);
     err = roll_up(work, &hot);
     if (err == MW_OK)
-        err = make_filter(work, block, &filter);
+        err = make_filter(work, block, &hot, &filter);
     if (err == MW_OK)
         err = mw_footer_writer_block(work->footer, entry, &hot, filter);
     mw_free(MW_MEM_STORE, entry);
