@@ -440,6 +440,10 @@ typedef struct mw_red_list {
 MW_MUST_USE mw_err mw_store_red(mw_store *store, const mw_red_query *query, mw_arena *arena,
                                 mw_red_list *out);
 
+/* The minute (its beginning) of the newest span that starts not after `limit_ns`, which keeps
+ * clocks that go wrong out of it. MW_E_NOT_FOUND, else as mw_store_red. */
+MW_MUST_USE mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns, uint64_t *minute_ns);
+
 typedef struct mw_graph_edge {
     mw_slice caller, callee;
     mw_red red;

@@ -1,8 +1,6 @@
 /* Spans of given traces in earlier segments. See trace_earlier.h. */
 #include "lib/store/trace_earlier.h"
 
-#define NOT_WANTED UINT32_MAX
-
 typedef struct earlier_search {
     mw_store_view *view;
     const mw_trace_set *traces;
@@ -15,7 +13,7 @@ typedef struct earlier_search {
     bool beyond;       /* a directory names a block that its segment does not have */
     uint32_t *numbers; /* of the block's traces in the set; reused */
     size_t number_capacity;
-    mw_err (*span)(void *ctx, uint32_t trace, const mw_hot *hot, uint32_t row);
+    mw_err (*block)(void *ctx, const mw_hot *hot, const uint32_t *numbers);
     void *ctx;
 } earlier_search;
 
@@ -85,8 +83,9 @@ static mw_err search_segment(earlier_search *search, size_t first, size_t *next)
 }
 
 /* Which of the block's traces are wanted. */
-static mw_err number_traces(earlier_search *search, const mw_hot *hot)
+static mw_err number_traces(earlier_search *search, const mw_hot *hot, bool *any)
 {
+    *any = false;
     if (hot->traces > search->number_capacity) {
         mw_free(MW_MEM_MERGE, search->numbers);
         search->number_capacity = 0;
@@ -95,24 +94,23 @@ static mw_err number_traces(earlier_search *search, const mw_hot *hot)
             return MW_E_NOMEM;
         search->number_capacity = hot->traces;
     }
-    for (uint32_t i = 0; i < hot->traces; i++)
-        if (!mw_trace_set_find(search->traces, mw_hot_trace_id(hot, i), &search->numbers[i]))
-            search->numbers[i] = NOT_WANTED;
+    for (uint32_t i = 0; i < hot->traces; i++) {
+        if (mw_trace_set_find(search->traces, mw_hot_trace_id(hot, i), &search->numbers[i]))
+            *any = true;
+        else
+            search->numbers[i] = MW_EARLIER_NOT_WANTED;
+    }
     return MW_OK;
 }
 
 static mw_err read_block(earlier_search *search, const mw_index_block *block)
 {
     mw_hot hot;
+    bool any;
     mw_err err = mw_view_hot(search->view, block, &hot);
     if (err == MW_OK)
-        err = number_traces(search, &hot);
-    for (uint32_t row = 0; err == MW_OK && row < hot.count; row++) {
-        uint32_t trace = search->numbers[mw_hot_ref(&hot, MW_HOT_TRACE, row)];
-        if (trace != NOT_WANTED)
-            err = search->span(search->ctx, trace, &hot, row);
-    }
-    return err;
+        err = number_traces(search, &hot, &any);
+    return err == MW_OK && any ? search->block(search->ctx, &hot, search->numbers) : err;
 }
 
 static mw_err run(earlier_search *search)
@@ -130,19 +128,45 @@ static mw_err run(earlier_search *search)
     return err;
 }
 
-mw_err mw_each_earlier_span(
-    mw_store_view *view, const mw_trace_set *traces, uint64_t arrival_ns, uint64_t before_seq,
-    mw_err (*span)(void *ctx, uint32_t trace, const mw_hot *hot, uint32_t row), void *ctx)
+mw_err mw_each_earlier_block(mw_store_view *view, const mw_trace_set *traces, uint64_t arrival_ns,
+                             uint64_t before_seq,
+                             mw_err (*block)(void *ctx, const mw_hot *hot, const uint32_t *numbers),
+                             void *ctx)
 {
     earlier_search search = {.view = view,
                              .traces = traces,
                              .arrival_ns = arrival_ns,
                              .before_seq = before_seq,
-                             .span = span,
+                             .block = block,
                              .ctx = ctx};
     mw_err err = traces->count ? run(&search) : MW_OK;
     mw_free(MW_MEM_MERGE, search.keys);
     mw_free(MW_MEM_MERGE, search.bits);
     mw_free(MW_MEM_MERGE, search.numbers);
     return err;
+}
+
+typedef struct row_call {
+    mw_err (*span)(void *ctx, uint32_t trace, const mw_hot *hot, uint32_t row);
+    void *ctx;
+} row_call;
+
+static mw_err each_row(void *ctx, const mw_hot *hot, const uint32_t *numbers)
+{
+    const row_call *call = ctx;
+    mw_err err = MW_OK;
+    for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
+        uint32_t trace = numbers[mw_hot_ref(hot, MW_HOT_TRACE, row)];
+        if (trace != MW_EARLIER_NOT_WANTED)
+            err = call->span(call->ctx, trace, hot, row);
+    }
+    return err;
+}
+
+mw_err mw_each_earlier_span(
+    mw_store_view *view, const mw_trace_set *traces, uint64_t arrival_ns, uint64_t before_seq,
+    mw_err (*span)(void *ctx, uint32_t trace, const mw_hot *hot, uint32_t row), void *ctx)
+{
+    row_call call = {span, ctx};
+    return mw_each_earlier_block(view, traces, arrival_ns, before_seq, each_row, &call);
 }
