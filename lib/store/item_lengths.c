@@ -20,8 +20,7 @@ static mw_err unpack_front(mw_block_reader *reader, const mw_block_header *heade
 /* Bytes in front of the lengths: counts, and the table of contexts. */
 static uint64_t lengths_offset(const char *front)
 {
-    uint64_t contexts =
-        (uint64_t)mw_get_u32(front) + mw_get_u32(front + 4) + mw_get_u32(front + 8);
+    uint64_t contexts = (uint64_t)mw_get_u32(front) + mw_get_u32(front + 4) + mw_get_u32(front + 8);
     return MW_ITEMS_PREFIX + contexts * MW_ITEMS_CONTEXT;
 }
 

@@ -11,7 +11,6 @@
 
 /* header.item_count lengths of `block` to `out`, with the view's readers. MW_E_CORRUPT, MW_E_IO,
  * MW_E_NOMEM, MW_E_TIMEOUT. */
-MW_MUST_USE mw_err mw_item_lengths(mw_store_view *view, const mw_index_block *block,
-                                   uint32_t *out);
+MW_MUST_USE mw_err mw_item_lengths(mw_store_view *view, const mw_index_block *block, uint32_t *out);
 
 #endif

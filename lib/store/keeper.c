@@ -302,8 +302,7 @@ static void leave_if_due(mw_store *store, const survey *all, const mw_policy_lim
 }
 
 /* One merge at most. *more: there may be another one. *rest: nothing up to the target waits. */
-static mw_err merge_next(mw_store *store, bool for_all, uint64_t target_seq, bool *more,
-                         bool *rest)
+static mw_err merge_next(mw_store *store, bool for_all, uint64_t target_seq, bool *more, bool *rest)
 {
     survey all;
     *more = false;
@@ -336,8 +335,8 @@ static mw_err merge_due(mw_store *store, bool for_all, uint64_t target_seq, bool
     if (atomic_load(&keeper->failing) && !for_all && mono_ns(store) < keeper->retry_at_ns)
         return MW_OK;
     while (err == MW_OK && more)
-        err = is_stopping(store) ? MW_E_TIMEOUT
-                                 : merge_next(store, for_all, target_seq, &more, rest);
+        err =
+            is_stopping(store) ? MW_E_TIMEOUT : merge_next(store, for_all, target_seq, &more, rest);
     if (err != MW_OK && err != MW_E_TIMEOUT)
         note_failure(store, err);
     return err;
@@ -395,8 +394,8 @@ static void retire_chosen(mw_store *store, const survey *all, const by_age *orde
                           mw_retention_segment *segments, bool *goes)
 {
     mw_keeper *keeper = &store->keeper;
-    int64_t now_ns = mw_retention_now(&keeper->clock, mw_clock_wall_ns(store->writer.clock),
-                                      mono_ns(store));
+    int64_t now_ns =
+        mw_retention_now(&keeper->clock, mw_clock_wall_ns(store->writer.clock), mono_ns(store));
     for (size_t i = 0; i < all->count; i++) {
         const mw_policy_segment *facts = &all->facts[order[i].at];
         /* What has damage will never be merged; it goes when its time has come. */
@@ -404,8 +403,8 @@ static void retire_chosen(mw_store *store, const survey *all, const by_age *orde
                                              facts->merged || (facts->aside && !facts->current)};
         goes[i] = false;
     }
-    if (mw_retention_choose(segments, all->count, &store->limits,
-                            now_ns > 0 ? (uint64_t)now_ns : 0, goes) == 0)
+    if (mw_retention_choose(segments, all->count, &store->limits, now_ns > 0 ? (uint64_t)now_ns : 0,
+                            goes) == 0)
         return;
     for (size_t i = 0; i < all->count && !is_stopping(store); i++)
         if (goes[i])
@@ -421,8 +420,7 @@ static mw_err retire_old(mw_store *store)
     if (err != MW_OK)
         return err;
     by_age *order = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *order);
-    mw_retention_segment *segments =
-        mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *segments);
+    mw_retention_segment *segments = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *segments);
     bool *goes = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *goes);
     if (order && segments && goes) {
         for (size_t i = 0; i < all.count; i++)

@@ -83,9 +83,9 @@ static mw_err plan_rows(mw_merging *merging, mw_merge_plan *plan,
     mw_err err = MW_OK;
     for (size_t i = 0; err == MW_OK && i < count; i++) {
         mw_hot hot;
-        err = mw_merge_note(merging, inputs[i],
-                            mw_item_lengths(merging->job->view, inputs[i],
-                                            mw_merge_plan_lengths(plan)));
+        err = mw_merge_note(
+            merging, inputs[i],
+            mw_item_lengths(merging->job->view, inputs[i], mw_merge_plan_lengths(plan)));
         if (err == MW_OK)
             err = mw_merge_hot(merging, inputs[i], &hot);
         if (err == MW_OK)
@@ -234,8 +234,8 @@ static mw_err add_requests_of_footer(mw_merging *merging, mw_segment *segment, f
     size_t count = 0;
     if (segment->footer->arrival_max_ns < list->oldest_ns)
         return MW_OK;
-    mw_err err = mw_footer_load(segment->fd, segment->end, &segment->header, &footer, &blocks,
-                                &count);
+    mw_err err =
+        mw_footer_load(segment->fd, segment->end, &segment->header, &footer, &blocks, &count);
     if (err == MW_E_CORRUPT || err == MW_E_IO)
         merging->result->damaged = segment;
     if (err != MW_OK)

@@ -12,8 +12,8 @@
 typedef struct comparison {
     mw_merging *merging;
     const mw_merge_plan *plan;
-    size_t repeats;  /* of the plan, from the first on */
-    uint64_t *rows;  /* by number: the row to be read */
+    size_t repeats; /* of the plan, from the first on */
+    uint64_t *rows; /* by number: the row to be read */
     uint64_t *hashes;
     uint32_t *order; /* numbers, by row */
     size_t count;
@@ -38,8 +38,8 @@ uint64_t mw_span_columns(const mw_hot *hot, uint32_t row)
                                 span.kind,
                                 span.status,
                                 span.flags};
-    const mw_slice texts[] = {span.name, span.service, span.session_id,
-                              span.agent, span.model,  span.status_message};
+    const mw_slice texts[] = {span.name,  span.service, span.session_id,
+                              span.agent, span.model,   span.status_message};
     uint64_t hash = XXH3_64bits(numbers, sizeof numbers);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         hash = hash_text(hash, texts[i]);
@@ -148,8 +148,7 @@ static mw_err hash_all(comparison *work, const mw_index_block *const *inputs)
             at++;
         if (at == from)
             continue;
-        mw_err err =
-            hash_block(work, inputs[i], block->first_row, work->order + from, at - from);
+        mw_err err = hash_block(work, inputs[i], block->first_row, work->order + from, at - from);
         if (err != MW_OK)
             return err;
     }
@@ -169,8 +168,8 @@ static uint64_t count_lengths(const mw_merge_plan *plan, size_t from)
 mw_err mw_merge_compare(mw_merging *merging, const mw_merge_plan *plan,
                         const mw_index_block *const *inputs)
 {
-    size_t repeats = plan->repeat_count < MW_MERGE_COMPARED_MAX ? plan->repeat_count
-                                                                : MW_MERGE_COMPARED_MAX;
+    size_t repeats =
+        plan->repeat_count < MW_MERGE_COMPARED_MAX ? plan->repeat_count : MW_MERGE_COMPARED_MAX;
     comparison work = {.merging = merging, .plan = plan, .repeats = repeats};
     mw_sort_scratch scratch = {.capacity = 0};
 

@@ -196,8 +196,7 @@ static void begin_group(copying *work)
     work->first += work->count;
     work->count = work->done = 0;
     memset(work->blocks, 0, sizeof work->blocks);
-    while (work->count < GROUP_BLOCKS_MAX &&
-           work->first + work->count < work->plan->output_count) {
+    while (work->count < GROUP_BLOCKS_MAX && work->first + work->count < work->plan->output_count) {
         const mw_plan_output *output = &work->plan->outputs[work->first + work->count];
         bytes += output->bytes + (uint64_t)output->rows * ROW_COST;
         if (work->count > 0 && bytes > work->merging->group_max)

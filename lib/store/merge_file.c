@@ -35,8 +35,7 @@ mw_err mw_merge_file_open(mw_merge_file *file, const char *directory, uint64_t i
     file->temporary = file->path ? temporary_of(file->path) : NULL;
     if (!file->temporary)
         return MW_E_NOMEM;
-    file->fd =
-        mw_io_current()->open(file->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    file->fd = mw_io_current()->open(file->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     return file->fd < 0 ? err_of_errno() : MW_OK;
 }
 

@@ -44,10 +44,10 @@ mw_err mw_merge_plan_init(mw_merge_plan *plan, mw_signal signal, size_t rows, ui
 
 void mw_merge_plan_fini(mw_merge_plan *plan)
 {
-    void *arrays[] = {plan->places,     plan->lengths,    plan->ids,         plan->starts,
-                      plan->blocks,     plan->series_slots, plan->group_keys,
-                      plan->group_rows, plan->group_order, plan->earlier,    plan->outputs,
-                      plan->repeats,    plan->number_of};
+    void *arrays[] = {plan->places,      plan->lengths,      plan->ids,        plan->starts,
+                      plan->blocks,      plan->series_slots, plan->group_keys, plan->group_rows,
+                      plan->group_order, plan->earlier,      plan->outputs,    plan->repeats,
+                      plan->number_of};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         mw_free(MW_MEM_MERGE, arrays[i]);
     mw_trace_set_fini(&plan->traces);
@@ -84,12 +84,10 @@ static mw_err new_group(mw_merge_plan *plan, uint64_t key)
 
 static mw_err number_traces(mw_merge_plan *plan, const mw_hot *hot)
 {
-    if (!have_room(&plan->number_of, &plan->number_capacity, hot->traces,
-                   sizeof *plan->number_of))
+    if (!have_room(&plan->number_of, &plan->number_capacity, hot->traces, sizeof *plan->number_of))
         return MW_E_NOMEM;
     for (uint32_t i = 0; i < hot->traces; i++) {
-        mw_err err =
-            mw_trace_set_add(&plan->traces, mw_hot_trace_id(hot, i), &plan->number_of[i]);
+        mw_err err = mw_trace_set_add(&plan->traces, mw_hot_trace_id(hot, i), &plan->number_of[i]);
         if (err == MW_OK && plan->traces.count > plan->group_count)
             err = new_group(plan, UINT64_MAX);
         if (err != MW_OK)
@@ -122,8 +120,7 @@ static size_t series_slot(const mw_merge_plan *plan, uint64_t series)
 {
     size_t mask = plan->series_capacity - 1;
     size_t slot = (size_t)series & mask;
-    while (plan->series_slots[slot] &&
-           plan->group_keys[plan->series_slots[slot] - 1] != series)
+    while (plan->series_slots[slot] && plan->group_keys[plan->series_slots[slot] - 1] != series)
         slot = (slot + 1) & mask;
     return slot;
 }
@@ -188,8 +185,7 @@ mw_err mw_merge_plan_add(mw_merge_plan *plan, const mw_hot *hot)
         err = add_points(plan, hot);
     if (err != MW_OK)
         return err;
-    plan->blocks[plan->block_count++] =
-        (mw_plan_block){plan->row_count, hot->count, UINT32_MAX, 0};
+    plan->blocks[plan->block_count++] = (mw_plan_block){plan->row_count, hot->count, UINT32_MAX, 0};
     plan->row_count += hot->count;
     return MW_OK;
 }
@@ -234,10 +230,9 @@ static bool fits(const mw_plan_output *output, uint64_t rows, uint64_t bytes)
  * the present one would stay empty. */
 static mw_err begin_group(mw_merge_plan *plan, uint64_t rows, uint64_t bytes)
 {
-    mw_plan_output *output =
-        plan->output_count ? &plan->outputs[plan->output_count - 1] : NULL;
-    if (output && (fits(output, rows, bytes) || rows > MW_PACK_ROWS / 4 ||
-                   bytes > MW_PACK_BYTES / 4))
+    mw_plan_output *output = plan->output_count ? &plan->outputs[plan->output_count - 1] : NULL;
+    if (output &&
+        (fits(output, rows, bytes) || rows > MW_PACK_ROWS / 4 || bytes > MW_PACK_BYTES / 4))
         return MW_OK;
     return next_output(plan);
 }
@@ -302,9 +297,8 @@ static uint64_t id_at(const mw_merge_plan *plan, const span_group *group, size_t
 
 static void remove_span(mw_merge_plan *plan, span_group *group, size_t at, size_t kept)
 {
-    uint64_t what = kept < group->earlier_count
-                        ? KEPT_EARLIER | group->earlier[kept]
-                        : group->rows[kept - group->earlier_count];
+    uint64_t what = kept < group->earlier_count ? KEPT_EARLIER | group->earlier[kept]
+                                                : group->rows[kept - group->earlier_count];
     remove_row(plan, &group->rows[at - group->earlier_count], what);
 }
 

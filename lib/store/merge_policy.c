@@ -1,8 +1,9 @@
 /* Which segments are merged next. See merge_policy.h. */
 #include "lib/store/merge_policy.h"
 
-/* Sizes of small segments: factors of eight below a quarter of the target. */
-#define LEVELS 22u
+/* Sizes of small segments: powers of eight below a quarter of the target. */
+_Static_assert(MW_MERGE_TIER == 8, "a level is three bits");
+#define LEVELS 20u
 
 static bool is_old(const mw_policy_segment *segment, const mw_policy_limits *limits)
 {
@@ -84,11 +85,12 @@ static unsigned level_of(const mw_policy_segment *segment, const mw_policy_limit
     return level;
 }
 
-/* The longest stretch from `first` of segments up to `level` that one merge may take. */
+/* The longest stretch from `first` of segments up to `level` that one merge may take; 0 when it is
+ * not worth one. */
 static size_t fitting_merged(const mw_policy_segment *segments, size_t count, size_t first,
                              unsigned level, const mw_policy_limits *limits)
 {
-    uint64_t items = 0, bytes = 0, earliest = UINT64_MAX, latest = 0;
+    uint64_t items = 0, bytes = 0, sum = 0, earliest = UINT64_MAX, latest = 0;
     size_t taken = 0;
     for (size_t i = first; i < count && taken < MW_MERGE_SEGMENTS_MAX; i++, taken++) {
         const mw_policy_segment *segment = &segments[i];
@@ -99,8 +101,9 @@ static size_t fitting_merged(const mw_policy_segment *segments, size_t count, si
         if (level_of(segment, limits) > level || items > limits->items_max ||
             bytes > limits->bytes_max || latest - earliest > (uint64_t)MW_MERGE_SPAN_NS)
             break;
+        sum += weight(segment, limits);
     }
-    return taken;
+    return taken >= MW_MERGE_TIER && sum >= UINT64_C(1) << (3 * (level + 1)) ? taken : 0;
 }
 
 static mw_policy_choice choose_merged(const mw_policy_segment *segments, size_t count,
@@ -110,7 +113,7 @@ static mw_policy_choice choose_merged(const mw_policy_segment *segments, size_t 
         bool larger = false;
         for (size_t first = 0; first < count; first++) {
             size_t taken = fitting_merged(segments, count, first, level, limits);
-            if (taken >= MW_MERGE_TIER)
+            if (taken)
                 return (mw_policy_choice){first, taken};
             unsigned own = level_of(&segments[first], limits);
             larger = larger || (own > level && own < LEVELS);

@@ -82,8 +82,7 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->unmerged_bytes = &store->unmerged_bytes;
     store->merge_after_ns = config->merge_after_ns ? config->merge_after_ns : MW_STORE_MERGE_AFTER;
     store->merges = config->merge;
-    store->limits =
-        (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
+    store->limits = (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
 }
 
 /* What recovery found: how much waits to be merged, and when the newest of it came. Before any
@@ -118,11 +117,10 @@ static void open_catalogue(mw_store *store)
     const mw_index_table *table = store->index.table;
     mw_catalogue_changes changes;
     mw_err err = mw_catalogue_open(store->directory, &store->catalogue);
-    const mw_segment **merged =
-        mw_alloc(MW_MEM_STORE, (table->segment_count + 1) * sizeof *merged);
+    const mw_segment **merged = mw_alloc(MW_MEM_STORE, (table->segment_count + 1) * sizeof *merged);
     size_t count = 0;
     for (size_t i = 0; merged && i < table->segment_count; i++)
-        if (table->segments[i]->footer)
+        if (table->segments[i]->header.kind == MW_SEGMENT_MERGED)
             merged[count++] = table->segments[i];
     if (err == MW_OK)
         err = merged ? mw_catalogue_reconcile(store->catalogue, merged, count, tell_missing, store,

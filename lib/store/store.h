@@ -59,15 +59,22 @@ typedef struct mw_store_damage {
 typedef struct mw_store_verified {
     uint64_t blocks, spans, logs, points; /* whole ones */
 } mw_store_verified;
-/* Makes again what is derived: the catalogue, and footers that are damaged; removes segments that
- * another one replaced. Takes the directory's lock: MW_E_CONFLICT while a daemon has it. Reports
- * what it did with `report`. MW_OK, MW_E_IO, MW_E_NO_SPACE, MW_E_NOMEM, MW_E_NOT_FOUND. */
-MW_MUST_USE mw_err mw_store_rebuild(const char *directory,
-                                    void (*report)(void *ctx, const mw_store_damage *done),
-                                    void *ctx, mw_detail *detail);
 MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void (*report)(void *ctx, const mw_store_damage *damage),
                                    void *ctx, mw_store_verified *out);
+/* Does the catalogue (derived) know of segments that are not there, or not as long as they were? Files
+ * that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported, MW_E_NOT_FOUND
+ * (no catalogue: nothing was ever merged, or the next start makes it), MW_E_IO, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_store_verify_catalogue(
+    const char *directory, void (*report)(void *ctx, const mw_store_damage *damage), void *ctx);
+/* Makes again what is derived: the catalogue, and footers that are damaged; removes segments that
+ * another one replaced. Takes the directory's lock: MW_E_CONFLICT while a daemon has it. Reports
+ * what it did with `report` (NULL: not): a file, and what became of it. MW_OK, MW_E_IO,
+ * MW_E_NO_SPACE, MW_E_NOMEM, MW_E_NOT_FOUND (no such directory). A kill leaves a directory that a
+ * start takes, and that can be rebuilt again. */
+MW_MUST_USE mw_err mw_store_rebuild(const char *directory,
+                                    void (*report)(void *ctx, const mw_store_damage *done),
+                                    void *ctx, mw_detail *detail);
 
 /* ---- batches in ---------------------------------------------------------------------------- */
 

@@ -93,8 +93,7 @@ static bool is_empty(const mw_segment *segment)
 static bool is_full(const mw_writer *writer, uint64_t bytes, uint64_t items)
 {
     return writer->segment->end + bytes > writer->segment_max_bytes ||
-           (writer->segment_max_items &&
-            writer->segment_items + items > writer->segment_max_items);
+           (writer->segment_max_items && writer->segment_items + items > writer->segment_max_items);
 }
 
 /* A segment with room for so much more, or at least an empty one. */

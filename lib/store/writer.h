@@ -54,8 +54,8 @@ typedef struct mw_writer {
     mw_writer_listener listeners[MW_STORE_LISTENERS_MAX];
     size_t listener_count;
     /* The writer's thread alone (before it starts: recovery). */
-    mw_segment *segment; /* NULL = the next append opens one */
-    bool appended;       /* something of ours was synced into it */
+    mw_segment *segment;    /* NULL = the next append opens one */
+    bool appended;          /* something of ours was synced into it */
     uint64_t segment_items; /* appended to it */
     uint64_t next_seq;
     uint64_t predecessor_id, predecessor_end;
