@@ -659,6 +659,26 @@ static void merge_model(mw_store *store, expected *out, uint64_t seed, size_t ru
     expect(out);
 }
 
+/* The same by the program itself: nothing is left that was sent twice. Returns how many spans went. */
+static size_t merge_whole_model(mw_store *store, expected *out)
+{
+    sent_spans *all = &out->all;
+    size_t kept = 0, before = all->count;
+    merge_all(store);
+    for (size_t i = 0; i < all->count; i++) {
+        bool sent_before = false;
+        for (size_t k = 0; k < kept && !sent_before; k++)
+            sent_before = all->spans[k].trace == all->spans[i].trace &&
+                          all->spans[k].span == all->spans[i].span;
+        if (!sent_before)
+            all->spans[kept++] = all->spans[i];
+    }
+    all->count = kept;
+    forget_answers(out);
+    expect(out);
+    return before - kept;
+}
+
 static void forget_sent(sent_spans *all)
 {
     for (size_t i = 0; i < all->log_count; i++)
