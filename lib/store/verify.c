@@ -66,7 +66,8 @@ static mw_err verify_block(verification *run, const mw_segment_file *file,
     }
     if (err != MW_OK)
         return err;
-    err = mw_read_items(&run->items_reader, file->fd, block->offset, &block->header, &hot, &items);
+    err = mw_read_items(&run->items_reader, file->fd, block->offset, &block->header, hot_out,
+                        &items);
     if (err == MW_E_CORRUPT) {
         report(run, file->path, block->offset,
                "the items of a block: they are listed but cannot be shown whole");
