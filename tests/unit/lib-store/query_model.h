@@ -644,6 +644,7 @@ static void merge_model(mw_store *store, expected *out, uint64_t seed, size_t ru
     size_t kept = 0;
     test_merge merge = {.store = store,
                         .rows_a_block = 5 + random_below(&random, 60),
+                        .packed = 2,
                         .dropped = note_merged,
                         .ctx = all};
     size_t before, after;

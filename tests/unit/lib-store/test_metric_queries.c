@@ -474,6 +474,7 @@ static void merge_model(mw_store *store, model *all, uint64_t seed, size_t run_m
     size_t kept = 0;
     test_merge merge = {.store = store,
                         .rows_a_block = 5 + random_below(&random, 60),
+                        .packed = 2,
                         .dropped = note_merged,
                         .ctx = all};
     merge_randomly(&merge, &random, run_max);
