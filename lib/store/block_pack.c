@@ -25,6 +25,8 @@ struct mw_block_pack {
     mw_pack_contexts contexts;
     mw_field_writer fields;
     mw_zstd zstd;
+    unsigned char *raw; /* the finished columns, and the same decoded */
+    mw_hot hot;
     char *item; /* the present one */
     size_t item_room;
 };
@@ -62,6 +64,7 @@ void mw_block_pack_free(mw_block_pack *pack)
     mw_field_writer_fini(&pack->fields);
     mw_zstd_fini(&pack->zstd);
     mw_free(MW_MEM_MERGE, pack->item);
+    mw_free(MW_MEM_MERGE, pack->raw);
     mw_free(MW_MEM_MERGE, pack);
 }
 
@@ -379,22 +382,23 @@ static mw_err pack_items(mw_block_pack *pack, const mw_hot *hot, mw_block_buffer
     return MW_OK;
 }
 
-static mw_err pack_chunks(mw_block_pack *pack, const unsigned char *raw, uint64_t key_seed,
-                          mw_block_buffer *to, mw_encoded_block *out)
+static mw_err pack_chunks(mw_block_pack *pack, uint64_t key_seed, mw_block_buffer *to,
+                          mw_encoded_block *out)
 {
     mw_block_header *header = &out->header;
-    mw_hot hot;
+    const unsigned char *raw = pack->raw;
+    const mw_hot *hot = &pack->hot;
 
-    mw_err whole = mw_hot_decode(header, mw_slice_bytes(raw, header->hot_raw), &hot);
+    mw_err whole = mw_hot_decode(header, mw_slice_bytes(raw, header->hot_raw), &pack->hot);
     MW_ASSERT(whole == MW_OK);
-    out->entry = mw_index_block_new(&hot, header, key_seed);
+    out->entry = mw_index_block_new(hot, header, key_seed);
     if (!out->entry)
         return MW_E_NOMEM;
     if (!mw_block_buffer_reserve(to, mw_chunk_room(header->hot_raw)))
         return MW_E_NOMEM;
-    mw_err err = pack_hot(pack, &hot, raw, to, header);
+    mw_err err = pack_hot(pack, hot, raw, to, header);
     if (err == MW_OK)
-        err = pack_items(pack, &hot, to, header);
+        err = pack_items(pack, hot, to, header);
     if (err == MW_OK && (uint64_t)header->hot_raw + header->items_raw > MW_BLOCK_RAW_MAX)
         err = MW_E_LIMIT;
     return err;
@@ -403,19 +407,17 @@ static mw_err pack_chunks(mw_block_pack *pack, const unsigned char *raw, uint64_
 mw_err mw_block_pack_finish(mw_block_pack *pack, uint64_t key_seed, mw_encoded_block *out)
 {
     mw_block_buffer to = {.used = MW_BLOCK_HEADER_SIZE};
-    unsigned char *raw = NULL;
 
-    MW_ASSERT(pack->added == pack->rows);
+    MW_ASSERT(pack->added == pack->rows && !pack->raw);
     memset(out, 0, sizeof *out);
     out->header.signal = pack->signal;
     out->header.item_count = pack->rows;
     out->header.arrival_ns = pack->arrival_ns;
     out->header.many_commits = true;
     mw_pack_columns_summarize(&pack->columns, &out->header);
-    mw_err err = mw_pack_columns_lay_out(&pack->columns, &out->header, &raw);
+    mw_err err = mw_pack_columns_lay_out(&pack->columns, &out->header, &pack->raw);
     if (err == MW_OK)
-        err = pack_chunks(pack, raw, key_seed, &to, out);
-    mw_free(MW_MEM_MERGE, raw);
+        err = pack_chunks(pack, key_seed, &to, out);
     if (err != MW_OK) {
         mw_free(MW_MEM_INGEST, to.data);
         mw_encoded_block_fini(out);
@@ -432,4 +434,18 @@ void mw_block_pack_each_field(const mw_block_pack *pack, void (*field)(void *ctx
                               void *ctx)
 {
     mw_field_writer_each(&pack->fields, field, ctx);
+}
+
+void mw_block_pack_each_context(const mw_block_pack *pack,
+                                void (*context)(void *ctx, mw_slice message), void *ctx)
+{
+    for (unsigned kind = 0; kind <= MW_CONTEXT_SCOPE; kind++)
+        for (uint32_t i = 0; i < mw_pack_contexts_count(&pack->contexts, kind); i++)
+            context(ctx, mw_pack_contexts_message(&pack->contexts, kind, i));
+}
+
+const mw_hot *mw_block_pack_hot(const mw_block_pack *pack)
+{
+    MW_ASSERT(pack->raw);
+    return &pack->hot;
 }

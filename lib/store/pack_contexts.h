@@ -37,6 +37,10 @@ static inline uint32_t mw_pack_contexts_count(const mw_pack_contexts *contexts, 
     return contexts->tables[kind].count;
 }
 
+/* A message, without its URL. */
+mw_slice mw_pack_contexts_message(const mw_pack_contexts *contexts, unsigned kind,
+                                  uint32_t number);
+
 /* Bytes of all lengths, and of all messages and URLs. */
 uint64_t mw_pack_contexts_lengths(const mw_pack_contexts *contexts);
 uint64_t mw_pack_contexts_bytes(const mw_pack_contexts *contexts);

@@ -7,7 +7,7 @@
 #include "lib/store/hot_layout.h"
 #include "lib/store/zstd_frame.h"
 
-static uint64_t place_seed(const mw_block_place *place)
+uint64_t mw_place_seed(const mw_block_place *place)
 {
     unsigned char bytes[16];
     mw_put_u64(bytes, place->segment_id);
@@ -119,7 +119,7 @@ void mw_block_header_write(const mw_block_header *header, const mw_block_place *
     out[109] = header->hot_codec;
     out[110] = header->items_codec;
     out[111] = header->many_commits;
-    mw_put_u64(out + 120, XXH3_64bits_withSeed(out, 120, place_seed(place)));
+    mw_put_u64(out + 120, XXH3_64bits_withSeed(out, 120, mw_place_seed(place)));
 }
 
 mw_err mw_block_header_read(const unsigned char in[MW_BLOCK_HEADER_SIZE],
@@ -127,7 +127,7 @@ mw_err mw_block_header_read(const unsigned char in[MW_BLOCK_HEADER_SIZE],
 {
     if (memcmp(in, MW_BLOCK_MAGIC, 8) != 0 || mw_get_u32(in + 8) != MW_BLOCK_HEADER_SIZE)
         return MW_E_CORRUPT;
-    if (mw_get_u64(in + 120) != XXH3_64bits_withSeed(in, 120, place_seed(place)))
+    if (mw_get_u64(in + 120) != XXH3_64bits_withSeed(in, 120, mw_place_seed(place)))
         return MW_E_CORRUPT;
     header->item_count = mw_get_u32(in + 12);
     header->seq = mw_get_u64(in + 16);

@@ -258,6 +258,8 @@ void mw_block_header_write(const mw_block_header *header, const mw_block_place *
                            unsigned char out[MW_BLOCK_HEADER_SIZE]);
 MW_MUST_USE mw_err mw_block_header_read(const unsigned char in[MW_BLOCK_HEADER_SIZE],
                                         const mw_block_place *place, mw_block_header *header);
+/* The seed of what lies at that place: of a block's header, of a part of a footer. */
+uint64_t mw_place_seed(const mw_block_place *place);
 /* Checksum of a chunk as it lies in the file. */
 uint64_t mw_chunk_checksum(const void *bytes, size_t len);
 
