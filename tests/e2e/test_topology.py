@@ -2,9 +2,7 @@
 """Who calls whom, and how that goes: callers and callees in different requests, in either order,
 merged or not, and each edge counted exactly once."""
 import json
-import os
 import random
-import time
 import unittest
 from collections import Counter, defaultdict
 
@@ -229,8 +227,11 @@ class Graph:
 
 
 class AcrossMergesTest(Case):
-    def merges(self, daemon):
-        return daemon.api("status")["store"].get("merges", 0)
+    def wait_for_merges(self, daemon):
+        """Until nothing that was stored by now is unmerged."""
+        store = lambda: daemon.api("status")["store"]
+        wait_for("the merges", lambda: store()["unmerged_bytes"] == 0, 20)
+        self.assertGreater(store()["merged_segments"], 0)
 
     def check(self, daemon, graph):
         topology = daemon.api(f"topology?since={BASE}&until={BASE + 2 * MINUTE}")
@@ -238,27 +239,21 @@ class AcrossMergesTest(Case):
 
     def test_each_edge_once(self):
         graph = Graph(7, 150)
-        os.environ["MIDWATCH_MERGE_AFTER"] = "1s"
-        try:
-            with Daemon() as daemon:
-                requests = graph.requests()
-                for number, (service, spans) in enumerate(requests):
-                    export(daemon, service, spans)
-                    if number % (len(requests) // 6) == 0:
-                        # Repeats in requests that are not the same bytes: the first copy counts.
-                        export(daemon, service, spans[:3])
-                        before = self.merges(daemon)
-                        daemon.api("topology")
-                        wait_for("a merge", lambda: self.merges(daemon) > before, 20)
-                self.check(daemon, graph)
-                before = self.merges(daemon)
-                time.sleep(1)
-                wait_for("the last merge", lambda: self.merges(daemon) > before, 20)
-                self.check(daemon, graph)
-                daemon.restart()
-                self.check(daemon, graph)
-        finally:
-            del os.environ["MIDWATCH_MERGE_AFTER"]
+        with Daemon(arguments=["--merge-after", "1s"]) as daemon:
+            requests = graph.requests()
+            for number, (service, spans) in enumerate(requests):
+                export(daemon, service, spans)
+                if number % (len(requests) // 6) == 0:
+                    # Repeats in requests that are not the same bytes: the first copy counts.
+                    export(daemon, service, spans[:3])
+                    daemon.api("topology")
+                    self.wait_for_merges(daemon)
+            self.check(daemon, graph)
+            export(daemon, service, spans[:2])
+            self.wait_for_merges(daemon)
+            self.check(daemon, graph)
+            daemon.restart()
+            self.check(daemon, graph)
 
 
 if __name__ == "__main__":

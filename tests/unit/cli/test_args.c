@@ -163,7 +163,7 @@ static void test_paths(void **state)
     /* What is no parameter of the API stays out of the query. */
     mw_buffer_clear(&out);
     mw_cli filters = {
-        .log_stream = "a&b", .name_space = "n", .name = "x", .data = "/d", .json = true};
+        .log_stream = "a&b", .name_space = "n", .source = "x", .data = "/d", .json = true};
     mw_list_path(&filters, "logs", &out);
     assert_true(mw_slice_equal(mw_buffer_slice(&out),
                                MW_SLICE("/api/v1/logs?log_stream=a%26b&namespace=n")));
