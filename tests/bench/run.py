@@ -11,6 +11,7 @@ Parts (all of them when none is named):
             the whole program: items per CPU second over HTTP and gRPC, 4 and 64 requests in flight
   latency   acknowledgement times at a fixed 50 k spans/s
   store     2 M spans until all is merged: work off the path, disk and device bytes, look-ups, start
+  peers     ClickHouse (Debian's package, where installed) and the Collector's file exporter
   graph     calls whose two sides come in different requests, near and far: every edge counted once
 
 CPU is user and system time of the server's whole process from the first byte until it is idle
@@ -22,6 +23,7 @@ import argparse
 import os
 import sys
 
+import peers
 import store
 from measure import measure, median, report_losses, spread
 from servers import Collector, Midwatch, ReceiveOnly, build_collector
@@ -142,7 +144,8 @@ PARTS = {"receive": bench_receive,
          "metrics": lambda options: bench_signal("metrics", options),
          "latency": bench_latency,
          "store": bench_store,
-         "graph": bench_graph}
+         "graph": bench_graph,
+         "peers": peers.bench_peers}
 
 
 def main():
