@@ -128,7 +128,7 @@ static void test_stops(void **state)
 {
     size_t len = (size_t)1 << 20;
     char *body = malloc(len);
-    unsigned left = 100;
+    unsigned left = 12;
     mw_pattern_verdict verdict;
     (void)state;
     memset(body, 'a', len);
