@@ -131,9 +131,9 @@ static mw_err judge_contexts(mw_item_search *search)
     return err;
 }
 
-static mw_err open_block(mw_item_search *search)
+static mw_err open_block(mw_item_search *search, const mw_hot *hot)
 {
-    mw_err err = mw_view_items(search->view, search->block, &search->walk);
+    mw_err err = mw_view_items(search->view, search->block, hot, &search->walk);
     if (err != MW_OK)
         return err;
     search->open = true;
@@ -184,7 +184,7 @@ static mw_err item_fits(mw_item_search *search, uint32_t row, uint32_t missing, 
     return missing ? MW_OK : body_fits(search, item, fits);
 }
 
-mw_err mw_item_search_fits(mw_item_search *search, uint32_t row, bool *fits)
+mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot, uint32_t row, bool *fits)
 {
     mw_err err = MW_OK;
 
@@ -193,7 +193,7 @@ mw_err mw_item_search_fits(mw_item_search *search, uint32_t row, bool *fits)
     if (*fits)
         return MW_OK;
     if (!search->open)
-        err = open_block(search);
+        err = open_block(search, hot);
     if (err != MW_OK)
         return err;
     uint32_t missing = missing_of(search, row);

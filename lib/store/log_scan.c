@@ -70,7 +70,7 @@ static mw_err offer_row(mw_log_scan *scan, const mw_hot *hot, uint32_t block, ui
     key_of(scan, &key, mw_hot_time(hot, row), mw_hot_seq(hot, row), mw_hot_index(hot, row));
     if (!scan->by_commit && !mw_page_admits(&scan->bounds, &key))
         return MW_OK;
-    mw_err err = mw_item_search_fits(&scan->search, row, &fits);
+    mw_err err = mw_item_search_fits(&scan->search, hot, row, &fits);
     if (err == MW_OK && fits)
         mw_top_offer(&scan->top, &key, place_value(block, row));
     return err;

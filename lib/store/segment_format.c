@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "lib/store/hot_layout.h"
+#include "lib/store/zstd_frame.h"
 
 uint64_t mw_place_seed(const mw_block_place *place)
 {
@@ -25,7 +26,7 @@ static bool chunk_sane(uint8_t codec, uint64_t stored, uint64_t raw)
     case MW_CODEC_PIECES:
         return pieces > 1 && stored <= raw + 4 * pieces && raw <= stored * MW_LZ4_RATIO_MAX;
     case MW_CODEC_PLANES:
-    case MW_CODEC_FIELDS: return stored > 0 && stored <= raw;
+    case MW_CODEC_FIELDS: return stored > 0 && stored <= raw && raw <= MW_ZSTD_RAW_MAX;
     default: return false;
     }
 }
@@ -39,9 +40,11 @@ static bool block_header_sane(const mw_block_header *header)
 
     if (!layout || count == 0 || raw > MW_BLOCK_RAW_MAX)
         return false;
+    /* In fields an item has references of one byte, and a token. */
+    uint64_t least = header->items_codec == MW_CODEC_FIELDS ? 3 : mw_items_fixed(header->signal);
     if (count * (mw_hot_fixed(layout, header->many_commits) + 2u * layout->ref_count) >
             header->hot_raw ||
-        count * mw_items_fixed(header->signal) > header->items_raw)
+        count * least > header->items_raw)
         return false;
     return chunk_sane(header->hot_codec, header->hot_stored, header->hot_raw) &&
            header->hot_codec != MW_CODEC_PIECES && header->hot_codec != MW_CODEC_FIELDS &&

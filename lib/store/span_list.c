@@ -130,7 +130,7 @@ static mw_err offer_row(span_scan *scan, const mw_hot *hot, uint32_t block, uint
     key_of(hot, row, &key);
     if (!mw_page_admits(&scan->bounds, &key))
         return MW_OK;
-    mw_err err = mw_item_search_fits(&scan->search, row, &fits);
+    mw_err err = mw_item_search_fits(&scan->search, hot, row, &fits);
     if (err == MW_OK && fits)
         keep_hit(scan, &key, hot, block, row);
     return err;

@@ -21,7 +21,7 @@ typedef struct merged_check {
     uint64_t last_seq;
     mw_index_block **entries; /* of the footer */
     size_t entry_count;
-    bool broken; /* a block cannot be read, so that nothing can be compared */
+    bool broken;  /* a block cannot be read, so that nothing can be compared */
     bool differs; /* an entry is not what its block says */
 } merged_check;
 
@@ -66,7 +66,8 @@ static mw_err verify_block(verification *run, const mw_segment_file *file,
     }
     if (err != MW_OK)
         return err;
-    err = mw_read_items(&run->items_reader, file->fd, block->offset, &block->header, &items);
+    err =
+        mw_read_items(&run->items_reader, file->fd, block->offset, &block->header, hot_out, &items);
     if (err == MW_E_CORRUPT) {
         report(run, file->path, block->offset,
                "the items of a block: they are listed but cannot be shown whole");
@@ -214,8 +215,8 @@ static mw_err verify_directory(verification *run, const mw_segment_file *file,
     return err;
 }
 
-static mw_err verify_footer(verification *run, const mw_segment_file *file,
-                            const mw_footer *footer, merged_check *check)
+static mw_err verify_footer(verification *run, const mw_segment_file *file, const mw_footer *footer,
+                            merged_check *check)
 {
     mw_err err = MW_OK;
     for (unsigned i = 0; err == MW_OK && i < MW_FOOTER_SECTIONS; i++) {
