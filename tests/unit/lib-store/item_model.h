@@ -168,8 +168,9 @@ static inline void model_fill(mw_store *store, model_items *all, mw_signal signa
                               uint64_t repeats, test_random *random)
 {
     *all = (model_items){.signal = signal};
-    all->items = calloc(batches * 16, sizeof *all->items);
-    all->contexts = calloc(batches * 2 * MODEL_CONTEXTS, sizeof *all->contexts);
+    /* One batch more may follow. */
+    all->items = calloc((batches + 1) * 16, sizeof *all->items);
+    all->contexts = calloc((batches + 1) * 2 * MODEL_CONTEXTS, sizeof *all->contexts);
     for (size_t i = 0; i < batches; i++)
         model_append(store, all, 1 + random_below(random, 15), i * 20, repeats, random);
 }

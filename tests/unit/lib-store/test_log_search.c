@@ -1,5 +1,5 @@
 /* What is asked of log records themselves, attributes, text and pattern together, against a naive
- * model (item_model.h): lists in pages, and following. */
+ * model (item_model.h): lists in pages, and following; before merging and after. */
 #include "tests/unit/lib-store/item_model.h"
 #include "tests/unit/lib-store/quick_disk.h"
 
@@ -194,6 +194,10 @@ static void test_model(void **state)
         mw_store_close(store);
         store = open_store(dir.store);
         check_all(store, &all, seed + 100);
+        assert_int_equal(mw_store_merge_all(store, 60 * MW_NS_PER_S), MW_OK);
+        assert_true(check_all(store, &all, seed + 200) > 500);
+        model_append(store, &all, 10, 2000, 0, &random); /* merged and not, side by side */
+        check_all(store, &all, seed + 300);
         mw_store_close(store);
         model_forget(&all);
         test_dir_fini(&dir);
