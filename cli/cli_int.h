@@ -18,13 +18,14 @@
 enum {
     MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
     MW_TAKES_STATUS = 2,
-    MW_TAKES_CREATE = 4,  /* name, source */
+    MW_TAKES_CREATE = 4,  /* source */
     MW_TAKES_SOURCE = 8,  /* service, session: where telemetry comes from */
-    MW_TAKES_LOG = 16, /* trace, span, severity, text, pattern, event, log group and stream */
+    MW_TAKES_LOG = 16,    /* trace, span, severity, text, pattern, event, log group and stream */
     MW_TAKES_METRIC = 32, /* namespace */
     MW_TAKES_FOLLOW = 64, /* follow */
-    MW_TAKES_SPAN = 128,  /* name, errors, duration-min-ms */
+    MW_TAKES_SPAN = 128,  /* errors, duration-min-ms */
     MW_TAKES_ITEM = 256,  /* agent, attribute: what spans and log records have */
+    MW_TAKES_NAME = 512,  /* name */
 };
 
 struct mw_cli;

@@ -153,8 +153,6 @@ static mw_err write_list(mw_api_call *call, const mw_log_query *query, const mw_
     mw_api_items_end(call);
     if (query->pattern.len)
         mw_json_kv_u64(&call->json, "pattern_undecided", list->undecided);
-    else
-        mw_json_kv_null(&call->json, "pattern_undecided");
     mw_api_list_close(call, list->next_cursor, -1);
     return MW_OK;
 }

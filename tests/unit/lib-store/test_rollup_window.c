@@ -198,7 +198,7 @@ static void run_random(uint64_t seed, size_t spans_kept)
 static void test_random_lives(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 40; seed++)
+    for (uint64_t seed = 1; seed <= 15; seed++)
         run_random(seed, 0);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
@@ -207,7 +207,7 @@ static void test_random_lives(void **state)
 static void test_small_memory(void **state)
 {
     (void)state;
-    for (uint64_t seed = 101; seed <= 115; seed++)
+    for (uint64_t seed = 101; seed <= 106; seed++)
         run_random(seed, 40);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
