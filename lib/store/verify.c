@@ -31,22 +31,34 @@ static uint64_t *counter_of(mw_store_verified *whole, mw_signal signal)
     }
 }
 
-static mw_err verify_block(verification *run, const mw_segment_file *file,
-                           const mw_walked_block *block)
+/* Behind what is known to have been durable, the first block that is not whole is where a crash cut
+ * the writes off: recovery drops it and what follows. */
+static bool is_torn(const mw_segment_file *file, const mw_walk *walk, const mw_walked_block *block)
+{
+    return file->newest && block->offset >= walk->synced;
+}
+
+/* *torn: the block is not whole, and was never acknowledged. */
+static mw_err verify_block(verification *run, const mw_segment_file *file, const mw_walk *walk,
+                           const mw_walked_block *block, bool *torn)
 {
     mw_hot hot;
     mw_items items;
     mw_err err = mw_read_hot(&run->hot_reader, file->fd, block->offset, &block->header, &hot);
     if (err == MW_E_CORRUPT) {
-        report(run, file->path, block->offset, "the columns of a block: its items are lost");
+        *torn = is_torn(file, walk, block);
+        if (!*torn)
+            report(run, file->path, block->offset, "the columns of a block: its items are lost");
         return MW_OK;
     }
     if (err != MW_OK)
         return err;
     err = mw_read_items(&run->items_reader, file->fd, block->offset, &block->header, &items);
     if (err == MW_E_CORRUPT) {
-        report(run, file->path, block->offset,
-               "the items of a block: they are listed but cannot be shown whole");
+        *torn = is_torn(file, walk, block);
+        if (!*torn)
+            report(run, file->path, block->offset,
+                   "the items of a block: they are listed but cannot be shown whole");
         return MW_OK;
     }
     if (err != MW_OK)
@@ -66,8 +78,12 @@ static mw_err verify_segment(verification *run, const mw_segment_file *file)
     for (size_t i = 0; i < walk.gap_count; i++)
         report(run, file->path, walk.gaps[i].from,
                "a stretch with no readable block: the items in it are lost");
-    for (size_t i = 0; err == MW_OK && i < walk.block_count; i++)
-        err = verify_block(run, file, &walk.blocks[i]);
+    bool torn = false;
+    for (size_t i = 0; err == MW_OK && !torn && i < walk.block_count; i++) {
+        err = verify_block(run, file, &walk, &walk.blocks[i], &torn);
+        if (torn)
+            walk.end = walk.blocks[i].offset;
+    }
     bool explained = walk.gap_count > 0 && walk.gaps[walk.gap_count - 1].to == file->limit;
     if (err == MW_OK && walk.end < file->limit && !explained)
         report(run, file->path, walk.end,
