@@ -173,12 +173,12 @@ static inline void power_apply_name(power_directory *names, const power_event *e
 }
 
 /* Does the event change names in this directory? */
-static inline bool power_lies_in(const power_event *event, const char *directory)
+static inline bool power_lies_in(const power_event *event, const char *folder)
 {
     const char *name = event->to[0] ? event->to : event->name;
     const char *slash = strrchr(name, '/');
     size_t len = slash ? (size_t)(slash - name) : 0;
-    return strlen(directory) == len && strncmp(name, directory, len) == 0;
+    return strlen(folder) == len && strncmp(name, folder, len) == 0;
 }
 
 /* ---- from event to event --------------------------------------------------------------------- */

@@ -196,8 +196,8 @@ static inline size_t power_number(const power_log *log, const power_file *file)
 static inline bool power_fails(power_log *log, power_kind kind)
 {
     power_faults *faults = &log->faults;
-    unsigned call = ++log->calls[kind];
-    bool fails = faults->nth[kind] && call >= faults->nth[kind] && call <= faults->last[kind];
+    unsigned now = ++log->calls[kind];
+    bool fails = faults->nth[kind] && now >= faults->nth[kind] && now <= faults->last[kind];
     if (faults->one_in && power_below(&faults->random, faults->one_in) == 0)
         fails = true;
     if (!fails)
