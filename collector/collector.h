@@ -28,6 +28,25 @@ MW_MUST_USE mw_err mw_collector_new(mw_store *store, const mw_clock *clock, size
                                     mw_collector **out);
 void mw_collector_free(mw_collector *collector);
 
+/* Where an export goes. `held` is given back (release) when the store has answered, NULL = nothing
+ * is held. */
+typedef struct mw_export_target {
+    mw_store *store;
+    void *held;
+} mw_export_target;
+
+typedef struct mw_collector_spaces {
+    /* Chooses by what the request's head says, on its loop. MW_E_NOT_FOUND (there is no such space),
+     * MW_E_INVALID, with detail; MW_E_NOMEM. */
+    mw_err (*choose)(void *ctx, const mw_request *request, mw_export_target *out,
+                     mw_detail *detail);
+    void (*release)(void *held); /* any thread, also a store's writer */
+    void *ctx;
+} mw_collector_spaces;
+
+/* Before the ports open; without it all exports go to the store of _new. */
+void mw_collector_use_spaces(mw_collector *collector, const mw_collector_spaces *spaces);
+
 /* Fills at most max routes, of the 6 there are: HTTP and gRPC for each signal; `tag` goes into
  * each. They live as long as the collector. */
 size_t mw_collector_routes(mw_collector *collector, int tag, mw_route *routes, size_t max);

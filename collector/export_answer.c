@@ -4,6 +4,7 @@
  *     all kept, or nothing sent            200   OK                   -
  *     some refused, or kept with bad text  200   OK, partial_success  -
  *     everything refused, broken body      400   INVALID_ARGUMENT     no
+ *     a space that is not there            400   INVALID_ARGUMENT     no
  *     over the decode budget               413   RESOURCE_EXHAUSTED   no
  *     no memory, queue full, shutting down 503   UNAVAILABLE          after 1 s
  *     the disk failed or is full           503   UNAVAILABLE          after 3 s
@@ -225,6 +226,8 @@ typedef struct failure_row {
 static const failure_row failures[] = {
     {MW_E_SYNTAX, 400, MW_RPC_INVALID_ARGUMENT, 0, MW_COUNT_EXPORTS_REFUSED_MALFORMED, {NULL, 0}},
     {MW_E_INVALID, 400, MW_RPC_INVALID_ARGUMENT, 0, MW_COUNT_EXPORTS_REFUSED_MALFORMED, {NULL, 0}},
+    {MW_E_NOT_FOUND, 400, MW_RPC_INVALID_ARGUMENT, 0, MW_COUNT_EXPORTS_REFUSED_SPACE,
+     MW_SLICE_INIT("there is no such space")},
     {MW_E_LIMIT, 413, MW_RPC_RESOURCE_EXHAUSTED, 0, MW_COUNT_EXPORTS_REFUSED_BUDGET, {NULL, 0}},
     {MW_E_NOMEM, 503, MW_RPC_UNAVAILABLE, RETRY_OVERLOAD_S, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
      MW_SLICE_INIT("memory_limit is reached; try again")},
@@ -272,7 +275,8 @@ static void answer_failure(const mw_export_outcome *outcome, mw_answer_form form
                         .code = failure->code,
                         .message = failure_text(outcome, failure, form, arena),
                         .retry_after_s = failure->retry_after_s};
-    if (outcome->err == MW_E_SYNTAX || outcome->err == MW_E_INVALID)
+    if (outcome->err == MW_E_SYNTAX || outcome->err == MW_E_INVALID ||
+        outcome->err == MW_E_NOT_FOUND)
         status.field = outcome->field.len ? outcome->field : MW_SLICE("body");
     mw_status_answer(&status, form, arena, response);
 }

@@ -23,9 +23,10 @@ typedef struct export_service {
 
 struct mw_collector {
     mw_store *store;
+    mw_collector_spaces spaces; /* choose NULL = all goes to `store` */
     const mw_clock *clock;
     size_t max_request;
-    mw_export_keys keys;
+    mw_export_keys keys; /* of `store` */
     export_service services[MW_SIGNAL_END];
     mw_fair_share fair;
 };
@@ -35,6 +36,7 @@ typedef struct pending_export {
     mw_collector *collector;
     mw_request *request;
     mw_answer_form form;
+    mw_export_target target; /* of the try under way */
     unsigned tries;
     bool flow_known; /* from an earlier try: the question comes before the work */
     mw_flow flow;
@@ -54,6 +56,36 @@ typedef struct pending_export {
 /* The first try again; doubled up to the fifth. A sync takes some milliseconds. */
 #define RETRY_FIRST_MS 10u
 #define RETRY_DOUBLINGS 4u
+
+/* ---- where to ------------------------------------------------------------------------------ */
+
+/* Chosen anew at each try: while a request waits, it holds up no deletion. */
+static mw_err choose_target(pending_export *pending)
+{
+    mw_collector *collector = pending->collector;
+    mw_detail detail = {.message = ""};
+    pending->target = (mw_export_target){collector->store, NULL};
+    if (!collector->spaces.choose)
+        return MW_OK;
+    mw_err err = collector->spaces.choose(collector->spaces.ctx, pending->request, &pending->target,
+                                          &detail);
+    if (err == MW_OK || !detail.message[0])
+        return err;
+    const char *words = mw_arena_printf(&pending->request->arena, "%s%s%s", detail.message,
+                                        detail.hint[0] ? "; " : "", detail.hint);
+    pending->outcome.problem = words ? mw_slice_of(words) : MW_SLICE("there is no such space");
+    pending->outcome.field = mw_arena_copy(&pending->request->arena, mw_slice_of(detail.field));
+    return err;
+}
+
+/* Before the request is given away: the target is the request's. */
+static void leave_target(pending_export *pending)
+{
+    void *held = pending->target.held;
+    pending->target = (mw_export_target){NULL, NULL};
+    if (held)
+        pending->collector->spaces.release(held);
+}
 
 /* ---- waiting ------------------------------------------------------------------------------- */
 
@@ -89,7 +121,7 @@ static bool others_go_first(pending_export *pending, unsigned backlog)
 /* MW_E_BUSY while others go first, or nobody can. */
 static mw_err check_turn(pending_export *pending)
 {
-    unsigned backlog = mw_store_backlog(pending->collector->store);
+    unsigned backlog = mw_store_backlog(pending->target.store);
     if (backlog >= 100)
         return MW_E_BUSY;
     if (!others_go_first(pending, backlog))
@@ -151,6 +183,7 @@ static void finish(pending_export *pending, mw_err err)
 static void stored(void *ctx, mw_err err, uint64_t commit_seq)
 {
     pending_export *pending = ctx;
+    leave_target(pending);
     pending->outcome.at_store = true;
     pending->outcome.repeat = err == MW_OK && commit_seq == 0;
     if (!retry_later(pending, err))
@@ -182,9 +215,12 @@ static mw_err read_message(const mw_collector *collector, mw_slice message, mw_e
                            pending_export *pending)
 {
     mw_export_outcome *outcome = &pending->outcome;
+    mw_export_keys keys = collector->keys;
+    if (pending->target.store != collector->store)
+        keys.digest = mw_store_digest_key(pending->target.store);
     const mw_export_input input = {.signal = outcome->signal,
                                    .body = message,
-                                   .keys = &collector->keys,
+                                   .keys = &keys,
                                    .origin = pending->origin,
                                    .received_ns = pending->received_ns,
                                    .arena = &pending->request->arena};
@@ -213,6 +249,7 @@ static mw_err admit(pending_export *pending, const mw_export_batch *batch)
  * that was not stored, for good or until the client tries again. */
 static void settle(pending_export *pending, mw_err err)
 {
+    leave_target(pending);
     if (!retry_later(pending, err))
         finish(pending, err);
 }
@@ -231,7 +268,7 @@ static void export_message(mw_collector *collector, mw_slice message, pending_ex
         mw_store_batch view = mw_export_batch_view(&batch);
         mw_flow flow = pending->flow;
         size_t bytes = message.len;
-        err = mw_store_append(collector->store, &view, stored, pending);
+        err = mw_store_append(pending->target.store, &view, stored, pending);
         if (err == MW_OK)
             mw_fair_share_use(&collector->fair, flow, bytes, mw_clock_mono_ns(collector->clock));
     }
@@ -268,7 +305,9 @@ static void refuse_for_memory(mw_request *request, const mw_export_signal *signa
 /* One try; the first, or one after retry_later. */
 static void try_export(pending_export *pending)
 {
-    mw_err err = check_turn(pending);
+    mw_err err = choose_target(pending);
+    if (err == MW_OK)
+        err = check_turn(pending);
     if (err != MW_OK)
         settle(pending, err);
     else if (pending->form == MW_FORM_JSON)
@@ -338,6 +377,11 @@ mw_err mw_collector_new(mw_store *store, const mw_clock *clock, size_t max_reque
     for (mw_signal signal = MW_SIGNAL_TRACES; signal < MW_SIGNAL_END; signal++)
         collector->services[signal] = (export_service){collector, mw_export_signal_of(signal)};
     return MW_OK;
+}
+
+void mw_collector_use_spaces(mw_collector *collector, const mw_collector_spaces *spaces)
+{
+    collector->spaces = *spaces;
 }
 
 void mw_collector_free(mw_collector *collector)

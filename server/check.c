@@ -1,11 +1,12 @@
-/* `midwatch check`: the configuration as it would be used, and the store, block by block. Reads
- * only and takes no lock, so it may run beside a daemon on the same directory. */
+/* `midwatch check`: the configuration as it would be used, the store, block by block, and the state
+ * file. Reads only and takes no lock, so it may run beside a daemon on the same directory. */
 #include <inttypes.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "lib/base/utf8.h"
 #include "lib/net/net.h"
+#include "lib/state/state.h"
 #include "lib/store/store.h"
 #include "server/options.h"
 #include "server/serve.h"
@@ -14,8 +15,9 @@ static void print_help(void)
 {
     printf("Usage: midwatch check [OPTIONS]\n\n"
            "Reads the configuration and says each option's value and where it came from, then\n"
-           "verifies every block of the store. It only reads, so it may run while the daemon\n"
-           "does. Exit status 0: all is well; 1: the store is damaged; 2: bad configuration;\n"
+           "verifies every block of the store and the state file. It only reads, so it may run\n"
+           "while the daemon does. Exit status 0: all is well; 1: something stored is damaged;\n"
+           "2: bad configuration; "
            "5: there is no such data directory.\n\n"
            "It takes the options of `midwatch serve`:\n");
     mw_options_print_help(mw_server_option_table, MW_SERVER_OPTION_COUNT);
@@ -99,6 +101,26 @@ static int check_store(const mw_server_settings *settings)
     return err ? MW_EXIT_FAILED : MW_EXIT_DONE;
 }
 
+/* The state file holds what telemetry cannot give back: alarms, decisions, tokens. */
+static int check_state(const mw_server_options *options)
+{
+    mw_detail detail = {.message = ""};
+    char path[MW_PATH_SIZE];
+    mw_data_path(options, "state.db", path);
+    mw_err err = mw_state_verify(path, &detail);
+    if (err == MW_E_NOT_FOUND) {
+        printf("state            none yet at %s\n", path);
+        return MW_EXIT_DONE;
+    }
+    if (err) {
+        fprintf(stderr, "midwatch: state: %s: ", path);
+        print_visible(stderr, detail.message[0] ? detail.message : mw_err_text(err));
+        fprintf(stderr, "%s%s\n", detail.hint[0] ? "; " : "", detail.hint);
+    }
+    printf("state            %s\n", err ? "NOT whole" : "whole");
+    return err ? MW_EXIT_FAILED : MW_EXIT_DONE;
+}
+
 static int check_tls(const mw_server_options *options)
 {
     mw_detail detail = {.message = ""};
@@ -135,5 +157,8 @@ int mw_check_main(int argc, char **argv)
     print_options(&settings);
     int tls = check_tls(&settings.values);
     int store = check_store(&settings);
-    return store ? store : tls;
+    if (store == MW_EXIT_NOT_FOUND)
+        return store;
+    int state = check_state(&settings.values);
+    return store ? store : state ? state : tls;
 }

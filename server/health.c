@@ -2,15 +2,17 @@
  * question, so that a busy pool cannot make the process look dead. */
 #include "server/health.h"
 #include "lib/base/json_writer.h"
+#include "server/space_of.h"
 
 #define HEALTH_MAX_BYTES 2048
 
 void mw_gauges_read(mw_server *server, mw_gauges *out)
 {
-    mw_store_stats store;
+    mw_space_totals totals;
     mw_state_stats state;
     mw_net *net = atomic_load(&server->net);
-    mw_store_stats_read(server->store, &store);
+    mw_space_totals_read(server, &totals);
+    const mw_store_stats store = totals.stats;
     mw_state_stats_read(server->state, &state);
     int64_t up_ns = mw_clock_mono_ns(server->clock) - server->started_ns;
     *out = (mw_gauges){
@@ -54,11 +56,11 @@ static void reason(mw_json *json, const char *check, mw_slice message)
 
 static void write_reasons(mw_json *json, mw_server *server, const mw_gauges *gauges)
 {
-    mw_store_stats store;
-    mw_store_stats_read(server->store, &store);
+    mw_space_totals totals;
+    mw_space_totals_read(server, &totals);
     mw_json_array_begin(json);
     if (!gauges->store_writable)
-        reason(json, "store", mw_slice_of(mw_err_text(store.last_error)));
+        reason(json, "store", mw_slice_of(mw_err_text(totals.stats.last_error)));
     if (!gauges->state_writable)
         reason(json, "state", MW_SLICE("the last commit failed; see the log"));
     if (!atomic_load(&server->ready))

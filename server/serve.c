@@ -13,6 +13,7 @@
 #include "server/health.h"
 #include "server/process.h"
 #include "server/serve.h"
+#include "server/space_of.h"
 
 /* DESIGN 4.1: SIGTERM drains for 30 s at most. */
 #define DRAIN_MS 30000u
@@ -71,16 +72,25 @@ static unsigned reader_count(const mw_server_options *options)
 
 static mw_err open_store(mw_server *server, mw_detail *detail)
 {
-    char path[MW_PATH_SIZE];
+    char path[MW_PATH_SIZE], spaces_path[MW_PATH_SIZE];
     const mw_server_options *options = &server->settings.values;
     mw_data_path(options, "store", path);
+    mw_data_path(options, "spaces", spaces_path);
     mw_store_config config = {
-        .directory = path,
         .clock = server->clock,
         .queue_budget_bytes = least(MW_STORE_QUEUE_DEFAULT, (size_t)options->memory_limit / 4),
         .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT,
     };
-    return mw_store_open(&config, &server->store, detail);
+    mw_spaces_config spaces = {.default_directory = path,
+                               .directory = spaces_path,
+                               .store = config,
+                               .opened = mw_api_listen,
+                               .closing = mw_api_end_followers,
+                               .ctx = server};
+    mw_err err = mw_spaces_open(&spaces, &server->spaces, detail);
+    if (!err)
+        server->store = mw_spaces_default(server->spaces);
+    return err;
 }
 
 static mw_err open_state(mw_server *server, mw_detail *detail)
@@ -107,13 +117,16 @@ static mw_err start_rooms(mw_server *server)
     server->desk_pool = mw_pool_new(DESK_THREADS, DESK_QUEUE_MAX);
     server->watch_pool = mw_pool_new(WATCH_THREADS, WATCH_QUEUE_MAX);
     mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock};
-    mw_api_listen(server);
     mw_err err = mw_triage_start(&triage, &server->triage);
     if (!err)
         err = mw_webhooks_start(server->state, server->triage, server->clock, &server->webhooks);
     if (!err)
         err = mw_collector_new(server->store, server->clock, (size_t)options->max_request,
                                &server->collector);
+    if (!err) {
+        mw_collector_spaces spaces = {mw_space_of_export, mw_space_leave, server};
+        mw_collector_use_spaces(server->collector, &spaces);
+    }
     return err;
 }
 
@@ -211,8 +224,7 @@ static void stop_rooms(mw_server *server)
         mw_pool_free(server->desk_pool);
     if (server->pool)
         mw_pool_free(server->pool);
-    if (server->store)
-        mw_store_close(server->store);
+    mw_spaces_close(server->spaces);
     if (server->state)
         mw_state_close(server->state);
     if (server->webhooks)

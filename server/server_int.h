@@ -15,19 +15,21 @@
 #include "lib/net/net.h"
 #include "lib/net/sse.h"
 #include "lib/state/state.h"
-#include "lib/store/store.h"
+#include "lib/store/spaces.h"
 #include "server/gate.h"
 #include "server/options.h"
 #include "triage/triage.h"
 #include "webhook/webhook.h"
 
-/* Spaces come with tokens; until then everything lives in this one. */
-#define MW_DEFAULT_SPACE MW_SLICE("default")
+/* Where alarms and investigations are, until tokens bind their doors to spaces; and telemetry that
+ * names none. */
+#define MW_DEFAULT_SPACE MW_SLICE(MW_SPACE_DEFAULT)
 
 typedef struct mw_server {
     const mw_clock *clock;
     mw_server_settings settings;
-    mw_store *store;
+    mw_spaces *spaces;
+    mw_store *store; /* of the default space */
     mw_state *state;
     mw_pool *pool;       /* questions of the API about telemetry */
     mw_pool *desk_pool;  /* its other requests: status and state never wait for a scan */

@@ -73,6 +73,7 @@
       "x-aws-* request headers that were no usable text")                                          \
     X(EXPORTS_REFUSED_MALFORMED, "midwatch_exports_refused_total", "reason=\"malformed\"",         \
       "Whole export requests refused")                                                             \
+    X(EXPORTS_REFUSED_SPACE, "midwatch_exports_refused_total", "reason=\"space\"", "")             \
     X(EXPORTS_REFUSED_BUDGET, "midwatch_exports_refused_total", "reason=\"decode_budget\"", "")    \
     X(EXPORTS_REFUSED_OVERLOAD, "midwatch_exports_refused_total", "reason=\"overload\"", "")       \
     X(EXPORTS_REFUSED_STORAGE, "midwatch_exports_refused_total", "reason=\"storage\"", "")         \

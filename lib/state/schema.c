@@ -184,6 +184,24 @@ mw_err mw_schema_identify(mw_state_tx *tx, mw_detail *detail)
     return MW_OK;
 }
 
+static mw_err refuse_newer(int64_t version, mw_detail *detail)
+{
+    return mw_detail_set(detail, MW_E_UNSUPPORTED, "state",
+                         "run the midwatch that wrote it, or a newer one",
+                         "the state file has schema version %lld, this program knows %lld",
+                         (long long)version, (long long)NEWEST);
+}
+
+mw_err mw_schema_known(mw_state_tx *tx, mw_detail *detail)
+{
+    int64_t tables = 0, version = 0;
+    mw_err err = read_number(tx, sql_tables, &tables);
+    if (err != MW_OK || tables == 0)
+        return err; /* a daemon that was killed at its first start: an empty file */
+    err = read_number(tx, sql_version, &version);
+    return err == MW_OK && version > NEWEST ? refuse_newer(version, detail) : err;
+}
+
 static mw_err migrate_one(mw_state_tx *tx, int64_t version, int64_t now_ns)
 {
     mw_err err = run_script(tx, migrations[version]);
@@ -223,10 +241,5 @@ mw_err mw_schema_migrate(mw_state_tx *tx, int64_t now_ns, mw_detail *detail)
     if (err != MW_OK)
         return mw_detail_set(detail, err, "state", NULL, "cannot set up the state file: %s",
                              mw_err_text(err));
-    if (version > NEWEST)
-        return mw_detail_set(detail, MW_E_UNSUPPORTED, "state",
-                             "run the midwatch that wrote it, or a newer one",
-                             "the state file has schema version %lld, this program knows %lld",
-                             (long long)version, (long long)NEWEST);
-    return MW_OK;
+    return version > NEWEST ? refuse_newer(version, detail) : MW_OK;
 }

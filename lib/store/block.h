@@ -19,6 +19,9 @@ typedef struct mw_index_block {
     struct mw_segment *segment;
     uint64_t offset;
     mw_block_header header;
+    uint32_t number; /* merged: its position among the blocks of its segment */
+    bool has_sessions; /* some row names a session of its own */
+    bool keys_in_footer; /* keys of traces and sessions are not here, but in the segment's footer */
     uint32_t trace_count, session_count, service_count, name_count;
     /* Ascending, one run after the other: mw_trace_key of the traces (a value may stand twice, for
      * two ids that begin alike; records without a trace have the key 0), mw_text_key of the own

@@ -264,6 +264,7 @@ mw_index_block *mw_index_block_new(const mw_hot *hot, const mw_block_header *hea
     if (block) {
         memset(block, 0, sizeof *block);
         block->header = *header;
+        block->has_sessions = sessions > 0;
         block->trace_count = hot->traces;
         block->session_count = sessions;
         block->service_count = services;

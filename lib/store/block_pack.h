@@ -44,5 +44,10 @@ MW_MUST_USE mw_err mw_block_pack_finish(mw_block_pack *pack, uint64_t key_seed,
  * before _free: what filters are made of (attribute_filter.h). */
 void mw_block_pack_each_field(const mw_block_pack *pack, void (*field)(void *ctx, mw_slice bytes),
                               void *ctx);
+/* Likewise for each distinct resource and scope: the message, without its schema URL. */
+void mw_block_pack_each_context(const mw_block_pack *pack,
+                                void (*context)(void *ctx, mw_slice message), void *ctx);
+/* The columns of the block, after _finish; valid until _free. */
+const mw_hot *mw_block_pack_hot(const mw_block_pack *pack);
 
 #endif

@@ -3,6 +3,8 @@
 #include <xxhash.h>
 
 #include "lib/store/block_reader.h"
+#include "lib/store/hot_planes.h"
+#include "lib/store/item_fields.h"
 
 void mw_block_reader_init(mw_block_reader *reader)
 {
@@ -13,6 +15,8 @@ void mw_block_reader_fini(mw_block_reader *reader)
 {
     mw_free(MW_MEM_QUERY, reader->stored);
     mw_free(MW_MEM_QUERY, reader->raw);
+    mw_free(MW_MEM_QUERY, reader->plain);
+    mw_zstd_fini(&reader->zstd);
     memset(reader, 0, sizeof *reader);
 }
 
@@ -37,11 +41,24 @@ static mw_err fetch(mw_block_reader *reader, int fd, uint64_t at, uint32_t len, 
     return err;
 }
 
-static mw_err unpack(mw_block_reader *reader, uint8_t codec, uint32_t stored, uint32_t raw)
+static mw_err unpack_hot(mw_block_reader *reader, const mw_block_header *header)
 {
-    if (!mw_block_reader_room(&reader->raw, &reader->raw_size, raw))
+    mw_slice stored = mw_slice_bytes(reader->stored, header->hot_stored);
+    if (!mw_block_reader_room(&reader->raw, &reader->raw_size, header->hot_raw))
         return MW_E_NOMEM;
-    return mw_chunk_unpack(codec, mw_slice_bytes(reader->stored, stored), reader->raw, raw);
+    if (header->hot_codec == MW_CODEC_PLANES)
+        return mw_planes_unpack(&reader->zstd, header, stored, reader->raw);
+    return mw_chunk_unpack(header->hot_codec, stored, reader->raw, header->hot_raw);
+}
+
+static mw_err unpack_items(mw_block_reader *reader, const mw_block_header *header)
+{
+    mw_slice stored = mw_slice_bytes(reader->stored, header->items_stored);
+    if (!mw_block_reader_room(&reader->raw, &reader->raw_size, header->items_raw))
+        return MW_E_NOMEM;
+    if (header->items_codec == MW_CODEC_FIELDS)
+        return mw_zstd_unpack(&reader->zstd, stored, reader->raw, header->items_raw);
+    return mw_chunk_unpack(header->items_codec, stored, reader->raw, header->items_raw);
 }
 
 mw_err mw_read_hot(mw_block_reader *reader, int fd, uint64_t offset, const mw_block_header *header,
@@ -50,7 +67,7 @@ mw_err mw_read_hot(mw_block_reader *reader, int fd, uint64_t offset, const mw_bl
     mw_err err =
         fetch(reader, fd, offset + MW_BLOCK_HEADER_SIZE, header->hot_stored, header->hot_checksum);
     if (err == MW_OK)
-        err = unpack(reader, header->hot_codec, header->hot_stored, header->hot_raw);
+        err = unpack_hot(reader, header);
     if (err == MW_OK)
         err = mw_hot_decode(header, mw_slice_bytes(reader->raw, header->hot_raw), out);
     return err;
@@ -76,14 +93,41 @@ mw_err mw_check_items(mw_block_reader *reader, int fd, uint64_t offset,
     return XXH3_64bits_digest(&hash) == header->items_checksum ? MW_OK : MW_E_CORRUPT;
 }
 
-mw_err mw_read_items(mw_block_reader *reader, int fd, uint64_t offset,
-                     const mw_block_header *header, mw_items *out)
+mw_err mw_read_items_raw(mw_block_reader *reader, int fd, uint64_t offset,
+                         const mw_block_header *header)
 {
     mw_err err = fetch(reader, fd, offset + MW_BLOCK_HEADER_SIZE + header->hot_stored,
                        mw_items_padded(header), header->items_checksum);
-    if (err == MW_OK)
-        err = unpack(reader, header->items_codec, header->items_stored, header->items_raw);
-    if (err == MW_OK)
+    return err == MW_OK ? unpack_items(reader, header) : err;
+}
+
+/* The chunk in reader->raw, in fields, becomes the plain one. */
+static mw_err read_fields(mw_block_reader *reader, const mw_block_header *header, const mw_hot *hot,
+                          mw_items *out)
+{
+    mw_fields fields;
+    mw_err err =
+        mw_fields_open(header, hot, mw_slice_bytes(reader->raw, header->items_raw), &fields);
+    if (err != MW_OK)
+        return err;
+    size_t len = (size_t)mw_fields_plain_length(&fields);
+    if (mw_block_reader_room(&reader->plain, &reader->plain_size, len)) {
+        mw_fields_plain(&fields, reader->plain);
+        err = mw_items_decode(header, mw_slice_bytes(reader->plain, len), out);
+    } else {
+        err = MW_E_NOMEM;
+    }
+    mw_fields_close(&fields);
+    return err;
+}
+
+mw_err mw_read_items(mw_block_reader *reader, int fd, uint64_t offset,
+                     const mw_block_header *header, const mw_hot *hot, mw_items *out)
+{
+    mw_err err = mw_read_items_raw(reader, fd, offset, header);
+    if (err == MW_OK && header->items_codec == MW_CODEC_FIELDS)
+        err = read_fields(reader, header, hot, out);
+    else if (err == MW_OK)
         err = mw_items_decode(header, mw_slice_bytes(reader->raw, header->items_raw), out);
     return err;
 }

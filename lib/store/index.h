@@ -49,6 +49,9 @@ void mw_index_unreserve(mw_index *index);
 MW_MUST_USE mw_err mw_index_add_segment(mw_index *index, mw_segment *segment);
 /* Forgets a segment that holds no block: a file that failed before its first append. */
 void mw_index_remove_segment(mw_index *index, mw_segment *segment);
+/* At start: a merged segment whose first sequence is not below that of any segment before; `seq` is
+ * the highest of its items. Takes a reference of its own. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_index_add_merged(mw_index *index, mw_segment *merged, uint64_t seq);
 /* One step: `merged` (whose blocks are its own, in the order of the file) takes the place of
  * `replaced`, segments of the table, in every snapshot taken from now on. `merged` may be NULL
  * (retention). Takes a reference on it; gives up the table's on the others. Blocks stand by their

@@ -41,22 +41,6 @@ static mw_err next_piece(mw_items_walk *walk, bool pass_over)
     return err;
 }
 
-/* A chunk without pieces becomes the window as a whole. */
-static mw_err unpack_whole(mw_items_walk *walk, const mw_block_header *header)
-{
-    mw_block_reader *reader = walk->reader;
-    if (!mw_block_reader_room(&reader->stored, &reader->stored_size, header->items_stored) ||
-        !mw_block_reader_room(&reader->raw, &reader->raw_size, header->items_raw))
-        return MW_E_NOMEM;
-    mw_err err = mw_pread_all(walk->fd, reader->stored, header->items_stored, walk->next);
-    if (err == MW_OK)
-        err = mw_chunk_unpack(header->items_codec,
-                              mw_slice_bytes(reader->stored, header->items_stored), reader->raw,
-                              header->items_raw);
-    walk->window = mw_slice_bytes(reader->raw, header->items_raw);
-    return err;
-}
-
 /* The next `len` bytes of the unpacked chunk, to `out` unless that is NULL. */
 static mw_err take(mw_items_walk *walk, uint64_t len, void *out)
 {
@@ -134,6 +118,16 @@ static bool tables_hold(const mw_items_walk *walk, uint64_t len)
     return len == 0;
 }
 
+static void place_tables(mw_items_walk *walk, const unsigned char *tables, mw_signal signal)
+{
+    size_t column = 4 * (size_t)walk->count;
+    walk->tables = tables;
+    walk->lengths = tables + MW_ITEMS_CONTEXT * mw_items_walk_contexts(walk);
+    walk->resource_refs = walk->lengths + column;
+    walk->scope_refs = walk->resource_refs + column;
+    walk->metric_refs = signal == MW_SIGNAL_METRICS ? walk->scope_refs + column : NULL;
+}
+
 static mw_err read_tables(mw_items_walk *walk, const mw_block_header *header)
 {
     unsigned char counts[MW_ITEMS_PREFIX];
@@ -152,15 +146,11 @@ static mw_err read_tables(mw_items_walk *walk, const mw_block_header *header)
     uint64_t len = contexts + (uint64_t)walk->count * mw_items_fixed(header->signal);
     if ((walk->metrics && !metrics) || len > header->items_raw - sizeof counts)
         return MW_E_CORRUPT;
-    walk->tables = mw_alloc(MW_MEM_QUERY, (size_t)len);
-    if (!walk->tables)
+    walk->own_tables = mw_alloc(MW_MEM_QUERY, (size_t)len);
+    if (!walk->own_tables)
         return MW_E_NOMEM;
-    size_t column = 4 * (size_t)walk->count;
-    walk->lengths = walk->tables + contexts;
-    walk->resource_refs = walk->lengths + column;
-    walk->scope_refs = walk->resource_refs + column;
-    walk->metric_refs = metrics ? walk->scope_refs + column : NULL;
-    err = take(walk, len, walk->tables);
+    place_tables(walk, walk->own_tables, header->signal);
+    err = take(walk, len, walk->own_tables);
     if (err == MW_OK && !tables_hold(walk, header->items_raw - sizeof counts - len))
         err = MW_E_CORRUPT;
     return err;
@@ -168,19 +158,53 @@ static mw_err read_tables(mw_items_walk *walk, const mw_block_header *header)
 
 /* ---- the walk -------------------------------------------------------------------------------- */
 
+/* The chunk is the window as a whole. */
+static mw_err begin_whole(mw_items_walk *walk, uint64_t offset, const mw_block_header *header)
+{
+    mw_err err = mw_read_items_raw(walk->reader, walk->fd, offset, header);
+    walk->window = mw_slice_bytes(walk->reader->raw, header->items_raw);
+    return err == MW_OK ? read_tables(walk, header) : err;
+}
+
+/* Its contexts are the window; items are put together when they are asked for. */
+static mw_err begin_fields(mw_items_walk *walk, uint64_t offset, const mw_block_header *header,
+                           const mw_hot *hot)
+{
+    mw_fields *fields = &walk->fields;
+    mw_err err = mw_read_items_raw(walk->reader, walk->fd, offset, header);
+    if (err == MW_OK)
+        err = mw_fields_open(header, hot, mw_slice_bytes(walk->reader->raw, header->items_raw),
+                             fields);
+    if (err != MW_OK)
+        return err;
+    walk->in_fields = true;
+    walk->count = fields->count;
+    walk->resources = fields->resources;
+    walk->scopes = fields->scopes;
+    walk->metrics = fields->metrics;
+    walk->window = mw_slice_bytes(fields->contexts, fields->contexts_len);
+    place_tables(walk, fields->tables, header->signal);
+    return MW_OK;
+}
+
 mw_err mw_items_walk_begin(mw_items_walk *walk, mw_block_reader *reader, int fd, uint64_t offset,
-                           const mw_block_header *header)
+                           const mw_block_header *header, const mw_hot *hot)
 {
     uint64_t begin = offset + MW_BLOCK_HEADER_SIZE + header->hot_stored;
+    mw_err err;
+
     *walk = (mw_items_walk){
         .reader = reader, .fd = fd, .next = begin, .end = begin + header->items_stored};
-    mw_err err = mw_check_items(reader, fd, offset, header);
-    if (err == MW_OK && header->items_codec == MW_CODEC_PIECES)
+    switch (header->items_codec) {
+    case MW_CODEC_FIELDS: err = begin_fields(walk, offset, header, hot); break;
+    case MW_CODEC_PIECES:
+        err = mw_check_items(reader, fd, offset, header);
         walk->packed = header->items_raw;
-    else if (err == MW_OK)
-        err = unpack_whole(walk, header);
-    if (err == MW_OK)
-        err = read_tables(walk, header);
+        if (err == MW_OK)
+            err = read_tables(walk, header);
+        break;
+    default: err = begin_whole(walk, offset, header);
+    }
     if (err != MW_OK)
         mw_items_walk_end(walk);
     return err;
@@ -188,8 +212,13 @@ mw_err mw_items_walk_begin(mw_items_walk *walk, mw_block_reader *reader, int fd,
 
 void mw_items_walk_end(mw_items_walk *walk)
 {
-    mw_free(MW_MEM_QUERY, walk->tables);
+    if (walk->in_fields)
+        mw_fields_close(&walk->fields);
+    else
+        mw_free(MW_MEM_QUERY, walk->own_tables);
+    walk->own_tables = NULL;
     walk->tables = NULL;
+    walk->in_fields = false;
 }
 
 static mw_err read_part(mw_items_walk *walk, size_t part, char *out)
@@ -214,5 +243,11 @@ mw_err mw_items_walk_context(mw_items_walk *walk, size_t context, char *out)
 mw_err mw_items_walk_item(mw_items_walk *walk, uint32_t row, char *out)
 {
     MW_ASSERT(row < walk->count);
+    if (walk->in_fields) {
+        MW_ASSERT(mw_items_walk_contexts(walk) + row >= walk->part);
+        mw_fields_item(&walk->fields, row, out);
+        walk->part = mw_items_walk_contexts(walk) + row + 1;
+        return MW_OK;
+    }
     return read_part(walk, mw_items_walk_contexts(walk) + row, out);
 }

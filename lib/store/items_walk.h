@@ -5,20 +5,25 @@
  * tables in front are kept (MW_MEM_QUERY), and of what follows only the parts that are asked for
  * are copied, to where the caller wants them. Parts are asked for in their order in the chunk. Only
  * a chunk that is no longer than a piece, or was written before there were pieces, is unpacked as a
- * whole. One thread at a time.
+ * whole. A chunk in fields is unpacked as it is in the file, its dictionary and tokens; of its items
+ * only those that are asked for are put together. One thread at a time.
  */
 #ifndef MW_STORE_ITEMS_WALK_H
 #define MW_STORE_ITEMS_WALK_H
 
 #include "lib/store/block_reader.h"
+#include "lib/store/item_fields.h"
 
 typedef struct mw_items_walk {
     mw_block_reader *reader; /* whose buffers hold the present piece, packed and unpacked */
     int fd;
-    uint64_t next, end;    /* in the file: the next piece, the end of the last */
-    uint32_t packed;       /* bytes of the unpacked chunk that lie in pieces still to come */
-    mw_slice window;       /* of the present piece, what was not taken yet */
-    unsigned char *tables; /* without the three counts; owned */
+    uint64_t next, end; /* in the file: the next piece, the end of the last */
+    uint32_t packed;    /* bytes of the unpacked chunk that lie in pieces still to come */
+    mw_slice window;    /* of the present piece, what was not taken yet */
+    bool in_fields;
+    mw_fields fields;            /* of a chunk in fields */
+    unsigned char *own_tables;   /* of any other */
+    const unsigned char *tables; /* without the three counts */
     uint32_t count, resources, scopes, metrics;
     const unsigned char *lengths, *resource_refs, *scope_refs;
     const unsigned char *metric_refs; /* metrics' blocks alone; else NULL */
@@ -27,9 +32,11 @@ typedef struct mw_items_walk {
 
 /* Checks the whole chunk against its checksum and its tables against each other. MW_E_CORRUPT,
  * MW_E_IO, MW_E_NOMEM; nothing is to be freed then. The reader must outlive the walk and serve
- * nothing else meanwhile. */
+ * nothing else meanwhile. `hot` are the block's columns, which must outlive it too: items in fields
+ * do not repeat what they say. */
 MW_MUST_USE mw_err mw_items_walk_begin(mw_items_walk *walk, mw_block_reader *reader, int fd,
-                                       uint64_t offset, const mw_block_header *header);
+                                       uint64_t offset, const mw_block_header *header,
+                                       const mw_hot *hot);
 void mw_items_walk_end(mw_items_walk *walk);
 
 /* Contexts are resources, scopes, then metric heads. */

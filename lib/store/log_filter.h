@@ -34,7 +34,7 @@ MW_MUST_USE mw_err mw_log_filter_share(mw_log_filter *filter, mw_store_view *vie
 bool mw_log_filter_block(const mw_log_filter *filter, const mw_index_block *block);
 /* Before the rows of a block; *any is false when none can match. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_log_filter_begin(mw_log_filter *filter, const mw_hot *hot, bool *any);
-/* All but the time and the text. */
+/* All but the time and what is asked of the item (item_search.h). */
 bool mw_log_filter_row(const mw_log_filter *filter, uint32_t row);
 
 #endif

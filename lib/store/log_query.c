@@ -19,6 +19,7 @@ static mw_err show_page(mw_log_scan *scan, mw_log_list *out)
     if (err == MW_OK) {
         out->items = scan->records;
         out->count = count;
+        out->undecided = scan->search.undecided;
     }
     return err;
 }

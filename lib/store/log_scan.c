@@ -1,6 +1,5 @@
 /* Scans of log records. See log_scan.h. One thread: the view's. */
 #include "lib/store/log_scan.h"
-#include "lib/store/log_text.h"
 #include "lib/store/row_fetch.h"
 #include "lib/store/trace_summary.h"
 
@@ -42,42 +41,6 @@ static bool too_late(const mw_log_scan *scan, uint64_t order)
 
 /* ---- which ----------------------------------------------------------------------------------- */
 
-/* The items of the present block, read from when the first text is needed. */
-typedef struct block_items {
-    const mw_index_block *block;
-    mw_items_walk walk;
-    bool read;
-} block_items;
-
-/* An oversized record is not searched: it would have to be held as a whole. */
-static mw_err item_fits(mw_log_scan *scan, mw_items_walk *walk, uint32_t row, bool *fits)
-{
-    uint32_t len = mw_items_walk_item_length(walk, row);
-    *fits = false;
-    if (mw_is_oversized(len))
-        return MW_OK;
-    if (!mw_block_reader_room(&scan->item, &scan->item_size, len))
-        return MW_E_NOMEM;
-    mw_err err = mw_items_walk_item(walk, row, scan->item);
-    if (err == MW_OK)
-        *fits = mw_log_body_contains(mw_slice_bytes(scan->item, len), scan->filter.query->text);
-    return err;
-}
-
-static mw_err text_fits(mw_log_scan *scan, block_items *texts, uint32_t row, bool *fits)
-{
-    *fits = true;
-    if (scan->filter.query->text.len == 0)
-        return MW_OK;
-    if (!texts->read) {
-        mw_err err = mw_view_items(scan->view, texts->block, &texts->walk);
-        if (err != MW_OK)
-            return err;
-        texts->read = true;
-    }
-    return item_fits(scan, &texts->walk, row, fits);
-}
-
 /* Cheap tests first: most rows fail one. */
 static bool may_fit(const mw_log_scan *scan, const mw_hot *hot, uint32_t row)
 {
@@ -90,8 +53,7 @@ static bool may_fit(const mw_log_scan *scan, const mw_hot *hot, uint32_t row)
     return mw_log_filter_row(&scan->filter, row);
 }
 
-static mw_err offer_row(mw_log_scan *scan, const mw_hot *hot, uint32_t block, uint32_t row,
-                        block_items *texts)
+static mw_err offer_row(mw_log_scan *scan, const mw_hot *hot, uint32_t block, uint32_t row)
 {
     mw_page_key key;
     bool fits;
@@ -101,7 +63,7 @@ static mw_err offer_row(mw_log_scan *scan, const mw_hot *hot, uint32_t block, ui
     key_of(scan, &key, mw_hot_time(hot, row), hot->seq, row);
     if (!scan->by_commit && !mw_page_admits(&scan->bounds, &key))
         return MW_OK;
-    mw_err err = text_fits(scan, texts, row, &fits);
+    mw_err err = mw_item_search_fits(&scan->search, hot, row, &fits);
     if (err == MW_OK && fits)
         mw_top_offer(&scan->top, &key, place_value(block, row));
     return err;
@@ -109,19 +71,21 @@ static mw_err offer_row(mw_log_scan *scan, const mw_hot *hot, uint32_t block, ui
 
 static mw_err scan_block(mw_log_scan *scan, uint32_t at)
 {
-    block_items texts = {.block = mw_view_block(scan->view, at)};
+    const mw_index_block *block = mw_view_block(scan->view, at);
     mw_hot hot;
     bool any = false;
 
-    if (!mw_log_filter_block(&scan->filter, texts.block))
+    if (!mw_log_filter_block(&scan->filter, block))
         return MW_OK;
-    mw_err err = mw_view_hot(scan->view, texts.block, &hot);
+    mw_err err = mw_item_search_block(&scan->search, block, &any);
+    if (err != MW_OK || !any)
+        return err;
+    err = mw_view_hot(scan->view, block, &hot);
     if (err == MW_OK)
         err = mw_log_filter_begin(&scan->filter, &hot, &any);
     for (uint32_t row = 0; err == MW_OK && any && row < hot.count; row++)
-        err = offer_row(scan, &hot, at, row, &texts);
-    if (texts.read)
-        mw_items_walk_end(&texts.walk);
+        err = offer_row(scan, &hot, at, row);
+    mw_item_search_leave(&scan->search);
     return err;
 }
 
@@ -184,6 +148,7 @@ mw_err mw_log_scan_find(mw_log_scan *scan)
     do {
         err = MW_OK;
         scan->top.count = 0;
+        scan->search.undecided = 0;
         for (uint32_t part = 0; err == MW_OK && part < parts; part++) {
             err = mw_log_filter_share(&scan->filter, scan->view, part, parts);
             if (err == MW_OK)
@@ -330,12 +295,17 @@ mw_err mw_log_scan_init(mw_log_scan *scan, mw_store_view *view, const mw_log_que
     scan->view = view;
     scan->arena = arena;
     mw_log_filter_init(&scan->filter, view, query);
-    return mw_top_init(&scan->top, limit);
+    mw_item_search_init(&scan->search, view, MW_LOG_ATTRIBUTES);
+    mw_err err =
+        mw_item_search_attributes(&scan->search, query->attributes, query->attribute_count);
+    if (err == MW_OK)
+        err = mw_item_search_bodies(&scan->search, query->text, query->pattern);
+    return err == MW_OK ? mw_top_init(&scan->top, limit) : err;
 }
 
 void mw_log_scan_fini(mw_log_scan *scan)
 {
-    mw_free(MW_MEM_QUERY, scan->item);
+    mw_item_search_fini(&scan->search);
     mw_newest_fini(&scan->blocks);
     mw_top_fini(&scan->top);
     mw_log_filter_fini(&scan->filter);

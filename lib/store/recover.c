@@ -12,6 +12,13 @@ typedef struct recovery {
     mw_writer *writer;
     uint64_t key_seed;
     mw_block_reader reader;
+    /* Of all segments, for the retry window. */
+    mw_footer_request *requests;
+    size_t request_count, request_capacity;
+    /* The newest segment of the log has a tail to be carried over. */
+    mw_segment *tail_segment;
+    mw_walk tail;
+    size_t tail_first;
 } recovery;
 
 /* A finished segment was renamed; what still has the temporary name was never acknowledged. */
@@ -82,6 +89,39 @@ static mw_err trim_tail(recovery *rec, const mw_segment_file *file, mw_walk *wal
     return MW_OK;
 }
 
+static mw_err note_request(recovery *rec, const uint8_t digest[16], uint64_t arrival_ns)
+{
+    if (rec->request_count == rec->request_capacity) {
+        size_t capacity = rec->request_capacity * 2 + 256;
+        mw_footer_request *grown =
+            mw_realloc(MW_MEM_STORE, rec->requests, capacity * sizeof *grown);
+        if (!grown)
+            return MW_E_NOMEM;
+        rec->requests = grown;
+        rec->request_capacity = capacity;
+    }
+    mw_footer_request *request = &rec->requests[rec->request_count++];
+    memcpy(request->digest, digest, sizeof request->digest);
+    request->arrival_ns = arrival_ns;
+    return MW_OK;
+}
+
+static int request_compare(const void *left, const void *right)
+{
+    const mw_footer_request *a = left, *b = right;
+    return a->arrival_ns < b->arrival_ns ? -1 : a->arrival_ns > b->arrival_ns;
+}
+
+/* In order of arrival, which is how the window expects them; old ones fall out by themselves. */
+static void fill_retry_window(recovery *rec)
+{
+    if (rec->request_count > 1)
+        qsort(rec->requests, rec->request_count, sizeof *rec->requests, request_compare);
+    for (size_t i = 0; i < rec->request_count; i++)
+        mw_retry_window_add(&rec->writer->retries, rec->requests[i].digest,
+                            rec->requests[i].arrival_ns);
+}
+
 /* Reads the columns of `count` blocks of a segment into the index. */
 static mw_err index_blocks(recovery *rec, mw_segment *segment, const mw_walked_block *blocks,
                            size_t count)
@@ -109,8 +149,9 @@ static mw_err index_blocks(recovery *rec, mw_segment *segment, const mw_walked_b
         entry->segment = segment;
         entry->offset = block->offset;
         mw_index_publish(index, &entry, 1, block->header.seq);
-        /* Its time is what expires it: old blocks fall out by themselves. */
-        mw_retry_window_add(&rec->writer->retries, block->header.digest, block->header.arrival_ns);
+        err = note_request(rec, block->header.digest, block->header.arrival_ns);
+        if (err != MW_OK)
+            return err;
     }
     return MW_OK;
 }
@@ -131,17 +172,20 @@ static void move_tail(mw_walked_block *blocks, size_t count, char *data,
     }
 }
 
-/* Copies blocks [first, count) of the newest segment into a new one. */
-static mw_err carry_tail(recovery *rec, const mw_segment *segment, mw_walk *walk, size_t first)
+/* Copies blocks [first, count) of the newest segment of the log into a new one. Last of all: the
+ * sequences of every segment are known by then. */
+static mw_err carry_tail(recovery *rec)
 {
     mw_writer *writer = rec->writer;
-    mw_walked_block *blocks = walk->blocks + first;
-    size_t count = walk->block_count - first;
-    size_t len = (size_t)(walk->end - blocks[0].offset);
+    if (!rec->tail_segment)
+        return MW_OK;
+    mw_walked_block *blocks = rec->tail.blocks + rec->tail_first;
+    size_t count = rec->tail.block_count - rec->tail_first;
+    size_t len = (size_t)(rec->tail.end - blocks[0].offset);
     char *data = mw_alloc(MW_MEM_INGEST, len);
     if (!data)
         return MW_E_NOMEM;
-    mw_err err = mw_pread_all(segment->fd, data, len, blocks[0].offset);
+    mw_err err = mw_pread_all(rec->tail_segment->fd, data, len, blocks[0].offset);
     if (err == MW_OK) {
         mw_segment_header header = mw_writer_next_header(writer);
         move_tail(blocks, count, data, &header);
@@ -153,16 +197,27 @@ static mw_err carry_tail(recovery *rec, const mw_segment *segment, mw_walk *walk
     return err;
 }
 
-/* ---- segments -------------------------------------------------------------------------------- */
+/* ---- segments of the log --------------------------------------------------------------------- */
 
-static void note_sequences(mw_writer *writer, const mw_segment_file *file, const mw_walk *walk)
+static void note_sequence(mw_writer *writer, uint64_t seq)
+{
+    if (seq >= writer->next_seq)
+        writer->next_seq = seq + 1;
+}
+
+static void note_walked(mw_writer *writer, const mw_segment_file *file, const mw_walk *walk)
 {
     if (file->header.first_seq > writer->next_seq)
         writer->next_seq = file->header.first_seq;
     for (size_t i = 0; i < walk->block_count; i++)
-        if (walk->blocks[i].header.seq >= writer->next_seq)
-            writer->next_seq = walk->blocks[i].header.seq + 1;
-    writer->next_segment_id = file->id + 1;
+        note_sequence(writer, walk->blocks[i].header.seq);
+}
+
+static void log_gaps(const char *path, const mw_walk *walk)
+{
+    for (size_t i = 0; i < walk->gap_count; i++)
+        log_damage(path, walk->gaps[i].from,
+                   "a stretch of a segment is damaged: its items are not shown");
 }
 
 static mw_err recover_blocks(recovery *rec, const mw_segment_file *file, mw_segment *segment,
@@ -171,12 +226,10 @@ static mw_err recover_blocks(recovery *rec, const mw_segment_file *file, mw_segm
     size_t first = walk->block_count;
     mw_err err = MW_OK;
 
-    for (size_t i = 0; i < walk->gap_count; i++)
-        log_damage(segment->path, walk->gaps[i].from,
-                   "a stretch of a segment is damaged: its items are not shown");
+    log_gaps(segment->path, walk);
     if (file->newest)
         err = trim_tail(rec, file, walk, &first);
-    note_sequences(rec->writer, file, walk);
+    note_walked(rec->writer, file, walk);
     if (err == MW_OK)
         err = index_blocks(rec, segment, walk->blocks, first);
     if (err != MW_OK || !file->newest)
@@ -186,10 +239,16 @@ static mw_err recover_blocks(recovery *rec, const mw_segment_file *file, mw_segm
     if (first == walk->block_count)
         return MW_OK;
     rec->writer->predecessor_end = walk->blocks[first].offset;
-    return carry_tail(rec, segment, walk, first);
+    MW_ASSERT(!rec->tail_segment);
+    mw_segment_ref(segment);
+    rec->tail_segment = segment;
+    rec->tail = *walk;
+    rec->tail_first = first;
+    memset(walk, 0, sizeof *walk); /* the recovery's now */
+    return MW_OK;
 }
 
-static mw_err recover_segment(recovery *rec, mw_segment_file *file)
+static mw_err recover_log(recovery *rec, mw_segment_file *file)
 {
     mw_walk walk;
     mw_err err = mw_segment_walk(file, &walk);
@@ -209,6 +268,105 @@ static mw_err recover_segment(recovery *rec, mw_segment_file *file)
     return err;
 }
 
+/* ---- merged segments ------------------------------------------------------------------------- */
+
+static uint64_t last_seq_of(const mw_hot *hot)
+{
+    uint64_t last = hot->seq;
+    for (uint32_t row = 0; row < hot->count; row++)
+        if (mw_hot_seq(hot, row) > last)
+            last = mw_hot_seq(hot, row);
+    return last;
+}
+
+/* Entries from the columns of the blocks, as many as are whole. With their keys: the footer that
+ * would have them is damaged. */
+static mw_err make_entries(recovery *rec, const mw_segment_file *file, const mw_walk *walk,
+                           mw_index_block **entries, size_t *count, uint64_t *last_seq)
+{
+    for (size_t i = 0; i < walk->block_count; i++) {
+        const mw_walked_block *block = &walk->blocks[i];
+        mw_hot hot;
+        mw_err err = mw_read_hot(&rec->reader, file->fd, block->offset, &block->header, &hot);
+        if (err == MW_E_CORRUPT) {
+            log_damage(file->path, block->offset,
+                       "a stored block is damaged: its items are not shown");
+            continue;
+        }
+        if (err != MW_OK)
+            return err;
+        uint64_t last = last_seq_of(&hot);
+        *last_seq = last > *last_seq ? last : *last_seq;
+        entries[*count] = mw_index_block_new(&hot, &block->header, rec->key_seed);
+        if (!entries[*count])
+            return MW_E_NOMEM;
+        entries[(*count)++]->offset = block->offset;
+    }
+    return MW_OK;
+}
+
+static mw_err open_without_footer(recovery *rec, const mw_segment_file *file, mw_segment **out,
+                                  uint64_t *last_seq)
+{
+    mw_index_block **entries = NULL;
+    size_t count = 0;
+    mw_walk walk;
+
+    log_damage(file->path, file->header.durable_end,
+               "the footer of a merged segment is damaged: its blocks are read instead; run "
+               "`midwatch check --rebuild`");
+    mw_err err = mw_segment_walk(file, &walk);
+    if (err != MW_OK)
+        return err;
+    log_gaps(file->path, &walk);
+    entries = mw_calloc(MW_MEM_STORE, walk.block_count + 1, sizeof(mw_index_block *));
+    err = entries ? make_entries(rec, file, &walk, entries, &count, last_seq) : MW_E_NOMEM;
+    *out = err == MW_OK ? mw_segment_adopt(file->path, file->fd, &file->header, file->size) : NULL;
+    if (*out) {
+        mw_segment_give_blocks(*out, entries, count);
+    } else {
+        err = err == MW_OK ? MW_E_NOMEM : err;
+        for (size_t i = 0; i < count; i++)
+            mw_free(MW_MEM_STORE, entries[i]);
+    }
+    mw_free(MW_MEM_STORE, entries);
+    mw_walk_fini(&walk);
+    return err;
+}
+
+static mw_err take_requests(recovery *rec, mw_footer *footer)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < footer->request_count; i++)
+        err = note_request(rec, footer->requests[i].digest, footer->requests[i].arrival_ns);
+    mw_footer_forget_requests(footer);
+    return err;
+}
+
+static mw_err recover_merged(recovery *rec, mw_segment_file *file)
+{
+    mw_segment *segment = NULL;
+    uint64_t last_seq = file->header.first_seq;
+    mw_err err =
+        mw_segment_open_merged(file->path, file->fd, &file->header, file->size, &segment);
+    if (err == MW_OK)
+        last_seq = segment->footer->last_seq;
+    else if (err == MW_E_CORRUPT)
+        err = open_without_footer(rec, file, &segment, &last_seq);
+    if (err != MW_OK)
+        return err;
+    file->fd = -1; /* the segment's now */
+    note_sequence(rec->writer, last_seq);
+    if (segment->footer)
+        err = take_requests(rec, segment->footer);
+    if (err == MW_OK)
+        err = mw_index_add_merged(rec->writer->index, segment, last_seq);
+    mw_segment_unref(segment);
+    return err;
+}
+
+/* ---- the directory --------------------------------------------------------------------------- */
+
 /* Why a segment's header keeps the store from opening. */
 static mw_err refuse_header(const mw_segment_file *file, mw_detail *detail)
 {
@@ -222,6 +380,68 @@ static mw_err refuse_header(const mw_segment_file *file, mw_detail *detail)
     return mw_detail_set(detail, MW_E_CORRUPT, "data",
                          "run `midwatch check`; move the file away to start without it",
                          "%s does not begin with a segment header", file->path);
+}
+
+/* What a merged segment took the place of, and a kill left lying. */
+static void remove_superseded(const mw_segment_file *file)
+{
+    bool gone = mw_io_current()->unlink(file->path) == 0;
+    MW_LOG(gone ? MW_LOG_INFO : MW_LOG_WARN, "store",
+           gone ? "removed a segment that was merged into another"
+                : "a segment that was merged into another cannot be removed",
+           MW_KV_STR("file", file->path));
+}
+
+static int sequence_compare(const void *left, const void *right)
+{
+    const mw_segment_file *a = *(mw_segment_file *const *)left;
+    const mw_segment_file *b = *(mw_segment_file *const *)right;
+    if (a->header.first_seq != b->header.first_seq)
+        return a->header.first_seq < b->header.first_seq ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static mw_err recover_file(recovery *rec, mw_segment_file *file, mw_detail *detail)
+{
+    if (file->header_err != MW_OK)
+        return refuse_header(file, detail);
+    mw_err err = file->header.kind == MW_SEGMENT_MERGED ? recover_merged(rec, file)
+                                                        : recover_log(rec, file);
+    if (err != MW_OK)
+        mw_detail_set(detail, err, "data", "", "%s: %s", file->path, mw_err_text(err));
+    return err;
+}
+
+/* In the order of their sequences, which is that of the index. */
+static mw_err recover_files(recovery *rec, mw_segment_files *files, mw_detail *detail)
+{
+    mw_err err = MW_OK;
+    size_t count = 0;
+    mw_segment_file **order =
+        mw_alloc(MW_MEM_STORE, (files->count + 1) * sizeof(mw_segment_file *));
+    if (!order)
+        return mw_detail_set(detail, MW_E_NOMEM, "memory_limit", "", "no memory for the store");
+    for (size_t i = 0; i < files->count; i++) {
+        mw_segment_file *file = &files->items[i];
+        if (file->id >= rec->writer->next_segment_id)
+            rec->writer->next_segment_id = file->id + 1;
+        if (file->superseded)
+            remove_superseded(file);
+        else
+            order[count++] = file;
+    }
+    if (count > 1)
+        qsort(order, count, sizeof *order, sequence_compare);
+    for (size_t i = 0; err == MW_OK && i < count; i++)
+        err = recover_file(rec, order[i], detail);
+    mw_free(MW_MEM_STORE, order);
+    if (err != MW_OK)
+        return err;
+    err = carry_tail(rec);
+    if (err != MW_OK)
+        mw_detail_set(detail, err, "data", "", "%s: %s", rec->tail_segment->path,
+                      mw_err_text(err));
+    return err;
 }
 
 mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail)
@@ -239,14 +459,13 @@ mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail)
         return mw_detail_set(detail, err == MW_E_NOT_FOUND ? MW_E_IO : err, "data", "",
                              "the segments in %s cannot be read", writer->directory);
     mw_block_reader_init(&rec.reader);
-    for (size_t i = 0; err == MW_OK && i < files.count; i++) {
-        mw_segment_file *file = &files.items[i];
-        if (file->header_err != MW_OK)
-            err = refuse_header(file, detail);
-        else if ((err = recover_segment(&rec, file)) != MW_OK)
-            mw_detail_set(detail, err, "data", "", "%s: %s", file->path, mw_err_text(err));
-    }
+    err = recover_files(&rec, &files, detail);
+    if (err == MW_OK)
+        fill_retry_window(&rec);
     mw_block_reader_fini(&rec.reader);
+    mw_free(MW_MEM_STORE, rec.requests);
+    mw_walk_fini(&rec.tail);
+    mw_segment_unref(rec.tail_segment);
     mw_segment_files_fini(&files);
     return err;
 }

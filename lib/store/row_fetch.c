@@ -119,7 +119,7 @@ static mw_err take_block(const row_fetching *work, uint32_t block, const size_t 
     mw_items_walk walk;
     mw_err err = mw_view_hot(work->view, mw_view_block(work->view, block), &hot);
     if (err == MW_OK)
-        err = mw_view_items(work->view, mw_view_block(work->view, block), &walk);
+        err = mw_view_items(work->view, mw_view_block(work->view, block), &hot, &walk);
     if (err != MW_OK)
         return err;
     err = take_rows(work, &hot, &walk, order, count);

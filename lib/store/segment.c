@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "lib/store/segment.h"
+#include "lib/store/segment_footer.h"
 
 /* Fewer than IOV_MAX; more gains nothing. */
 #define IOV_AT_ONCE 256u
@@ -45,6 +45,46 @@ mw_segment *mw_segment_adopt(const char *path, int fd, const mw_segment_header *
     segment->path = copy;
     segment->end = end;
     return segment;
+}
+
+void mw_segment_give_blocks(mw_segment *segment, mw_index_block *const *blocks, size_t count)
+{
+    mw_index_block **link = &segment->blocks;
+    MW_ASSERT(!segment->blocks && segment->block_count == 0);
+    for (size_t i = 0; i < count; i++) {
+        blocks[i]->segment = segment;
+        blocks[i]->number = (uint32_t)i;
+        *link = blocks[i];
+        link = &blocks[i]->next_in_segment;
+    }
+    *link = NULL;
+    segment->block_count = count;
+}
+
+mw_err mw_segment_open_merged(const char *path, int fd, const mw_segment_header *header,
+                              uint64_t size, mw_segment **out)
+{
+    mw_index_block **blocks = NULL;
+    mw_footer *footer = NULL;
+    size_t count = 0;
+
+    MW_ASSERT(header->kind == MW_SEGMENT_MERGED);
+    mw_err err = mw_footer_load(fd, size, header, &footer, &blocks, &count);
+    if (err != MW_OK)
+        return err;
+    mw_segment *segment = mw_segment_adopt(path, fd, header, size);
+    if (segment) {
+        segment->footer = footer;
+        mw_segment_give_blocks(segment, blocks, count);
+        *out = segment;
+    } else {
+        mw_footer_free(footer);
+        for (size_t i = 0; i < count; i++)
+            mw_free(MW_MEM_STORE, blocks[i]);
+        err = MW_E_NOMEM;
+    }
+    mw_free(MW_MEM_STORE, blocks);
+    return err;
 }
 
 static mw_err write_first_bytes(int fd, const mw_segment_header *header, mw_slice carried)
@@ -148,6 +188,7 @@ void mw_segment_unref(mw_segment *segment)
         segment->blocks = block->next_in_segment;
         mw_free(MW_MEM_STORE, block);
     }
+    mw_footer_free(segment->footer);
     close(segment->fd);
     mw_free(MW_MEM_STORE, segment->path);
     mw_free(MW_MEM_STORE, segment);

@@ -18,7 +18,8 @@ typedef struct mw_segment {
     int fd;
     char *path;   /* MW_MEM_STORE */
     uint64_t end; /* writer's thread: behind the last synced block; merged: the file's end */
-    mw_index_block *blocks;   /* under the index's lock; owned; the newest first */
+    mw_index_block *blocks;   /* under the index's lock; owned; of the log the newest first, merged:
+                               * in the order of the file, and then immutable once published */
     size_t block_count;       /* likewise */
     struct mw_footer *footer; /* merged: owned, immutable; else NULL */
     bool aside;               /* keeper's thread: has damage, is not merged */
@@ -35,6 +36,16 @@ MW_MUST_USE mw_err mw_segment_create(const char *directory, mw_segment_header *h
 /* An existing file for reading; takes the descriptor. NULL without memory (fd stays). */
 MW_MUST_USE mw_segment *mw_segment_adopt(const char *path, int fd, const mw_segment_header *header,
                                          uint64_t end);
+
+/* An existing merged file of `size` bytes, with its footer and the entries of its blocks; takes the
+ * descriptor. One reference, the caller's. MW_E_CORRUPT (the footer is damaged), MW_E_IO,
+ * MW_E_NOMEM: the descriptor stays the caller's. */
+MW_MUST_USE mw_err mw_segment_open_merged(const char *path, int fd,
+                                          const mw_segment_header *header, uint64_t size,
+                                          mw_segment **out);
+/* Gives a merged segment that has none its blocks' entries, in the order of the file. They become
+ * the segment's; the array does not. */
+void mw_segment_give_blocks(mw_segment *segment, mw_index_block *const *blocks, size_t count);
 
 /* Writes at the end and syncs; `iov` is used up. After an error the file must not be written or
  * synced again: the kernel may have dropped the pages and would call the next sync a success.

@@ -5,8 +5,9 @@
 #include <xxhash.h>
 
 #include "lib/store/hot_layout.h"
+#include "lib/store/zstd_frame.h"
 
-static uint64_t place_seed(const mw_block_place *place)
+uint64_t mw_place_seed(const mw_block_place *place)
 {
     unsigned char bytes[16];
     mw_put_u64(bytes, place->segment_id);
@@ -25,7 +26,7 @@ static bool chunk_sane(uint8_t codec, uint64_t stored, uint64_t raw)
     case MW_CODEC_PIECES:
         return pieces > 1 && stored <= raw + 4 * pieces && raw <= stored * MW_LZ4_RATIO_MAX;
     case MW_CODEC_PLANES:
-    case MW_CODEC_FIELDS: return stored > 0 && stored <= raw;
+    case MW_CODEC_FIELDS: return stored > 0 && stored <= raw && raw <= MW_ZSTD_RAW_MAX;
     default: return false;
     }
 }
@@ -39,9 +40,11 @@ static bool block_header_sane(const mw_block_header *header)
 
     if (!layout || count == 0 || raw > MW_BLOCK_RAW_MAX)
         return false;
+    /* In fields an item has references of one byte, and a token. */
+    uint64_t least = header->items_codec == MW_CODEC_FIELDS ? 3 : mw_items_fixed(header->signal);
     if (count * (mw_hot_fixed(layout, header->many_commits) + 2u * layout->ref_count) >
             header->hot_raw ||
-        count * mw_items_fixed(header->signal) > header->items_raw)
+        count * least > header->items_raw)
         return false;
     return chunk_sane(header->hot_codec, header->hot_stored, header->hot_raw) &&
            header->hot_codec != MW_CODEC_PIECES && header->hot_codec != MW_CODEC_FIELDS &&
@@ -116,7 +119,7 @@ void mw_block_header_write(const mw_block_header *header, const mw_block_place *
     out[109] = header->hot_codec;
     out[110] = header->items_codec;
     out[111] = header->many_commits;
-    mw_put_u64(out + 120, XXH3_64bits_withSeed(out, 120, place_seed(place)));
+    mw_put_u64(out + 120, XXH3_64bits_withSeed(out, 120, mw_place_seed(place)));
 }
 
 mw_err mw_block_header_read(const unsigned char in[MW_BLOCK_HEADER_SIZE],
@@ -124,7 +127,7 @@ mw_err mw_block_header_read(const unsigned char in[MW_BLOCK_HEADER_SIZE],
 {
     if (memcmp(in, MW_BLOCK_MAGIC, 8) != 0 || mw_get_u32(in + 8) != MW_BLOCK_HEADER_SIZE)
         return MW_E_CORRUPT;
-    if (mw_get_u64(in + 120) != XXH3_64bits_withSeed(in, 120, place_seed(place)))
+    if (mw_get_u64(in + 120) != XXH3_64bits_withSeed(in, 120, mw_place_seed(place)))
         return MW_E_CORRUPT;
     header->item_count = mw_get_u32(in + 12);
     header->seq = mw_get_u64(in + 16);

@@ -46,7 +46,7 @@
  *   108    1  signal: 1 = traces (items are spans), 2 = metrics (data points), 3 = logs
  *   109    1  codec of the hot chunk: 0 = as it is, 1 = lz4 block, 3 = planes
  *   110    1  codec of the item chunk: 0, 1, or 2 = pieces, when it is longer than 1 MiB, or
- *             4 = fields
+ *             4 = fields (item_fields.h draws it)
  *   111    1  rows: 0 = item i is item i of the commit; 1 = of many commits (merged): two more
  *             wide columns
  *   112    8  zero
@@ -82,6 +82,18 @@
  *
  *            Rows of many commits have, behind the other wide columns: commit sequence - the
  *            block's, position in that commit.
+ *
+ * Planes: a byte, then zstd frames, one behind the other; what they unpack to, together, is the hot
+ * chunk with some columns written differently, at the same places and as long:
+ *
+ *            a column of 8 bytes a row, and a reference, stands as planes: the first bytes of all
+ *            rows, then the second ones, and so on. Span ids do not, nor columns of a byte
+ *            before that the event time, series, start of a point, value, count, commit sequence
+ *            and position became steps: the difference d to the row above (to 0 in the first),
+ *            modulo 2^64, as the number 2 d, or for a negative d as -2 d - 1
+ *            before that, if the byte is 1 (it is 0 else), a parent that is the span id of row p in
+ *            the block became, in row i, the number 1 + (the step i - p, likewise written). No
+ *            parent is then an id of 1 to 2^32 - 1, read as a number; those of other blocks stay
  *
  * Item chunk, unpacked (r resources, c scopes, m metric heads; m is 0 but for metrics)
  *
@@ -246,6 +258,8 @@ void mw_block_header_write(const mw_block_header *header, const mw_block_place *
                            unsigned char out[MW_BLOCK_HEADER_SIZE]);
 MW_MUST_USE mw_err mw_block_header_read(const unsigned char in[MW_BLOCK_HEADER_SIZE],
                                         const mw_block_place *place, mw_block_header *header);
+/* The seed of what lies at that place: of a block's header, of a part of a footer. */
+uint64_t mw_place_seed(const mw_block_place *place);
 /* Checksum of a chunk as it lies in the file. */
 uint64_t mw_chunk_checksum(const void *bytes, size_t len);
 

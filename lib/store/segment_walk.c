@@ -77,6 +77,11 @@ static int file_compare(const void *left, const void *right)
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
+static bool is_merged(const mw_segment_file *file)
+{
+    return file->header_err == MW_OK && file->header.kind == MW_SEGMENT_MERGED;
+}
+
 static mw_err open_file(const char *directory, mw_segment_file *file)
 {
     unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
@@ -98,27 +103,63 @@ static mw_err open_file(const char *directory, mw_segment_file *file)
     file->header_err = mw_segment_header_read(bytes, &file->header);
     if (file->header_err == MW_OK && file->header.id != file->id)
         file->header_err = MW_E_CORRUPT;
-    return MW_OK;
+    if (!is_merged(file))
+        return MW_OK;
+    file->replaced_err =
+        mw_footer_read_replaced(file->fd, file->size, &file->header, &file->replaced);
+    return file->replaced_err == MW_E_CORRUPT ? MW_OK : file->replaced_err;
+}
+
+static mw_segment_file *file_of(const mw_segment_files *files, uint64_t id)
+{
+    mw_segment_file key = {.id = id};
+    return files->count ? bsearch(&key, files->items, files->count, sizeof key, file_compare)
+                        : NULL;
+}
+
+/* What another took the place of. A segment never names itself, or one that came later. */
+static void find_superseded(mw_segment_files *files)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        const mw_segment_file *file = &files->items[i];
+        for (size_t k = 0; k < file->replaced.count; k++) {
+            mw_segment_file *old = file_of(files, file->replaced.ids[k]);
+            if (old && old->id < file->id)
+                old->superseded = true;
+        }
+    }
+}
+
+/* Somebody recorded where a segment of the log ends. */
+static void record_end(const mw_segment_files *files, uint64_t id, uint64_t end)
+{
+    mw_segment_file *file = file_of(files, id);
+    if (!file || is_merged(file))
+        return;
+    file->newest = false;
+    file->limit = end;
 }
 
 /* Where each file ends: segment_format.h, "Which blocks count". */
 static void find_limits(mw_segment_files *files)
 {
+    mw_segment_file *newest = NULL;
     for (size_t i = 0; i < files->count; i++) {
         mw_segment_file *file = &files->items[i];
-        file->newest = i + 1 == files->count;
-        file->limit = file->newest ? file->size : file->header.durable_end;
+        file->limit = file->header.durable_end;
+        if (!is_merged(file) && !file->superseded)
+            newest = file;
+    }
+    if (newest) {
+        newest->newest = true;
+        newest->limit = newest->size;
     }
     for (size_t i = 0; i < files->count; i++) {
-        const mw_segment_file *successor = &files->items[i];
-        mw_segment_file key = {.id = successor->header.predecessor_id};
-        if (successor->header_err != MW_OK || key.id == 0)
-            continue;
-        mw_segment_file *file = bsearch(&key, files->items, files->count, sizeof key, file_compare);
-        if (file) {
-            file->newest = false;
-            file->limit = successor->header.predecessor_end;
-        }
+        const mw_segment_file *file = &files->items[i];
+        if (file->header_err == MW_OK && file->header.predecessor_id)
+            record_end(files, file->header.predecessor_id, file->header.predecessor_end);
+        for (size_t k = 0; k < file->replaced.end_count; k++)
+            record_end(files, file->replaced.ends[k].segment_id, file->replaced.ends[k].end);
     }
 }
 
@@ -134,6 +175,7 @@ mw_err mw_segment_files_load(const char *directory, mw_segment_files *out)
         mw_segment_files_fini(out);
         return err;
     }
+    find_superseded(out);
     find_limits(out);
     return MW_OK;
 }
@@ -144,6 +186,7 @@ void mw_segment_files_fini(mw_segment_files *files)
         if (files->items[i].fd >= 0)
             close(files->items[i].fd);
         mw_free(MW_MEM_STORE, files->items[i].path);
+        mw_footer_replaced_fini(&files->items[i].replaced);
     }
     mw_free(MW_MEM_STORE, files->items);
     memset(files, 0, sizeof *files);

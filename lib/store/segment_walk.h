@@ -5,7 +5,7 @@
 #ifndef MW_STORE_SEGMENT_WALK_H
 #define MW_STORE_SEGMENT_WALK_H
 
-#include "lib/store/segment.h"
+#include "lib/store/segment_footer.h"
 
 typedef struct mw_segment_file {
     uint64_t id; /* by its name */
@@ -15,7 +15,11 @@ typedef struct mw_segment_file {
     mw_err header_err; /* MW_E_CORRUPT, MW_E_UNSUPPORTED: `header` is not to be believed */
     mw_segment_header header;
     uint64_t limit; /* nothing at or behind this offset counts */
-    bool newest;    /* its end is found, not recorded */
+    bool newest;    /* of the log: its end is found, not recorded */
+    /* Merged: what it took the place of; MW_E_CORRUPT when no copy of that is whole. */
+    mw_footer_replaced replaced;
+    mw_err replaced_err;
+    bool superseded; /* a merged segment of the directory replaced it: it is to be removed */
 } mw_segment_file;
 
 typedef struct mw_segment_files {
@@ -37,7 +41,8 @@ typedef struct mw_walk_gap {
     uint64_t from, to;
 } mw_walk_gap;
 
-/* The blocks of a segment whose headers validate and fit below the limit. */
+/* The blocks of a segment whose headers validate and fit below the limit (of a merged one: where the
+ * footer begins). */
 typedef struct mw_walk {
     mw_walked_block *blocks;
     size_t block_count, block_capacity;

@@ -8,8 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
+#include "lib/store/catalogue.h"
 #include "lib/store/digest_key.h"
+#include "lib/store/merge.h"
 #include "lib/store/recover.h"
+#include "lib/store/rollup_tail.h"
 #include "lib/store/store_int.h"
 
 static const char *const operation_kind_names[MW_OP_COUNT] = {
@@ -59,32 +63,118 @@ static mw_err claim_directory(mw_store *store, mw_detail *detail)
     return MW_OK;
 }
 
+static void wake_keeper(void *ctx)
+{
+    mw_keeper_wake(ctx);
+}
+
+static void configure(mw_store *store, const mw_store_config *config)
+{
+    mw_writer *writer = &store->writer;
+    writer->directory = store->directory;
+    writer->clock = config->clock;
+    writer->index = &store->index;
+    writer->segment_max_bytes = config->segment_max_bytes;
+    /* Two segments fit a merge, however short their items are. */
+    writer->segment_max_items = MW_MERGE_ITEMS_MAX / 2;
+    writer->left = wake_keeper;
+    writer->left_ctx = store;
+    writer->unmerged_bytes = &store->unmerged_bytes;
+    store->merge_after_ns = config->merge_after_ns ? config->merge_after_ns : MW_STORE_MERGE_AFTER;
+    store->merges = config->merge;
+    store->limits = (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
+}
+
+/* What recovery found: how much waits to be merged, and when the newest of it came. Before any
+ * thread. */
+static void take_stock(mw_store *store)
+{
+    uint64_t newest_ns = 0;
+    for (size_t i = 0; i < store->index.block_count; i++) {
+        const mw_index_block *block = store->index.table->blocks[i];
+        const mw_footer *footer = block->segment->footer;
+        uint64_t latest = footer ? footer->arrival_max_ns : block->header.arrival_ns;
+        newest_ns = latest > newest_ns ? latest : newest_ns;
+        if (block->segment->header.kind == MW_SEGMENT_LOG)
+            atomic_fetch_add(&store->unmerged_bytes, mw_block_size(&block->header));
+    }
+    mw_retention_clock_start(&store->keeper.clock, newest_ns,
+                             mw_clock_mono_ns(store->writer.clock));
+}
+
+static void tell_missing(void *ctx, const mw_catalogue_segment *row)
+{
+    const mw_store *store = ctx;
+    char *path = mw_segment_path(store->directory, row->id);
+    MW_LOG(MW_LOG_ERROR, "store", "a merged segment is gone that nobody removed",
+           MW_KV_STR("file", path ? path : store->directory), MW_KV_U64("bytes", row->bytes));
+    mw_free(MW_MEM_STORE, path);
+}
+
+/* The store works without its catalogue, and makes it again at the next start. */
+static void open_catalogue(mw_store *store)
+{
+    const mw_index_table *table = store->index.table;
+    mw_catalogue_changes changes;
+    mw_err err = mw_catalogue_open(store->directory, &store->catalogue);
+    const mw_segment **merged = mw_alloc(MW_MEM_STORE, (table->segment_count + 1) * sizeof *merged);
+    size_t count = 0;
+    for (size_t i = 0; merged && i < table->segment_count; i++)
+        if (table->segments[i]->footer)
+            merged[count++] = table->segments[i];
+    if (err == MW_OK)
+        err = merged ? mw_catalogue_reconcile(store->catalogue, merged, count, tell_missing, store,
+                                              &changes)
+                     : MW_E_NOMEM;
+    mw_free(MW_MEM_STORE, merged);
+    if (err != MW_OK)
+        MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err),
+               MW_KV_STR("directory", store->directory));
+}
+
+static mw_err start_threads(mw_store *store, const mw_store_config *config, mw_detail *detail)
+{
+    mw_err err = mw_rollup_tail_new(store, &store->tail);
+    if (err != MW_OK)
+        return mw_detail_set(detail, err, "memory_limit", "", "no memory for the store");
+    err = mw_writer_start(&store->writer, config->queue_budget_bytes);
+    if (err != MW_OK)
+        return mw_detail_set(detail, err, "data", "", "cannot start the store's writer thread");
+    if (store->merges && (err = mw_keeper_start(store)) != MW_OK) {
+        mw_writer_stop(&store->writer);
+        return mw_detail_set(detail, err, "data", "", "cannot start the store's keeper thread");
+    }
+    return MW_OK;
+}
+
 static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *detail)
 {
     mw_err err = claim_directory(store, detail);
     if (err != MW_OK)
         return err;
-    store->writer.directory = store->directory;
-    store->writer.clock = config->clock;
-    store->writer.index = &store->index;
-    store->writer.segment_max_bytes = config->segment_max_bytes;
+    configure(store, config);
     err = mw_digest_key_load(store->directory, store->digest_key, detail);
     if (err != MW_OK)
         return err;
     store->key_seed = mw_key_seed(store->digest_key);
     err = mw_recover(&store->writer, store->key_seed, detail);
     if (err == MW_OK) {
-        err = mw_writer_start(&store->writer, config->queue_budget_bytes);
-        if (err != MW_OK)
-            mw_detail_set(detail, err, "data", "", "cannot start the store's writer thread");
+        take_stock(store);
+        open_catalogue(store);
+        err = start_threads(store, config, detail);
     }
-    if (err != MW_OK)
+    if (err != MW_OK) {
         mw_segment_unref(store->writer.segment);
+        store->writer.segment = NULL;
+    }
     return err;
 }
 
 static void release(mw_store *store)
 {
+    mw_rollup_tail_free(store->tail);
+    mw_catalogue_close(store->catalogue);
+    mw_keeper_fini(store);
     if (store->directory_fd >= 0)
         close(store->directory_fd);
     mw_retry_window_fini(&store->writer.retries);
@@ -101,6 +191,7 @@ mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *d
     if (!store)
         return mw_detail_set(detail, MW_E_NOMEM, "memory_limit", "", "no memory for the store");
     store->directory_fd = -1;
+    mw_keeper_init(store);
     mw_retry_window_init(&store->writer.retries);
     store->directory = mw_alloc(MW_MEM_STORE, len + 1);
     mw_err err = MW_E_NOMEM;
@@ -125,6 +216,8 @@ void mw_store_close(mw_store *store)
 {
     if (!store)
         return;
+    /* What was appended is durable without being merged. */
+    mw_keeper_stop(store);
     mw_writer_stop(&store->writer);
     release(store);
 }
@@ -151,7 +244,7 @@ mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_do
 {
     mw_err err = mw_writer_refusal(&store->writer);
     /* A full queue is told before the work of encoding is done. */
-    if (err == MW_OK && mw_store_backlog(store) >= 100)
+    if (err == MW_OK && (mw_store_backlog(store) >= 100 || mw_keeper_is_behind(store)))
         err = MW_E_BUSY;
     if (err != MW_OK)
         return err;
@@ -181,6 +274,25 @@ const uint8_t *mw_store_digest_key(const mw_store *store)
 
 /* ---- accounting ------------------------------------------------------------------------------ */
 
+/* Under the index's lock. The oldest item lies in the segment with the lowest sequences. */
+static void count_segments(const mw_index *index, mw_store_stats *out)
+{
+    const mw_index_table *table = index->table;
+    for (size_t i = 0; i < table->segment_count; i++) {
+        if (table->segments[i]->header.kind != MW_SEGMENT_MERGED)
+            continue;
+        out->merged_segments++;
+        out->merged_bytes += table->segments[i]->end;
+    }
+    if (index->block_count == 0)
+        return;
+    const mw_segment *oldest = table->blocks[0]->segment;
+    out->oldest_arrival_ns = table->blocks[0]->header.arrival_ns;
+    for (const mw_index_block *block = oldest->blocks; block; block = block->next_in_segment)
+        if (block->header.arrival_ns < out->oldest_arrival_ns)
+            out->oldest_arrival_ns = block->header.arrival_ns;
+}
+
 void mw_store_stats_read(mw_store *store, mw_store_stats *out)
 {
     mw_index *index = &store->index;
@@ -188,6 +300,7 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     memset(out, 0, sizeof *out);
     pthread_mutex_lock(&index->lock);
     out->commit_seq = index->seq;
+    count_segments(index, out);
     out->segments = index->table->segment_count;
     out->blocks = index->block_count;
     out->bytes = index->bytes;
@@ -198,6 +311,13 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     out->queue_bytes = mw_queue_bytes(&store->writer.queue);
     out->queue_count = mw_queue_count(&store->writer.queue);
     out->retry_digests = atomic_load(&store->writer.retry_digests);
+    out->unmerged_bytes = atomic_load(&store->unmerged_bytes);
+    out->repeats = atomic_load(&store->repeats);
+    out->conflicting = atomic_load(&store->conflicting);
+    out->retired_segments = atomic_load(&store->retired_segments);
+    out->retired_items = atomic_load(&store->retired_items);
+    out->merges = atomic_load(&store->merge_count);
+    out->merge_failures = atomic_load(&store->merge_failures);
     out->writable = atomic_load(&store->writer.writable);
     out->last_error = (mw_err)atomic_load(&store->writer.last_error);
 }

@@ -433,6 +433,10 @@ typedef struct mw_red_list {
 MW_MUST_USE mw_err mw_store_red(mw_store *store, const mw_red_query *query, mw_arena *arena,
                                 mw_red_list *out);
 
+/* The minute (its beginning) of the newest span that starts not after `limit_ns`, which keeps
+ * clocks that go wrong out of it. MW_E_NOT_FOUND, else as mw_store_red. */
+MW_MUST_USE mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns, uint64_t *minute_ns);
+
 typedef struct mw_graph_edge {
     mw_slice caller, callee;
     mw_red red;
@@ -467,9 +471,14 @@ typedef struct mw_log_query {
     const mw_attribute_query *attributes;
     size_t attribute_count;
     mw_slice
-        pattern; /* PCRE2, searched in the same strings as text; empty = any. MW_E_SYNTAX when it
-                       * does not compile; mw_log_pattern_check says where and why */
+        pattern; /* PCRE2 (lib/store/log_pattern.h), searched in the same strings as text; empty
+                       * = any. MW_E_SYNTAX when it does not compile; mw_log_pattern_check says
+                       * where and why */
 } mw_log_query;
+
+/* Does a pattern compile? MW_E_SYNTAX: `detail` (may be NULL) says where and why. MW_E_NOMEM. Any
+ * thread; some microseconds. */
+MW_MUST_USE mw_err mw_log_pattern_check(mw_slice pattern, mw_detail *detail);
 
 typedef struct mw_log_record {
     mw_log_row row; /* row.session_id: resolved by inheritance */
@@ -484,6 +493,7 @@ typedef struct mw_log_list {
     mw_log_record *items; /* newest first; of the same time, the last committed first */
     size_t count;
     mw_slice next_cursor;
+    uint64_t undecided; /* records left out because the pattern took too long on them */
 } mw_log_list;
 
 /* Log records have no identity: each that was stored is listed. Cost: columns of the newest blocks

@@ -58,11 +58,11 @@ static inline bool mw_block_holds(const mw_index_block *block, mw_signal signal)
     return block->header.signal == signal;
 }
 
-/* Columns of a block, valid until the next call on this view; the walk over its items, one at a time
- * on a view. A damaged block is logged with its place. MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. */
+/* Columns of a block, valid until the next call on this view; the walk over its items, which uses
+ * these columns, one at a time on a view. A damaged block is logged with its place. MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out);
 MW_MUST_USE mw_err mw_view_items(mw_store_view *view, const mw_index_block *block,
-                                 mw_items_walk *walk);
+                                 const mw_hot *hot, mw_items_walk *walk);
 
 /* Is an item or a context of that length left out of answers (mw_store_shown_max)? */
 static inline bool mw_is_oversized(uint64_t len)

@@ -53,7 +53,7 @@ static mw_err verify_block(verification *run, const mw_segment_file *file, const
     }
     if (err != MW_OK)
         return err;
-    err = mw_read_items(&run->items_reader, file->fd, block->offset, &block->header, &items);
+    err = mw_read_items(&run->items_reader, file->fd, block->offset, &block->header, &hot, &items);
     if (err == MW_E_CORRUPT) {
         *torn = is_torn(file, walk, block);
         if (!*torn)

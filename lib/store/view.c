@@ -63,12 +63,13 @@ mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out
                                       &block->header, out));
 }
 
-mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, mw_items_walk *walk)
+mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, const mw_hot *hot,
+                     mw_items_walk *walk)
 {
     if (is_stopped(view))
         return MW_E_TIMEOUT;
     return checked(block, mw_items_walk_begin(walk, &view->items_reader, block->segment->fd,
-                                              block->offset, &block->header));
+                                              block->offset, &block->header, hot));
 }
 
 size_t mw_store_shown_max(void)

@@ -10,7 +10,7 @@
 mw_segment_header mw_writer_next_header(mw_writer *writer)
 {
     mw_segment_header header = {
-        .id = writer->next_segment_id++, /* an id is used once, whatever becomes of the file */
+        .id = mw_writer_take_id(writer),
         .created_ns = (uint64_t)mw_clock_wall_ns(writer->clock),
         .predecessor_id = writer->predecessor_id,
         .predecessor_end = writer->predecessor_end,
@@ -33,6 +33,7 @@ mw_err mw_writer_open_segment(mw_writer *writer, mw_segment_header *header, mw_s
         return err;
     }
     writer->segment = segment;
+    writer->segment_items = 0;
     writer->appended = carried.len > 0;
     return MW_OK;
 }
@@ -84,11 +85,21 @@ static void note_success(mw_writer *writer)
     atomic_store(&writer->writable, true);
 }
 
-/* A segment with room for `bytes` more, or at least an empty one. */
-static mw_err have_segment(mw_writer *writer, uint64_t bytes)
+static bool is_empty(const mw_segment *segment)
 {
-    if (writer->segment && writer->segment->end > MW_SEGMENT_HEADER_SIZE &&
-        writer->segment->end + bytes > writer->segment_max_bytes)
+    return segment->end <= MW_SEGMENT_HEADER_SIZE;
+}
+
+static bool is_full(const mw_writer *writer, uint64_t bytes, uint64_t items)
+{
+    return writer->segment->end + bytes > writer->segment_max_bytes ||
+           (writer->segment_max_items && writer->segment_items + items > writer->segment_max_items);
+}
+
+/* A segment with room for so much more, or at least an empty one. */
+static mw_err have_segment(mw_writer *writer, uint64_t bytes, uint64_t items)
+{
+    if (writer->segment && !is_empty(writer->segment) && is_full(writer, bytes, items))
         leave_segment(writer);
     if (writer->segment)
         return MW_OK;
@@ -99,6 +110,8 @@ static mw_err have_segment(mw_writer *writer, uint64_t bytes)
     err = mw_writer_open_segment(writer, &header, MW_SLICE_NONE);
     if (err != MW_OK)
         note_failure(writer, err, true);
+    else if (writer->left)
+        writer->left(writer->left_ctx);
     return err;
 }
 
@@ -107,7 +120,7 @@ static mw_err have_segment(mw_writer *writer, uint64_t bytes)
 typedef struct group {
     mw_queue_item *items;
     size_t count; /* blocks to write: repeats are none */
-    uint64_t bytes;
+    uint64_t bytes, rows;
     size_t digests;   /* what this group added to the retry window */
     unsigned signals; /* bits of what is written */
     struct iovec *iov;
@@ -131,6 +144,7 @@ static void mark_repeats(mw_writer *writer, group *batch)
         batch->digests += mw_retry_window_add(&writer->retries, header->digest, header->arrival_ns);
         batch->count++;
         batch->bytes += job->block.len;
+        batch->rows += header->item_count;
         batch->signals |= 1u << header->signal;
     }
 }
@@ -175,7 +189,7 @@ static mw_err write_group(mw_writer *writer, group *batch)
 {
     if (batch->count == 0)
         return MW_OK;
-    mw_err err = have_segment(writer, batch->bytes);
+    mw_err err = have_segment(writer, batch->bytes, batch->rows);
     if (err != MW_OK)
         return err;
     seal_group(writer, batch);
@@ -188,6 +202,9 @@ static mw_err write_group(mw_writer *writer, group *batch)
         return err;
     }
     writer->appended = true;
+    writer->segment_items += batch->rows;
+    if (writer->unmerged_bytes)
+        atomic_fetch_add(writer->unmerged_bytes, batch->bytes);
     mw_count(MW_COUNT_STORE_BYTES, batch->bytes);
     mw_count(MW_COUNT_STORE_SYNCS, 1);
     mw_index_publish(writer->index, batch->entries, batch->count, writer->next_seq - 1);
@@ -228,8 +245,29 @@ static void tell_listeners(const mw_writer *writer, unsigned signals)
 /* A new segment is the smallest write that proves the disk. */
 static void probe(mw_writer *writer)
 {
-    if (have_segment(writer, 0) == MW_OK)
+    if (have_segment(writer, 0, 0) == MW_OK)
         note_success(writer);
+}
+
+/* Cuts the request to leave the segment out of what the queue gave. */
+static bool take_leave(mw_writer *writer, mw_queue_item **items)
+{
+    for (mw_queue_item **link = items; *link; link = &(*link)->next) {
+        if (*link != &writer->leave)
+            continue;
+        *link = writer->leave.next;
+        atomic_store(&writer->leave_asked, false);
+        return true;
+    }
+    return false;
+}
+
+static void leave_if_used(mw_writer *writer)
+{
+    if (writer->segment && !is_empty(writer->segment))
+        leave_segment(writer);
+    if (!writer->segment && !mw_queue_is_closed(&writer->queue))
+        probe(writer);
 }
 
 static void run_group(mw_writer *writer, mw_queue_item *items)
@@ -253,11 +291,14 @@ static void *writer_main(void *argument)
     for (;;) {
         int timeout_ms = atomic_load(&writer->writable) ? -1 : MW_WRITE_RETRY_MS;
         mw_queue_item *items = mw_queue_take(&writer->queue, MW_WRITE_GROUP_MAX, timeout_ms);
+        bool leave = take_leave(writer, &items);
         if (items)
             run_group(writer, items);
-        else if (mw_queue_is_closed(&writer->queue))
+        if (leave)
+            leave_if_used(writer);
+        else if (!items && mw_queue_is_closed(&writer->queue))
             return NULL;
-        else
+        else if (!items)
             probe(writer);
     }
 }
@@ -271,6 +312,7 @@ mw_err mw_writer_start(mw_writer *writer, size_t queue_budget_bytes)
     atomic_init(&writer->last_error, MW_OK);
     atomic_init(&writer->retry_at_ns, 0);
     atomic_init(&writer->retry_digests, writer->retries.count);
+    atomic_init(&writer->leave_asked, false);
     mw_queue_init(&writer->queue, queue_budget_bytes);
     /* Signals are the main thread's. */
     sigfillset(&all);
@@ -281,6 +323,7 @@ mw_err mw_writer_start(mw_writer *writer, size_t queue_budget_bytes)
         mw_queue_fini(&writer->queue);
         return MW_E_NOMEM;
     }
+    pthread_setname_np(writer->thread, "mw-writer");
     return MW_OK;
 }
 
@@ -305,6 +348,15 @@ mw_err mw_writer_put(mw_writer *writer, mw_write_job *job)
     job->item.next = NULL;
     job->item.cost_bytes = job->block.len;
     return mw_queue_put(&writer->queue, &job->item);
+}
+
+void mw_writer_leave(mw_writer *writer)
+{
+    if (atomic_exchange(&writer->leave_asked, true))
+        return;
+    /* A full queue or a closed one: it will be asked again, or never. */
+    if (mw_queue_put(&writer->queue, &writer->leave) != MW_OK)
+        atomic_store(&writer->leave_asked, false);
 }
 
 void mw_write_job_free(mw_write_job *job)

@@ -6,6 +6,7 @@
 #define CALL_COST 8192
 /* {"name":...,"source":...}: names are short. */
 #define WEBHOOK_BODY_MAX 16384
+#define SPACE_BODY_MAX 1024
 
 static mw_err index_show(mw_api_call *call);
 
@@ -39,6 +40,12 @@ static const mw_api_entry entries[] = {
      "webhook", false,
      "makes a door for alarms from {\"name\", \"source\"}; its secret is shown this once", false,
      NULL},
+    {"GET", "/api/v1/spaces", MW_SCOPE_READ, 0, mw_api_space_list, "spaces", false,
+     "separate stores of telemetry, with what they hold", false, NULL},
+    {"POST", "/api/v1/spaces", MW_SCOPE_OPERATE, SPACE_BODY_MAX, mw_api_space_create, "space",
+     false, "makes a space from {\"name\"}", false, NULL},
+    {"DELETE", "/api/v1/spaces/{name}", MW_SCOPE_OPERATE, 0, mw_api_space_delete, "space", false,
+     "deletes a space and all it holds", false, NULL},
     {"GET", "/api/v1/audit", MW_SCOPE_READ, 0, mw_api_audit_list, "audit records", false,
      "who changed what, newest first", true, NULL},
     {"GET", "/api/v1/status", MW_SCOPE_READ, 0, mw_api_status, "status", false,
@@ -65,6 +72,8 @@ static void write_entry(mw_json *json, const mw_api_entry *entry)
     mw_json_array_begin(json);
     write_names(json, entry->paged ? mw_api_page_names : NULL);
     write_names(json, entry->filters);
+    if (entry->scans)
+        mw_json_string(json, MW_SLICE(MW_SPACE_PARAMETER));
     mw_json_array_end(json);
     mw_json_object_end(json);
 }
@@ -170,15 +179,41 @@ static bool is_over(void *ctx)
     const mw_api_call *call = ctx;
     int64_t taken = mw_clock_mono_ns(call->server->clock) - call->received_ns;
     mw_client_state client = mw_request_client(call->request);
-    return client == MW_CLIENT_GONE || taken > MW_API_QUESTION_NS ||
+    bool deleted = call->space && mw_space_is_closing(call->space);
+    return client == MW_CLIENT_GONE || taken > MW_API_QUESTION_NS || deleted ||
            (client == MW_CLIENT_HUNG_UP && taken > MW_API_HUNG_UP_NS);
 }
 
 mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out)
 {
-    mw_err err = mw_store_view_open(call->server->store, out);
+    mw_err err = mw_store_view_open(mw_api_store(call), out);
     if (!err)
         mw_store_view_stop(*out, is_over, call);
+    return err;
+}
+
+/* ---- spaces --------------------------------------------------------------------------------- */
+
+/* Whether the parameter may stand there, and once, is asked with the others (parameters.c). */
+static mw_err enter_space(mw_api_call *call)
+{
+    mw_slice asked;
+    if (!call->entry->scans)
+        return MW_OK;
+    mw_err err = mw_api_filter(call, MW_SPACE_PARAMETER, &asked);
+    if (err)
+        return err;
+    return mw_space_of_question(call->server, asked, &call->space, &call->detail);
+}
+
+/* A question that was cut short because its space is deleted was asked of one that is not there. */
+static mw_err leave_space(mw_api_call *call, mw_err err)
+{
+    if (err == MW_E_TIMEOUT && call->space && mw_space_is_closing(call->space))
+        err = mw_detail_set(&call->detail, MW_E_NOT_FOUND, MW_SPACE_PARAMETER, "",
+                            "the space %s is being deleted", mw_space_name(call->space));
+    mw_space_release(call->space);
+    call->space = NULL;
     return err;
 }
 
@@ -203,7 +238,10 @@ static void run_job(mw_job *job)
     mw_buffer_init(&call->text, MW_MEM_QUERY, MW_API_ANSWER_MAX);
     mw_json_init(&call->json, &call->text);
     call->status = 200;
-    mw_err err = is_over(call) ? MW_E_TIMEOUT : call->entry->run(call);
+    mw_err err = is_over(call) ? MW_E_TIMEOUT : enter_space(call);
+    if (!err)
+        err = call->entry->run(call);
+    err = leave_space(call, err);
     if (call->begin) {
         run_stream(call, err);
         return;

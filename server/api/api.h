@@ -10,9 +10,11 @@
 #include "server/server_int.h"
 
 /* Routes of all nouns together. */
-#define MW_API_ROUTES_MAX 24
-/* Has followers woken by the commits of the store. Before the ports open. */
-void mw_api_listen(mw_server *server);
+#define MW_API_ROUTES_MAX 32
+/* Has followers woken by the commits of a store, before the first append; ctx is the mw_server. */
+void mw_api_listen(void *ctx, mw_store *store);
+/* A space is being deleted: its followers find out. */
+void mw_api_end_followers(void *ctx);
 /* Fills the routes with ctx inside; `server` outlives them. */
 size_t mw_api_routes(mw_server *server, mw_route *routes);
 

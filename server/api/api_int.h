@@ -8,9 +8,12 @@
 #ifndef MW_SERVER_API_API_INT_H
 #define MW_SERVER_API_API_INT_H
 
+#include <jansson.h>
+
 #include "lib/base/json_writer.h"
 #include "server/api/shape_span.h"
 #include "server/server_int.h"
+#include "server/space_of.h"
 
 /* DESIGN 4.2: lists take --limit (100, to 1000). */
 #define MW_API_LIMIT_DEFAULT 100
@@ -31,6 +34,9 @@ typedef struct mw_api_call {
     mw_server *server;
     mw_request *request;
     const struct mw_api_entry *entry;
+    /* Of a question about telemetry: the space it is asked of, held until the answer is put together,
+     * or for as long as a follower follows (who takes it, and leaves NULL). */
+    mw_space *space;
     mw_arena arena;
     mw_buffer text;
     mw_json json;
@@ -49,7 +55,7 @@ typedef struct mw_api_entry {
     size_t max_body;
     mw_err (*run)(mw_api_call *call);
     const char *what; /* "trace": names the thing that was not found */
-    bool scans;       /* reads telemetry, which may take long */
+    bool scans;       /* reads telemetry of a space, which may take long */
     const char *summary;
     bool paged;                 /* reads its parameters with mw_api_page_read */
     const char *const *filters; /* beside those of a page; NULL = none */
@@ -73,6 +79,13 @@ MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *
 /* mw_time_point_parse, and a date alone ("2026-11-21": 00:00 UTC). MW_E_SYNTAX, MW_E_INVALID,
  * MW_E_LIMIT. Pure. */
 MW_MUST_USE mw_err mw_api_time_parse(mw_slice text, int64_t now_ns, int64_t *ns);
+/* The store of the call's space. */
+static inline mw_store *mw_api_store(const mw_api_call *call)
+{
+    return mw_space_store(call->space);
+}
+/* The body, one JSON value that the caller gives up. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
+MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
 /* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
  * answer any more. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
@@ -115,6 +128,9 @@ mw_err mw_api_investigation_list(mw_api_call *call);
 mw_err mw_api_investigation_show(mw_api_call *call);
 mw_err mw_api_webhook_list(mw_api_call *call);
 mw_err mw_api_webhook_create(mw_api_call *call);
+mw_err mw_api_space_list(mw_api_call *call);
+mw_err mw_api_space_create(mw_api_call *call);
+mw_err mw_api_space_delete(mw_api_call *call);
 mw_err mw_api_audit_list(mw_api_call *call);
 mw_err mw_api_status(mw_api_call *call);
 

@@ -30,6 +30,7 @@ struct mw_log_follower {
     mw_job job;
     mw_server *server;
     mw_stream *stream;
+    mw_space *space; /* held until the stream is ended */
     /* of who runs */
     mw_log_following at;
     mw_log_position told; /* the client has an id at or behind this */
@@ -170,7 +171,7 @@ static mw_err ask(mw_log_follower *follower, mw_arena *arena, mw_log_tail *tail)
 {
     mw_store_view *view;
     mw_log_follow follow = {follower->at.after, follower->at.since_ns, STEP_RECORDS, STEP_BYTES};
-    mw_err err = mw_store_view_open(follower->server->store, &view);
+    mw_err err = mw_store_view_open(mw_space_store(follower->space), &view);
     if (err)
         return err;
     err = mw_store_log_follow(view, &follow, &follower->at.query, arena, tail);
@@ -242,6 +243,7 @@ static void finish(mw_log_follower *follower)
 {
     hold(follower, 0);
     mw_buffer_fini(&follower->text);
+    mw_space_release(follower->space);
     mw_stream_end(follower->stream);
 }
 
@@ -272,6 +274,7 @@ static void run_step(mw_job *job)
     bool more = false;
     pthread_mutex_lock(&follower->lock);
     follower->woken = follower->room = false;
+    follower->done |= mw_space_is_closing(follower->space);
     bool done = follower->done;
     pthread_mutex_unlock(&follower->lock);
     mw_err err = done ? MW_OK : step(follower, &more);
@@ -308,6 +311,7 @@ static mw_err begin(mw_api_call *call)
     const mw_sse_listener listener = {on_event, follower, &follower->server->followers};
     mw_err err = mw_sse_begin(call->request, &listener, NULL, &follower->stream);
     if (err) {
+        mw_space_release(follower->space);
         pthread_mutex_destroy(&follower->lock);
         if (err == MW_E_LIMIT)
             return mw_detail_set(&call->detail, MW_E_BUSY, "follow", "close some, or try later",
@@ -327,6 +331,8 @@ mw_err mw_log_follower_prepare(mw_api_call *call, const mw_log_following *follow
     follower->job.run = run_step;
     follower->job.item.cost_bytes = JOB_COST;
     follower->server = call->server;
+    follower->space = call->space;
+    call->space = NULL;
     follower->at = *following;
     follower->told = following->after;
     follower->running = true;
@@ -346,7 +352,13 @@ static void on_commit(void *ctx, uint64_t commit_seq, unsigned signals)
         mw_stream_group_wake(&server->followers);
 }
 
-void mw_api_listen(mw_server *server)
+void mw_api_listen(void *ctx, mw_store *store)
 {
-    mw_store_listen(server->store, on_commit, server);
+    mw_store_listen(store, on_commit, ctx);
+}
+
+void mw_api_end_followers(void *ctx)
+{
+    mw_server *server = ctx;
+    mw_stream_group_wake(&server->followers);
 }

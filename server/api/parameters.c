@@ -1,8 +1,8 @@
 /* Query parameters of the API: which a route takes, pages, filters, ids. Pool threads. */
 #include "server/api/api_int.h"
 
-/* The page's own four, and the filters of the route with the most. */
-#define PARAMETERS_MAX 16
+/* The page's own four, the filters of the route with the most, and the space. */
+#define PARAMETERS_MAX 24
 
 const char *const mw_api_page_names[] = {"limit", "cursor", "since", "until", NULL};
 
@@ -71,7 +71,8 @@ static mw_err check_names(mw_api_call *call, const mw_slice *names, size_t count
 
 mw_err mw_api_no_parameters(mw_api_call *call)
 {
-    return check_names(call, NULL, 0);
+    const mw_slice space = MW_SLICE(MW_SPACE_PARAMETER);
+    return check_names(call, &space, call->entry->scans ? 1 : 0);
 }
 
 /* data NULL when absent. */
@@ -146,6 +147,10 @@ mw_err mw_api_page_read(mw_api_call *call, const char *const *filters, mw_api_pa
     for (; filters && *filters; filters++) {
         MW_ASSERT(count < PARAMETERS_MAX);
         names[count++] = mw_slice_of(*filters);
+    }
+    if (call->entry->scans) {
+        MW_ASSERT(count < PARAMETERS_MAX);
+        names[count++] = MW_SLICE(MW_SPACE_PARAMETER);
     }
     mw_err err = check_names(call, names, count);
     if (!err)

@@ -1,10 +1,11 @@
 /* GET /api/v1/sessions and /{id}. */
 #include "server/api/api_int.h"
 
-static void write_head(mw_json *json, const mw_session_summary *session)
+static void write_head(mw_api_call *call, const mw_session_summary *session)
 {
+    mw_json *json = &call->json;
     mw_json_kv(json, "session_id", session->session_id);
-    mw_json_kv(json, "space", MW_DEFAULT_SPACE);
+    mw_json_kv(json, "space", mw_slice_of(mw_space_name(call->space)));
     mw_json_kv_or_null(json, "agent", session->agent);
     mw_json_kv_or_null(json, "user", session->user);
     mw_json_kv_time(json, "first_seen", session->first_seen_ns);
@@ -39,7 +40,7 @@ mw_err mw_api_session_list(mw_api_call *call)
     mw_api_list_begin(call);
     for (size_t i = 0; i < list.count; i++) {
         mw_json_object_begin(&call->json);
-        write_head(&call->json, &list.items[i]);
+        write_head(call, &list.items[i]);
         mw_json_object_end(&call->json);
     }
     mw_api_list_end(call, list.next_cursor, -1);
@@ -60,7 +61,7 @@ mw_err mw_api_session_show(mw_api_call *call)
     if (err)
         return err;
     mw_json_object_begin(&call->json);
-    write_head(&call->json, &session.summary);
+    write_head(call, &session.summary);
     mw_json_key(&call->json, MW_SLICE("trace_list"));
     mw_json_array_begin(&call->json);
     for (size_t i = 0; i < session.trace_count; i++)

@@ -117,10 +117,11 @@ static void write_endpoints(mw_json *json, mw_net *net)
 
 static void write_status(mw_json *json, mw_server *server, const mw_gauges *gauges)
 {
-    mw_store_stats store;
+    mw_space_totals totals;
     mw_state_stats state;
     mw_net *net = atomic_load(&server->net);
-    mw_store_stats_read(server->store, &store);
+    mw_space_totals_read(server, &totals);
+    const mw_store_stats store = totals.stats;
     mw_state_stats_read(server->state, &state);
     mw_json_kv(json, "version", mw_slice_of(MW_VERSION));
     mw_json_kv_double(json, "uptime", gauges->uptime_seconds);
@@ -140,6 +141,7 @@ static void write_status(mw_json *json, mw_server *server, const mw_gauges *gaug
     write_queue(json, "readers", gauges->reader_queue_bytes, gauges->reader_queue_jobs);
     mw_json_object_end(json);
     write_store(json, &store);
+    mw_json_kv_u64(json, "spaces", totals.spaces);
     mw_json_kv_bool(json, "state_writable", state.writable);
     write_memory(json);
     mw_json_kv_u64(json, "connections", gauges->connections);

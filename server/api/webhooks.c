@@ -92,16 +92,6 @@ mw_err mw_api_webhook_list(mw_api_call *call)
 
 /* ---- create -------------------------------------------------------------------------------- */
 
-static mw_err check_type(mw_api_call *call)
-{
-    mw_slice type = mw_request_header(call->request, MW_SLICE("content-type"), NULL);
-    type = mw_slice_trim(mw_slice_first(type, mw_slice_find_byte(type, ';')));
-    if (mw_slice_equal_nocase(type, MW_JSON_TYPE))
-        return MW_OK;
-    return mw_detail_set(&call->detail, MW_E_UNSUPPORTED, "content-type", "send application/json",
-                         "the body's type is not JSON");
-}
-
 static mw_err read_text(mw_api_call *call, json_t *value, const char *field, mw_slice *out)
 {
     if (!json_is_string(value))
@@ -200,18 +190,12 @@ static mw_err create_from(mw_api_call *call, json_t *root)
 
 mw_err mw_api_webhook_create(mw_api_call *call)
 {
-    json_error_t error;
+    json_t *root = NULL;
     mw_err err = mw_api_no_parameters(call);
     if (!err)
-        err = check_type(call);
-    if (err)
-        return err;
-    json_t *root = json_loadb(call->request->body.data, call->request->body.len,
-                              JSON_REJECT_DUPLICATES, &error);
-    if (!root)
-        return mw_detail_set(&call->detail, MW_E_INVALID, "body", "send one JSON object",
-                             "not JSON: %s", error.text);
-    err = create_from(call, root);
+        err = mw_api_json_body(call, &root);
+    if (!err)
+        err = create_from(call, root);
     json_decref(root);
     return err;
 }

@@ -36,8 +36,10 @@ static void check_walk(mw_store_view *view, const mw_index_block *block, const m
                        test_random *random, uint64_t step)
 {
     mw_items_walk walk;
+    mw_hot hot;
     char *room = malloc(4 << 20);
-    assert_int_equal(mw_view_items(view, block, &walk), MW_OK);
+    assert_int_equal(mw_view_hot(view, block, &hot), MW_OK);
+    assert_int_equal(mw_view_items(view, block, &hot, &walk), MW_OK);
     assert_int_equal(walk.count, whole->count);
     size_t contexts = (size_t)whole->resources + whole->scopes + whole->metrics;
     assert_int_equal(mw_items_walk_contexts(&walk), contexts);
@@ -86,9 +88,11 @@ static void test_any_parts(void **state)
         const mw_index_block *block = mw_view_block(view, i);
         mw_block_reader reader;
         mw_items whole;
+        mw_hot hot;
         mw_block_reader_init(&reader);
+        assert_int_equal(mw_view_hot(view, block, &hot), MW_OK);
         assert_int_equal(
-            mw_read_items(&reader, block->segment->fd, block->offset, &block->header, &whole),
+            mw_read_items(&reader, block->segment->fd, block->offset, &block->header, &hot, &whole),
             MW_OK);
         for (uint64_t step = 1; step < 40; step *= 3)
             check_walk(view, block, &whole, &random, step);
@@ -119,6 +123,8 @@ static void test_damage(void **state)
     assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
     assert_int_equal(mw_store_view_open(store, &view), MW_OK);
     const mw_index_block *block = mw_view_block(view, 0);
+    mw_hot hot;
+    assert_int_equal(mw_view_hot(view, block, &hot), MW_OK);
     uint64_t begin = block->offset + MW_BLOCK_HEADER_SIZE + block->header.hot_stored;
     int fd = open(block->segment->path, O_RDWR);
     for (int i = 0; i < 50; i++) {
@@ -128,9 +134,9 @@ static void test_damage(void **state)
         assert_int_equal(pread(fd, &byte, 1, at), 1);
         changed = (unsigned char)(byte ^ (1u << random_below(&random, 8)));
         assert_int_equal(pwrite(fd, &changed, 1, at), 1);
-        assert_int_equal(mw_view_items(view, block, &walk), MW_E_CORRUPT);
+        assert_int_equal(mw_view_items(view, block, &hot, &walk), MW_E_CORRUPT);
         assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-        assert_int_equal(mw_view_items(view, block, &walk), MW_OK);
+        assert_int_equal(mw_view_items(view, block, &hot, &walk), MW_OK);
         mw_items_walk_end(&walk);
     }
     close(fd);

@@ -98,7 +98,7 @@ static void assert_block_is(mw_store_view *view, const mw_index_block *block,
     for (uint32_t i = 0; i < hot.count; i++)
         assert_row_equal(batch, &hot, i);
     assert_int_equal(mw_read_items(&view->items_reader, block->segment->fd, block->offset,
-                                   &block->header, &items),
+                                   &block->header, &hot, &items),
                      MW_OK);
     assert_items_equal(batch, &items);
     mw_items_fini(&items);

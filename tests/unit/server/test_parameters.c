@@ -16,6 +16,9 @@ typedef struct fixture {
     mw_api_call call;
 } fixture;
 
+static const mw_api_entry of_state = {.what = "alarms"};
+static const mw_api_entry of_telemetry = {.what = "traces", .scans = true};
+
 static mw_api_call *begin(fixture *f, const char *query)
 {
     memset(f, 0, sizeof *f);
@@ -25,6 +28,7 @@ static mw_api_call *begin(fixture *f, const char *query)
     f->request.query = mw_slice_of(query);
     f->call.server = &f->server;
     f->call.request = &f->request;
+    f->call.entry = &of_state;
     return &f->call;
 }
 
@@ -120,6 +124,33 @@ static void test_hint(void **state)
                         "it takes limit, cursor, since, until, service, log_group");
 }
 
+/* Questions about telemetry are asked of a space; others have none. */
+static void test_space(void **state)
+{
+    (void)state;
+    fixture f;
+    mw_api_page page;
+    mw_slice value;
+    mw_api_call *call = begin(&f, "space=team-a&limit=1");
+    assert_int_equal(mw_api_page_read(call, filters, &page), MW_E_INVALID);
+    assert_string_equal(call->detail.field, "space");
+    assert_int_equal(mw_api_no_parameters(call), MW_E_INVALID);
+    call->entry = &of_telemetry;
+    assert_int_equal(mw_api_page_read(call, filters, &page), MW_OK);
+    assert_int_equal(mw_api_filter(call, "space", &value), MW_OK);
+    assert_slice(value, "team-a");
+    end(&f);
+    call = begin(&f, "space=team-a");
+    call->entry = &of_telemetry;
+    assert_int_equal(mw_api_no_parameters(call), MW_OK);
+    end(&f);
+    call = begin(&f, "space=a&space=b");
+    call->entry = &of_telemetry;
+    assert_int_equal(mw_api_no_parameters(call), MW_E_INVALID);
+    assert_string_equal(call->detail.field, "space");
+    end(&f);
+}
+
 /* A filter that cannot be read is not one that is absent. */
 static void test_no_memory(void **state)
 {
@@ -136,10 +167,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_page),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_hint),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_page),  cmocka_unit_test(test_refusals),  cmocka_unit_test(test_hint),
+        cmocka_unit_test(test_space), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

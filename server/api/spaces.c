@@ -1,0 +1,176 @@
+/* GET and POST /api/v1/spaces, DELETE /api/v1/spaces/{name}. */
+#include <jansson.h>
+
+#include "server/api/api_int.h"
+
+/* ---- shape ----------------------------------------------------------------------------------- */
+
+static void write_space(void *ctx, const char *name, mw_store *store)
+{
+    mw_json *json = ctx;
+    mw_store_stats stats;
+    mw_store_stats_read(store, &stats);
+    mw_json_object_begin(json);
+    mw_json_kv(json, "name", mw_slice_of(name));
+    mw_json_kv_u64(json, "spans", stats.spans);
+    mw_json_kv_u64(json, "logs", stats.logs);
+    mw_json_kv_u64(json, "points", stats.points);
+    mw_json_kv_u64(json, "segments", stats.segments);
+    mw_json_kv_u64(json, "blocks", stats.blocks);
+    mw_json_kv_u64(json, "bytes", stats.bytes);
+    mw_json_kv_u64(json, "commit_seq", stats.commit_seq);
+    mw_json_kv_u64(json, "queue_bytes", stats.queue_bytes);
+    if (stats.oldest_arrival_ns)
+        mw_json_kv_time(json, "oldest_arrival", stats.oldest_arrival_ns);
+    else
+        mw_json_kv_null(json, "oldest_arrival");
+    mw_json_kv_bool(json, "writable", stats.writable);
+    mw_json_kv_or_null(json, "last_error",
+                       stats.last_error ? mw_slice_of(mw_err_text(stats.last_error))
+                                        : MW_SLICE_NONE);
+    mw_json_object_end(json);
+}
+
+/* There are at most MW_SPACES_MAX, so a list has no pages. */
+mw_err mw_api_space_list(mw_api_call *call)
+{
+    mw_space_totals totals;
+    mw_err err = mw_api_no_parameters(call);
+    if (err)
+        return err;
+    mw_space_totals_read(call->server, &totals);
+    mw_api_list_begin(call);
+    mw_spaces_each(call->server->spaces, write_space, &call->json);
+    mw_api_list_end(call, MW_SLICE_NONE, (int64_t)totals.spaces);
+    return MW_OK;
+}
+
+/* ---- audit ----------------------------------------------------------------------------------- */
+
+typedef struct audit_job {
+    mw_state_job job;
+    mw_audit_row row;
+} audit_job;
+
+static mw_err run_audit(mw_state_job *job, mw_state_tx *tx)
+{
+    return mw_state_audit_insert(tx, &((audit_job *)job)->row);
+}
+
+static mw_err note(mw_api_call *call, const char *action, const char *outcome, mw_slice name)
+{
+    audit_job *audit = mw_arena_zalloc(&call->arena, 1, sizeof *audit);
+    mw_principal *who = mw_arena_zalloc(&call->arena, 1, sizeof *who);
+    if (!audit || !who)
+        return MW_E_NOMEM;
+    mw_err err = mw_gate_principal(&call->server->gate, call->request, who);
+    if (err)
+        return err;
+    audit->row = (mw_audit_row){
+        .time_ns = mw_clock_wall_ns(call->server->clock),
+        .principal = mw_slice_of(who->name),
+        .source_address = mw_slice_of(call->request->peer->address),
+        .action = mw_slice_of(action),
+        .subject = name,
+        .outcome = mw_slice_of(outcome),
+        .detail = MW_SLICE(""),
+    };
+    audit->job.run = run_audit;
+    audit->job.item.cost_bytes = sizeof *audit + name.len;
+    return mw_state_submit_wait(call->server->state, &audit->job);
+}
+
+/* ---- create ---------------------------------------------------------------------------------- */
+
+static mw_err read_name(mw_api_call *call, const json_t *root, mw_slice *name)
+{
+    const json_t *value = json_object_get(root, "name");
+    if (!json_is_object(root) || json_object_size(root) != 1 || !json_is_string(value))
+        return mw_detail_set(&call->detail, MW_E_INVALID, "name", "send {\"name\":\"team-a\"}",
+                             "the body is an object with the name of the space and nothing else");
+    *name = mw_slice_bytes(json_string_value(value), json_string_length(value));
+    return MW_OK;
+}
+
+typedef struct shown {
+    mw_json *json;
+    mw_slice name;
+} shown;
+
+static void write_if_named(void *ctx, const char *name, mw_store *store)
+{
+    const shown *one = ctx;
+    if (mw_slice_equal(one->name, mw_slice_of(name)))
+        write_space(one->json, name, store);
+}
+
+static mw_err create_from(mw_api_call *call, const json_t *root)
+{
+    mw_slice name = MW_SLICE_NONE;
+    mw_err err = read_name(call, root, &name);
+    if (!err)
+        err = mw_spaces_create(call->server->spaces, name, &call->detail);
+    if (err)
+        return err;
+    err = note(call, "space.create", "ok", name);
+    if (err) {
+        mw_detail unused;
+        if (mw_spaces_delete(call->server->spaces, name, &unused) != MW_OK)
+            MW_LOG(MW_LOG_ERROR, "api", "a space was made that the audit does not know",
+                   MW_KV("space", name));
+        return err;
+    }
+    shown one = {&call->json, name};
+    call->status = 201;
+    mw_spaces_each(call->server->spaces, write_if_named, &one);
+    return MW_OK;
+}
+
+mw_err mw_api_space_create(mw_api_call *call)
+{
+    json_t *root = NULL;
+    mw_err err = mw_api_no_parameters(call);
+    if (!err)
+        err = mw_api_json_body(call, &root);
+    if (!err)
+        err = create_from(call, root);
+    json_decref(root);
+    return err;
+}
+
+/* ---- delete ---------------------------------------------------------------------------------- */
+
+/* Written down first: what the audit cannot hold is not done, and afterwards it is too late. */
+static mw_err delete_noted(mw_api_call *call, mw_slice name)
+{
+    mw_err err = note(call, "space.delete", "ok", name);
+    if (err)
+        return err;
+    err = mw_spaces_delete(call->server->spaces, name, &call->detail);
+    if (err && note(call, "space.delete", "failed", name) != MW_OK)
+        MW_LOG(MW_LOG_ERROR, "api", "a space was not deleted, and the audit says it was",
+               MW_KV("space", name), MW_KV_ERR(err));
+    return err;
+}
+
+mw_err mw_api_space_delete(mw_api_call *call)
+{
+    mw_slice name = call->request->params[0];
+    mw_space *space = NULL;
+    mw_err err = mw_api_no_parameters(call);
+    if (!err)
+        err = mw_space_of_question(call->server, name, &space, &call->detail);
+    if (err)
+        return err;
+    mw_space_release(space);
+    if (mw_slice_equal(name, MW_DEFAULT_SPACE))
+        return mw_spaces_delete(call->server->spaces, name, &call->detail); /* says why not */
+    err = delete_noted(call, name);
+    if (err)
+        return err;
+    mw_json_object_begin(&call->json);
+    mw_json_kv(&call->json, "name", name);
+    mw_json_kv_bool(&call->json, "deleted", true);
+    mw_json_object_end(&call->json);
+    return MW_OK;
+}

@@ -1,0 +1,94 @@
+/* The space of a request, and the numbers of all of them. See space_of.h. */
+#include "server/space_of.h"
+#include "server/server_int.h"
+
+/* ---- whose ----------------------------------------------------------------------------------- */
+
+static mw_err find(mw_server *server, mw_slice name, const char *field, mw_space **out,
+                   mw_detail *detail)
+{
+    if (!mw_space_name_valid(name))
+        return mw_detail_set(detail, MW_E_INVALID, field,
+                             "a name is 1 to 63 lower-case letters, digits and -",
+                             "this cannot be the name of a space");
+    mw_err err = mw_spaces_get(server->spaces, name, out);
+    if (err != MW_E_NOT_FOUND)
+        return err;
+    char hint[sizeof detail->hint];
+    snprintf(hint, sizeof hint, "midwatch space create %.*s makes it", MW_SLICE_FMT(name));
+    return mw_detail_set(detail, err, field, hint, "there is no space %.*s", MW_SLICE_FMT(name));
+}
+
+mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target *out,
+                          mw_detail *detail)
+{
+    mw_server *server = ctx;
+    mw_space *space = NULL;
+    size_t count = 0;
+    mw_slice name = mw_request_header(request, MW_SPACE_HEADER, &count);
+    *out = (mw_export_target){server->store, NULL};
+    if (count == 0)
+        return MW_OK;
+    if (count > 1)
+        return mw_detail_set(detail, MW_E_INVALID, "x-midwatch-space", "send it once",
+                             "the header was sent %zu times", count);
+    mw_err err = find(server, name, "x-midwatch-space", &space, detail);
+    if (!err)
+        *out = (mw_export_target){mw_space_store(space), space};
+    return err;
+}
+
+void mw_space_leave(void *held)
+{
+    mw_space_release(held);
+}
+
+mw_err mw_space_of_question(mw_server *server, mw_slice asked, mw_space **out, mw_detail *detail)
+{
+    return find(server, asked.data ? asked : MW_DEFAULT_SPACE, MW_SPACE_PARAMETER, out, detail);
+}
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+static void add(void *ctx, const char *name, mw_store *store)
+{
+    mw_space_totals *sum = ctx;
+    mw_store_stats *to = &sum->stats, one;
+    (void)name;
+    mw_store_stats_read(store, &one);
+    if (sum->spaces++ == 0) {
+        *to = one;
+        return;
+    }
+    to->segments += one.segments;
+    to->blocks += one.blocks;
+    to->bytes += one.bytes;
+    to->spans += one.spans;
+    to->logs += one.logs;
+    to->points += one.points;
+    to->queue_bytes += one.queue_bytes;
+    to->queue_count += one.queue_count;
+    to->retry_digests += one.retry_digests;
+    if (to->writable && !one.writable) {
+        to->writable = false;
+        to->last_error = one.last_error;
+    }
+    to->merged_segments += one.merged_segments;
+    to->merged_bytes += one.merged_bytes;
+    to->unmerged_bytes += one.unmerged_bytes;
+    to->repeats += one.repeats;
+    to->conflicting += one.conflicting;
+    to->retired_segments += one.retired_segments;
+    to->retired_items += one.retired_items;
+    to->merges += one.merges;
+    to->merge_failures += one.merge_failures;
+    if (one.oldest_arrival_ns &&
+        (!to->oldest_arrival_ns || one.oldest_arrival_ns < to->oldest_arrival_ns))
+        to->oldest_arrival_ns = one.oldest_arrival_ns;
+}
+
+void mw_space_totals_read(mw_server *server, mw_space_totals *out)
+{
+    *out = (mw_space_totals){.spaces = 0};
+    mw_spaces_each(server->spaces, add, out);
+}

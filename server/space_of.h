@@ -1,0 +1,34 @@
+/* Which space a request speaks of: the one place where that is decided.
+ *
+ * An export names it in the header x-midwatch-space, a question in the parameter `space`; without
+ * either it is "default". What a principal's token is bound to goes before both, and is asked for
+ * here, by whoever adds tokens. Any thread; memory is the spaces' and the request's arena.
+ */
+#ifndef MW_SERVER_SPACE_OF_H
+#define MW_SERVER_SPACE_OF_H
+
+#include "collector/collector.h"
+#include "lib/store/spaces.h"
+
+struct mw_server;
+
+#define MW_SPACE_HEADER MW_SLICE("x-midwatch-space")
+#define MW_SPACE_PARAMETER "space"
+
+/* For mw_collector_spaces; ctx is the mw_server. MW_E_NOT_FOUND, MW_E_INVALID (sent twice, no name of
+ * a space), with detail. */
+MW_MUST_USE mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target *out,
+                                      mw_detail *detail);
+void mw_space_leave(void *held);
+/* A reference. `asked` is the parameter's value, data NULL when it is absent. Errors as above. */
+MW_MUST_USE mw_err mw_space_of_question(struct mw_server *server, mw_slice asked, mw_space **out,
+                                        mw_detail *detail);
+
+/* The numbers of all spaces together; the commit sequence is that of "default". */
+typedef struct mw_space_totals {
+    mw_store_stats stats;
+    size_t spaces;
+} mw_space_totals;
+void mw_space_totals_read(struct mw_server *server, mw_space_totals *out);
+
+#endif
