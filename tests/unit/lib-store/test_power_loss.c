@@ -125,14 +125,16 @@ static void look(mw_store *store, findings *found)
     mw_store_stats_read(store, &found->stats);
 }
 
-/* Batches are whole, acknowledged ones are there as they were acknowledged, the counts are exact. */
-static void check_findings(const findings *found, const uint64_t *acknowledged)
+/* Batches are whole, acknowledged ones are there as they were acknowledged, the counts are exact.
+ * `may_miss` (or NULL) are those that retention removes. */
+static void check_findings(const findings *found, const uint64_t *acknowledged,
+                           const bool *may_miss)
 {
     uint64_t items[MW_SIGNAL_END] = {0};
     for (size_t i = 0; i < BATCHES_MAX; i++) {
         for (size_t k = 1; k < ITEMS; k++)
             assert_int_equal(found->seqs[i][k], found->seqs[i][0]);
-        if (acknowledged[i])
+        if (acknowledged[i] && (found->seqs[i][0] || !may_miss || !may_miss[i]))
             assert_int_equal(found->seqs[i][0], acknowledged[i]);
         if (found->seqs[i][0])
             items[1 + i % 3] += ITEMS;
@@ -151,6 +153,10 @@ typedef struct run {
     size_t batches;
     uint64_t random;
     mw_store *store;
+    bool merges;              /* now and then, all that there is */
+    uint64_t retention_bytes; /* 0 = no retention */
+    /* Event from which on a batch may be missing, since retention removed it; 0 = never. */
+    size_t gone[BATCHES_MAX];
 } run;
 
 /* A batch on its way; a mark is batch << 32 | sequence. */
@@ -174,7 +180,8 @@ static mw_store *open_run(run *self)
     mw_store_config config = {.directory = self->dir.store,
                               .clock = &self->clock.clock,
                               .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
-                              .segment_max_bytes = SEGMENT_BYTES};
+                              .segment_max_bytes = SEGMENT_BYTES,
+                              .retention_bytes = self->retention_bytes};
     mw_detail detail = {0};
     mw_store *store = NULL;
     mw_err err = mw_store_open(&config, &store, &detail);
@@ -210,6 +217,22 @@ static bool send_some(run *self, size_t first, size_t count, bool *answered)
     return whole;
 }
 
+/* Merges what there is, here and now, then retires. It may fail as the calls do. */
+static void merge_all(run *self)
+{
+    findings before, after;
+    look(self->store, &before);
+    size_t at = self->log.count;
+    mw_fake_clock_advance(&self->clock, 2 * MW_NS_PER_S); /* retention looks once a second */
+    mw_err err = mw_store_merge_all(self->store, 10 * MW_NS_PER_S);
+    assert_true(err == MW_OK || self->log.failures);
+    look(self->store, &after);
+    for (size_t i = 0; i < BATCHES_MAX; i++)
+        if (before.seqs[i][0] && !after.seqs[i][0])
+            self->gone[i] = at + 1;
+    assert_true(self->retention_bytes || memcmp(before.seqs, after.seqs, sizeof before.seqs) == 0);
+}
+
 static void restart(run *self)
 {
     mw_store_close(self->store);
@@ -233,12 +256,18 @@ static void send_all(run *self, bool restarts)
         i += count;
         if (restarts && power_below(&self->random, 6) == 0)
             restart(self);
+        if (self->merges && power_below(&self->random, 4) == 0)
+            merge_all(self);
     }
 }
 
 static void begin_run(run *self, uint64_t seed, size_t batches)
 {
+    bool merges = self->merges;
+    uint64_t retention_bytes = self->retention_bytes;
     memset(self, 0, sizeof *self);
+    self->merges = merges;
+    self->retention_bytes = retention_bytes;
     self->batches = batches;
     self->random = seed;
     test_dir_init(&self->dir);
@@ -277,6 +306,7 @@ typedef struct losses {
     size_t events, images, continued, recoveries;
     uint64_t highest; /* sequence acknowledged */
     uint64_t acknowledged[BATCHES_MAX];
+    bool may_miss[BATCHES_MAX];
 } losses;
 
 static void only_torn(void *ctx, const mw_store_damage *damage)
@@ -306,15 +336,19 @@ static void go_on(run *self, const char *directory, losses *all, const findings 
         make_batch(&batch, i);
         assert_int_equal(append_wait(store, &batch.batch, &seq), MW_OK);
         test_batch_fini(&batch);
-        /* What is there is recognised, what is not gets a sequence above all that was told. */
-        assert_int_equal(seq == 0, before->seqs[i][0] != 0);
+        /* What is there is recognised (and what retention removed may be), what is not gets a
+         * sequence above all that was told. */
+        if (before->seqs[i][0] || !all->may_miss[i])
+            assert_int_equal(seq == 0, before->seqs[i][0] != 0);
         if (seq)
             assert_true(seq > all->highest);
         acknowledged[i] = seq ? seq : before->seqs[i][0];
     }
+    if (self->merges)
+        assert_int_equal(mw_store_merge_all(store, 10 * MW_NS_PER_S), MW_OK);
     for (int again = 0; again < 2; again++) {
         look(store, &found);
-        check_findings(&found, acknowledged);
+        check_findings(&found, acknowledged, NULL);
         mw_store_close(store);
         assert_int_equal(mw_store_verify(directory, NULL, NULL, NULL), MW_OK);
         store = open_with(directory, &self->clock.clock, MW_STORE_QUEUE_DEFAULT, SEGMENT_BYTES);
@@ -331,14 +365,14 @@ static void check_image(run *self, const char *directory, losses *all, bool cont
     mw_store *store =
         open_with(directory, &self->clock.clock, MW_STORE_QUEUE_DEFAULT, SEGMENT_BYTES);
     look(store, &first);
-    check_findings(&first, all->acknowledged);
+    check_findings(&first, all->acknowledged, all->may_miss);
     assert_true(first.stats.commit_seq >= all->highest);
     mw_store_close(store);
     verify(directory);
     store = open_with(directory, &self->clock.clock, MW_STORE_QUEUE_DEFAULT, SEGMENT_BYTES);
     look(store, &second);
     assert_memory_equal(first.seqs, second.seqs, sizeof first.seqs);
-    check_findings(&second, all->acknowledged);
+    check_findings(&second, all->acknowledged, all->may_miss);
     mw_store_close(store);
     if (continues)
         go_on(self, directory, all, &first);
@@ -404,6 +438,8 @@ static void lose_power(run *self, size_t stride, size_t seeds, losses *all)
     power_disk_init(&disk, &self->log);
     while (power_disk_step(&disk)) {
         note_mark(&self->log, disk.at - 1, all);
+        for (size_t i = 0; i < BATCHES_MAX; i++)
+            all->may_miss[i] = self->gone[i] && disk.at >= self->gone[i];
         all->events++;
         if (stride > 1 && power_below(&random, stride) != 0)
             continue;
@@ -483,6 +519,55 @@ static void test_removed_name(void **state)
     forget(&self);
 }
 
+/* Log segments become merged ones: before, while and after each is written, named, published, and
+ * what it replaces removed. */
+static void test_merging(void **state)
+{
+    static run self;
+    static losses all;
+    (void)state;
+    self.merges = true;
+    record(&self, 5, 16, true, &(power_faults){0});
+    lose_power(&self, 1, 1, &all);
+    print_losses("merging", &self, &all);
+    for (size_t i = 0; i < self.batches; i++)
+        assert_true(all.acknowledged[i] > 0);
+    forget(&self);
+}
+
+/* The same on a disk on which calls fail. */
+static void test_merging_with_failures(void **state)
+{
+    static run self;
+    static losses all;
+    (void)state;
+    const power_faults faults = {.one_in = 25, .random = 9, .partial = true};
+    self.merges = true;
+    record(&self, 6, 24, true, &faults);
+    lose_power(&self, 4, 1, &all);
+    print_losses("merging with failures", &self, &all);
+    assert_true(self.log.failures > 0);
+    forget(&self);
+}
+
+/* Whole merged segments are removed, the oldest first. */
+static void test_retention(void **state)
+{
+    static run self;
+    static losses all;
+    size_t gone = 0;
+    (void)state;
+    self.merges = true;
+    self.retention_bytes = 40000;
+    record(&self, 7, 36, true, &(power_faults){0});
+    lose_power(&self, 4, 1, &all);
+    print_losses("retention", &self, &all);
+    for (size_t i = 0; i < self.batches; i++)
+        gone += self.gone[i] != 0;
+    assert_true(gone > 0 && gone < self.batches);
+    forget(&self);
+}
+
 static unsigned long seeds_wanted(void)
 {
     const char *text = getenv("POWER_LOSS_SEEDS");
@@ -500,6 +585,8 @@ static void test_samples(void **state)
         power_faults faults = {.random = power_random(&random), .partial = seed % 2 == 0};
         faults.one_in = seed % 4 == 0 ? 0 : 5 + (unsigned)power_below(&random, 40);
         faults.error = seed % 3 == 0 ? ENOSPC : EIO;
+        self.merges = seed % 2 == 0;
+        self.retention_bytes = seed % 8 == 0 ? 100000 : 0;
         record(&self, random, BATCHES_MAX, seed % 5 != 0, &faults);
         lose_power(&self, 16, 1, &all);
         print_losses("sample", &self, &all);
@@ -513,6 +600,9 @@ int main(void)
         cmocka_unit_test(test_every_prefix),
         cmocka_unit_test(test_with_failures),
         cmocka_unit_test(test_removed_name),
+        cmocka_unit_test(test_merging),
+        cmocka_unit_test(test_merging_with_failures),
+        cmocka_unit_test(test_retention),
         cmocka_unit_test(test_samples),
     };
     /* Thousands of provoked failures would drown the output. */
