@@ -24,8 +24,15 @@ const mw_cli_option mw_cli_options[] = {
      "at least this: TRACE, DEBUG, INFO, WARN, ERROR, FATAL or 0 to 24", "severity"},
     {"text", "TEXT", FIELD(text), MW_TAKES_LOG,
      "with this in the body; only A to Z match in either case", "text"},
+    {"pattern", "RE", FIELD(pattern), MW_TAKES_LOG,
+     "with a match of this PCRE2 in the body; (?i) in front: in either case", "pattern"},
     {"event", "NAME", FIELD(event), MW_TAKES_LOG, "events of this name only", "event"},
-    {"agent", "NAME", FIELD(agent), MW_TAKES_LOG, "of this agent only", "agent"},
+    {"agent", "NAME", FIELD(agent), MW_TAKES_ITEM, "of this agent only", "agent"},
+    {"attribute", "KEY=VALUE", FIELD(attributes), MW_TAKES_ITEM,
+     "with this attribute, its own or its resource's or scope's; up to 8 times", "attribute"},
+    {"errors", NULL, FIELD(errors), MW_TAKES_SPAN, "failed ones only", "errors"},
+    {"duration-min-ms", "MS", FIELD(duration_min_ms), MW_TAKES_SPAN, "at least this long",
+     "duration_min_ms"},
     {"log-group", "NAME", FIELD(log_group), MW_TAKES_LOG, "sent for this CloudWatch log group",
      "log_group"},
     {"log-stream", "NAME", FIELD(log_stream), MW_TAKES_LOG, "sent for this CloudWatch log stream",
@@ -34,7 +41,8 @@ const mw_cli_option mw_cli_options[] = {
      "namespace"},
     {"follow", NULL, FIELD(follow), MW_TAKES_FOLLOW,
      "print what comes from now on (with --since: from then on), until Ctrl-C", NULL},
-    {"name", "NAME", FIELD(name), MW_TAKES_CREATE, "what people call it", NULL},
+    {"name", "NAME", FIELD(name), MW_TAKES_NAME, "what people call it; spans: of this name only",
+     "name"},
     {"source", "SOURCE", FIELD(source), MW_TAKES_CREATE, "who sends: devops-agent", NULL},
     {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
     {"data", "DIR", FIELD(data), 0, "data directory of the daemon to ask", NULL},
@@ -62,6 +70,11 @@ static const mw_cli_option *find_option(mw_slice name)
         if (mw_slice_equal(name, mw_slice_of(mw_cli_options[i].name)))
             return &mw_cli_options[i];
     return NULL;
+}
+
+bool mw_cli_option_repeats(const mw_cli_option *option)
+{
+    return option->offset == FIELD(attributes);
 }
 
 char mw_cli_option_letter(const mw_cli_option *option)
@@ -95,6 +108,20 @@ static int take_letter(scanner *scan, const char *arg, unsigned *used)
     return MW_EXIT_DONE;
 }
 
+static int take_attribute(scanner *scan, const char *value)
+{
+    const char **attributes = scan->cli->attributes;
+    size_t count = 0;
+    while (attributes[count])
+        count++;
+    if (!strchr(value, '=') || value[0] == '=')
+        return usage(scan, value, "not a key and a value", "--attribute http.route=/orders");
+    if (count == MW_CLI_ATTRIBUTES_MAX)
+        return usage(scan, value, "too many attributes", "give at most 8");
+    attributes[count] = value;
+    return MW_EXIT_DONE;
+}
+
 /* Whether the command takes the option is asked at the end: it may stand before the verb. */
 static int take_option(scanner *scan, const char *arg, unsigned *used)
 {
@@ -118,6 +145,8 @@ static int take_option(scanner *scan, const char *arg, unsigned *used)
         value = scan->argv[scan->next++];
     if (!value || !value[0])
         return usage(scan, arg, "a value is missing", "give it after a blank or =");
+    if (mw_cli_option_repeats(option))
+        return take_attribute(scan, value);
     *(const char **)(void *)field = value;
     return MW_EXIT_DONE;
 }

@@ -11,16 +11,21 @@
 
 #define MW_CLI_ARGS_MAX 4
 #define MW_CLI_PATH_MAX 1024
+/* As the API takes. */
+#define MW_CLI_ATTRIBUTES_MAX 8
 
 /* Options a command takes, as a mask. Every command takes json, data, server and help. */
 enum {
     MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
     MW_TAKES_STATUS = 2,
-    MW_TAKES_CREATE = 4,  /* name, source */
+    MW_TAKES_CREATE = 4,  /* source */
     MW_TAKES_SOURCE = 8,  /* service, session: where telemetry comes from */
-    MW_TAKES_LOG = 16,    /* trace, span, severity, text, event, agent, log group and stream */
+    MW_TAKES_LOG = 16,    /* trace, span, severity, text, pattern, event, log group and stream */
     MW_TAKES_METRIC = 32, /* namespace */
     MW_TAKES_FOLLOW = 64, /* follow */
+    MW_TAKES_SPAN = 128,  /* errors, duration-min-ms */
+    MW_TAKES_ITEM = 256,  /* agent, attribute: what spans and log records have */
+    MW_TAKES_NAME = 512,  /* name */
 };
 
 struct mw_cli;
@@ -45,8 +50,9 @@ typedef struct mw_cli {
     const char *data, *server, *name, *source;
     const char *limit, *cursor, *since, *until;
     const char *status, *service, *session, *trace, *span, *severity, *text, *event, *agent;
-    const char *log_group, *log_stream, *name_space;
-    bool json, help, follow;
+    const char *log_group, *log_stream, *name_space, *pattern, *duration_min_ms;
+    const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
+    bool json, help, follow, errors;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
     bool terminal; /* stdout is one */
@@ -73,13 +79,15 @@ void mw_help_noun(mw_buffer *out, const mw_noun *noun);
 typedef struct mw_cli_option {
     const char *name;       /* long name without dashes */
     const char *value_name; /* NULL = a switch */
-    size_t offset;          /* in mw_cli: const char * or bool */
+    size_t offset;          /* in mw_cli: const char *, bool, or the attributes */
     unsigned takes;         /* 0 = every command */
     const char *help;
     const char *parameter; /* of the API's query; NULL = none */
 } mw_cli_option;
 extern const mw_cli_option mw_cli_options[];
 extern const size_t mw_cli_option_count;
+/* May be given more than once; the values lie one behind the other. */
+bool mw_cli_option_repeats(const mw_cli_option *option);
 /* Of the short form, '\0' when there is none. Only switches have one. */
 char mw_cli_option_letter(const mw_cli_option *option);
 
@@ -198,6 +206,7 @@ int mw_cmd_session_list(mw_cli *cli);
 int mw_cmd_session_show(mw_cli *cli);
 int mw_cmd_trace_list(mw_cli *cli);
 int mw_cmd_trace_show(mw_cli *cli);
+int mw_cmd_span_list(mw_cli *cli);
 int mw_cmd_log_list(mw_cli *cli);
 int mw_cmd_metric_list(mw_cli *cli);
 int mw_cmd_metric_show(mw_cli *cli);

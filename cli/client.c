@@ -467,10 +467,15 @@ void mw_url_append(mw_buffer *out, const char *text)
     }
 }
 
-static const char *value_of(const mw_cli *cli, const mw_cli_option *option)
+/* The n-th value of an option that is a parameter; NULL behind the last. */
+static const char *value_of(const mw_cli *cli, const mw_cli_option *option, size_t n)
 {
     const char *field = (const char *)cli + option->offset;
-    return option->parameter ? *(const char *const *)(const void *)field : NULL;
+    if (!option->parameter || (n > 0 && !mw_cli_option_repeats(option)))
+        return NULL;
+    if (!option->value_name)
+        return *(const bool *)(const void *)field ? "true" : NULL;
+    return ((const char *const *)(const void *)field)[n];
 }
 
 static void append_query(const mw_cli *cli, mw_buffer *out)
@@ -478,12 +483,12 @@ static void append_query(const mw_cli *cli, mw_buffer *out)
     char separator = '?';
     for (size_t i = 0; i < mw_cli_option_count; i++) {
         const mw_cli_option *option = &mw_cli_options[i];
-        const char *value = value_of(cli, option);
-        if (!value)
-            continue;
-        mw_buffer_appendf(out, "%c%s=", separator, option->parameter);
-        mw_url_append(out, value);
-        separator = '&';
+        const char *value;
+        for (size_t n = 0; (value = value_of(cli, option, n)) != NULL; n++) {
+            mw_buffer_appendf(out, "%c%s=", separator, option->parameter);
+            mw_url_append(out, value);
+            separator = '&';
+        }
     }
 }
 
@@ -503,7 +508,7 @@ void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out)
 bool mw_is_narrowed(const mw_cli *cli)
 {
     for (size_t i = 0; i < mw_cli_option_count; i++)
-        if (value_of(cli, &mw_cli_options[i]) &&
+        if (value_of(cli, &mw_cli_options[i], 0) &&
             mw_cli_options[i].offset != offsetof(mw_cli, limit))
             return true;
     return false;

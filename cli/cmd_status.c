@@ -32,6 +32,26 @@ static void render_counts(const char *title, json_t *counts, mw_buffer *out)
     mw_buffer_appendf(out, any ? "\n" : "none\n");
 }
 
+static void render_merging(const json_t *store, mw_buffer *out)
+{
+    char merged[MW_CELL_SIZE], waiting[MW_CELL_SIZE];
+    long long failures = (long long)mw_integer(store, "merge_failures");
+    bytes_text(mw_integer(store, "merged_bytes"), merged, sizeof merged);
+    bytes_text(mw_integer(store, "unmerged_bytes"), waiting, sizeof waiting);
+    mw_buffer_appendf(out, "  %-13s %s in %lld segments, %s waiting; %lld repeats removed",
+                      "merged", merged, (long long)mw_integer(store, "merged_segments"), waiting,
+                      (long long)mw_integer(store, "repeats"));
+    if (mw_integer(store, "conflicting"))
+        mw_buffer_appendf(out, " (%lld conflicting)", (long long)mw_integer(store, "conflicting"));
+    mw_buffer_appendf(out, failures ? ", %lld FAILED\n" : "\n", failures);
+    mw_buffer_appendf(out, "  %-13s %lld items in %lld segments since the start; oldest arrival ",
+                      "retired", (long long)mw_integer(store, "retired_items"),
+                      (long long)mw_integer(store, "retired_segments"));
+    mw_slice oldest = mw_text(store, "oldest_arrival");
+    mw_visible(out, oldest.len ? oldest : MW_SLICE("none"));
+    mw_buffer_appendf(out, "\n");
+}
+
 static void render_store(const json_t *root, mw_buffer *out)
 {
     char text[MW_CELL_SIZE];
@@ -45,6 +65,7 @@ static void render_store(const json_t *root, mw_buffer *out)
                       (long long)mw_integer(store, "segments"),
                       (long long)mw_integer(store, "blocks"),
                       (long long)mw_integer(store, "commit_seq"));
+    render_merging(store, out);
     if (!json_is_true(json_object_get(store, "writable")))
         mw_field(out, "NOT WRITABLE", mw_text(store, "last_error"));
     if (!json_is_true(json_object_get(root, "state_writable")))

@@ -100,6 +100,17 @@ static void tell_empty(const mw_cli *cli, const char *what)
             mw_is_narrowed(cli) ? " within these bounds" : " stored yet");
 }
 
+/* What a list leaves out because it could not be decided is no news for stdout. */
+static void tell_undecided(const json_t *root)
+{
+    int64_t count = mw_integer(root, "pattern_undecided");
+    if (count)
+        fprintf(stderr,
+                "midwatch: the pattern took too long on %lld record%s, left out; a simpler one "
+                "decides\n",
+                (long long)count, count == 1 ? "" : "s");
+}
+
 int mw_list(mw_cli *cli, const char *noun, const char *what,
             void (*render)(mw_cli *, json_t *, mw_buffer *))
 {
@@ -117,6 +128,8 @@ int mw_list(mw_cli *cli, const char *noun, const char *what,
     status = mw_client_call(cli, path.data, NULL, &answer);
     if (!status && json_array_size(json_object_get(answer.root, "items")) == 0)
         tell_empty(cli, what);
+    if (!status)
+        tell_undecided(answer.root);
     if (!status && cli->json) {
         status = print_body(&answer);
     } else if (!status && json_array_size(json_object_get(answer.root, "items"))) {

@@ -45,6 +45,34 @@ static void gauge(mw_buffer *out, const char *metric, const char *help, uint64_t
     mw_buffer_appendf(out, "%s %llu\n", metric, (unsigned long long)value);
 }
 
+static void total(mw_buffer *out, const char *metric, const char *help, uint64_t value)
+{
+    head(out, metric, "counter", help);
+    mw_buffer_appendf(out, "%s %llu\n", metric, (unsigned long long)value);
+}
+
+/* What happened to stored telemetry since the start. */
+static void render_merging(mw_buffer *out, const mw_gauges *gauges)
+{
+    gauge(out, "midwatch_merged_segments", "Segments that were merged", gauges->merged_segments);
+    gauge(out, "midwatch_merged_bytes", "Bytes of merged segments", gauges->merged_bytes);
+    gauge(out, "midwatch_unmerged_bytes", "Bytes that wait to be merged", gauges->unmerged_bytes);
+    head(out, "midwatch_oldest_arrival_timestamp_seconds", "gauge",
+         "Arrival of the oldest item stored, 0 without any");
+    mw_buffer_appendf(out, "midwatch_oldest_arrival_timestamp_seconds %.3f\n",
+                      gauges->oldest_arrival_seconds);
+    total(out, "midwatch_merges_total", "Merges done", gauges->merges);
+    total(out, "midwatch_merge_failures_total", "Merges that failed and are tried again",
+          gauges->merge_failures);
+    total(out, "midwatch_items_repeated_total", "Items removed because they were stored before",
+          gauges->repeats);
+    total(out, "midwatch_items_conflicting_total",
+          "Of the items removed as repeats, those with other content", gauges->conflicting);
+    total(out, "midwatch_retired_segments_total", "Segments deleted for their age or size",
+          gauges->retired_segments);
+    total(out, "midwatch_retired_items_total", "Items in them", gauges->retired_items);
+}
+
 static void render_memory(mw_buffer *out)
 {
     gauge(out, "midwatch_memory_limit_bytes", "Bound of all allocators together, 0 is none",
@@ -92,13 +120,15 @@ void mw_metrics_render(mw_buffer *out, const mw_gauges *gauges)
     gauge(out, "midwatch_requests_in_flight", "Requests being worked on", gauges->in_flight);
     gauge(out, "midwatch_triage_active", "Alarms and investigations under way",
           gauges->investigating);
-    gauge(out, "midwatch_stored_spans", "Spans stored, repeats included", gauges->stored_spans);
+    gauge(out, "midwatch_stored_spans", "Spans stored, repeats included until they are merged",
+          gauges->stored_spans);
     gauge(out, "midwatch_stored_logs", "Log records stored", gauges->stored_logs);
-    gauge(out, "midwatch_stored_points", "Metric points stored, repeats included",
-          gauges->stored_points);
+    gauge(out, "midwatch_stored_points",
+          "Metric points stored, repeats included until they are merged", gauges->stored_points);
     gauge(out, "midwatch_stored_bytes", "Bytes of all segments", gauges->stored_bytes);
     gauge(out, "midwatch_segments", "Segments", gauges->segments);
     gauge(out, "midwatch_blocks", "Blocks in all segments", gauges->blocks);
+    render_merging(out, gauges);
     gauge(out, "midwatch_commit_sequence", "Newest commit of the store", gauges->commit_seq);
     gauge(out, "midwatch_store_writable", "0 after a failed write of telemetry",
           gauges->store_writable);

@@ -15,6 +15,9 @@ typedef struct mw_gauges {
     size_t reader_queue_jobs;
     uint64_t stored_spans, stored_logs, stored_points;
     uint64_t stored_bytes, segments, blocks, commit_seq;
+    uint64_t merged_segments, merged_bytes, unmerged_bytes;
+    double oldest_arrival_seconds; /* since 1970; 0 = nothing is stored */
+    uint64_t merges, merge_failures, repeats, conflicting, retired_segments, retired_items;
     bool store_writable, state_writable, ready;
 } mw_gauges;
 

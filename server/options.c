@@ -5,10 +5,13 @@
 
 #include "cli/cli.h"
 #include "lib/access/origin.h"
+#include "lib/base/clock.h"
 #include "lib/net/net.h"
 #include "server/options.h"
 
 #define TEXT_FIELD(field) offsetof(mw_server_options, field), sizeof((mw_server_options *)0)->field
+/* What waits longer costs a start the time to read it. */
+#define MW_MERGE_AFTER_MOST (3600 * MW_NS_PER_S)
 #define FIELD(field) offsetof(mw_server_options, field), 0
 
 const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT] = {
@@ -34,6 +37,17 @@ const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT] = {
      "Network threads; 0 is one a processor, at most 8."},
     {"readers", MW_OPTION_COUNT, FIELD(readers), "0", 0, 64, false, "N",
      "Threads for queries and investigations; 0 is one a processor, at least 4."},
+    {"merge_after", MW_OPTION_DURATION, FIELD(merge_after_ns), "5m", (uint64_t)MW_NS_PER_S,
+     (uint64_t)MW_MERGE_AFTER_MOST, false, "DURATION",
+     "Telemetry is merged (sorted, repeats removed, packed harder) when it has waited this long, "
+     "or "
+     "earlier when there is much of it."},
+    {"retention", MW_OPTION_DURATION, FIELD(retention_ns), "30d", 0, 0, false, "DURATION",
+     "Telemetry is deleted when it arrived this long ago, at most a day later; 0 keeps it for "
+     "ever."},
+    {"retention_bytes", MW_OPTION_BYTES, FIELD(retention_bytes), "0", 0, 0, false, "BYTES",
+     "The oldest telemetry of a space is deleted when that has more than this on disk; 0 is no "
+     "bound."},
     {"allowed_hosts", MW_OPTION_LIST, TEXT_FIELD(allowed_hosts), "", 0, 0, true, "HOSTS",
      "Host names accepted in Host and Origin beside localhost and loopback addresses."},
     {"allowed_origins", MW_OPTION_LIST, TEXT_FIELD(allowed_origins), "", 0, 0, true, "ORIGINS",

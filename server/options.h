@@ -36,6 +36,9 @@ typedef struct mw_server_options {
     uint64_t max_connections;
     uint64_t loops;   /* 0 = one a processor, at most 8 */
     uint64_t readers; /* 0 = one a processor, at least 4 */
+    int64_t merge_after_ns;
+    int64_t retention_ns;     /* 0 = for ever */
+    uint64_t retention_bytes; /* 0 = none */
     char allowed_hosts[MW_PATH_SIZE];
     char allowed_origins[MW_PATH_SIZE];
     bool insecure_listen;
@@ -47,7 +50,7 @@ typedef struct mw_server_options {
     char log_format[16];
 } mw_server_options;
 
-#define MW_SERVER_OPTION_COUNT 19
+#define MW_SERVER_OPTION_COUNT 22
 extern const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT];
 
 typedef struct mw_server_settings {

@@ -80,6 +80,10 @@ static mw_err open_store(mw_server *server, mw_detail *detail)
         .clock = server->clock,
         .queue_budget_bytes = least(MW_STORE_QUEUE_DEFAULT, (size_t)options->memory_limit / 4),
         .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT,
+        .merge_after_ns = options->merge_after_ns,
+        .merge = true,
+        .retention_age_ns = options->retention_ns,
+        .retention_bytes = options->retention_bytes,
     };
     mw_spaces_config spaces = {.default_directory = path,
                                .directory = spaces_path,

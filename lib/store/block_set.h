@@ -11,7 +11,7 @@
 #include "lib/store/trace_set.h"
 
 typedef struct mw_block_set {
-    uint64_t *bits; /* by number of the view's block */
+    uint64_t *bits; /* by number of the view's block; NULL = was not made */
     size_t count;
 } mw_block_set;
 
@@ -22,7 +22,13 @@ MW_MUST_USE mw_err mw_block_set_find(mw_store_view *view, mw_key_kind kind, cons
 /* The same for the traces of a set. */
 MW_MUST_USE mw_err mw_block_set_traces(mw_store_view *view, const mw_trace_set *traces,
                                        mw_block_set *out);
-void mw_block_set_fini(mw_block_set *set);
+/* Blocks that hold a key from `low` to `high`. */
+MW_MUST_USE mw_err mw_block_set_between(mw_store_view *view, mw_key_kind kind, uint64_t low,
+                                        uint64_t high, mw_block_set *out);
+void mw_block_set_fini(mw_block_set *set); /* zeroes are fine */
+
+/* Do two ascending runs share a value? */
+bool mw_keys_meet(const uint64_t *a, size_t a_count, const uint64_t *b, size_t b_count);
 
 static inline bool mw_block_set_has(const mw_block_set *set, size_t block)
 {

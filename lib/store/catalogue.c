@@ -89,7 +89,7 @@ static const char *const sql_texts[SQL_COUNT] = {
 };
 
 struct mw_catalogue {
-    char *path;
+    char *directory, *path; /* one piece of memory */
     sqlite3 *db;
     sqlite3_stmt *prepared[SQL_COUNT];
     bool behind;
@@ -246,12 +246,12 @@ static mw_err connect_and_prepare(mw_catalogue *catalogue)
 }
 
 /* The file and what SQLite may have left beside it. */
-static void remove_files(const mw_catalogue *catalogue)
+void mw_catalogue_discard(const char *directory)
 {
     static const char *const suffixes[] = {"-journal", "-wal", "-shm", ""};
     char path[4096];
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        int len = snprintf(path, sizeof path, "%s%s", catalogue->path, suffixes[i]);
+        int len = snprintf(path, sizeof path, "%s/" MW_CATALOGUE_NAME "%s", directory, suffixes[i]);
         if (len > 0 && (size_t)len < sizeof path)
             mw_io_current()->unlink(path);
     }
@@ -262,7 +262,7 @@ static mw_err begin_anew(mw_catalogue *catalogue)
     MW_LOG(MW_LOG_WARN, "store", "the catalogue is damaged or foreign: it is made again",
            MW_KV_STR("file", catalogue->path));
     disconnect(catalogue);
-    remove_files(catalogue);
+    mw_catalogue_discard(catalogue->directory);
     catalogue->behind = true;
     return connect_and_prepare(catalogue);
 }
@@ -271,16 +271,18 @@ static mw_err begin_anew(mw_catalogue *catalogue)
 
 static mw_catalogue *new_catalogue(const char *directory)
 {
-    size_t size = strlen(directory) + sizeof "/" MW_CATALOGUE_NAME;
+    size_t len = strlen(directory) + 1, path_size = len + sizeof "/" MW_CATALOGUE_NAME;
     mw_catalogue *catalogue = mw_calloc(MW_MEM_STORE, 1, sizeof *catalogue);
-    char *path = mw_alloc(MW_MEM_STORE, size);
-    if (!catalogue || !path) {
+    char *texts = mw_alloc(MW_MEM_STORE, len + path_size);
+    if (!catalogue || !texts) {
         mw_free(MW_MEM_STORE, catalogue);
-        mw_free(MW_MEM_STORE, path);
+        mw_free(MW_MEM_STORE, texts);
         return NULL;
     }
-    snprintf(path, size, "%s/%s", directory, MW_CATALOGUE_NAME);
-    catalogue->path = path;
+    memcpy(texts, directory, len);
+    snprintf(texts + len, path_size, "%s/%s", directory, MW_CATALOGUE_NAME);
+    catalogue->directory = texts;
+    catalogue->path = texts + len;
     return catalogue;
 }
 
@@ -324,7 +326,7 @@ void mw_catalogue_close(mw_catalogue *catalogue)
     if (!catalogue)
         return;
     disconnect(catalogue);
-    mw_free(MW_MEM_STORE, catalogue->path);
+    mw_free(MW_MEM_STORE, catalogue->directory);
     mw_free(MW_MEM_STORE, catalogue);
 }
 

@@ -42,6 +42,8 @@ MW_MUST_USE mw_err mw_catalogue_open(const char *directory, mw_catalogue **out);
  * or not ours), MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_catalogue_open_reader(const char *directory, mw_catalogue **out);
 void mw_catalogue_close(mw_catalogue *catalogue); /* NULL is ignored */
+/* Removes the file and what SQLite may have left beside it; nobody has it open. */
+void mw_catalogue_discard(const char *directory);
 
 /* One transaction: the merged segment with its blocks in, what it replaced out. Also MW_E_BUSY
  * (somebody reads it at length). After an error it is behind. */

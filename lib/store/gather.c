@@ -22,7 +22,9 @@ typedef struct gathering {
     mw_store_view *view;
     const mw_gather_question *question;
     uint32_t part, parts;
-    mw_trace_set traces; /* of this part */
+    mw_block_set wanted_blocks; /* that hold a wanted trace, when not all are */
+    mw_block_set log_blocks;    /* that hold a trace of this part */
+    mw_trace_set traces;        /* of this part */
     trace_rows *rows_of; /* by number in `traces` */
     size_t rows_of_capacity;
     mw_join_span **chunks;
@@ -41,20 +43,6 @@ typedef struct gathering {
     size_t log_copy_capacity;
     mw_join join;
 } gathering;
-
-bool mw_keys_meet(const uint64_t *a, size_t a_count, const uint64_t *b, size_t b_count)
-{
-    size_t i = 0, j = 0;
-    while (i < a_count && j < b_count) {
-        if (a[i] == b[j])
-            return true;
-        if (a[i] < b[j])
-            i++;
-        else
-            j++;
-    }
-    return false;
-}
 
 /* Room for `count` elements, contents kept; false without memory. `array` is the address of a
  * pointer. */
@@ -207,26 +195,10 @@ static mw_err add_row(gathering *work, const mw_hot *hot, uint32_t block, uint32
     return MW_OK;
 }
 
-bool mw_block_meets_traces(const mw_index_block *block, const mw_trace_set *traces)
+static bool block_may_hold(const gathering *work, uint32_t at)
 {
-    const uint64_t *keys = mw_index_traces(block);
-    /* Whichever asks less: few traces (one, mostly) are looked for in the block's run. */
-    if (traces->count <= block->trace_count / 8) {
-        for (size_t i = 0; i < traces->count; i++)
-            if (mw_keys_contain(keys, block->trace_count, mw_trace_key(traces->ids[i])))
-                return true;
-        return false;
-    }
-    for (uint32_t i = 0; i < block->trace_count; i++)
-        if (mw_trace_set_has_key(traces, keys[i]))
-            return true;
-    return false;
-}
-
-static bool block_may_hold(const gathering *work, const mw_index_block *block)
-{
-    return mw_block_holds(block, MW_SIGNAL_TRACES) &&
-           (!work->question->wanted || mw_block_meets_traces(block, work->question->wanted));
+    return mw_block_holds(mw_view_block(work->view, at), MW_SIGNAL_TRACES) &&
+           (!work->question->wanted || mw_block_set_has(&work->wanted_blocks, at));
 }
 
 static mw_err gather_block(gathering *work, uint32_t at)
@@ -235,7 +207,7 @@ static mw_err gather_block(gathering *work, uint32_t at)
     mw_hot hot;
     bool any = false;
 
-    if (!block_may_hold(work, block))
+    if (!block_may_hold(work, at))
         return MW_OK;
     mw_err err = mw_view_hot(work->view, block, &hot);
     if (err == MW_OK)
@@ -296,7 +268,7 @@ static mw_err gather_log_block(gathering *work, uint32_t at)
     mw_hot hot;
     bool any = false;
 
-    if (!mw_block_holds(block, MW_SIGNAL_LOGS) || !mw_block_meets_traces(block, &work->traces))
+    if (!mw_block_holds(block, MW_SIGNAL_LOGS) || !mw_block_set_has(&work->log_blocks, at))
         return MW_OK;
     mw_err err = mw_view_hot(work->view, block, &hot);
     if (err == MW_OK)
@@ -371,10 +343,13 @@ static mw_err run_part(gathering *work, bool *fits)
         *fits = err != MW_OK || part_fits(work);
     }
     bool logs = work->question->logs != MW_GATHER_NO_LOGS && work->traces.count > 0;
+    if (err == MW_OK && *fits && logs)
+        err = mw_block_set_traces(work->view, &work->traces, &work->log_blocks);
     for (uint32_t i = 0; err == MW_OK && *fits && logs && i < count; i++) {
         err = gather_log_block(work, i);
         *fits = err != MW_OK || part_fits(work);
     }
+    mw_block_set_fini(&work->log_blocks);
     if (!*fits)
         return MW_OK;
     for (uint32_t i = 0; err == MW_OK && i < work->traces.count; i++)
@@ -436,9 +411,12 @@ mw_err mw_gather(mw_store_view *view, const mw_gather_question *question)
 
     mw_trace_set_init(&work.traces, view->store->key_seed);
     mw_join_init(&work.join);
+    if (question->wanted)
+        err = mw_block_set_traces(view, question->wanted, &work.wanted_blocks);
     for (uint32_t part = 0; err == MW_OK && part < parts; part++)
         err = run_splitting(&work, part, parts);
     forget_rows(&work);
+    mw_block_set_fini(&work.wanted_blocks);
     mw_trace_set_fini(&work.traces);
     mw_join_fini(&work.join);
     mw_free(MW_MEM_QUERY, work.chunks);
@@ -535,21 +513,21 @@ static mw_err collect_sessions_of(mw_store_view *view, const mw_hot *hot, const 
 mw_err mw_collect_sessions(mw_store_view *view, const uint64_t *keys, size_t count,
                            const mw_trace_share *share, mw_trace_set *set)
 {
-    for (size_t i = 0; i < mw_view_count(view); i++) {
+    mw_block_set blocks;
+    mw_err err = mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks);
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;
-        if (!mw_block_holds(block, MW_SIGNAL_TRACES) ||
-            !mw_keys_meet(mw_index_sessions(block), block->session_count, keys, count))
+        if (!mw_block_holds(block, MW_SIGNAL_TRACES) || !mw_block_set_has(&blocks, i))
             continue;
-        mw_err err = mw_view_hot(view, block, &hot);
+        err = mw_view_hot(view, block, &hot);
         if (err == MW_OK)
             err = collect_sessions_of(view, &hot, keys, count, share, set);
         if (err == MW_OK && mw_trace_set_bytes(set) > share->max_bytes)
             err = MW_E_LIMIT;
-        if (err != MW_OK)
-            return err;
     }
-    return MW_OK;
+    mw_block_set_fini(&blocks);
+    return err;
 }
 
 /* `err` is what the collecting of `set` ended with: too many traces to name them means all, in
@@ -625,18 +603,18 @@ mw_err mw_each_own_session_log(mw_store_view *view, uint64_t from_ns, const uint
                                size_t count,
                                mw_err (*log)(void *ctx, const mw_own_session_log *log), void *ctx)
 {
-    mw_err err = MW_OK;
+    mw_block_set blocks = {0};
+    mw_err err = keys ? mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks) : MW_OK;
     for (uint32_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;
-        if (!mw_block_holds(block, MW_SIGNAL_LOGS) || block->session_count == 0 ||
-            block->header.event_max_ns < from_ns)
-            continue;
-        if (keys && !mw_keys_meet(mw_index_sessions(block), block->session_count, keys, count))
+        if (!mw_block_holds(block, MW_SIGNAL_LOGS) || !block->has_sessions ||
+            block->header.event_max_ns < from_ns || (keys && !mw_block_set_has(&blocks, i)))
             continue;
         err = mw_view_hot(view, block, &hot);
         if (err == MW_OK)
             err = own_session_logs_of(view, &hot, i, log, ctx);
     }
+    mw_block_set_fini(&blocks);
     return err;
 }

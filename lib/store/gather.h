@@ -9,9 +9,9 @@
 #ifndef MW_STORE_GATHER_H
 #define MW_STORE_GATHER_H
 
+#include "lib/store/block_set.h"
 #include "lib/store/store_int.h"
 #include "lib/store/trace_join.h"
-#include "lib/store/trace_set.h"
 
 /* Spans of one trace that lists and sessions look at, in order of commit: 20 MiB of rows. Agents'
  * traces have 10 to 10,000; without a bound one hostile trace would make every list fail. */
@@ -78,11 +78,5 @@ MW_MUST_USE mw_err mw_each_own_session_log(mw_store_view *view, uint64_t from_ns
                                            const uint64_t *keys, size_t count,
                                            mw_err (*log)(void *ctx, const mw_own_session_log *log),
                                            void *ctx);
-
-/* May a block hold rows of a trace of the set? */
-bool mw_block_meets_traces(const mw_index_block *block, const mw_trace_set *traces);
-
-/* Is a block perhaps of interest: do two ascending runs share a value? */
-bool mw_keys_meet(const uint64_t *a, size_t a_count, const uint64_t *b, size_t b_count);
 
 #endif

@@ -55,15 +55,17 @@
  *   logs     1  09, time               2  4a 10, trace id        3  52 08, span id
  *            4  59, time
  *
- * Items of a chunk are at most MW_FIELDS_ITEMS_MAX bytes together, and so is what it unpacks to.
+ * Items of a chunk are at most MW_FIELDS_ITEMS_MAX bytes together (8 MiB); it unpacks to at most
+ * MW_ZSTD_RAW_MAX (16 MiB).
  */
 #ifndef MW_STORE_ITEM_FIELDS_H
 #define MW_STORE_ITEM_FIELDS_H
 
 #include "lib/store/block.h"
 
-/* A token of a byte can name a field of a MiB: what a block may claim to hold is bounded. */
-#define MW_FIELDS_ITEMS_MAX ((uint32_t)32 << 20)
+/* A token of a byte can name a field of a MiB: what a block may claim to hold is bounded. Twice what
+ * a merged block aims at; longer ones, huge rows, are better read in pieces. */
+#define MW_FIELDS_ITEMS_MAX ((uint32_t)8 << 20)
 
 #define MW_FIELDS_PREFIX 20u
 enum { MW_TOKEN_EXPECTED = 0, MW_TOKEN_NEW = 1, MW_TOKEN_NEW_BYTES = 2, MW_TOKEN_FIELD = 3 };

@@ -4,10 +4,13 @@
 /* Severity from which a block's header counts (segment_format.h). */
 #define SEVERITY_ERROR 17
 
-void mw_log_filter_init(mw_log_filter *filter, const mw_store_view *view, const mw_log_query *query)
+mw_err mw_log_filter_init(mw_log_filter *filter, mw_store_view *view, const mw_log_query *query)
 {
     uint64_t seed = view->store->key_seed;
+    mw_err err = MW_OK;
+
     memset(filter, 0, sizeof *filter);
+    filter->view = view;
     filter->query = query;
     filter->service_key = mw_text_key(seed, query->service);
     filter->session_key = mw_text_key(seed, query->session_id);
@@ -18,23 +21,37 @@ void mw_log_filter_init(mw_log_filter *filter, const mw_store_view *view, const 
     filter->own_sessions = true;
     mw_log_members_init(&filter->members);
     mw_origin_filter_init(&filter->origin, query->origin);
+    if (filter->by_trace)
+        err = mw_block_set_find(view, MW_KEYS_TRACES, &filter->trace_key, 1, &filter->trace_blocks);
+    if (err == MW_OK && filter->by_session)
+        err = mw_block_set_find(view, MW_KEYS_SESSIONS, &filter->session_key, 1,
+                                &filter->session_blocks);
+    return err;
 }
 
 void mw_log_filter_fini(mw_log_filter *filter)
 {
     mw_log_members_fini(&filter->members);
     mw_origin_filter_fini(&filter->origin);
+    mw_block_set_fini(&filter->trace_blocks);
+    mw_block_set_fini(&filter->session_blocks);
+    mw_block_set_fini(&filter->member_blocks);
 }
 
 mw_err mw_log_filter_share(mw_log_filter *filter, mw_store_view *view, uint32_t part,
                            uint32_t parts)
 {
     filter->own_sessions = part == 0;
-    return mw_log_members_find(&filter->members, view, filter->session_key, part, parts);
+    mw_block_set_fini(&filter->member_blocks);
+    mw_err err = mw_log_members_find(&filter->members, view, filter->session_key, part, parts);
+    if (err == MW_OK)
+        err = mw_block_set_traces(view, &filter->members.traces, &filter->member_blocks);
+    return err;
 }
 
-bool mw_log_filter_block(const mw_log_filter *filter, const mw_index_block *block)
+bool mw_log_filter_block(const mw_log_filter *filter, uint32_t at)
 {
+    const mw_index_block *block = mw_view_block(filter->view, at);
     const mw_log_query *query = filter->query;
 
     if (query->severity_min >= SEVERITY_ERROR && block->header.error_count == 0)
@@ -42,14 +59,12 @@ bool mw_log_filter_block(const mw_log_filter *filter, const mw_index_block *bloc
     if (query->service.len &&
         !mw_keys_contain(mw_index_services(block), block->service_count, filter->service_key))
         return false;
-    if (filter->by_trace &&
-        !mw_keys_contain(mw_index_traces(block), block->trace_count, filter->trace_key))
+    if (filter->by_trace && !mw_block_set_has(&filter->trace_blocks, at))
         return false;
     if (!filter->by_session)
         return true;
-    return (filter->own_sessions &&
-            mw_keys_contain(mw_index_sessions(block), block->session_count, filter->session_key)) ||
-           mw_block_meets_traces(block, &filter->members.traces);
+    return (filter->own_sessions && mw_block_set_has(&filter->session_blocks, at)) ||
+           mw_log_filter_has_members(filter, at);
 }
 
 /* The index of the wanted trace in the block's ascending ids. */

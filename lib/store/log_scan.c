@@ -16,13 +16,13 @@ static uint64_t order_of_block(const mw_log_scan *scan, const mw_newest_block *b
     return order_of(scan, block->max_ns, mw_view_block(scan->view, block->block)->header.seq);
 }
 
-/* Newest first: of the same time the last committed comes first, so sequence and row count down. */
+/* Newest first: of the same time the last committed comes first, so sequence and position count down. */
 static void key_of(const mw_log_scan *scan, mw_page_key *key, uint64_t time_ns, uint64_t seq,
-                   uint32_t row)
+                   uint32_t index)
 {
     unsigned char tie[MW_LOG_TIE_SIZE];
     uint64_t high = htobe64(~seq);
-    uint32_t low = htobe32(scan->by_commit ? row : ~row);
+    uint32_t low = htobe32(scan->by_commit ? index : ~index);
     memcpy(tie, &high, 8);
     memcpy(tie + 8, &low, 4);
     mw_page_key_set(key, order_of(scan, time_ns, seq), mw_slice_bytes(tie, sizeof tie));
@@ -41,14 +41,21 @@ static bool too_late(const mw_log_scan *scan, uint64_t order)
 
 /* ---- which ----------------------------------------------------------------------------------- */
 
+/* A commit may begin in one merged block and end in another. */
+static bool is_behind(const mw_log_position *after, const mw_hot *hot, uint32_t row)
+{
+    uint64_t seq = mw_hot_seq(hot, row);
+    return seq > after->seq || (seq == after->seq && mw_hot_index(hot, row) > after->index);
+}
+
 /* Cheap tests first: most rows fail one. */
 static bool may_fit(const mw_log_scan *scan, const mw_hot *hot, uint32_t row)
 {
     uint64_t time_ns = mw_hot_time(hot, row);
     if (!mw_page_admits_time(&scan->bounds, time_ns) ||
-        too_late(scan, order_of(scan, time_ns, hot->seq)))
+        too_late(scan, order_of(scan, time_ns, mw_hot_seq(hot, row))))
         return false;
-    if (scan->by_commit && hot->seq == scan->after.seq && row <= scan->after.index)
+    if (scan->by_commit && !is_behind(&scan->after, hot, row))
         return false;
     return mw_log_filter_row(&scan->filter, row);
 }
@@ -60,7 +67,7 @@ static mw_err offer_row(mw_log_scan *scan, const mw_hot *hot, uint32_t block, ui
 
     if (!may_fit(scan, hot, row))
         return MW_OK;
-    key_of(scan, &key, mw_hot_time(hot, row), hot->seq, row);
+    key_of(scan, &key, mw_hot_time(hot, row), mw_hot_seq(hot, row), mw_hot_index(hot, row));
     if (!scan->by_commit && !mw_page_admits(&scan->bounds, &key))
         return MW_OK;
     mw_err err = mw_item_search_fits(&scan->search, hot, row, &fits);
@@ -75,7 +82,7 @@ static mw_err scan_block(mw_log_scan *scan, uint32_t at)
     mw_hot hot;
     bool any = false;
 
-    if (!mw_log_filter_block(&scan->filter, block))
+    if (!mw_log_filter_block(&scan->filter, at))
         return MW_OK;
     mw_err err = mw_item_search_block(&scan->search, block, &any);
     if (err != MW_OK || !any)
@@ -98,12 +105,11 @@ static mw_err learn_sessions(mw_log_scan *scan, size_t from, size_t to)
 
     mw_trace_set_init(&needed, scan->view->store->key_seed);
     for (size_t i = from; err == MW_OK && i < to; i++) {
-        const mw_index_block *block = mw_view_block(scan->view, scan->blocks.items[i].block);
+        uint32_t at = scan->blocks.items[i].block;
         mw_hot hot;
-        if (!mw_log_filter_block(&scan->filter, block) ||
-            !mw_block_meets_traces(block, &members->traces))
+        if (!mw_log_filter_block(&scan->filter, at) || !mw_log_filter_has_members(&scan->filter, at))
             continue;
-        err = mw_view_hot(scan->view, block, &hot);
+        err = mw_view_hot(scan->view, mw_view_block(scan->view, at), &hot);
         if (err == MW_OK)
             err = mw_log_members_need(members, &hot, &needed);
     }
@@ -180,8 +186,8 @@ static mw_err fill_record(void *ctx, size_t at, const mw_fetched_row *fetched)
     record->oversized = fetched->oversized;
     record->resource = fetched->resource;
     record->scope = fetched->scope;
-    record->commit_seq = fetched->hot->seq;
-    record->index = fetched->row;
+    record->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
+    record->index = mw_hot_index(fetched->hot, fetched->row);
     scan->record_count++;
     return MW_OK;
 }
@@ -294,10 +300,10 @@ mw_err mw_log_scan_init(mw_log_scan *scan, mw_store_view *view, const mw_log_que
     memset(scan, 0, sizeof *scan);
     scan->view = view;
     scan->arena = arena;
-    mw_log_filter_init(&scan->filter, view, query);
     mw_item_search_init(&scan->search, view, MW_LOG_ATTRIBUTES);
-    mw_err err =
-        mw_item_search_attributes(&scan->search, query->attributes, query->attribute_count);
+    mw_err err = mw_log_filter_init(&scan->filter, view, query);
+    if (err == MW_OK)
+        err = mw_item_search_attributes(&scan->search, query->attributes, query->attribute_count);
     if (err == MW_OK)
         err = mw_item_search_bodies(&scan->search, query->text, query->pattern);
     return err == MW_OK ? mw_top_init(&scan->top, limit) : err;

@@ -201,7 +201,7 @@ static mw_err find_page(metric_listing *listing)
         const mw_index_block *block = mw_view_block(listing->view, i);
         mw_hot hot;
         bool any = false;
-        if (!mw_point_filter_block(&listing->filter, block))
+        if (!mw_point_filter_block(&listing->filter, i))
             continue;
         err = mw_view_hot(listing->view, block, &hot);
         if (err == MW_OK)
@@ -292,8 +292,9 @@ mw_err mw_store_metric_list(mw_store_view *view, const mw_store_page *page,
         err = read_cursor(page->cursor, &listing.cursor);
     if (err != MW_OK)
         return err;
-    mw_point_filter_init(&listing.filter, view, page, query);
-    err = find_page(&listing);
+    err = mw_point_filter_init(&listing.filter, view, page, query);
+    if (err == MW_OK)
+        err = find_page(&listing);
     if (err == MW_OK)
         err = show_page(&listing);
     for (size_t i = 0; i < listing.count; i++)

@@ -139,7 +139,7 @@ static mw_err find_page(metric_reading *reading)
     for (size_t i = 0; err == MW_OK && i < reading->newest.count; i++) {
         const mw_newest_block *next = &reading->newest.items[i];
         const mw_index_block *block = mw_view_block(reading->view, next->block);
-        if (!holds_name(reading, block) || !mw_point_filter_block(&reading->filter, block))
+        if (!holds_name(reading, block) || !mw_point_filter_block(&reading->filter, next->block))
             continue;
         if (!reading->full && reading->count > reading->bounds.limit)
             compact(reading);
@@ -278,10 +278,11 @@ mw_err mw_store_metric_read(mw_store_view *view, mw_slice name, const mw_store_p
     reading.name_key = mw_text_key(view->store->key_seed, name);
     if (name.len == 0 || !name_is_stored(&reading))
         return MW_E_NOT_FOUND;
-    mw_point_filter_init(&reading.filter, view, page, query);
+    err = mw_point_filter_init(&reading.filter, view, page, query);
     reading.capacity = 2 * (reading.bounds.limit + 1);
     reading.hits = mw_alloc(MW_MEM_QUERY, reading.capacity * sizeof *reading.hits);
-    err = reading.hits ? find_page(&reading) : MW_E_NOMEM;
+    if (err == MW_OK)
+        err = reading.hits ? find_page(&reading) : MW_E_NOMEM;
     if (err == MW_OK)
         err = show_page(&reading);
     mw_free(MW_MEM_QUERY, reading.hits);

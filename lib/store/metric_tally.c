@@ -122,7 +122,7 @@ static mw_err pass(tallying *work, tally_row each)
         const mw_index_block *block = mw_view_block(work->view, i);
         mw_hot hot;
         bool any = false;
-        if (!mw_point_filter_block(work->filter, block) ||
+        if (!mw_point_filter_block(work->filter, i) ||
             !mw_keys_meet(mw_index_names(block), block->name_count, work->names, work->count))
             continue;
         err = mw_view_hot(work->view, block, &hot);

@@ -3,25 +3,32 @@
 
 #include "lib/store/point_filter.h"
 
-void mw_point_filter_init(mw_point_filter *filter, const mw_store_view *view,
-                          const mw_store_page *page, const mw_metric_query *query)
+mw_err mw_point_filter_init(mw_point_filter *filter, mw_store_view *view,
+                            const mw_store_page *page, const mw_metric_query *query)
 {
+    uint64_t session = mw_text_key(view->store->key_seed, query->session_id);
+
     memset(filter, 0, sizeof *filter);
+    filter->view = view;
     filter->query = query;
     filter->since_ns = page->since_ns;
     filter->until_ns = page->until_ns;
     filter->service_key = mw_text_key(view->store->key_seed, query->service);
-    filter->session_key = mw_text_key(view->store->key_seed, query->session_id);
     mw_origin_filter_init(&filter->origin, query->origin);
+    if (query->session_id.len == 0)
+        return MW_OK;
+    return mw_block_set_find(view, MW_KEYS_SESSIONS, &session, 1, &filter->session_blocks);
 }
 
 void mw_point_filter_fini(mw_point_filter *filter)
 {
     mw_origin_filter_fini(&filter->origin);
+    mw_block_set_fini(&filter->session_blocks);
 }
 
-bool mw_point_filter_block(const mw_point_filter *filter, const mw_index_block *block)
+bool mw_point_filter_block(const mw_point_filter *filter, size_t at)
 {
+    const mw_index_block *block = mw_view_block(filter->view, at);
     const mw_metric_query *query = filter->query;
     if (!mw_block_holds(block, MW_SIGNAL_METRICS) || block->header.event_max_ns < filter->since_ns)
         return false;
@@ -30,8 +37,7 @@ bool mw_point_filter_block(const mw_point_filter *filter, const mw_index_block *
     if (query->service.len &&
         !mw_keys_contain(mw_index_services(block), block->service_count, filter->service_key))
         return false;
-    return query->session_id.len == 0 ||
-           mw_keys_contain(mw_index_sessions(block), block->session_count, filter->session_key);
+    return query->session_id.len == 0 || mw_block_set_has(&filter->session_blocks, at);
 }
 
 mw_err mw_point_filter_begin(mw_point_filter *filter, const mw_hot *hot, bool *any)

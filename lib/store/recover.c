@@ -22,7 +22,7 @@ typedef struct recovery {
 } recovery;
 
 /* A finished segment was renamed; what still has the temporary name was never acknowledged. */
-static void remove_unfinished(const char *directory)
+void mw_remove_unfinished(const char *directory)
 {
     DIR *dir = opendir(directory);
     if (!dir)
@@ -347,8 +347,7 @@ static mw_err recover_merged(recovery *rec, mw_segment_file *file)
 {
     mw_segment *segment = NULL;
     uint64_t last_seq = file->header.first_seq;
-    mw_err err =
-        mw_segment_open_merged(file->path, file->fd, &file->header, file->size, &segment);
+    mw_err err = mw_segment_open_merged(file->path, file->fd, &file->header, file->size, &segment);
     if (err == MW_OK)
         last_seq = segment->footer->last_seq;
     else if (err == MW_E_CORRUPT)
@@ -405,8 +404,8 @@ static mw_err recover_file(recovery *rec, mw_segment_file *file, mw_detail *deta
 {
     if (file->header_err != MW_OK)
         return refuse_header(file, detail);
-    mw_err err = file->header.kind == MW_SEGMENT_MERGED ? recover_merged(rec, file)
-                                                        : recover_log(rec, file);
+    mw_err err =
+        file->header.kind == MW_SEGMENT_MERGED ? recover_merged(rec, file) : recover_log(rec, file);
     if (err != MW_OK)
         mw_detail_set(detail, err, "data", "", "%s: %s", file->path, mw_err_text(err));
     return err;
@@ -439,8 +438,7 @@ static mw_err recover_files(recovery *rec, mw_segment_files *files, mw_detail *d
         return err;
     err = carry_tail(rec);
     if (err != MW_OK)
-        mw_detail_set(detail, err, "data", "", "%s: %s", rec->tail_segment->path,
-                      mw_err_text(err));
+        mw_detail_set(detail, err, "data", "", "%s: %s", rec->tail_segment->path, mw_err_text(err));
     return err;
 }
 
@@ -451,7 +449,7 @@ mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail)
 
     writer->next_segment_id = 1;
     writer->next_seq = 1;
-    remove_unfinished(writer->directory);
+    mw_remove_unfinished(writer->directory);
     mw_err err = settle_names(writer->directory);
     if (err == MW_OK)
         err = mw_segment_files_load(writer->directory, &files);

@@ -15,4 +15,8 @@
  * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail);
 
+/* Removes files under temporary names: nothing in them was ever acknowledged. Under the directory's
+ * lock alone. */
+void mw_remove_unfinished(const char *directory);
+
 #endif

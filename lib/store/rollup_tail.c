@@ -66,6 +66,14 @@ void mw_rollup_tail_free(mw_rollup_tail *tail)
     mw_free(MW_MEM_ROLLUP, tail);
 }
 
+void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max)
+{
+    pthread_mutex_lock(&tail->lock);
+    begin_anew(tail);
+    tail->spans_max = spans_max;
+    pthread_mutex_unlock(&tail->lock);
+}
+
 /* ---- in step --------------------------------------------------------------------------------- */
 
 static bool is_tail(const mw_index_block *block)

@@ -39,8 +39,10 @@ typedef struct session_search {
 static bool compare_session(void *ctx, mw_slice text)
 {
     session_search *search = ctx;
-    bool fits =
-        search->exact ? mw_slice_equal(text, search->text) : mw_slice_starts(text, search->text);
+    /* Longer ones are not in the footers: found whole only, merged or not. */
+    bool fits = search->exact ? mw_slice_equal(text, search->text)
+                              : text.len <= MW_FOOTER_TEXT_MAX &&
+                                    mw_slice_starts(text, search->text);
     if (!fits)
         return true;
     uint64_t key = mw_text_key(search->key_seed, text);
@@ -56,7 +58,7 @@ static bool compare_session(void *ctx, mw_slice text)
 /* Points carry session ids too, but make no session. */
 static bool makes_sessions(const mw_index_block *block)
 {
-    return block->session_count > 0 &&
+    return block->has_sessions &&
            (mw_block_holds(block, MW_SIGNAL_TRACES) || mw_block_holds(block, MW_SIGNAL_LOGS));
 }
 
@@ -64,18 +66,19 @@ static mw_err find_exact(mw_store_view *view, session_search *search)
 {
     uint64_t key = mw_text_key(view->store->key_seed, search->text);
     search->exact = true;
-    for (size_t i = 0; i < mw_view_count(view) && !search->found; i++) {
+    mw_block_set blocks;
+    mw_err err = mw_block_set_find(view, MW_KEYS_SESSIONS, &key, 1, &blocks);
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(view) && !search->found; i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;
-        if (!makes_sessions(block) ||
-            !mw_keys_contain(mw_index_sessions(block), block->session_count, key))
+        if (!makes_sessions(block) || !mw_block_set_has(&blocks, i))
             continue;
-        mw_err err = mw_view_hot(view, block, &hot);
-        if (err != MW_OK)
-            return err;
-        each_session(&hot, compare_session, search);
+        err = mw_view_hot(view, block, &hot);
+        if (err == MW_OK)
+            each_session(&hot, compare_session, search);
     }
-    return MW_OK;
+    mw_block_set_fini(&blocks);
+    return err;
 }
 
 /* Are all sessions of the block in `known`? Adds them. The set is one of trace ids; a key with
@@ -96,7 +99,29 @@ static mw_err learn_sessions(const mw_index_block *block, mw_trace_set *known, b
     return MW_OK;
 }
 
-/* Texts are in the blocks only; a block whose sessions are all known from others is not read. */
+/* Of blocks of the log the texts are in the blocks; one whose sessions are all known from others is
+ * not read. */
+static mw_err find_in_block(mw_store_view *view, const mw_index_block *block, mw_trace_set *known,
+                            session_search *search)
+{
+    mw_hot hot;
+    bool news;
+    if (!makes_sessions(block))
+        return MW_OK;
+    mw_err err = learn_sessions(block, known, &news);
+    if (err != MW_OK || !news)
+        return err;
+    err = mw_view_hot(view, block, &hot);
+    if (err == MW_OK)
+        each_session(&hot, compare_session, search);
+    return err;
+}
+
+static void seen_in_footer(void *ctx, mw_slice text)
+{
+    compare_session(ctx, text);
+}
+
 static mw_err find_prefix(mw_store_view *view, session_search *search)
 {
     mw_trace_set known;
@@ -104,18 +129,18 @@ static mw_err find_prefix(mw_store_view *view, session_search *search)
 
     search->exact = false;
     mw_trace_set_init(&known, view->store->key_seed);
-    for (size_t i = 0; err == MW_OK && i < mw_view_count(view) && search->found < 2; i++) {
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(view) && search->found < 2;) {
         const mw_index_block *block = mw_view_block(view, i);
-        mw_hot hot;
-        bool news;
-        if (!makes_sessions(block))
-            continue;
-        err = learn_sessions(block, &known, &news);
-        if (err != MW_OK || !news)
-            continue;
-        err = mw_view_hot(view, block, &hot);
-        if (err == MW_OK)
-            each_session(&hot, compare_session, search);
+        const mw_segment *segment = block->segment;
+        if (block->keys_in_footer) {
+            /* Two tell that there are several. */
+            err = mw_footer_session_texts(segment->footer, segment->fd, search->text, 2,
+                                          seen_in_footer, search);
+            i += segment->footer->block_count;
+        } else {
+            err = find_in_block(view, block, &known, search);
+            i++;
+        }
     }
     mw_trace_set_fini(&known);
     return err;

@@ -120,7 +120,7 @@ static void open_catalogue(mw_store *store)
     const mw_segment **merged = mw_alloc(MW_MEM_STORE, (table->segment_count + 1) * sizeof *merged);
     size_t count = 0;
     for (size_t i = 0; merged && i < table->segment_count; i++)
-        if (table->segments[i]->footer)
+        if (table->segments[i]->header.kind == MW_SEGMENT_MERGED)
             merged[count++] = table->segments[i];
     if (err == MW_OK)
         err = merged ? mw_catalogue_reconcile(store->catalogue, merged, count, tell_missing, store,

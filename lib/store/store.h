@@ -59,15 +59,22 @@ typedef struct mw_store_damage {
 typedef struct mw_store_verified {
     uint64_t blocks, spans, logs, points; /* whole ones */
 } mw_store_verified;
-/* Makes again what is derived: the catalogue, and footers that are damaged; removes segments that
- * another one replaced. Takes the directory's lock: MW_E_CONFLICT while a daemon has it. Reports
- * what it did with `report`. MW_OK, MW_E_IO, MW_E_NO_SPACE, MW_E_NOMEM, MW_E_NOT_FOUND. */
-MW_MUST_USE mw_err mw_store_rebuild(const char *directory,
-                                    void (*report)(void *ctx, const mw_store_damage *done),
-                                    void *ctx, mw_detail *detail);
 MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void (*report)(void *ctx, const mw_store_damage *damage),
                                    void *ctx, mw_store_verified *out);
+/* Does the catalogue (derived) know of segments that are not there, or not as long as they were? Files
+ * that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported, MW_E_NOT_FOUND
+ * (no catalogue: nothing was ever merged, or the next start makes it), MW_E_IO, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_store_verify_catalogue(
+    const char *directory, void (*report)(void *ctx, const mw_store_damage *damage), void *ctx);
+/* Makes again what is derived: the catalogue, and footers that are damaged; removes segments that
+ * another one replaced. Takes the directory's lock: MW_E_CONFLICT while a daemon has it. Reports
+ * what it did with `report` (NULL: not): a file, and what became of it. MW_OK, MW_E_IO,
+ * MW_E_NO_SPACE, MW_E_NOMEM, MW_E_NOT_FOUND (no such directory). A kill leaves a directory that a
+ * start takes, and that can be rebuilt again. */
+MW_MUST_USE mw_err mw_store_rebuild(const char *directory,
+                                    void (*report)(void *ctx, const mw_store_damage *done),
+                                    void *ctx, mw_detail *detail);
 
 /* ---- batches in ---------------------------------------------------------------------------- */
 
@@ -399,32 +406,40 @@ MW_MUST_USE mw_err mw_store_span_list(mw_store_view *view, const mw_store_page *
 
 /* ---- roll-ups ------------------------------------------------------------------------------- */
 
-/* Latency of many spans: a histogram of MW_LATENCY_BUCKETS (lib/store/rollup.h). */
+/* Latency of many spans, from a histogram of MW_LATENCY_BUCKETS (lib/store/rollup.h): a quantile is
+ * the middle of the bucket in which that span lies (the ceil(q * count)-th shortest), and so within
+ * 9.1 % of its duration; below 1 us it is 500 ns, beyond 2^32 us just that. */
 typedef struct mw_red {
     uint64_t count, errors;
-    uint64_t p50_ns, p90_ns, p99_ns; /* upper edges of buckets; 0 when count is 0 */
+    uint64_t mean_ns, p50_ns, p90_ns, p99_ns; /* 0 when count is 0 */
 } mw_red;
 
 /* Rate, errors and duration of a service's operations, by minutes of event time. */
 typedef struct mw_red_row {
-    mw_slice service, operation; /* operation empty: all of the service */
-    mw_red red;
-    mw_red *minutes; /* one a minute of the window when asked for; else NULL */
+    mw_slice service;   /* empty = unknown */
+    mw_slice operation; /* empty: all of the service; spans without a name are "(unnamed)" */
+    mw_red red;         /* all spans */
+    mw_red entry;       /* those through which work enters: SERVER, CONSUMER, without a parent */
+    mw_red *minutes;    /* red, one a minute of the window when asked for; else NULL */
 } mw_red_row;
 
 typedef struct mw_red_query {
-    uint64_t since_ns, until_ns; /* widened to whole minutes; until 0 = now's last minute */
+    uint64_t since_ns, until_ns; /* widened to whole minutes; until 0 = to the end of this one */
     mw_slice service;            /* empty = all */
-    bool by_operation, by_minute;
+    bool by_operation;           /* a row each, behind that of the service */
+    bool by_minute;
 } mw_red_query;
-/* A day of minutes is the most that one answer shows one by one. */
+/* A day of minutes is the most that one answer shows one by one, and so many of all rows. */
 #define MW_RED_MINUTES_MAX 1440
+#define MW_RED_CELLS_MAX ((size_t)1 << 20)
 
 typedef struct mw_red_list {
     mw_red_row *items; /* by service, then operation */
     size_t count;
     uint64_t since_ns, until_ns; /* the window in whole minutes */
     uint64_t as_of;              /* commit sequence that it includes */
+    uint64_t left_out;           /* spans and calls that roll-ups had no room for (rollup.h), of all
+                                  * times */
 } mw_red_list;
 
 /* Cost: the roll-ups of the segments whose event times meet the window, and what was committed
@@ -439,7 +454,9 @@ MW_MUST_USE mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns, ui
 
 typedef struct mw_graph_edge {
     mw_slice caller, callee;
-    mw_red red;
+    mw_red red;  /* of the callee's spans; of the caller's where the callee has none of its own */
+    mw_red wire; /* of calls whose CLIENT and SERVER spans are both there: the difference of their
+                  * durations. Has no errors */
 } mw_graph_edge;
 
 typedef struct mw_graph {
@@ -447,7 +464,7 @@ typedef struct mw_graph {
     size_t edge_count;
     mw_red_row *services; /* without operations; those that only are called have a count of 0 */
     size_t service_count;
-    uint64_t since_ns, until_ns, as_of;
+    uint64_t since_ns, until_ns, as_of, left_out;
 } mw_graph;
 
 /* The call graph of a window (DESIGN 5: what an edge is). Cost and errors as mw_store_red. */

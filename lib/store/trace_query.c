@@ -51,25 +51,27 @@ static void find_in_block(const mw_hot *hot, const id_range *range, int *found, 
 mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
                            uint8_t trace_id[MW_TRACE_ID_SIZE])
 {
+    mw_block_set blocks;
     id_range range;
     uint8_t id[MW_TRACE_ID_SIZE];
     int found = 0;
     mw_err err = range_of_prefix(hex_prefix, &range);
     if (err != MW_OK)
         return err;
-    uint64_t low = mw_trace_key(range.low), high = mw_trace_key(range.high);
-    for (size_t i = 0; i < mw_view_count(view) && found < 2; i++) {
+    err = mw_block_set_between(view, MW_KEYS_TRACES, mw_trace_key(range.low),
+                               mw_trace_key(range.high), &blocks);
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(view) && found < 2; i++) {
         const mw_index_block *block = mw_view_block(view, i);
-        const uint64_t *keys = mw_index_traces(block);
-        size_t at = mw_keys_lower_bound(keys, block->trace_count, low);
         mw_hot hot;
-        if (!mw_block_holds(block, MW_SIGNAL_TRACES) || at == block->trace_count || keys[at] > high)
+        if (!mw_block_holds(block, MW_SIGNAL_TRACES) || !mw_block_set_has(&blocks, i))
             continue;
         err = mw_view_hot(view, block, &hot);
-        if (err != MW_OK)
-            return err;
-        find_in_block(&hot, &range, &found, id);
+        if (err == MW_OK)
+            find_in_block(&hot, &range, &found, id);
     }
+    mw_block_set_fini(&blocks);
+    if (err != MW_OK)
+        return err;
     if (found == 1)
         memcpy(trace_id, id, MW_TRACE_ID_SIZE);
     return found == 0 ? MW_E_NOT_FOUND : found == 1 ? MW_OK : MW_E_AMBIGUOUS;

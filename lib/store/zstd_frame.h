@@ -12,8 +12,8 @@
 #include "lib/base/slice.h"
 
 /* A zstd frame may unpack to thousands of times its length, so the claim of a header is no bound:
- * chunks that unpack to more than this are not packed with zstd. Far above a merged block. */
-#define MW_ZSTD_RAW_MAX ((uint32_t)32 << 20)
+ * chunks that unpack to more than this are not packed with zstd. Far above a merged block's. */
+#define MW_ZSTD_RAW_MAX ((uint32_t)16 << 20)
 
 struct ZSTD_CCtx_s;
 struct ZSTD_DCtx_s;

@@ -7,6 +7,9 @@
 /* {"name":...,"source":...}: names are short. */
 #define WEBHOOK_BODY_MAX 16384
 #define SPACE_BODY_MAX 1024
+/* A page that holds this much of what questions may hold is large by itself: a few items are a few
+ * kilobytes. */
+#define LARGE_PAGE_SHARE 16
 
 static mw_err index_show(mw_api_call *call);
 
@@ -16,6 +19,8 @@ static const mw_api_entry entries[] = {
      "traces, newest first by start", true, NULL},
     {"GET", "/api/v1/traces/{id}", MW_SCOPE_READ, 0, mw_api_trace_show, "trace", true,
      "one trace with its spans and log records", false, NULL},
+    {"GET", "/api/v1/spans", MW_SCOPE_READ, 0, mw_api_span_list, "spans", true,
+     "spans by what they carry, newest first by start", true, mw_api_span_filters},
     {"GET", "/api/v1/sessions", MW_SCOPE_READ, 0, mw_api_session_list, "sessions", true,
      "sessions, newest first by last seen", true, NULL},
     {"GET", "/api/v1/sessions/{id}", MW_SCOPE_READ, 0, mw_api_session_show, "session", true,
@@ -103,15 +108,43 @@ void mw_api_list_begin(mw_api_call *call)
     mw_json_array_begin(&call->json);
 }
 
-void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total)
+void mw_api_items_end(mw_api_call *call)
 {
     mw_json_array_end(&call->json);
+}
+
+void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total)
+{
     mw_json_kv_or_null(&call->json, "next_cursor", next_cursor);
     if (total < 0)
         mw_json_kv_null(&call->json, "total");
     else
         mw_json_kv_i64(&call->json, "total", total);
     mw_json_object_end(&call->json);
+}
+
+void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total)
+{
+    mw_api_items_end(call);
+    mw_api_list_close(call, next_cursor, total);
+}
+
+size_t mw_api_smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written)
+{
+    bool read = call->text.len > 0;
+    bool large = call->arena.used > mw_memory_query_share() / LARGE_PAGE_SHARE;
+    if (err == MW_E_LIMIT && read)
+        return written < limit ? written : 0;
+    if (err == MW_E_LIMIT || (err == MW_E_NOMEM && large))
+        return limit / 2;
+    return 0;
+}
+
+void mw_api_try_again(mw_api_call *call)
+{
+    mw_arena_reset(&call->arena);
+    mw_buffer_clear(&call->text);
+    mw_json_init(&call->json, &call->text);
 }
 
 /* ---- errors -------------------------------------------------------------------------------- */

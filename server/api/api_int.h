@@ -76,6 +76,12 @@ MW_MUST_USE mw_err mw_api_page_read(mw_api_call *call, const char *const *filter
 /* The value of a filter that page_read has allowed; data NULL when absent. An empty one is
  * MW_E_INVALID: it would match everything. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
+/* A filter that is "true" or "false"; false when absent. MW_E_INVALID, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out);
+/* The values of "attribute", KEY=VALUE each, at most MW_ATTRIBUTE_QUERIES_MAX; they live as long as
+ * the request. MW_E_INVALID, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_attributes(mw_api_call *call, const mw_attribute_query **out,
+                                     size_t *count);
 /* mw_time_point_parse, and a date alone ("2026-11-21": 00:00 UTC). MW_E_SYNTAX, MW_E_INVALID,
  * MW_E_LIMIT. Pure. */
 MW_MUST_USE mw_err mw_api_time_parse(mw_slice text, int64_t now_ns, int64_t *ns);
@@ -100,6 +106,16 @@ MW_MUST_USE mw_err mw_api_cursor_error(mw_api_call *call, mw_err err);
 /* The envelope {"items":[...],"next_cursor":...,"total":...}. total < 0 is null. */
 void mw_api_list_begin(mw_api_call *call);
 void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
+/* The same in two steps, for a list with members of its own between them. */
+void mw_api_items_end(mw_api_call *call);
+void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total);
+/* The limit with which a page of large items is asked for again that failed with `err` after
+ * `written` of them: with those that fit the answer, or half of them when even reading them took
+ * the memory of one question. The page has a cursor to go on with, which a refusal has not. 0: there
+ * is nothing to try. */
+size_t mw_api_smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written);
+/* Before each try: forgets what the one before has read and written. */
+void mw_api_try_again(mw_api_call *call);
 
 /* Text that is JSON already (from our own tables); empty becomes `otherwise`. */
 void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *otherwise);
@@ -107,6 +123,7 @@ void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *other
  * some. The table of routes tells them to callers. */
 extern const char *const mw_api_page_names[];
 extern const char *const mw_api_log_filters[];
+extern const char *const mw_api_span_filters[];
 extern const char *const mw_api_metric_filters[];
 extern const char *const mw_api_investigation_filters[];
 
@@ -117,6 +134,7 @@ mw_slice mw_api_json_member(mw_slice object, mw_slice name);
 /* Nouns. */
 mw_err mw_api_trace_list(mw_api_call *call);
 mw_err mw_api_trace_show(mw_api_call *call);
+mw_err mw_api_span_list(mw_api_call *call);
 mw_err mw_api_session_list(mw_api_call *call);
 mw_err mw_api_session_show(mw_api_call *call);
 mw_err mw_api_log_list(mw_api_call *call);

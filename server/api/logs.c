@@ -3,13 +3,9 @@
 #include "server/api/log_follower.h"
 #include "server/api/shape_log.h"
 
-/* A page that holds this much of what questions may hold is large by itself: a few records are a
- * few kilobytes. */
-#define LARGE_PAGE_SHARE 16
-
-const char *const mw_api_log_filters[] = {"service",   "session",    "trace",  "span",
-                                          "severity",  "text",       "event",  "agent",
-                                          "log_group", "log_stream", "follow", NULL};
+const char *const mw_api_log_filters[] = {
+    "service", "session",   "trace",      "span",      "severity", "text",   "event",
+    "agent",   "log_group", "log_stream", "attribute", "pattern",  "follow", NULL};
 
 /* ---- filters ------------------------------------------------------------------------------- */
 
@@ -73,11 +69,16 @@ static mw_err read_query(mw_api_call *call, mw_store_view *view, mw_log_query *q
                  {"agent", &query->agent},
                  {"event", &query->event_name},
                  {"text", &query->text},
+                 {"pattern", &query->pattern},
                  {"log_group", &query->origin[MW_ORIGIN_LOG_GROUP]},
                  {"log_stream", &query->origin[MW_ORIGIN_LOG_STREAM]}};
     mw_err err = MW_OK;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && !err; i++)
         err = mw_api_filter(call, texts[i].name, texts[i].value);
+    if (!err && query->pattern.len)
+        err = mw_log_pattern_check(query->pattern, &call->detail);
+    if (!err)
+        err = mw_api_attributes(call, &query->attributes, &query->attribute_count);
     if (!err)
         err = read_severity(call, &query->severity_min);
     if (!err)
@@ -88,17 +89,6 @@ static mw_err read_query(mw_api_call *call, mw_store_view *view, mw_log_query *q
 }
 
 /* ---- follow -------------------------------------------------------------------------------- */
-
-static mw_err read_follow(mw_api_call *call, bool *out)
-{
-    mw_slice text;
-    mw_err err = mw_api_filter(call, "follow", &text);
-    *out = mw_slice_equal(text, MW_SLICE("true"));
-    if (err || !text.data || *out || mw_slice_equal(text, MW_SLICE("false")))
-        return err;
-    return mw_detail_set(&call->detail, MW_E_INVALID, "follow", "use true, or leave it out",
-                         "neither true nor false");
-}
 
 /* What only a page has. */
 static mw_err refuse_pages(mw_api_call *call)
@@ -148,7 +138,8 @@ static mw_err follow_logs(mw_api_call *call, const mw_api_page *page)
 /* ---- list ---------------------------------------------------------------------------------- */
 
 /* *written: records that the answer had room for. */
-static mw_err write_list(mw_api_call *call, const mw_log_list *list, size_t *written)
+static mw_err write_list(mw_api_call *call, const mw_log_query *query, const mw_log_list *list,
+                         size_t *written)
 {
     mw_record_writer writer;
     mw_err err = MW_OK;
@@ -157,25 +148,16 @@ static mw_err write_list(mw_api_call *call, const mw_log_list *list, size_t *wri
     for (*written = 0; *written < list->count && !err; *written += !err)
         err = mw_record_write(&writer, &list->items[*written]);
     mw_record_writer_fini(&writer);
-    if (!err)
-        mw_api_list_end(call, list->next_cursor, -1);
-    return err;
+    if (err)
+        return err;
+    mw_api_items_end(call);
+    if (query->pattern.len)
+        mw_json_kv_u64(&call->json, "pattern_undecided", list->undecided);
+    mw_api_list_close(call, list->next_cursor, -1);
+    return MW_OK;
 }
 
-/* Records hold prompts and may be large. A page that fits no answer is asked for again with those
- * that fit, or half of them when even reading them took the memory of one question: it has a
- * cursor to go on with, which a refusal has not. 0 when there is nothing to try. */
-static size_t smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written)
-{
-    bool read = call->text.len > 0;
-    bool large = call->arena.used > mw_memory_query_share() / LARGE_PAGE_SHARE;
-    if (err == MW_E_LIMIT && read)
-        return written < limit ? written : 0;
-    if (err == MW_E_LIMIT || (err == MW_E_NOMEM && large))
-        return limit / 2;
-    return 0;
-}
-
+/* Records hold prompts and may be large. */
 static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_log_query *query,
                         mw_store_page *bounds)
 {
@@ -183,15 +165,13 @@ static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_log_que
     do {
         mw_log_list list = {.items = NULL};
         size_t written = 0;
-        mw_arena_reset(&call->arena);
-        mw_buffer_clear(&call->text);
-        mw_json_init(&call->json, &call->text);
+        mw_api_try_again(call);
         err =
             mw_api_cursor_error(call, mw_store_log_list(view, bounds, query, &call->arena, &list));
         if (!err)
-            err = write_list(call, &list, &written);
+            err = write_list(call, query, &list, &written);
         if (err)
-            bounds->limit = smaller_limit(call, err, bounds->limit, written);
+            bounds->limit = mw_api_smaller_limit(call, err, bounds->limit, written);
     } while (err && bounds->limit > 0);
     return err;
 }
@@ -204,7 +184,7 @@ mw_err mw_api_log_list(mw_api_call *call)
     bool follow;
     mw_err err = mw_api_page_read(call, mw_api_log_filters, &page);
     if (!err)
-        err = read_follow(call, &follow);
+        err = mw_api_switch(call, "follow", &follow);
     if (!err && follow)
         return follow_logs(call, &page);
     if (!err)

@@ -3,6 +3,8 @@
 
 /* The page's own four, the filters of the route with the most, and the space. */
 #define PARAMETERS_MAX 24
+/* The one parameter that may be given more than once: each narrows further. */
+#define ATTRIBUTE MW_SLICE("attribute")
 
 const char *const mw_api_page_names[] = {"limit", "cursor", "since", "until", NULL};
 
@@ -52,7 +54,8 @@ static mw_err check_escapes(mw_api_call *call)
     return MW_OK;
 }
 
-/* Of two values one would be passed over in silence, so a repeated name is refused too. */
+/* Of two values one would be passed over in silence, so a repeated name is refused too, but where
+ * all of them count. */
 static mw_err check_names(mw_api_call *call, const mw_slice *names, size_t count)
 {
     mw_slice unknown = MW_SLICE_NONE;
@@ -60,7 +63,7 @@ static mw_err check_names(mw_api_call *call, const mw_slice *names, size_t count
         return refuse_unknown(call, unknown, names, count);
     for (size_t i = 0; i < count; i++) {
         char field[sizeof call->detail.field];
-        if (occurrences(call->request->query, names[i]) < 2)
+        if (occurrences(call->request->query, names[i]) < 2 || mw_slice_equal(names[i], ATTRIBUTE))
             continue;
         mw_slice_to_cstr(names[i], field, sizeof field);
         return mw_detail_set(&call->detail, MW_E_INVALID, field, "give it once",
@@ -91,6 +94,56 @@ mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out)
     if (!err && out->data && out->len == 0)
         return mw_detail_set(&call->detail, MW_E_INVALID, name, "leave it out to match all",
                              "empty");
+    return err;
+}
+
+mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out)
+{
+    mw_slice text;
+    mw_err err = mw_api_filter(call, name, &text);
+    *out = mw_slice_equal(text, MW_SLICE("true"));
+    if (err || !text.data || *out || mw_slice_equal(text, MW_SLICE("false")))
+        return err;
+    return mw_detail_set(&call->detail, MW_E_INVALID, name, "use true, or leave it out",
+                         "neither true nor false");
+}
+
+/* "key=value"; the value may be empty, and hold "=" itself. */
+static mw_err split_attribute(mw_api_call *call, mw_slice text, mw_attribute_query *out)
+{
+    size_t equals = mw_slice_find_byte(text, '=');
+    if (equals == 0 || equals == text.len)
+        return mw_detail_set(&call->detail, MW_E_INVALID, "attribute",
+                             "for example attribute=http.route=/orders",
+                             "not a key and a value with = between them");
+    *out = (mw_attribute_query){mw_slice_first(text, equals), mw_slice_from(text, equals + 1)};
+    return MW_OK;
+}
+
+/* The query is shown to lib/net one pair at a time: it decodes the first of a name. */
+mw_err mw_api_attributes(mw_api_call *call, const mw_attribute_query **out, size_t *count)
+{
+    mw_request *request = call->request;
+    mw_slice whole = request->query, rest = whole, pair;
+    mw_err err = MW_OK;
+
+    *count = 0;
+    if (occurrences(whole, ATTRIBUTE) > MW_ATTRIBUTE_QUERIES_MAX)
+        return mw_detail_set(&call->detail, MW_E_INVALID, "attribute", "give fewer",
+                             "given more than %d times", MW_ATTRIBUTE_QUERIES_MAX);
+    mw_attribute_query *queries =
+        mw_arena_zalloc(&request->arena, MW_ATTRIBUTE_QUERIES_MAX, sizeof *queries);
+    if (!queries)
+        return MW_E_NOMEM;
+    while (!err && mw_slice_split(&rest, '&', &pair)) {
+        mw_slice text;
+        request->query = pair;
+        err = read_value(call, "attribute", &text);
+        if (!err && text.data)
+            err = split_attribute(call, text, &queries[(*count)++]);
+    }
+    request->query = whole;
+    *out = queries;
     return err;
 }
 

@@ -5,6 +5,7 @@
 void mw_span_writer_init(mw_span_writer *writer, mw_json *json)
 {
     writer->json = json;
+    writer->trace_ids = false;
     mw_arena_init(&writer->scratch, MW_MEM_QUERY, MW_SHAPE_SCRATCH_MAX);
     mw_contexts_init(&writer->contexts);
 }
@@ -41,8 +42,13 @@ static void write_tokens(mw_json *json, const char *key, int64_t tokens)
 }
 
 /* The name comes from the message: the row's is cut for lists. */
-static void write_columns(mw_json *json, const mw_span_row *row, mw_slice name)
+static void write_columns(const mw_span_writer *writer, const mw_span_row *row, mw_slice name)
 {
+    mw_json *json = writer->json;
+    if (writer->trace_ids) {
+        mw_json_key(json, MW_SLICE("trace_id"));
+        mw_json_hex(json, row->trace_id, sizeof row->trace_id);
+    }
     mw_json_key(json, MW_SLICE("span_id"));
     mw_json_hex(json, row->span_id, sizeof row->span_id);
     mw_json_key(json, MW_SLICE("parent_span_id"));
@@ -107,7 +113,7 @@ static void write_members(mw_span_writer *writer, const mw_trace_span *stored_sp
 {
     mw_json *json = writer->json;
     mw_json_object_begin(json);
-    write_columns(json, &stored_span->row, mw_unpack_slice(span->name));
+    write_columns(writer, &stored_span->row, mw_unpack_slice(span->name));
     write_kind_and_status(json, &stored_span->row, span);
     mw_json_kv_or_null(json, "trace_state", mw_unpack_slice(span->trace_state));
     mw_json_kv_u64(json, "flags", span->flags);
@@ -128,7 +134,7 @@ static void write_oversized(mw_span_writer *writer, const mw_span_row *row, size
 {
     mw_json *json = writer->json;
     mw_json_object_begin(json);
-    write_columns(json, row, row->name);
+    write_columns(writer, row, row->name);
     if (row->kind == UINT8_MAX)
         mw_json_kv_null(json, "kind");
     else

@@ -1,6 +1,6 @@
-/* One span of a trace as JSON: hot columns from the row, everything else from the stored bytes.
+/* One span as JSON: hot columns from the row, everything else from the stored bytes.
  *
- * One writer serves one trace on one thread.
+ * One writer serves one answer on one thread.
  */
 #ifndef MW_SERVER_API_SHAPE_SPAN_H
 #define MW_SERVER_API_SHAPE_SPAN_H
@@ -11,6 +11,7 @@ typedef struct mw_span_writer {
     mw_json *json;
     mw_arena scratch; /* reset after each span */
     mw_contexts contexts;
+    bool trace_ids; /* spans of many traces: each begins with the member trace_id */
 } mw_span_writer;
 
 void mw_span_writer_init(mw_span_writer *writer, mw_json *json);

@@ -9,11 +9,14 @@
 #define MW_TEST_QUERY_MODEL_H
 
 #include "proto/wire.h"
-#include "tests/unit/lib-store/store_test.h"
+#include "tests/unit/lib-store/test_merger.h"
 
 typedef struct model_span {
     uint64_t trace, span, parent, start, end;
     uint64_t seq;                      /* order of arrival */
+    uint64_t commit;
+    uint32_t row; /* of the commit */
+    bool merged;  /* away, because it is a repeat */
     int session, agent, user, service; /* 0 = none, else the name's number */
     int kind, status;
     int64_t in, out;
@@ -228,15 +231,19 @@ static void append_spans_of(mw_store *store, sent_spans *all, const shape *form,
                             test_random *random, uint64_t base)
 {
     test_batch batch;
+    uint64_t commit = 0;
     size_t count = 1 + random_below(random, form->batch_max);
     test_batch_init(&batch, count);
     for (size_t k = 0; k < count; k++) {
         model_span span = random_span(random, form, some_time(random, base));
         span.seq = all->count;
+        span.row = (uint32_t)k;
         to_item(&batch, k, &span);
         all->spans[all->count++] = span;
     }
-    assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
+    assert_int_equal(append_wait(store, &batch.batch, &commit), MW_OK);
+    for (size_t k = 1; k <= count; k++)
+        all->spans[all->count - k].commit = commit;
     test_batch_fini(&batch);
 }
 
@@ -606,6 +613,73 @@ static void expect(expected *out)
     qsort(out->session_list, out->session_count, sizeof *out->session_list, by_session_order);
 }
 
+/* The merger removed a repeat: an earlier copy must have come. */
+static void note_merged(void *ctx, mw_signal signal, uint64_t seq, uint32_t index)
+{
+    sent_spans *all = ctx;
+    size_t earlier = 0;
+    for (size_t i = 0; signal == MW_SIGNAL_TRACES && i < all->count; i++) {
+        model_span *span = &all->spans[i];
+        if (span->commit != seq || span->row != index)
+            continue;
+        for (size_t k = 0; k < i; k++)
+            earlier += all->spans[k].trace == span->trace && all->spans[k].span == span->span;
+        assert_true(earlier > 0);
+        span->merged = true;
+    }
+}
+
+static void forget_answers(expected *out)
+{
+    free(out->traces);
+    free(out->trace_list);
+    free(out->session_list);
+}
+
+/* Merges random runs of segments of a store at rest; what the merges removed is no longer sent. */
+static void merge_model(mw_store *store, expected *out, uint64_t seed, size_t run_max)
+{
+    test_random random = {seed};
+    sent_spans *all = &out->all;
+    size_t kept = 0;
+    test_merge merge = {.store = store,
+                        .rows_a_block = 5 + random_below(&random, 60),
+                        .packed = 2,
+                        .dropped = note_merged,
+                        .ctx = all};
+    size_t before, after;
+    free(segments_in_order(store, &before));
+    merge_randomly(&merge, &random, run_max);
+    free(segments_in_order(store, &after));
+    assert_true(after < before || before < 3);
+    for (size_t i = 0; i < all->count; i++)
+        if (!all->spans[i].merged)
+            all->spans[kept++] = all->spans[i];
+    all->count = kept;
+    forget_answers(out);
+    expect(out);
+}
+
+/* The same by the program itself: nothing is left that was sent twice. Returns how many spans went. */
+static size_t merge_whole_model(mw_store *store, expected *out)
+{
+    sent_spans *all = &out->all;
+    size_t kept = 0, before = all->count;
+    merge_all(store);
+    for (size_t i = 0; i < all->count; i++) {
+        bool sent_before = false;
+        for (size_t k = 0; k < kept && !sent_before; k++)
+            sent_before = all->spans[k].trace == all->spans[i].trace &&
+                          all->spans[k].span == all->spans[i].span;
+        if (!sent_before)
+            all->spans[kept++] = all->spans[i];
+    }
+    all->count = kept;
+    forget_answers(out);
+    expect(out);
+    return before - kept;
+}
+
 static void forget_sent(sent_spans *all)
 {
     for (size_t i = 0; i < all->log_count; i++)
@@ -617,9 +691,7 @@ static void forget_sent(sent_spans *all)
 static void forget(expected *out)
 {
     forget_sent(&out->all);
-    free(out->traces);
-    free(out->trace_list);
-    free(out->session_list);
+    forget_answers(out);
 }
 
 #endif

@@ -63,8 +63,11 @@ static void mark_failed(int fd)
         disk.failed[disk.failed_count++] = inode(fd);
 }
 
+/* The catalogue is derived: a start does without. */
 static int bad_open(const char *path, int flags, mode_t mode)
 {
+    if (strstr(path, "catalogue"))
+        return mw_io_system()->open(path, flags, mode);
     return fails(OP_OPEN) ? -1 : mw_io_system()->open(path, flags, mode);
 }
 

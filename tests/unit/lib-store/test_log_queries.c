@@ -93,7 +93,7 @@ static void run_shape(const shape *form)
     test_dir dir;
     expected model;
     test_dir_init(&dir);
-    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 64 * 1024);
+    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 8 * 1024);
     fill(store, &model.all, form);
     expect(&model);
     assert_true(check_logs(store, &model, MW_QUERY_BUDGET, form->seed) > 500);
@@ -101,6 +101,12 @@ static void run_shape(const shape *form)
     mw_store_close(store);
     store = open_store(dir.store);
     check_logs(store, &model, MW_QUERY_BUDGET, form->seed + 2);
+    merge_model(store, &model, form->seed, 4);
+    check_logs(store, &model, 6000, form->seed + 3);
+    merge_model(store, &model, form->seed + 1, 9);
+    mw_store_close(store);
+    store = open_store(dir.store);
+    check_logs(store, &model, MW_QUERY_BUDGET, form->seed + 4);
     mw_store_close(store);
     forget(&model);
     test_dir_fini(&dir);

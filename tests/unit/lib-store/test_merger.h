@@ -1,7 +1,8 @@
 /* A small merger for tests: segments of a store at rest become one, the plain way.
  *
- * All rows in arrays, sorted by qsort, repeats removed, encoded by mw_block_encode and then given
- * their commits' columns. Nothing here is shared with the program's merger but the formats.
+ * All rows in arrays, sorted by qsort, repeats removed; blocks are packed as the program does, or
+ * encoded by mw_block_encode and then given their commits' columns. Nothing else is shared with the
+ * program's merger but the formats.
  */
 #ifndef MW_TEST_MERGER_H
 #define MW_TEST_MERGER_H
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/buffer.h"
+#include "lib/store/block_pack.h"
 #include "lib/store/block_reader.h"
 #include "lib/store/segment_footer.h"
 #include "tests/unit/lib-store/store_test.h"
@@ -34,6 +36,7 @@ typedef struct merge_row {
 typedef struct test_merge {
     mw_store *store;
     size_t rows_a_block;
+    unsigned packed; /* so many of four blocks are packed by mw_block_pack */
     /* Told of each row that goes because it is a repeat. May be NULL. */
     void (*dropped)(void *ctx, mw_signal signal, uint64_t seq, uint32_t index);
     void *ctx;
@@ -87,7 +90,7 @@ static inline void merge_add_source(test_merge *merge, mw_index_block *entry)
                                  &entry->header, &source->hot),
                      MW_OK);
     assert_int_equal(mw_read_items(&source->items_reader, entry->segment->fd, entry->offset,
-                                   &entry->header, &source->items),
+                                   &entry->header, &source->hot, &source->items),
                      MW_OK);
     merge_add_contexts(merge, source);
     if (entry->header.arrival_ns > merge->arrival_max)
@@ -260,6 +263,16 @@ static inline unsigned char *merge_widen(const mw_block_header *header, const un
     return wide;
 }
 
+static inline void merge_note_block(test_merge *merge, mw_index_block *entry, const mw_hot *hot)
+{
+    mw_slice filter = merge->filter ? mw_slice_of(merge->filter) : MW_SLICE_NONE;
+    for (uint32_t row = 0; row < hot->count; row++)
+        if (mw_hot_seq(hot, row) > merge->last_seq)
+            merge->last_seq = mw_hot_seq(hot, row);
+    assert_int_equal(mw_footer_writer_block(merge->footer, entry, hot, filter), MW_OK);
+    merge->blocks++;
+}
+
 static inline void merge_put_block(test_merge *merge, mw_encoded_block *block,
                                    const merge_row *rows)
 {
@@ -274,10 +287,8 @@ static inline void merge_put_block(test_merge *merge, mw_encoded_block *block,
                         header.hot_raw),
         MW_OK);
     header.seq = UINT64_MAX;
-    for (size_t i = 0; i < header.item_count; i++) {
+    for (size_t i = 0; i < header.item_count; i++)
         header.seq = rows[i].seq < header.seq ? rows[i].seq : header.seq;
-        merge->last_seq = rows[i].seq > merge->last_seq ? rows[i].seq : merge->last_seq;
-    }
     unsigned char *wide = merge_widen(&header, raw, rows, &header.hot_raw);
     header.hot_stored = header.hot_raw;
     header.hot_codec = MW_CODEC_PLAIN;
@@ -297,11 +308,7 @@ static inline void merge_put_block(test_merge *merge, mw_encoded_block *block,
     block->entry->header = header;
     block->entry->offset = place.offset;
     assert_int_equal(mw_hot_decode(&header, mw_slice_bytes(wide, header.hot_raw), &hot), MW_OK);
-    assert_int_equal(mw_footer_writer_block(merge->footer, block->entry, &hot,
-                                            merge->filter ? mw_slice_of(merge->filter)
-                                                          : MW_SLICE_NONE),
-                     MW_OK);
-    merge->blocks++;
+    merge_note_block(merge, block->entry, &hot);
     free(padded);
     free(wide);
     free(raw);
@@ -333,15 +340,99 @@ static inline void merge_encode(test_merge *merge, mw_signal signal, const merge
     test_batch_fini(&batch);
 }
 
+/* ---- a block, packed as the program does ----------------------------------------------------- */
+
+typedef struct merge_place {
+    uint32_t source, row, place;
+} merge_place;
+
+static inline int merge_by_source(const void *left, const void *right)
+{
+    const merge_place *a = left, *b = right;
+    MERGE_ORDER(a->source, b->source);
+    MERGE_ORDER(a->row, b->row);
+    return 0;
+}
+
+static inline void merge_pack_source(test_merge *merge, mw_block_pack *pack,
+                                     const merge_place *places, size_t count)
+{
+    merge_source *source = &merge->sources[places[0].source];
+    uint32_t *rows = calloc(count, sizeof *rows), *to = calloc(count, sizeof *to);
+    mw_block_reader reader;
+    mw_items_walk walk;
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = places[i].row;
+        to[i] = places[i].place;
+    }
+    mw_block_reader_init(&reader);
+    assert_int_equal(mw_items_walk_begin(&walk, &reader, source->entry->segment->fd,
+                                         source->entry->offset, &source->entry->header,
+                                         &source->hot),
+                     MW_OK);
+    assert_int_equal(mw_block_pack_add(pack, &source->entry->header, &source->hot, &walk, rows, to,
+                                       count),
+                     MW_OK);
+    mw_items_walk_end(&walk);
+    mw_block_reader_fini(&reader);
+    free(rows);
+    free(to);
+}
+
+static inline void merge_put_packed(test_merge *merge, mw_encoded_block *block)
+{
+    mw_block_reader reader;
+    const mw_block_place place = {merge->header.salt, merge->header.id,
+                                  MW_SEGMENT_HEADER_SIZE + merge->file.len};
+    mw_block_seal(block, block->header.seq, MW_SEGMENT_HEADER_SIZE + merge->file.len, &place);
+    size_t at = merge->file.len;
+    mw_buffer_append(&merge->file, block->data, block->len);
+    /* Its columns are read back from a file of its own. */
+    FILE *file = tmpfile();
+    mw_hot hot;
+    assert_non_null(file);
+    assert_int_equal(fwrite(merge->file.data + at, 1, block->len, file), block->len);
+    assert_int_equal(fflush(file), 0);
+    mw_block_reader_init(&reader);
+    assert_int_equal(mw_read_hot(&reader, fileno(file), 0, &block->header, &hot), MW_OK);
+    merge_note_block(merge, block->entry, &hot);
+    mw_block_reader_fini(&reader);
+    fclose(file);
+}
+
+static inline void merge_pack(test_merge *merge, mw_signal signal, const merge_row *rows,
+                              size_t count)
+{
+    merge_place *places = calloc(count, sizeof *places);
+    mw_block_pack *pack;
+    mw_encoded_block block;
+    for (size_t i = 0; i < count; i++)
+        places[i] = (merge_place){rows[i].source, rows[i].row, (uint32_t)i};
+    qsort(places, count, sizeof *places, merge_by_source);
+    assert_int_equal(mw_block_pack_new(signal, (uint32_t)count, &pack), MW_OK);
+    for (size_t from = 0, to; from < count; from = to) {
+        for (to = from; to < count && places[to].source == places[from].source; to++)
+            ;
+        merge_pack_source(merge, pack, places + from, to - from);
+    }
+    assert_int_equal(mw_block_pack_finish(pack, merge->store->key_seed, &block), MW_OK);
+    mw_block_pack_free(pack);
+    merge_put_packed(merge, &block);
+    mw_encoded_block_fini(&block);
+    free(places);
+}
+
 static inline void merge_signal(test_merge *merge, mw_signal signal)
 {
     size_t count;
     merge_row *rows = merge_rows_of(merge, signal, &count);
     count = merge_order_rows(merge, signal, rows, count);
     for (size_t from = 0; from < count; from += merge->rows_a_block) {
-        size_t left = count - from;
-        merge_encode(merge, signal, rows + from,
-                     left < merge->rows_a_block ? left : merge->rows_a_block);
+        size_t left = count - from, now = left < merge->rows_a_block ? left : merge->rows_a_block;
+        if (merge->blocks % 4 < merge->packed)
+            merge_pack(merge, signal, rows + from, now);
+        else
+            merge_encode(merge, signal, rows + from, now);
     }
     free(rows);
 }

@@ -7,12 +7,15 @@
 #include <fcntl.h>
 
 #include "tests/unit/lib-store/quick_disk.h"
-#include "tests/unit/lib-store/store_test.h"
+#include "tests/unit/lib-store/test_merger.h"
 
 typedef struct model_point {
     uint64_t series, time, start, number;
     int name, kind, unit, service, session; /* of the series; 0 = none, but for the name */
     int namespace;
+    uint64_t commit;
+    uint32_t row;
+    bool merged; /* away, because it is a repeat */
 } model_point;
 
 typedef struct shape {
@@ -116,6 +119,7 @@ static void fill(mw_store *store, model *all, const shape *form)
     *all = (model){calloc(form->batches * form->batch_max, sizeof *all->points), 0, form};
     for (size_t i = 0; i < form->batches; i++) {
         test_batch batch;
+        uint64_t commit = 0;
         size_t count = 1 + random_below(&random, form->batch_max);
         test_batch_init_of(&batch, MW_SIGNAL_METRICS, count);
         set_heads(&batch, form);
@@ -123,9 +127,12 @@ static void fill(mw_store *store, model *all, const shape *form)
             model_point *point = &all->points[all->count];
             *point = random_point(&random, form, i * form->times / form->batches);
             point->number = all->count;
+            point->row = (uint32_t)k;
             to_item(&batch, k, point, form);
         }
-        assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
+        assert_int_equal(append_wait(store, &batch.batch, &commit), MW_OK);
+        for (size_t k = 1; k <= count; k++)
+            all->points[all->count - k].commit = commit;
         test_batch_fini(&batch);
         /* Others between them, which must not matter. */
         if (i % 7 == 0)
@@ -444,18 +451,57 @@ static void check_metrics(mw_store *store, const model *all, size_t budget, uint
     assert_int_equal(mw_memory_component_used(MW_MEM_QUERY), before);
 }
 
+/* The merger removed a repeat: an earlier copy must have come. */
+static void note_merged(void *ctx, mw_signal signal, uint64_t seq, uint32_t index)
+{
+    model *all = ctx;
+    size_t earlier = 0;
+    for (size_t i = 0; signal == MW_SIGNAL_METRICS && i < all->count; i++) {
+        model_point *point = &all->points[i];
+        if (point->commit != seq || point->row != index)
+            continue;
+        for (size_t k = 0; k < i; k++)
+            earlier += all->points[k].series == point->series &&
+                       all->points[k].time == point->time && all->points[k].start == point->start;
+        assert_true(earlier > 0);
+        point->merged = true;
+    }
+}
+
+static void merge_model(mw_store *store, model *all, uint64_t seed, size_t run_max)
+{
+    test_random random = {seed};
+    size_t kept = 0;
+    test_merge merge = {.store = store,
+                        .rows_a_block = 5 + random_below(&random, 60),
+                        .packed = 2,
+                        .dropped = note_merged,
+                        .ctx = all};
+    merge_randomly(&merge, &random, run_max);
+    for (size_t i = 0; i < all->count; i++)
+        if (!all->points[i].merged)
+            all->points[kept++] = all->points[i];
+    all->count = kept;
+}
+
 static void run_shape(const shape *form)
 {
     test_dir dir;
     model all;
     test_dir_init(&dir);
-    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 64 * 1024);
+    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 16 * 1024);
     fill(store, &all, form);
     check_metrics(store, &all, MW_QUERY_BUDGET, form->seed);
     check_metrics(store, &all, 6000, form->seed + 1);
     mw_store_close(store);
     store = open_store(dir.store);
     check_metrics(store, &all, MW_QUERY_BUDGET, form->seed + 2);
+    merge_model(store, &all, form->seed, 4);
+    check_metrics(store, &all, 6000, form->seed + 3);
+    merge_model(store, &all, form->seed + 1, 9);
+    mw_store_close(store);
+    store = open_store(dir.store);
+    check_metrics(store, &all, MW_QUERY_BUDGET, form->seed + 4);
     mw_store_close(store);
     free(all.points);
     test_dir_fini(&dir);

@@ -218,7 +218,7 @@ static bool send_some(run *self, size_t first, size_t count, bool *answered)
 }
 
 /* Merges what there is, here and now, then retires. It may fail as the calls do. */
-static void merge_all(run *self)
+static void merge_now(run *self)
 {
     findings before, after;
     look(self->store, &before);
@@ -230,6 +230,13 @@ static void merge_all(run *self)
     for (size_t i = 0; i < BATCHES_MAX; i++)
         if (before.seqs[i][0] && !after.seqs[i][0])
             self->gone[i] = at + 1;
+    if (!self->retention_bytes)
+        for (size_t i = 0; i < BATCHES_MAX; i++)
+            for (size_t k = 0; k < ITEMS; k++)
+                if (before.seqs[i][k] != after.seqs[i][k])
+                    print_error("batch %zu item %zu: %llu before, %llu after the merge (%s)\n", i,
+                                k, (unsigned long long)before.seqs[i][k],
+                                (unsigned long long)after.seqs[i][k], mw_err_text(err));
     assert_true(self->retention_bytes || memcmp(before.seqs, after.seqs, sizeof before.seqs) == 0);
 }
 
@@ -257,7 +264,7 @@ static void send_all(run *self, bool restarts)
         if (restarts && power_below(&self->random, 6) == 0)
             restart(self);
         if (self->merges && power_below(&self->random, 4) == 0)
-            merge_all(self);
+            merge_now(self);
     }
 }
 

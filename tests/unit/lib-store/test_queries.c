@@ -3,7 +3,8 @@
  * Random spans with a fixed seed: repeats with other content, parents that never come, cycles,
  * equal times, late sessions; and log records: before their spans, of unknown spans and traces,
  * with sessions of their own that nothing else knows. The same questions are asked with a large
- * and a tiny query budget, so that the passes over parts are exercised, and again after a restart.
+ * and a tiny query budget, so that the passes over parts are exercised, again after a restart, and again
+ * when segments were merged.
  */
 #include "tests/unit/lib-store/query_model.h"
 #include "tests/unit/lib-store/quick_disk.h"
@@ -393,7 +394,7 @@ static void run_shape(const shape *form)
     test_dir dir;
     expected model;
     test_dir_init(&dir);
-    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 64 * 1024);
+    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 8 * 1024);
     fill(store, &model.all, form);
     expect(&model);
     assert_true(model.session_count >= form->sessions_least && model.trace_count > 10);
@@ -402,7 +403,16 @@ static void run_shape(const shape *form)
     mw_store_close(store);
     store = open_store(dir.store);
     check_everything(store, &model, MW_QUERY_BUDGET);
+    /* Merged in part; then what was merged again, and all but a few; after a start. */
+    merge_model(store, &model, form->seed, 4);
+    check_everything(store, &model, 20000);
+    merge_model(store, &model, form->seed + 1, 9);
+    check_everything(store, &model, MW_QUERY_BUDGET);
     mw_store_close(store);
+    store = open_store(dir.store);
+    check_everything(store, &model, 20000);
+    mw_store_close(store);
+    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL), MW_OK);
     forget(&model);
     test_dir_fini(&dir);
 }

@@ -1,0 +1,98 @@
+/* GET /api/v1/spans: spans by what they carry, whatever their trace. */
+#include "server/api/api_int.h"
+
+const char *const mw_api_span_filters[] = {"service", "session",         "name",      "agent",
+                                           "errors",  "duration_min_ms", "attribute", NULL};
+
+/* Longer than any trace; what a double holds exactly in nanoseconds. */
+#define DURATION_MAX_MS 9e9
+
+static mw_err read_duration(mw_api_call *call, uint64_t *out)
+{
+    mw_slice text;
+    char digits[32], *end;
+    mw_err err = mw_api_filter(call, "duration_min_ms", &text);
+    if (err || !text.data)
+        return err;
+    bool plain = mw_slice_to_cstr(text, digits, sizeof digits) &&
+                 strspn(digits, "0123456789.") == text.len && digits[0] != '.';
+    double value = plain ? strtod(digits, &end) : -1;
+    if (!plain || *end || value > DURATION_MAX_MS)
+        return mw_detail_set(&call->detail, MW_E_INVALID, "duration_min_ms",
+                             "milliseconds, for example 250 or 0.5", "not a duration");
+    *out = (uint64_t)(value * 1e6 + 0.5);
+    return MW_OK;
+}
+
+static mw_err read_filter(mw_api_call *call, mw_span_filter *filter)
+{
+    const struct {
+        const char *name;
+        mw_slice *value;
+    } texts[] = {{"service", &filter->service},
+                 {"session", &filter->session_id},
+                 {"name", &filter->name},
+                 {"agent", &filter->agent}};
+    mw_err err = MW_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] && !err; i++)
+        err = mw_api_filter(call, texts[i].name, texts[i].value);
+    if (!err)
+        err = mw_api_switch(call, "errors", &filter->errors_only);
+    if (!err)
+        err = read_duration(call, &filter->duration_min_ns);
+    if (!err)
+        err = mw_api_attributes(call, &filter->attributes, &filter->attribute_count);
+    return err;
+}
+
+/* *written: spans that the answer had room for. */
+static mw_err write_list(mw_api_call *call, const mw_span_page *page, size_t *written)
+{
+    mw_span_writer writer;
+    mw_err err = MW_OK;
+    mw_span_writer_init(&writer, &call->json);
+    writer.trace_ids = true;
+    mw_api_list_begin(call);
+    for (*written = 0; *written < page->count && !err; *written += !err)
+        err = mw_span_write(&writer, &page->items[*written]);
+    mw_span_writer_fini(&writer);
+    if (!err)
+        mw_api_list_end(call, page->next_cursor, -1);
+    return err;
+}
+
+static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_span_filter *filter,
+                        mw_store_page *bounds)
+{
+    mw_err err;
+    do {
+        mw_span_page page = {.items = NULL};
+        size_t written = 0;
+        mw_api_try_again(call);
+        err = mw_api_cursor_error(call,
+                                  mw_store_span_list(view, bounds, filter, &call->arena, &page));
+        if (!err)
+            err = write_list(call, &page, &written);
+        if (err)
+            bounds->limit = mw_api_smaller_limit(call, err, bounds->limit, written);
+    } while (err && bounds->limit > 0);
+    return err;
+}
+
+mw_err mw_api_span_list(mw_api_call *call)
+{
+    mw_api_page page;
+    mw_store_view *view;
+    mw_span_filter filter = {.errors_only = false};
+    mw_err err = mw_api_page_read(call, mw_api_span_filters, &page);
+    if (!err)
+        err = read_filter(call, &filter);
+    if (!err)
+        err = mw_api_view_open(call, &view);
+    if (err)
+        return err;
+    mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
+    err = list_page(call, view, &filter, &bounds);
+    mw_store_view_close(view);
+    return err;
+}

@@ -1,0 +1,418 @@
+/* Roll-ups of a store: whatever was merged, is still in the log, or came twice, a window says what one
+ * table of all distinct spans says. And the shapes of the two questions.
+ */
+#include "tests/unit/lib-store/quick_disk.h"
+#include "tests/unit/lib-store/store_test.h"
+
+#include "lib/store/rollup_int.h"
+#include "lib/store/rollup_tail.h"
+
+#define MINUTE(m) ((uint64_t)(m)*MW_MINUTE_NS)
+#define BASE MINUTE(29000000)
+#define TRACES 60
+#define SPANS 12
+#define WAIT_NS (60 * MW_NS_PER_S)
+enum { INTERNAL = 1, SERVER, CLIENT, PRODUCER, CONSUMER };
+
+static const char *const services[] = {"", "shop", "cart", "pay", "mail"};
+static const char *const operations[] = {"", "GET /", "charge", "send"};
+
+typedef struct known_span {
+    bool stored;
+    uint64_t parent, start, duration;
+    const char *service, *operation, *peer;
+    uint8_t kind, status;
+} known_span;
+
+typedef struct window_test {
+    test_dir dir;
+    mw_store *store;
+    test_random random;
+    known_span spans[TRACES][SPANS + 1]; /* by id; what was acknowledged first */
+} window_test;
+
+static mw_store *open_small(const char *directory)
+{
+    return open_with(directory, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 8192);
+}
+
+static mw_slice any_of(test_random *random, const char *const *texts, size_t count)
+{
+    return mw_slice_of(texts[random_below(random, count)]);
+}
+
+static const char *text_of(mw_slice text)
+{
+    return text.data; /* of a literal */
+}
+
+/* Ids repeat: then it is the first copy that counts, whatever the other one says. */
+static void random_row(window_test *test, mw_span_row *row)
+{
+    test_random *random = &test->random;
+    uint64_t trace = random_below(random, TRACES), id = 1 + random_below(random, SPANS);
+    trace_id_of(row->trace_id, trace);
+    put_id(row->span_id, 8, id);
+    put_id(row->parent_span_id, 8, random_below(random, SPANS + 2));
+    row->start_ns = BASE + random_below(random, 4) * MINUTE(1) / 2;
+    row->end_ns =
+        row->start_ns + (random_below(random, UINT64_C(5000000000)) >> random_below(random, 20));
+    if (random_below(random, 30) == 0)
+        row->end_ns = row->start_ns - 5;
+    row->kind = (uint8_t)random_below(random, 6);
+    row->status = (uint8_t)random_below(random, 3);
+    row->service = any_of(random, services, 5);
+    row->name = any_of(random, operations, 4);
+    row->peer_service = any_of(random, services, 5);
+    known_span *known = &test->spans[trace][id];
+    if (known->stored)
+        return;
+    *known = (known_span){.stored = true,
+                          .parent = be64toh(mw_get_u64(row->parent_span_id)),
+                          .start = row->start_ns,
+                          .duration = row->end_ns < row->start_ns ? 0 : row->end_ns - row->start_ns,
+                          .service = text_of(row->service),
+                          .operation = text_of(row->name),
+                          .peer = text_of(row->peer_service),
+                          .kind = row->kind,
+                          .status = row->status};
+}
+
+static void append_random(window_test *test)
+{
+    test_batch batch;
+    size_t count = 1 + random_below(&test->random, 20);
+    test_batch_init(&batch, count);
+    for (size_t i = 0; i < count; i++) {
+        random_row(test, &batch.spans[i]);
+        batch.items[i].bytes = test_format(&batch, "bytes ", random_next(&test->random));
+    }
+    assert_int_equal(append_wait(test->store, &batch.batch, NULL), MW_OK);
+    test_batch_fini(&batch);
+}
+
+static mw_rollup *model_of(const window_test *test)
+{
+    mw_rollup *model;
+    assert_int_equal(mw_rollup_new(&model), MW_OK);
+    for (size_t trace = 0; trace < TRACES; trace++) {
+        mw_rollup_span in[SPANS];
+        size_t count = 0;
+        for (uint64_t id = 1; id <= SPANS; id++) {
+            const known_span *known = &test->spans[trace][id];
+            if (!known->stored)
+                continue;
+            in[count++] =
+                (mw_rollup_span){.span_id = id,
+                                 .parent_id = known->parent,
+                                 .start_ns = known->start,
+                                 .duration_ns = known->duration,
+                                 .service = mw_rollup_text(model, mw_slice_of(known->service)),
+                                 .operation = mw_rollup_text(model, mw_slice_of(known->operation)),
+                                 .peer = mw_rollup_text(model, mw_slice_of(known->peer)),
+                                 .kind = known->kind,
+                                 .status = known->status};
+        }
+        if (count)
+            assert_int_equal(mw_rollup_trace(model, in, count), MW_OK);
+    }
+    return model;
+}
+
+static void assert_same_bytes(const mw_rollup *a, const mw_rollup *b)
+{
+    char *left, *right;
+    size_t left_len, right_len;
+    assert_int_equal(mw_rollup_write(a, &left, &left_len), MW_OK);
+    assert_int_equal(mw_rollup_write(b, &right, &right_len), MW_OK);
+    assert_int_equal(left_len, right_len);
+    if (left_len)
+        assert_memory_equal(left, right, left_len);
+    mw_free(MW_MEM_MERGE, left);
+    mw_free(MW_MEM_MERGE, right);
+}
+
+static void check_window(const window_test *test)
+{
+    mw_rollup *model = model_of(test), *window, *part, *whole;
+    mw_store_stats stats;
+    uint64_t as_of = 0;
+    assert_int_equal(mw_rollup_new(&window), MW_OK);
+    assert_int_equal(mw_rollup_window(test->store, 0, 0, window, &as_of), MW_OK);
+    assert_same_bytes(window, model);
+    mw_store_stats_read(test->store, &stats);
+    assert_int_equal(as_of, stats.commit_seq);
+    /* A part of the time. */
+    assert_int_equal(mw_rollup_new(&part), MW_OK);
+    assert_int_equal(mw_rollup_new(&whole), MW_OK);
+    assert_int_equal(
+        mw_rollup_window(test->store, BASE + MINUTE(1), BASE + MINUTE(2), part, &as_of), MW_OK);
+    assert_int_equal(mw_rollup_add(model, BASE + MINUTE(1), BASE + MINUTE(2), whole), MW_OK);
+    assert_same_bytes(part, whole);
+    mw_rollup_free(part);
+    mw_rollup_free(whole);
+    mw_rollup_free(model);
+    mw_rollup_free(window);
+}
+
+static void reopen(window_test *test)
+{
+    mw_store_close(test->store);
+    test->store = open_small(test->dir.store);
+}
+
+static void run_random(uint64_t seed, size_t spans_kept)
+{
+    window_test *test = calloc(1, sizeof *test);
+    test->random = (test_random){seed};
+    test_dir_init(&test->dir);
+    test->store = open_small(test->dir.store);
+    if (spans_kept)
+        mw_rollup_tail_limit(test->store->tail, spans_kept);
+    for (int step = 0; step < 60; step++) {
+        append_random(test);
+        switch (random_below(&test->random, 8)) {
+        case 0: assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK); break;
+        case 1: assert_int_equal(mw_rollup_tail_update(test->store->tail), MW_OK); break;
+        case 2:
+            reopen(test);
+            if (spans_kept)
+                mw_rollup_tail_limit(test->store->tail, spans_kept);
+            break;
+        default: break;
+        }
+        if (random_below(&test->random, 3) == 0)
+            check_window(test);
+    }
+    check_window(test);
+    assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK);
+    check_window(test);
+    mw_store_stats stats;
+    mw_store_stats_read(test->store, &stats);
+    assert_true(stats.merged_segments > 0);
+    mw_store_close(test->store);
+    test_dir_fini(&test->dir);
+    free(test);
+}
+
+static void test_random_lives(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 15; seed++)
+        run_random(seed, 0);
+    assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
+}
+
+/* A tail that memory is not given for is taken in parts, with the same result. */
+static void test_small_memory(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 101; seed <= 106; seed++)
+        run_random(seed, 40);
+    assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
+}
+
+/* ---- the two questions --------------------------------------------------------------------------- */
+
+typedef struct said_span {
+    uint64_t trace, id, parent, start, duration_ms;
+    const char *service, *operation, *peer;
+    uint8_t kind, status;
+} said_span;
+
+static const said_span said[] = {
+    {1, 1, 0, BASE, 100, "shop", "GET /", "", SERVER, 0},
+    {1, 2, 1, BASE + 1, 80, "shop", "call", "", CLIENT, 0},
+    {1, 3, 2, BASE + 2, 50, "cart", "add", "", SERVER, 2},
+    {1, 4, 3, BASE + 3, 10, "cart", "INSERT", "postgres", CLIENT, 0},
+    {2, 5, 0, BASE + MINUTE(1), 200, "shop", "GET /", "", SERVER, 0},
+    {2, 6, 5, BASE + MINUTE(1), 9, "shop", "", "", INTERNAL, 0},
+    {3, 7, 0, BASE + MINUTE(9), 1, "", "nobody", "", SERVER, 0},
+};
+
+static void append_said(mw_store *store, size_t from, size_t to)
+{
+    test_batch batch;
+    test_batch_init(&batch, to - from);
+    for (size_t i = from; i < to; i++) {
+        mw_span_row *row = &batch.spans[i - from];
+        trace_id_of(row->trace_id, said[i].trace);
+        put_id(row->span_id, 8, said[i].id);
+        put_id(row->parent_span_id, 8, said[i].parent);
+        row->start_ns = said[i].start;
+        row->end_ns = said[i].start + said[i].duration_ms * (uint64_t)MW_NS_PER_MS;
+        row->service = mw_slice_of(said[i].service);
+        row->name = mw_slice_of(said[i].operation);
+        row->peer_service = mw_slice_of(said[i].peer);
+        row->kind = said[i].kind;
+        row->status = said[i].status;
+        batch.items[i - from].bytes = test_format(&batch, "said ", i);
+    }
+    assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
+    test_batch_fini(&batch);
+}
+
+static void assert_near(uint64_t value, uint64_t ms)
+{
+    double truth = (double)ms * 1e6;
+    assert_true((double)value > 0.909 * truth && (double)value < 1.091 * truth);
+}
+
+typedef struct said_test {
+    test_dir dir;
+    mw_store *store;
+    mw_arena arena;
+} said_test;
+
+static int set_up(void **state)
+{
+    said_test *test = calloc(1, sizeof *test);
+    test_dir_init(&test->dir);
+    test->store = open_small(test->dir.store);
+    mw_arena_init(&test->arena, MW_MEM_QUERY, 0);
+    /* Parents first, children later, a merge between them. */
+    append_said(test->store, 0, 2);
+    append_said(test->store, 4, 7);
+    assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK);
+    append_said(test->store, 2, 4);
+    *state = test;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    said_test *test = *state;
+    mw_arena_reset(&test->arena);
+    mw_store_close(test->store);
+    test_dir_fini(&test->dir);
+    free(test);
+    return 0;
+}
+
+static void assert_text(mw_slice text, const char *wanted)
+{
+    assert_int_equal(text.len, strlen(wanted));
+    if (text.len)
+        assert_memory_equal(text.data, wanted, text.len);
+}
+
+static void test_red_services(void **state)
+{
+    said_test *test = *state;
+    mw_red_list list;
+    mw_red_query query = {.since_ns = BASE + 7, .until_ns = BASE + MINUTE(1) + 1};
+    assert_int_equal(mw_store_red(test->store, &query, &test->arena, &list), MW_OK);
+    assert_int_equal(list.since_ns, BASE);
+    assert_int_equal(list.until_ns, BASE + MINUTE(2));
+    assert_int_equal(list.as_of, 3);
+    assert_int_equal(list.left_out, 0);
+    assert_int_equal(list.count, 2);
+    assert_text(list.items[0].service, "cart");
+    assert_text(list.items[0].operation, "");
+    assert_int_equal(list.items[0].red.count, 2);
+    assert_int_equal(list.items[0].red.errors, 1);
+    assert_int_equal(list.items[0].entry.count, 1);
+    assert_int_equal(list.items[0].entry.errors, 1);
+    assert_int_equal(list.items[0].red.mean_ns, 30 * MW_NS_PER_MS);
+    assert_near(list.items[0].red.p50_ns, 10);
+    assert_near(list.items[0].red.p90_ns, 50);
+    assert_null(list.items[0].minutes);
+    assert_text(list.items[1].service, "shop");
+    assert_int_equal(list.items[1].red.count, 4);
+    assert_int_equal(list.items[1].entry.count, 2);
+    assert_near(list.items[1].entry.p50_ns, 100);
+    assert_near(list.items[1].entry.p99_ns, 200);
+}
+
+static void test_red_operations_by_minute(void **state)
+{
+    said_test *test = *state;
+    mw_red_list list;
+    mw_red_query query = {.since_ns = BASE,
+                          .until_ns = BASE + MINUTE(3),
+                          .service = MW_SLICE("shop"),
+                          .by_operation = true,
+                          .by_minute = true};
+    static const char *const names[] = {"", "(unnamed)", "GET /", "call"};
+    static const unsigned counts[4][3] = {{2, 2, 0}, {0, 1, 0}, {1, 1, 0}, {1, 0, 0}};
+    assert_int_equal(mw_store_red(test->store, &query, &test->arena, &list), MW_OK);
+    assert_int_equal(list.count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_text(list.items[i].service, "shop");
+        assert_text(list.items[i].operation, names[i]);
+        assert_non_null(list.items[i].minutes);
+        for (size_t minute = 0; minute < 3; minute++)
+            assert_int_equal(list.items[i].minutes[minute].count, counts[i][minute]);
+    }
+    assert_near(list.items[2].minutes[1].p50_ns, 200);
+    query.until_ns = query.since_ns + MINUTE(MW_RED_MINUTES_MAX) + 1;
+    assert_int_equal(mw_store_red(test->store, &query, &test->arena, &list), MW_E_LIMIT);
+    query.by_minute = false;
+    query.service = MW_SLICE("nobody");
+    assert_int_equal(mw_store_red(test->store, &query, &test->arena, &list), MW_OK);
+    assert_int_equal(list.count, 0);
+    /* Without bounds, all there is; a service that nobody named is one without a name. */
+    query = (mw_red_query){.since_ns = 0};
+    assert_int_equal(mw_store_red(test->store, &query, &test->arena, &list), MW_OK);
+    assert_int_equal(list.count, 3);
+    assert_text(list.items[0].service, "");
+}
+
+static void test_graph(void **state)
+{
+    said_test *test = *state;
+    mw_graph graph;
+    assert_int_equal(mw_store_graph(test->store, BASE, BASE + MINUTE(30), &test->arena, &graph),
+                     MW_OK);
+    assert_int_equal(graph.as_of, 3);
+    assert_int_equal(graph.edge_count, 2);
+    assert_text(graph.edges[0].caller, "cart");
+    assert_text(graph.edges[0].callee, "postgres");
+    assert_int_equal(graph.edges[0].red.count, 1);
+    assert_int_equal(graph.edges[0].wire.count, 0);
+    assert_text(graph.edges[1].caller, "shop");
+    assert_text(graph.edges[1].callee, "cart");
+    assert_int_equal(graph.edges[1].red.count, 1);
+    assert_int_equal(graph.edges[1].red.errors, 1);
+    assert_near(graph.edges[1].red.p50_ns, 50);
+    assert_int_equal(graph.edges[1].wire.count, 1);
+    assert_near(graph.edges[1].wire.p50_ns, 30);
+    /* Who only is called is there too; who has no name is not. */
+    assert_int_equal(graph.service_count, 3);
+    assert_text(graph.services[0].service, "cart");
+    assert_text(graph.services[1].service, "postgres");
+    assert_int_equal(graph.services[1].red.count, 0);
+    assert_text(graph.services[2].service, "shop");
+    assert_int_equal(graph.services[2].red.count, 4);
+    assert_int_equal(
+        mw_store_graph(test->store, BASE + MINUTE(2), BASE + MINUTE(5), &test->arena, &graph),
+        MW_OK);
+    assert_int_equal(graph.edge_count + graph.service_count, 0);
+}
+
+static void test_newest(void **state)
+{
+    said_test *test = *state;
+    uint64_t minute;
+    assert_int_equal(mw_store_newest_minute(test->store, UINT64_MAX, &minute), MW_OK);
+    assert_int_equal(minute, BASE + MINUTE(9));
+    assert_int_equal(mw_store_newest_minute(test->store, BASE + MINUTE(8), &minute), MW_OK);
+    assert_int_equal(minute, BASE + MINUTE(1));
+    assert_int_equal(mw_store_newest_minute(test->store, BASE - 1, &minute), MW_E_NOT_FOUND);
+    assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK);
+    assert_int_equal(mw_store_newest_minute(test->store, UINT64_MAX, &minute), MW_OK);
+    assert_int_equal(minute, BASE + MINUTE(9));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_lives),
+        cmocka_unit_test(test_small_memory),
+        cmocka_unit_test_setup_teardown(test_red_services, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_red_operations_by_minute, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_graph, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_newest, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
+}
