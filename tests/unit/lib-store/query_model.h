@@ -665,7 +665,7 @@ static inline size_t merge_whole_model(mw_store *store, expected *out)
 {
     sent_spans *all = &out->all;
     size_t kept = 0, before = all->count;
-    merge_all(store);
+    merge_to_rest(store);
     for (size_t i = 0; i < all->count; i++) {
         bool sent_before = false;
         for (size_t k = 0; k < kept && !sent_before; k++)
