@@ -207,7 +207,7 @@ static void test_random_lives(void **state)
 static void test_small_memory(void **state)
 {
     (void)state;
-    for (uint64_t seed = 101; seed <= 106; seed++)
+    for (uint64_t seed = 101; seed <= 115; seed++)
         run_random(seed, 40);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
