@@ -81,11 +81,12 @@ void mw_rollup_tail_free(mw_rollup_tail *tail)
     mw_free(MW_MEM_ROLLUP, tail);
 }
 
-void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max)
+void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step)
 {
     pthread_mutex_lock(&tail->lock);
     begin_anew(tail);
-    tail->spans_max = tail->step = spans_max;
+    tail->spans_max = spans_max;
+    tail->step = step;
     pthread_mutex_unlock(&tail->lock);
 }
 

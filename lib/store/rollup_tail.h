@@ -31,7 +31,7 @@ typedef struct mw_rollup_tail mw_rollup_tail;
 MW_MUST_USE mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out); /* MW_E_NOMEM */
 void mw_rollup_tail_free(mw_rollup_tail *tail);                               /* NULL is ignored */
 /* Tests: how many spans are known, and taken in by one update. */
-void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max);
+void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step);
 /* Takes in what the newest commits brought. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. Any thread. */
 MW_MUST_USE mw_err mw_rollup_tail_update(mw_rollup_tail *tail);
 /* The roll-ups of [since, until) of the whole store, tail and merged segments, as of *as_of, added
