@@ -28,6 +28,7 @@ struct mw_rollup_tail {
     size_t segment_count, segment_capacity;
     size_t spans_max, step;
     mw_rollup_cache cache;
+    mw_trace_filters filters;
 };
 
 static size_t spans_allowed(void)
@@ -47,6 +48,7 @@ mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out)
     tail->spans_max = spans_allowed();
     tail->step = MW_TAIL_STEP;
     pthread_mutex_init(&tail->lock, NULL);
+    mw_trace_filters_init(&tail->filters);
     *out = tail;
     return MW_OK;
 }
@@ -76,9 +78,15 @@ void mw_rollup_tail_free(mw_rollup_tail *tail)
         return;
     begin_anew(tail);
     mw_rollup_cache_fini(&tail->cache);
+    mw_trace_filters_fini(&tail->filters);
     mw_free(MW_MEM_ROLLUP, tail->segments);
     pthread_mutex_destroy(&tail->lock);
     mw_free(MW_MEM_ROLLUP, tail);
+}
+
+mw_trace_filters *mw_rollup_tail_filters(mw_rollup_tail *tail)
+{
+    return &tail->filters;
 }
 
 void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step)

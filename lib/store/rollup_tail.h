@@ -16,6 +16,7 @@
 
 #include "lib/store/rollup.h"
 #include "lib/store/store_int.h"
+#include "lib/store/trace_filters.h"
 
 /* 56 bytes each, so 28 MiB; where the memory limit is small, what fits a twentieth of it. A single
  * larger request is known while it is counted. */
@@ -30,6 +31,8 @@ typedef struct mw_rollup_tail mw_rollup_tail;
 
 MW_MUST_USE mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out); /* MW_E_NOMEM */
 void mw_rollup_tail_free(mw_rollup_tail *tail);                               /* NULL is ignored */
+/* Filters of merged segments, which merging uses too; live as long as the tail. */
+mw_trace_filters *mw_rollup_tail_filters(mw_rollup_tail *tail);
 /* Tests: how many spans are known, and taken in by one update. */
 void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step);
 /* Takes in what the newest commits brought. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. Any thread. */
