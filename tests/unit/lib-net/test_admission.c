@@ -48,6 +48,7 @@ static int set_up_memory(void **state)
     start_server(0);
     /* A hog of its own keeps the fractions of the ceiling larger than what connections need. */
     limit_memory(4 * MIB, 8 * MIB);
+    slow_clock();
     return 0;
 }
 

@@ -463,7 +463,7 @@ static void test_timeouts(void **state)
     assert_true(closes(head));
     send_text(kept, GET("/hello/x")); /* 11 s are nothing between requests */
     expect(kept, 200, NULL, NULL);
-    nap_ms(50);
+    WAIT_UNTIL(mw_net_in_flight(fx.net) == 0); /* its answer is written, its rest begins */
     push_clock(301);
     assert_true(closes(kept));
     close(silent), close(head), close(body), close(kept), close(preface);
