@@ -61,6 +61,7 @@ static int set_up_defer(void **state)
     mw_detail detail = {.message = ""};
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     memset(&fx, 0, sizeof fx);
+    fx_generation++;
     pthread_mutex_init(&fx.lock, NULL);
     fx.clock = (mw_clock){real_wall, skewed_mono, NULL};
     atomic_store(&calls, 0);
