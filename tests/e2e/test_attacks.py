@@ -169,7 +169,7 @@ class ContentAttacksTest(AttackCase):
 
     def test_row_44_distinct_ids(self):
         """All kept; what stays in memory is one small record a block, not one an id."""
-        requests, spans = (10000, 1000) if SOAK else (60, 1000)
+        requests, spans = (10000, 1000) if SOAK else (60 if SLOWNESS == 1 else 10, 1000)
         before = self.stored("spans")
 
         def body():
@@ -188,7 +188,7 @@ class ContentAttacksTest(AttackCase):
         edges = [0, 1, 999, 10 ** 9, 2 ** 62, 2 ** 63 - 1, 2 ** 63, 2 ** 64 - 1]
         session = [("session.id", "edge of time")]
         for _ in range(4):  # threads and their buffers come with the first questions
-            self.daemon.cli("trace", "list", "--limit", "1000")
+            self.list_traces()
             self.daemon.cli("session", "list")
         with self.under_attack(peak=4 * FLAT):  # questions have a share of memory_limit
             for start in edges:
@@ -202,7 +202,13 @@ class ContentAttacksTest(AttackCase):
             for arguments in (["--since", "1970-01-01T00:00:00Z"],
                               ["--until", "2262-04-11T23:47:16Z"], ["--since", "2500-01-01"]):
                 self.daemon.cli_raw("trace", "list", *arguments)
-            self.daemon.cli("trace", "list", "--limit", "1000")
+            self.list_traces()
+
+    def list_traces(self):
+        """All that the other attacks have left: an instrumented daemon may run out of time there."""
+        done = self.daemon.cli_raw("trace", "list", "--limit", "1000")
+        if not (SLOWNESS > 1 and "timed out" in done.stderr):
+            self.assertEqual(done.returncode, 0, done.stderr)
 
 
 class ConnectionAttacksTest(AttackCase):

@@ -571,7 +571,8 @@ static void test_connection_limit(void **state)
     close(first), close(third);
 }
 
-/* Of 64: an eighth is kept for the web port, which gets half at most; 16 beside them for the socket. */
+/* Of 64: an eighth is kept for the web port, which gets half at most; 16 beside them for the
+ * socket. */
 static void fill(mw_port port, int *sockets, size_t count)
 {
     size_t before = mw_net_connections(fx.net);
