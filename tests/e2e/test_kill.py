@@ -9,10 +9,12 @@ import tempfile
 import time
 import unittest
 
-from harness import SLOWNESS, Case, Daemon
+from harness import SLOWNESS, Case, Daemon, wait_for
+from test_memory import metric
 
 CYCLES = 10
 SPANS = 64  # small requests: many acknowledgements in a short time
+ENOUGH = 100 * SPANS  # more than both loads have in flight: some are acknowledged
 
 
 def read_acknowledged(path):
@@ -41,7 +43,9 @@ class KillTest(Case):
             loads.append((acked, daemon.start_load(
                 transport, "--in-flight", "4", "--spans", str(SPANS), "--seconds", "20",
                 "--rate", "6400", "--acked", acked)))
-        time.sleep(0.3 + random.random() * 0.3)
+        wait_for("the load", lambda: metric(
+            daemon, 'midwatch_items_accepted_total{signal="traces"}') >= ENOUGH)
+        time.sleep(random.random() * 0.3)
         daemon.kill()
         traces, sent = {}, 0
         for acked, load in loads:
