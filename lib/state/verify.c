@@ -115,6 +115,8 @@ mw_err mw_state_verify(const char *path, mw_detail *detail)
     for (unsigned i = 0; i < tx.statement_count; i++)
         sqlite3_finalize(tx.statements[i].prepared);
     sqlite3_close(tx.db);
+    if (err == MW_E_CORRUPT && detail && !detail->message[0])
+        return damaged(detail, "the state file is damaged");
     if (err != MW_OK && detail && !detail->message[0])
         mw_detail_set(detail, err, "state", "", "cannot read the state file: %s", mw_err_text(err));
     return err;
