@@ -18,16 +18,17 @@
 enum {
     MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
     MW_TAKES_STATUS = 2,
-    MW_TAKES_CREATE = 4,   /* source */
-    MW_TAKES_SOURCE = 8,   /* service, session: where telemetry comes from */
-    MW_TAKES_LOG = 16,     /* trace, span, severity, text, pattern, event, log group and stream */
-    MW_TAKES_METRIC = 32,  /* namespace */
-    MW_TAKES_FOLLOW = 64,  /* follow */
-    MW_TAKES_SPAN = 128,   /* errors, duration-min-ms */
-    MW_TAKES_ITEM = 256,   /* agent, attribute: what spans and log records have */
-    MW_TAKES_NAME = 512,   /* name */
-    MW_TAKES_SPACE = 4096, /* space: of telemetry */
-    MW_TAKES_YES = 8192,   /* yes */
+    MW_TAKES_CREATE = 4,    /* source */
+    MW_TAKES_SOURCE = 8,    /* service, session: where telemetry comes from */
+    MW_TAKES_LOG = 16,      /* trace, span, severity, text, pattern, event, log group and stream */
+    MW_TAKES_METRIC = 32,   /* namespace */
+    MW_TAKES_FOLLOW = 64,   /* follow */
+    MW_TAKES_SPAN = 128,    /* errors, duration-min-ms */
+    MW_TAKES_ITEM = 256,    /* agent, attribute: what spans and log records have */
+    MW_TAKES_NAME = 512,    /* name */
+    MW_TAKES_WINDOW = 1024, /* since, until alone */
+    MW_TAKES_SPACE = 4096,  /* space: of telemetry */
+    MW_TAKES_YES = 8192,    /* yes */
 };
 
 struct mw_cli;
@@ -216,6 +217,9 @@ int mw_cmd_span_list(mw_cli *cli);
 int mw_cmd_log_list(mw_cli *cli);
 int mw_cmd_metric_list(mw_cli *cli);
 int mw_cmd_metric_show(mw_cli *cli);
+int mw_cmd_service_list(mw_cli *cli);
+int mw_cmd_service_show(mw_cli *cli);
+int mw_cmd_topology_show(mw_cli *cli);
 int mw_cmd_alarm_list(mw_cli *cli);
 int mw_cmd_alarm_show(mw_cli *cli);
 int mw_cmd_investigation_list(mw_cli *cli);
