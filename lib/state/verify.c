@@ -1,6 +1,5 @@
 /* Offline verification of state.db, for `midwatch check`. One thread, a connection of its own;
- * reads only, and takes no lock that the daemon's writer would wait for (the file is in WAL mode).
- * */
+ * reads only, and takes no lock that the daemon's writer would wait for (it is in WAL mode). */
 #include <sqlite3.h>
 #include <sys/stat.h>
 
