@@ -331,7 +331,9 @@ static mw_err take_block(const loading *load, mw_slice *bytes, uint64_t *at, mw_
     block->offset = *at;
     block->header = header;
     block->keys_in_footer = true;
-    block->has_sessions = mw_get_u32(record + 148) > 0;
+    block->all_traces = mw_get_u32(record + 144);
+    block->all_sessions = mw_get_u32(record + 148);
+    block->has_sessions = block->all_sessions > 0;
     block->service_count = services;
     block->name_count = names;
     for (size_t i = 0; i < keys; i++)
