@@ -208,6 +208,9 @@ class NothingCrossesTest(DaemonCase):
                 text = self.ask(path, name)
                 if path != "/api/v1/sessions":
                     self.assert_own(text, name, path)
+        for other in ("left", "right"):
+            self.assertEqual(self.daemon.get(
+                f"/api/v1/services/apple-service?space={other}").status, 404)
         for name, mark in self.SPACES.items():
             session, = json.loads(self.ask("/api/v1/sessions", name))["items"]
             self.assertEqual((session["space"], session["spans"], session["logs"]), (name, 2, 1))
