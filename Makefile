@@ -94,7 +94,7 @@ test_room = $(subst -,/,$(notdir $(patsubst %/,%,$(dir $(1)))))
 
 .SECONDARY: $(generated)
 .PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop soak lint format asan \
-    tsan fuzz bench install uninstall clean help print-rooms tests-built
+    tsan fuzz bench bench-long install uninstall clean help print-rooms tests-built
 
 all: $(BUILD)/midwatch ## build the program: build/midwatch
 
@@ -206,6 +206,10 @@ soak: deps-interop ## long checks: Collector and telemetrygen as senders, kill c
 bench: deps-test ## speed, memory, disk: medians and ratios
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
 	@tests/bench/run.py --build $(BUILD)
+
+bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, a steady state of 20 minutes
+	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
+	@tests/bench/run_long.py --build $(BUILD)
 
 c_files = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 lint: deps-lint ## arrows between rooms, sizes, warnings as errors (gcc, clang), clang-tidy, cppcheck

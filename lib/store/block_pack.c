@@ -86,16 +86,31 @@ static bool item_room(mw_block_pack *pack, size_t need)
     return pack->item != NULL;
 }
 
+/* Where it lies, or a copy. */
+static mw_err find_item(mw_block_pack *pack, mw_items_walk *walk, uint32_t row, mw_slice *item)
+{
+    uint32_t len = mw_items_walk_item_length(walk, row);
+    *item = mw_items_walk_peek(walk, row);
+    if (item->data)
+        return MW_OK;
+    if (!item_room(pack, len))
+        return MW_E_NOMEM;
+    *item = mw_slice_bytes(pack->item, len);
+    return mw_items_walk_item(walk, row, pack->item);
+}
+
 static mw_err add_item(mw_block_pack *pack, const mw_hot *hot, mw_items_walk *walk, uint32_t row,
                        uint32_t place)
 {
     mw_row_fields told;
-    uint32_t len = mw_items_walk_item_length(walk, row);
-    mw_err err = item_room(pack, len) ? mw_items_walk_item(walk, row, pack->item) : MW_E_NOMEM;
+    mw_slice item;
+    if (walk->in_fields && mw_field_writer_takes_cut(&pack->fields))
+        return mw_field_writer_add_cut(&pack->fields, place, &walk->fields, row);
+    mw_err err = find_item(pack, walk, row, &item);
     if (err != MW_OK)
         return err;
     mw_row_fields_make(hot, row, &told);
-    return mw_field_writer_add(&pack->fields, place, &told, mw_slice_bytes(pack->item, len));
+    return mw_field_writer_add(&pack->fields, place, &told, item);
 }
 
 mw_err mw_block_pack_add(mw_block_pack *pack, const mw_block_header *header, const mw_hot *hot,
@@ -106,6 +121,8 @@ mw_err mw_block_pack_add(mw_block_pack *pack, const mw_block_header *header, con
     mw_err err = mw_pack_columns_add(&pack->columns, hot, rows, places, count);
     if (err == MW_OK)
         err = mw_pack_contexts_add(&pack->contexts, walk, rows, places, count);
+    if (err == MW_OK && walk->in_fields)
+        err = mw_field_writer_begin_cut(&pack->fields, &walk->fields);
     for (size_t i = 0; err == MW_OK && i < count; i++)
         err = add_item(pack, hot, walk, rows[i], places[i]);
     pack->added += (uint32_t)count;

@@ -75,6 +75,9 @@ typedef struct mw_api_page {
  * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_page_read(mw_api_call *call, const char *const *filters,
                                     mw_api_page *out);
+/* since and until alone (0 = not given), for a route whose `filters` name all that it takes. As
+ * above. */
+MW_MUST_USE mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns);
 /* The value of a filter that page_read has allowed; data NULL when absent. An empty one is
  * MW_E_INVALID: it would match everything. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
@@ -132,6 +135,8 @@ extern const char *const mw_api_log_filters[];
 extern const char *const mw_api_span_filters[];
 extern const char *const mw_api_metric_filters[];
 extern const char *const mw_api_investigation_filters[];
+extern const char *const mw_api_window_names[];
+extern const char *const mw_api_service_filters[];
 
 /* Value of a top-level member of an object's text, or an empty slice. Pure; the text is ours and
  * valid, broken text gives an empty slice. */
@@ -146,6 +151,9 @@ mw_err mw_api_session_show(mw_api_call *call);
 mw_err mw_api_log_list(mw_api_call *call);
 mw_err mw_api_metric_list(mw_api_call *call);
 mw_err mw_api_metric_show(mw_api_call *call);
+mw_err mw_api_topology_show(mw_api_call *call);
+mw_err mw_api_service_list(mw_api_call *call);
+mw_err mw_api_service_show(mw_api_call *call);
 mw_err mw_api_alarm_list(mw_api_call *call);
 mw_err mw_api_alarm_show(mw_api_call *call);
 mw_err mw_api_investigation_list(mw_api_call *call);

@@ -73,6 +73,13 @@ static void test_signals(void **state)
     assert_int_equal(PARSE("metric", "list", "--severity", "WARN"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("trace", "list", "--service", "s"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("metric", "show"), MW_EXIT_USAGE);
+    /* Windows are not pages; an option of two groups fits the commands of either. */
+    assert_int_equal(PARSE("topology", "show", "--since", "2h", "--until", "1h"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_topology_show);
+    assert_int_equal(PARSE("service", "show", "a/b", "--since", "2h"), 0);
+    assert_int_equal(PARSE("service", "list", "--limit", "5"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("span", "list", "--name", "n"), 0);
+    assert_int_equal(PARSE("trace", "list", "--name", "n"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("log", "list", "--text", ""), MW_EXIT_USAGE);
 }
 
@@ -108,9 +115,8 @@ static void test_usage_errors(void **state)
 static void test_later_nouns(void **state)
 {
     (void)state;
-    static const char *const later[] = {"agent",  "plan",   "deployment", "topology",
-                                        "skill",  "token",  "space",      "doctor",
-                                        "import", "export", "demo"};
+    static const char *const later[] = {"agent", "plan",   "deployment", "skill",  "token",
+                                        "space", "doctor", "import",     "export", "demo"};
     mw_cli cli;
     const mw_noun *noun;
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
@@ -157,7 +163,7 @@ static void test_paths(void **state)
     /* What is no parameter of the API stays out of the query. */
     mw_buffer_clear(&out);
     mw_cli filters = {
-        .log_stream = "a&b", .name_space = "n", .name = "x", .data = "/d", .json = true};
+        .log_stream = "a&b", .name_space = "n", .source = "x", .data = "/d", .json = true};
     mw_list_path(&filters, "logs", &out);
     assert_true(mw_slice_equal(mw_buffer_slice(&out),
                                MW_SLICE("/api/v1/logs?log_stream=a%26b&namespace=n")));

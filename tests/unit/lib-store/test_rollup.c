@@ -574,6 +574,33 @@ static void test_damage(void **state)
     mw_rollup_free(table);
 }
 
+/* Tables that were made from the drawing alone are what the reader takes. */
+static void test_corpus(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        mw_err err;
+    } files[] = {{"left_out", MW_OK},
+                 {"one_span", MW_OK},
+                 {"calls", MW_OK},
+                 {"ends", MW_OK},
+                 {"damaged", MW_E_CORRUPT}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[96], bytes[1024];
+        snprintf(path, sizeof path, "tests/fuzz/corpus/rollup/%s", files[i].name);
+        FILE *file = fopen(path, "rb");
+        assert_non_null(file);
+        size_t len = fread(bytes, 1, sizeof bytes, file);
+        fclose(file);
+        mw_rollup *table = table_new();
+        assert_int_equal(mw_rollup_read((mw_slice){bytes, len}, 0, 0, table), files[i].err);
+        if (strcmp(files[i].name, "calls") == 0)
+            assert_count(table, MW_ROLLUP_CALL, 28333334, "shop", "cart", 6, 2);
+        mw_rollup_free(table);
+    }
+}
+
 /* Each allocation fails once: an error, and nothing is lost or freed twice. */
 static void test_no_memory(void **state)
 {
@@ -632,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_cells_are_bounded),
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_corpus),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

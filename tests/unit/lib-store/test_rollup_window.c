@@ -212,6 +212,74 @@ static void test_small_memory(void **state)
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
 
+/* ---- beside merges ------------------------------------------------------------------------------- */
+
+#define REQUESTS 400
+#define SPANS_EACH 25
+
+typedef struct beside_test {
+    mw_store *store;
+    _Atomic bool done;
+} beside_test;
+
+static void *append_all(void *argument)
+{
+    beside_test *test = argument;
+    for (uint64_t i = 0; i < REQUESTS; i++)
+        assert_int_equal(append_spans(test->store, 1 + i / 3, 1 + i * SPANS_EACH, SPANS_EACH),
+                         MW_OK);
+    atomic_store(&test->done, true);
+    return NULL;
+}
+
+static void *merge_often(void *argument)
+{
+    beside_test *test = argument;
+    while (!atomic_load(&test->done))
+        assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK);
+    return NULL;
+}
+
+/* Each commit brings as many spans: at every moment the window holds just those that as_of says. */
+static void test_each_span_once_beside_merges(void **state)
+{
+    (void)state;
+    test_dir dir;
+    beside_test test = {.store = NULL};
+    pthread_t writer, merger;
+    uint64_t as_of = 0;
+    unsigned asked = 0;
+    test_dir_init(&dir);
+    mw_store_config config = {.directory = dir.store,
+                              .clock = mw_clock_system(),
+                              .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                              .segment_max_bytes = 16384,
+                              .merge = true};
+    assert_int_equal(mw_store_open(&config, &test.store, NULL), MW_OK);
+    pthread_create(&writer, NULL, append_all, &test);
+    pthread_create(&merger, NULL, merge_often, &test);
+    while (as_of < REQUESTS) {
+        mw_arena arena;
+        mw_red_list list;
+        mw_red_query query = {.until_ns = MINUTE(1)};
+        mw_arena_init(&arena, MW_MEM_QUERY, 0);
+        assert_int_equal(mw_store_red(test.store, &query, &arena, &list), MW_OK);
+        as_of = list.as_of;
+        assert_int_equal(list.count, as_of ? 1 : 0);
+        if (as_of)
+            assert_int_equal(list.items[0].red.count, as_of * SPANS_EACH);
+        mw_arena_reset(&arena);
+        asked++;
+    }
+    pthread_join(writer, NULL);
+    pthread_join(merger, NULL);
+    mw_store_stats stats;
+    mw_store_stats_read(test.store, &stats);
+    assert_true(stats.merges > 1 && asked > 1);
+    mw_store_close(test.store);
+    test_dir_fini(&dir);
+}
+
 /* ---- the two questions --------------------------------------------------------------------------- */
 
 typedef struct said_span {
@@ -409,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_lives),
         cmocka_unit_test(test_small_memory),
+        cmocka_unit_test(test_each_span_once_beside_merges),
         cmocka_unit_test_setup_teardown(test_red_services, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_red_operations_by_minute, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_graph, set_up, tear_down),
