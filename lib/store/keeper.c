@@ -10,6 +10,8 @@
 #include "lib/store/rollup_tail.h"
 
 #define ROUND_NS MW_NS_PER_S
+/* How long a merge waits for what the writer is about to leave. */
+#define LEAVE_NS MW_NS_PER_S
 
 /* Spaces are stores, and a process has many: their merges' memory is that of one. */
 static pthread_mutex_t one_merge = PTHREAD_MUTEX_INITIALIZER;
@@ -294,11 +296,32 @@ static mw_policy_limits limits_now(mw_store *store, bool all)
     };
 }
 
-static void leave_if_due(mw_store *store, const survey *all, const mw_policy_limits *limits)
+static int64_t real_mono_ns(void)
 {
+    return mw_clock_mono_ns(mw_clock_system());
+}
+
+/* Asks the writer to leave its segment if that is due. True when merging should wait for it: what it
+ * leaves, of which it tells at once, belongs into the same merge. But a segment that is not left soon
+ * holds nothing up, nor does its successor. */
+static bool leave_if_due(mw_store *store, const survey *all, const mw_policy_limits *limits)
+{
+    mw_keeper *keeper = &store->keeper;
+    uint64_t current = 0;
     for (size_t i = 0; i < all->count; i++)
         if (all->facts[i].current && mw_merge_policy_leave(&all->facts[i], limits))
-            mw_writer_leave(&store->writer);
+            current = all->segments[i]->header.id;
+    if (current) {
+        mw_writer_leave(&store->writer);
+        if (!keeper->leaves_id) {
+            keeper->leaves_id = current;
+            keeper->leaves_at_ns = real_mono_ns();
+        }
+        if (keeper->leaves_id == current && real_mono_ns() - keeper->leaves_at_ns < LEAVE_NS)
+            return true;
+    }
+    keeper->leaves_id = 0;
+    return false;
 }
 
 /* One merge at most. *more: there may be another one. *rest: nothing up to the target waits. */
@@ -311,9 +334,9 @@ static mw_err merge_next(mw_store *store, bool for_all, uint64_t target_seq, boo
         return err;
     mw_policy_limits limits = limits_now(store, for_all);
     mw_policy_choice choice = mw_merge_policy(all.facts, all.count, &limits);
-    leave_if_due(store, &all, &limits);
+    bool wait = leave_if_due(store, &all, &limits);
     *rest = !all.waits;
-    if (choice.count) {
+    if (choice.count && !wait) {
         err = merge_chosen(store, &all, choice);
         *more = err == MW_OK || err == MW_E_AGAIN;
         if (err == MW_OK)
