@@ -319,8 +319,9 @@ static void test_without_memory(void **state)
     sent_spans all;
     (void)state;
     test_dir_init(&dir);
-    mw_store *store = open_store(dir.store);
+    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 4 * 1024);
     fill(store, &all, &form);
+    store = half_merged(store, dir.store);
     for (int question = 0; question < 3; question++) {
         size_t before = mw_memory_used();
         bool done = false;
