@@ -461,6 +461,29 @@ static mw_err retire_old(mw_store *store)
     return err;
 }
 
+/* ---- the catalogue --------------------------------------------------------------------------- */
+
+/* A row could not be written (a full disk, somebody who reads at length): all are compared again. */
+static void catch_up_catalogue(mw_store *store)
+{
+    survey all;
+    if (!mw_catalogue_is_behind(store->catalogue))
+        return;
+    mw_err err = survey_begin(store, 0, &all);
+    if (err == MW_OK) {
+        size_t count = 0;
+        for (size_t i = 0; i < all.count; i++)
+            if (all.facts[i].merged)
+                all.segments[count++] = all.segments[i];
+        err = mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)all.segments,
+                                     count, NULL, NULL, NULL);
+        survey_end(&all);
+    }
+    if (err == MW_OK)
+        MW_LOG(MW_LOG_INFO, "store", "the catalogue has caught up",
+               MW_KV_STR("directory", store->directory));
+}
+
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
 static void update_tail(mw_store *store)
@@ -480,6 +503,7 @@ static mw_err run_round(mw_store *store, bool for_all, uint64_t target_seq, bool
         mw_err retired = retire_old(store);
         if (retired != MW_OK)
             MW_LOG(MW_LOG_DEBUG, "store", "retention waits", MW_KV_ERR(retired));
+        catch_up_catalogue(store);
     }
     return err;
 }
