@@ -44,6 +44,8 @@ const mw_cli_option mw_cli_options[] = {
     {"name", "NAME", FIELD(name), MW_TAKES_NAME, "what people call it; spans: of this name only",
      "name"},
     {"source", "SOURCE", FIELD(source), MW_TAKES_CREATE, "who sends: devops-agent", NULL},
+    {"space", "NAME", FIELD(space), MW_TAKES_SPACE, "of this space (default)", "space"},
+    {"yes", NULL, FIELD(yes), MW_TAKES_YES, "delete without asking", NULL},
     {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
     {"data", "DIR", FIELD(data), 0, "data directory of the daemon to ask", NULL},
     {"server", "URL", FIELD(server), 0, "daemon to ask, with MIDWATCH_TOKEN if set", NULL},

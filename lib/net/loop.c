@@ -426,6 +426,8 @@ mw_err mw_loop_start(mw_loop *loop)
     loop->started = pthread_create(&loop->thread, &attributes, run, loop) == 0;
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (loop->started)
+        pthread_setname_np(loop->thread, "mw-loop");
     return loop->started ? MW_OK : MW_E_IO;
 }
 

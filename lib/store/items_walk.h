@@ -50,6 +50,10 @@ uint32_t mw_items_walk_item_length(const mw_items_walk *walk, uint32_t row);
 MW_MUST_USE mw_err mw_items_walk_context(mw_items_walk *walk, size_t context, char *out);
 MW_MUST_USE mw_err mw_items_walk_item(mw_items_walk *walk, uint32_t row, char *out);
 
+/* The item where it lies, without a copy, valid until the walk's next use; data is NULL when it does
+ * not lie there as a whole: _item then. Rows as there. */
+mw_slice mw_items_walk_peek(mw_items_walk *walk, uint32_t row);
+
 static inline uint32_t mw_items_walk_resource(const mw_items_walk *walk, uint32_t row)
 {
     return mw_get_u32(walk->resource_refs + 4 * (size_t)row);

@@ -4,12 +4,12 @@
  *       makes N (8) merged blocks of 8192 items of otlp_load's requests and prints one line of
  *       JSON: microseconds of CPU an item for reading the sources (read_us), for adding their rows
  *       (add_us; of it columns_us the columns alone), for packing (finish_us), for reading the
- *       merged block with all its items (unpack_us) and with 16 of them (few_us, a block); bytes an
- *       item as sent, in blocks of the log, merged (of it columns, items), and what zstd 3 makes of
+ *       merged block with all its items (unpack_us) and with 16 of them (few_us, a block), for
+ *       reading it and adding its rows to another one (again_us); bytes an item as sent, in blocks of the log, merged (of it columns, items), and what zstd 3 makes of
  *       each request
  *   --fresh    every request has texts of its own; else the load's 512 items come again and again
  *   --shuffle  traces in any order; else as they were sent
- *   --repeat N packs each block N times (for a profile: making the load costs more than packing)
+ *   --repeat N each block N times, of which the fastest counts (3)
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -31,8 +31,10 @@ typedef struct source {
     mw_block_header header;
 } source;
 
+enum { READ, ADD, COLUMNS, FINISH, UNPACK, FEW, AGAIN, TIMES };
+
 typedef struct totals {
-    double read, add, columns, finish, unpack, few;
+    double us[TIMES];
     uint64_t raw, log, merged, hot, items, zstd, memory;
 } totals;
 
@@ -131,7 +133,7 @@ static void add_columns(const options *wanted, source *sources, const uint32_t *
         must(mw_read_hot(&reader, sources[i].fd, 0, &sources[i].header, &hot) == MW_OK, "read");
         double begin = cpu_us();
         must(mw_pack_columns_add(&columns, &hot, rows, places + i * ITEMS, ITEMS) == MW_OK, "add");
-        sum->columns += cpu_us() - begin;
+        sum->us[COLUMNS] += cpu_us() - begin;
     }
     mw_block_reader_fini(&reader);
     mw_pack_columns_fini(&columns);
@@ -145,7 +147,7 @@ static source pack(const options *wanted, source *sources, const uint32_t *rows,
     mw_encoded_block encoded;
     double begin = cpu_us();
     must(mw_block_pack_new(wanted->signal, MW_PACK_ROWS, &block) == MW_OK, "new");
-    sum->add += cpu_us() - begin;
+    sum->us[ADD] += cpu_us() - begin;
     for (unsigned i = 0; i < SOURCES; i++) {
         const mw_block_header *header = &sources[i].header;
         mw_items_walk walk;
@@ -158,15 +160,15 @@ static source pack(const options *wanted, source *sources, const uint32_t *rows,
         must(mw_block_pack_add(block, header, &hot, &walk, rows, places + i * ITEMS, ITEMS) ==
                  MW_OK,
              "add");
-        sum->read += read - begin;
-        sum->add += cpu_us() - read;
+        sum->us[READ] += read - begin;
+        sum->us[ADD] += cpu_us() - read;
         mw_items_walk_end(&walk);
     }
     begin = cpu_us();
     must(mw_block_pack_finish(block, 1, &encoded) == MW_OK, "finish");
     sum->memory = mw_block_pack_bytes(block);
     mw_block_pack_free(block);
-    sum->finish += cpu_us() - begin;
+    sum->us[FINISH] += cpu_us() - begin;
     sum->merged += encoded.len;
     sum->hot += encoded.header.hot_stored;
     sum->items += encoded.header.items_stored;
@@ -189,14 +191,62 @@ static double read_rows(const source *merged, uint32_t from, uint32_t to)
     return cpu_us() - begin;
 }
 
+/* What is merged is merged again. */
+static double pack_again(const options *wanted, const source *merged)
+{
+    static mw_block_reader hot_reader, items_reader;
+    static uint32_t rows[MW_PACK_ROWS];
+    mw_block_pack *block;
+    mw_items_walk walk;
+    mw_hot hot;
+    for (uint32_t i = 0; i < MW_PACK_ROWS; i++)
+        rows[i] = i;
+    double begin = cpu_us();
+    must(mw_block_pack_new(wanted->signal, MW_PACK_ROWS, &block) == MW_OK, "new");
+    must(mw_read_hot(&hot_reader, merged->fd, 0, &merged->header, &hot) == MW_OK, "read");
+    must(mw_items_walk_begin(&walk, &items_reader, merged->fd, 0, &merged->header, &hot) == MW_OK,
+         "walk");
+    must(mw_block_pack_add(block, &merged->header, &hot, &walk, rows, rows, MW_PACK_ROWS) == MW_OK,
+         "add");
+    double spent = cpu_us() - begin;
+    mw_items_walk_end(&walk);
+    mw_block_pack_free(block);
+    return spent;
+}
+
+/* One block, the fastest of some rounds. */
+static void run_block(const options *wanted, source *sources, const uint32_t *places, totals *sum)
+{
+    uint32_t rows[ITEMS];
+    double best[TIMES];
+    totals round = {0};
+    for (uint32_t i = 0; i < ITEMS; i++)
+        rows[i] = i;
+    for (unsigned n = 0; n < wanted->repeat; n++) {
+        round = (totals){0};
+        source merged = pack(wanted, sources, rows, places, &round);
+        add_columns(wanted, sources, rows, places, &round);
+        round.us[UNPACK] = read_rows(&merged, 0, MW_PACK_ROWS);
+        round.us[AGAIN] = pack_again(wanted, &merged);
+        round.us[FEW] = read_rows(&merged, 4096, 4112);
+        close(merged.fd);
+        for (unsigned t = 0; t < TIMES; t++)
+            best[t] = n && best[t] < round.us[t] ? best[t] : round.us[t];
+    }
+    for (unsigned t = 0; t < TIMES; t++)
+        sum->us[t] += best[t];
+    sum->merged += round.merged;
+    sum->hot += round.hot;
+    sum->items += round.items;
+    sum->memory = round.memory;
+}
+
 static void run(const options *wanted, totals *sum)
 {
-    uint32_t rows[ITEMS], places[MW_PACK_ROWS];
+    uint32_t places[MW_PACK_ROWS];
     load_template template;
     source sources[SOURCES];
 
-    for (uint32_t i = 0; i < ITEMS; i++)
-        rows[i] = i;
     make_places(wanted, places);
     load_template_init(&template, wanted->load, ITEMS, SEED);
     for (uint64_t block = 0; block < wanted->blocks; block++) {
@@ -208,13 +258,7 @@ static void run(const options *wanted, totals *sum)
             }
             sources[i] = make_source(wanted, &template, number, sum);
         }
-        for (unsigned n = 1; n < wanted->repeat; n++)
-            close(pack(wanted, sources, rows, places, &(totals){0}).fd);
-        source merged = pack(wanted, sources, rows, places, sum);
-        add_columns(wanted, sources, rows, places, sum);
-        sum->unpack += read_rows(&merged, 0, MW_PACK_ROWS);
-        sum->few += read_rows(&merged, 4096, 4112);
-        close(merged.fd);
+        run_block(wanted, sources, places, sum);
         for (unsigned i = 0; i < SOURCES; i++)
             close(sources[i].fd);
     }
@@ -225,10 +269,11 @@ static void print(const options *wanted, const totals *sum)
 {
     double items = (double)wanted->blocks * MW_PACK_ROWS;
     printf("{\"signal\":\"%s\",\"items\":%.0f,\"read_us\":%.3f,\"add_us\":%.3f,"
-           "\"columns_us\":%.3f,\"finish_us\":%.3f,\"unpack_us\":%.3f,\"few_us\":%.0f,",
-           mw_signal_name(wanted->signal), items, sum->read / items, sum->add / items,
-           sum->columns / items, sum->finish / items, sum->unpack / items,
-           sum->few / wanted->blocks);
+           "\"columns_us\":%.3f,\"finish_us\":%.3f,\"unpack_us\":%.3f,\"few_us\":%.0f,\"again_us\":"
+           "%.3f,",
+           mw_signal_name(wanted->signal), items, sum->us[READ] / items, sum->us[ADD] / items,
+           sum->us[COLUMNS] / items, sum->us[FINISH] / items, sum->us[UNPACK] / items,
+           sum->us[FEW] / wanted->blocks, sum->us[AGAIN] / items);
     printf("\"raw\":%.1f,\"log\":%.1f,\"zstd3\":%.1f,\"merged\":%.2f,\"columns\":%.2f,"
            "\"items_bytes\":%.2f,\"memory\":%llu}\n",
            (double)sum->raw / items, (double)sum->log / items, (double)sum->zstd / items,
@@ -240,7 +285,7 @@ int main(int argc, char **argv)
 {
     static const uint8_t digest[MW_DIGEST_KEY_SIZE];
     static const mw_signal signals[] = {MW_SIGNAL_TRACES, MW_SIGNAL_METRICS, MW_SIGNAL_LOGS};
-    options wanted = {.blocks = 8};
+    options wanted = {.blocks = 8, .repeat = 3};
     totals sum = {0};
 
     for (int i = 1; i < argc; i++) {

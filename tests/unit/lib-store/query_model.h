@@ -13,10 +13,10 @@
 
 typedef struct model_span {
     uint64_t trace, span, parent, start, end;
-    uint64_t seq;                      /* order of arrival */
+    uint64_t seq; /* order of arrival */
     uint64_t commit;
-    uint32_t row; /* of the commit */
-    bool merged;  /* away, because it is a repeat */
+    uint32_t row;                      /* of the commit */
+    bool merged;                       /* away, because it is a repeat */
     int session, agent, user, service; /* 0 = none, else the name's number */
     int kind, status;
     int64_t in, out;
@@ -661,11 +661,11 @@ static void merge_model(mw_store *store, expected *out, uint64_t seed, size_t ru
 }
 
 /* The same by the program itself: nothing is left that was sent twice. Returns how many spans went. */
-static size_t merge_whole_model(mw_store *store, expected *out)
+static inline size_t merge_whole_model(mw_store *store, expected *out)
 {
     sent_spans *all = &out->all;
     size_t kept = 0, before = all->count;
-    merge_all(store);
+    merge_to_rest(store);
     for (size_t i = 0; i < all->count; i++) {
         bool sent_before = false;
         for (size_t k = 0; k < kept && !sent_before; k++)
@@ -678,6 +678,20 @@ static size_t merge_whole_model(mw_store *store, expected *out)
     forget_answers(out);
     expect(out);
     return before - kept;
+}
+
+/* A store of which half is merged, and half is not. */
+static inline mw_store *half_merged(mw_store *store, const char *directory)
+{
+    size_t count;
+    mw_store_close(store);
+    store = open_store(directory);
+    mw_segment **list = segments_in_order(store, &count);
+    assert_true(count >= 2);
+    test_merge merge = {.store = store, .rows_a_block = 40, .packed = 2};
+    merge_segments(&merge, list, count / 2, false);
+    free(list);
+    return store;
 }
 
 static void forget_sent(sent_spans *all)

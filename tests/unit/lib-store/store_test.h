@@ -252,7 +252,7 @@ static inline mw_store *open_merging(const char *directory, size_t segment)
 }
 
 /* At rest: all is merged. */
-static inline void merge_all(mw_store *store)
+static inline void merge_to_rest(mw_store *store)
 {
     mw_store_stats stats;
     assert_int_equal(mw_store_merge_all(store, 120 * MW_NS_PER_S), MW_OK);
