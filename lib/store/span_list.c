@@ -2,10 +2,10 @@
  *
  * Blocks are taken from the newest down, until the page is full and every other block is older. Of
  * each block what costs least is asked first: its entry in the index, its filter, its columns, its
- * items. Hits are kept in a buffer of more than twice the page; when it is full, repeats are removed,
- * it is sorted and cut to the page and the one more that tells of a next one. Copies of a span that
- * start at the same time are listed once, the first acknowledged one among those that match; one
- * that starts at another time stands for itself until merging removes it.
+ * items. Hits are kept in a buffer of more than twice the page; when it is full, repeats are
+ * removed, it is sorted and cut to the page and the one more that tells of a next one. Copies
+ * of a span that start at the same time are listed once, the first acknowledged one among those
+ * that match; one that starts at another time stands for itself until merging removes it.
  */
 #include "lib/store/block_set.h"
 #include "lib/store/hot_filter.h"
