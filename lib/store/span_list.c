@@ -178,7 +178,7 @@ static mw_err scan_block(span_scan *scan, uint32_t at)
         for (uint32_t row = 0; err == MW_OK && row < hot.count; row++)
             err = offer_row(scan, &hot, at, row);
     mw_item_search_leave(&scan->search);
-    if (scan->count >= scan->keep)
+    if (scan->count > scan->keep || (scan->count == scan->keep && !scan->cut_ns))
         compact(scan);
     return err;
 }
