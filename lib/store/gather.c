@@ -23,7 +23,7 @@ typedef struct gathering {
     const mw_gather_question *question;
     uint32_t part, parts;
     mw_block_set wanted_blocks; /* that hold a wanted trace, when not all are */
-    mw_block_set log_blocks;    /* that hold a trace of this part */
+    mw_block_set log_blocks;    /* that hold a trace of this part, when it is not all of these */
     mw_trace_set traces;        /* of this part */
     trace_rows *rows_of; /* by number in `traces` */
     size_t rows_of_capacity;
@@ -270,7 +270,8 @@ static mw_err gather_log_block(gathering *work, uint32_t at)
     mw_hot hot;
     bool any = false;
 
-    if (!mw_block_holds(block, MW_SIGNAL_LOGS) || !mw_block_set_has(&work->log_blocks, at))
+    const mw_block_set *blocks = work->log_blocks.bits ? &work->log_blocks : &work->wanted_blocks;
+    if (!mw_block_holds(block, MW_SIGNAL_LOGS) || !mw_block_set_has(blocks, at))
         return MW_OK;
     mw_err err = mw_view_hot(work->view, block, &hot);
     if (err == MW_OK)
@@ -344,8 +345,10 @@ static mw_err run_part(gathering *work, bool *fits)
         err = gather_block(work, i);
         *fits = err != MW_OK || part_fits(work);
     }
-    bool logs = work->question->logs != MW_GATHER_NO_LOGS && work->traces.count > 0;
-    if (err == MW_OK && *fits && logs)
+    bool logs = work->question->logs != MW_GATHER_NO_LOGS && work->traces.count > 0 &&
+                work->question->trace;
+    /* The blocks of all wanted traces are known already, whatever their signal. */
+    if (err == MW_OK && *fits && logs && !(work->question->wanted && work->parts == 1))
         err = mw_block_set_traces(work->view, &work->traces, &work->log_blocks);
     for (uint32_t i = 0; err == MW_OK && *fits && logs && i < count; i++) {
         err = gather_log_block(work, i);
@@ -596,6 +599,15 @@ mw_err mw_gather_sessions(mw_store_view *view, const mw_gather_question *questio
 
 /* ---- logs with a session of their own -------------------------------------------------------- */
 
+static bool has_session_logs(const mw_store_view *view)
+{
+    for (size_t i = 0; i < mw_view_count(view); i++)
+        if (mw_block_holds(mw_view_block(view, i), MW_SIGNAL_LOGS) &&
+            mw_view_block(view, i)->has_sessions)
+            return true;
+    return false;
+}
+
 static mw_err own_session_logs_of(mw_store_view *view, const mw_hot *hot, uint32_t block,
                                   mw_err (*log)(void *ctx, const mw_own_session_log *log),
                                   void *ctx)
@@ -625,7 +637,11 @@ mw_err mw_each_own_session_log(mw_store_view *view, uint64_t from_ns, uint64_t t
                                mw_err (*log)(void *ctx, const mw_own_session_log *log), void *ctx)
 {
     mw_block_set blocks = {0};
-    mw_err err = keys ? mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks) : MW_OK;
+    mw_err err = MW_OK;
+    if (!has_session_logs(view))
+        return MW_OK;
+    if (keys)
+        err = mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks);
     for (uint32_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;

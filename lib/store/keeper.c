@@ -185,7 +185,7 @@ static void count_merge(mw_store *store, const mw_merge_result *result)
 
 /* Into the index in one step, then the catalogue, then the old files go. */
 static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choice,
-                      mw_segment *merged)
+                      const mw_merge_result *result, mw_segment *merged)
 {
     mw_segment *const *inputs = all->segments + choice.first;
     mw_err err = mw_index_replace(&store->index, merged, inputs, choice.count);
@@ -194,6 +194,7 @@ static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choic
             remove_file(merged);
         return err;
     }
+    count_merge(store, result);
     atomic_fetch_sub(&store->unmerged_bytes, log_bytes(all, choice));
     note_in_catalogue(store, all, choice, merged);
     for (size_t i = 0; i < choice.count; i++)
@@ -245,10 +246,8 @@ static mw_err merge_chosen(mw_store *store, const survey *all, mw_policy_choice 
             set_aside(store, all, i);
         return MW_E_AGAIN;
     }
-    err = publish(store, all, choice, merged);
+    err = publish(store, all, choice, &result, merged);
     mw_segment_unref(merged);
-    if (err == MW_OK)
-        count_merge(store, &result);
     return err;
 }
 

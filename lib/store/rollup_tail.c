@@ -308,6 +308,7 @@ mw_err mw_rollup_tail_update(mw_rollup_tail *tail)
     pthread_mutex_lock(&tail->lock);
     mw_err err = mw_store_view_open(tail->store, &view);
     if (err == MW_OK) {
+        mw_store_view_tolerate(view);
         err = bring_up_to(tail, view, tail->step);
         mw_store_view_close(view);
     }
@@ -335,6 +336,7 @@ mw_err mw_rollup_window(mw_store *store, uint64_t since_ns, uint64_t until_ns, m
     /* Opened under the lock: the tail is never ahead of it. */
     mw_err err = mw_store_view_open(store, &view);
     if (err == MW_OK) {
+        mw_store_view_tolerate(view);
         *as_of = mw_store_view_seq(view);
         err = add_tail(tail, view, since_ns, until_ns, into);
         if (err == MW_OK)
@@ -369,6 +371,7 @@ mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns, uint64_t *minu
     pthread_mutex_lock(&tail->lock);
     mw_err err = mw_store_view_open(store, &view);
     if (err == MW_OK) {
+        mw_store_view_tolerate(view);
         err = mw_rollup_cache_newest(&tail->cache, view, limit, &minute, &found);
         if (err == MW_OK)
             err = bring_up_to(tail, view, SIZE_MAX);

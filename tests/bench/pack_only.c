@@ -4,8 +4,8 @@
  *       makes N (8) merged blocks of 8192 items of otlp_load's requests and prints one line of
  *       JSON: microseconds of CPU an item for reading the sources (read_us), for adding their rows
  *       (add_us; of it columns_us the columns alone), for packing (finish_us), for reading the
- *       merged block with all its items (unpack_us) and with 16 of them (few_us, a block); bytes an
- *       item as sent, in blocks of the log, merged (of it columns, items), and what zstd 3 makes of
+ *       merged block with all its items (unpack_us) and with 16 of them (few_us, a block), for
+ *       reading it and adding its rows to another one (again_us); bytes an item as sent, in blocks of the log, merged (of it columns, items), and what zstd 3 makes of
  *       each request
  *   --fresh    every request has texts of its own; else the load's 512 items come again and again
  *   --shuffle  traces in any order; else as they were sent
@@ -31,7 +31,7 @@ typedef struct source {
     mw_block_header header;
 } source;
 
-enum { READ, ADD, COLUMNS, FINISH, UNPACK, FEW, TIMES };
+enum { READ, ADD, COLUMNS, FINISH, UNPACK, FEW, AGAIN, TIMES };
 
 typedef struct totals {
     double us[TIMES];
@@ -191,6 +191,29 @@ static double read_rows(const source *merged, uint32_t from, uint32_t to)
     return cpu_us() - begin;
 }
 
+/* What is merged is merged again. */
+static double pack_again(const options *wanted, const source *merged)
+{
+    static mw_block_reader hot_reader, items_reader;
+    static uint32_t rows[MW_PACK_ROWS];
+    mw_block_pack *block;
+    mw_items_walk walk;
+    mw_hot hot;
+    for (uint32_t i = 0; i < MW_PACK_ROWS; i++)
+        rows[i] = i;
+    double begin = cpu_us();
+    must(mw_block_pack_new(wanted->signal, MW_PACK_ROWS, &block) == MW_OK, "new");
+    must(mw_read_hot(&hot_reader, merged->fd, 0, &merged->header, &hot) == MW_OK, "read");
+    must(mw_items_walk_begin(&walk, &items_reader, merged->fd, 0, &merged->header, &hot) == MW_OK,
+         "walk");
+    must(mw_block_pack_add(block, &merged->header, &hot, &walk, rows, rows, MW_PACK_ROWS) == MW_OK,
+         "add");
+    double spent = cpu_us() - begin;
+    mw_items_walk_end(&walk);
+    mw_block_pack_free(block);
+    return spent;
+}
+
 /* One block, the fastest of some rounds. */
 static void run_block(const options *wanted, source *sources, const uint32_t *places, totals *sum)
 {
@@ -204,6 +227,7 @@ static void run_block(const options *wanted, source *sources, const uint32_t *pl
         source merged = pack(wanted, sources, rows, places, &round);
         add_columns(wanted, sources, rows, places, &round);
         round.us[UNPACK] = read_rows(&merged, 0, MW_PACK_ROWS);
+        round.us[AGAIN] = pack_again(wanted, &merged);
         round.us[FEW] = read_rows(&merged, 4096, 4112);
         close(merged.fd);
         for (unsigned t = 0; t < TIMES; t++)
@@ -245,10 +269,11 @@ static void print(const options *wanted, const totals *sum)
 {
     double items = (double)wanted->blocks * MW_PACK_ROWS;
     printf("{\"signal\":\"%s\",\"items\":%.0f,\"read_us\":%.3f,\"add_us\":%.3f,"
-           "\"columns_us\":%.3f,\"finish_us\":%.3f,\"unpack_us\":%.3f,\"few_us\":%.0f,",
+           "\"columns_us\":%.3f,\"finish_us\":%.3f,\"unpack_us\":%.3f,\"few_us\":%.0f,\"again_us\":"
+           "%.3f,",
            mw_signal_name(wanted->signal), items, sum->us[READ] / items, sum->us[ADD] / items,
            sum->us[COLUMNS] / items, sum->us[FINISH] / items, sum->us[UNPACK] / items,
-           sum->us[FEW] / wanted->blocks);
+           sum->us[FEW] / wanted->blocks, sum->us[AGAIN] / items);
     printf("\"raw\":%.1f,\"log\":%.1f,\"zstd3\":%.1f,\"merged\":%.2f,\"columns\":%.2f,"
            "\"items_bytes\":%.2f,\"memory\":%llu}\n",
            (double)sum->raw / items, (double)sum->log / items, (double)sum->zstd / items,
