@@ -155,8 +155,8 @@ static mw_err add_segment(mw_rollup_cache *cache, const mw_segment *segment, uin
     return mw_rollup_read((mw_slice){item->data, item->len}, since_ns, until_ns, into);
 }
 
-/* The next merged segment of the view's blocks from *at on; NULL at the end. A segment's blocks stand
- * together. */
+/* The next merged segment of the view's blocks from *at on; NULL at the end. A segment's blocks
+ * stand together. */
 static const mw_segment *next_merged(mw_store_view *view, size_t *at)
 {
     size_t count = mw_view_count(view);

@@ -1,5 +1,5 @@
-/* Roll-ups of a store: whatever was merged, is still in the log, or came twice, a window says what one
- * table of all distinct spans says. And the shapes of the two questions.
+/* Roll-ups of a store: whatever was merged, is still in the log, or came twice, a window says what
+ * one table of all distinct spans says. And the shapes of the two questions.
  */
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/store_test.h"
@@ -219,7 +219,7 @@ static void test_small_steps(void **state)
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
 
-/* ---- beside merges ------------------------------------------------------------------------------- */
+/* ---- beside merges --------------------------------------------------------------------------- */
 
 #define REQUESTS 400
 #define SPANS_EACH 25
@@ -287,7 +287,7 @@ static void test_each_span_once_beside_merges(void **state)
     test_dir_fini(&dir);
 }
 
-/* ---- the two questions --------------------------------------------------------------------------- */
+/* ---- the two questions ----------------------------------------------------------------------- */
 
 typedef struct said_span {
     uint64_t trace, id, parent, start, duration_ms;
