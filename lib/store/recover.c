@@ -115,7 +115,7 @@ static int request_compare(const void *left, const void *right)
 }
 
 /* In order of arrival, which is how the window expects them; old ones fall out by themselves. What
- * came before the clock was set back counts as from now: of these, nobody knows which are the newest. */
+ * came before the clock was set back counts as from now: nobody knows which of it is the newest. */
 static void fill_retry_window(recovery *rec)
 {
     int64_t wall_ns = mw_clock_wall_ns(rec->writer->clock);

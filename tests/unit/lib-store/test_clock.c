@@ -1,5 +1,6 @@
-/* A wall clock that jumps: by a day back, by ten days ahead. What is stored stays and is found, repeats
- * are recognised, readiness comes back by the monotonic clock, and retention does not believe a jump. */
+/* A wall clock that jumps: by a day back, by ten days ahead. What is stored stays and is found,
+ * repeats are recognised, readiness comes back by the monotonic clock, and retention does not
+ * believe a jump. */
 #include <errno.h>
 #include <fcntl.h>
 

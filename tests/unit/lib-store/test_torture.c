@@ -1,6 +1,6 @@
 /* The n-th allocation fails, for every n, in whatever the store does: opening, appending, and each
- * question. Each says MW_E_NOMEM or gives the whole answer, nothing leaks, and the next attempt works
- * as if nothing had been. */
+ * question. Each says MW_E_NOMEM or gives the whole answer, nothing leaks, and the next attempt
+ * works as if nothing had been. */
 #include <fcntl.h>
 
 #include "tests/unit/lib-store/store_test.h"
