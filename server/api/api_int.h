@@ -95,8 +95,7 @@ static inline mw_store *mw_api_store(const mw_api_call *call)
 {
     return mw_space_store(call->space);
 }
-/* The body, one JSON value that the caller gives up. MW_E_UNSUPPORTED (content-type), MW_E_INVALID.
- * */
+/* The body, one JSON value, the caller's. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
 MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
 /* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
  * answer any more. It leaves out what is known to be damaged; a call whose question finds more is
