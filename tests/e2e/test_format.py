@@ -215,6 +215,12 @@ def odd_logs():
     return empty + otlp.logs_request([otlp.log_record(severity=number) for number in (99, 17, 0)])
 
 
+def many_traces():
+    """More than a page of the directories, and of the sessions' texts."""
+    return otlp.logs_request([otlp.log_record(trace_id=os.urandom(16), attributes=[
+        ("session.id", os.urandom(32).hex())]) for _ in range(700)], service=KNOWN)
+
+
 def repeat_of_root(number):
     """A span for the second time, with other content: the first copy stays."""
     return otlp.request([otlp.span(TRACE, ROOT_SPAN, name=f"root again {number}"),
@@ -340,6 +346,7 @@ class FormatTest(Case):
         sender.send("traces", odd_traces())
         sender.send("metrics", odd_points())
         sender.send("logs", odd_logs())
+        sender.send("logs", many_traces())
         sender.send("logs", signals.request([signals.log(START, "from aws", 9)]),
                     {"x-aws-log-group": "/group"})
         sender.send("logs", large_log(1))
@@ -489,6 +496,11 @@ class FormatTest(Case):
         self.assertEqual({(block.signal, block.hot[0]) for block in blocks
                           if block.hot_codec == PLANES} & {(TRACES, 1), (METRICS, 0), (LOGS, 0)},
                          {(TRACES, 1), (METRICS, 0), (LOGS, 0)})
+        footers = [segment.footer for segment in self.merged()]
+        self.assertGreater(max(len(footer.traces) for footer in footers), 512)
+        self.assertGreater(max(len(footer.sessions) for footer in footers), 512)
+        self.assertGreater(max(footer.text_pages for footer in footers), 1)
+        self.assertTrue(all(record.filter_size for footer in footers for record in footer.blocks))
         logs = [segment for segment in self.store.segments if segment.kind != MERGED]
         self.assertGreaterEqual(len(logs), 2)
         self.assertEqual(logs[-1].predecessor, logs[-2].id)
