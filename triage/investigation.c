@@ -127,6 +127,12 @@ static mw_err ask(run *r, mw_store_view *view, const mw_provider *provider)
         return MW_E_NOMEM;
     findings->arena = &r->arena;
     mw_err err = provider->collect(view, &question, findings);
+    /* What is damaged is left out; everything else may still say what happened. */
+    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(view)) {
+        memset(findings, 0, sizeof *findings);
+        findings->arena = &r->arena;
+        err = provider->collect(view, &question, findings);
+    }
     if (err == MW_OK)
         err = add_record(r, findings);
     for (size_t i = 0; err == MW_OK && i < findings->gap_count; i++)

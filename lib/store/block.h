@@ -21,6 +21,7 @@ typedef struct mw_index_block {
     mw_block_header header;
     uint32_t number; /* merged: its position among the blocks of its segment */
     bool has_sessions; /* some row names a session of its own */
+    uint32_t all_traces, all_sessions; /* keys, wherever they are */
     bool keys_in_footer; /* keys of traces and sessions are not here, but in the segment's footer */
     uint32_t trace_count, session_count, service_count, name_count;
     /* Ascending, one run after the other: mw_trace_key of the traces (a value may stand twice, for

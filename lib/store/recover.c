@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "lib/base/counter.h"
 #include "lib/base/log.h"
 #include "lib/store/block_reader.h"
 #include "lib/store/recover.h"
@@ -51,6 +52,7 @@ static mw_err settle_names(const char *directory)
 
 static void log_damage(const char *path, uint64_t offset, const char *what)
 {
+    mw_count(MW_COUNT_STORE_DAMAGED, 1);
     MW_LOG(MW_LOG_ERROR, "store", what, MW_KV_STR("file", path), MW_KV_U64("offset", offset));
 }
 

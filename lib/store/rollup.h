@@ -63,6 +63,9 @@ MW_MUST_USE mw_err mw_rollup_new(mw_rollup **out); /* MW_E_NOMEM; MW_MEM_ROLLUP 
 void mw_rollup_free(mw_rollup *rollup);            /* NULL is ignored */
 size_t mw_rollup_bytes(const mw_rollup *rollup);
 
+/* Forgets all cells; texts keep their numbers. */
+void mw_rollup_clear(mw_rollup *rollup);
+
 /* What a table keeps of what is added to it from now on; all of it by default. Left out minutes and
  * operations are added up in minute 0 and the empty operation. A question keeps what it shows, so
  * that a window of any length fits. */

@@ -251,6 +251,12 @@ void mw_store_view_close(mw_store_view *view);
 /* Questions of the view end with MW_E_TIMEOUT once `stop` returns true; it is asked before each
  * block that is read, on the asking thread. */
 void mw_store_view_stop(mw_store_view *view, bool (*stop)(void *ctx), void *ctx);
+/* From here on the view leaves out the blocks that are known to be damaged, as if they were not
+ * stored. True when more are known than at the call before: a question that ended with
+ * MW_E_CORRUPT or MW_E_IO is worth asking again, from its beginning. Not while a question runs. */
+bool mw_store_view_tolerate(mw_store_view *view);
+/* How many blocks it leaves out, of all signals. */
+size_t mw_store_view_left_out(const mw_store_view *view);
 /* The newest commit sequence the view sees; 0 when empty. */
 uint64_t mw_store_view_seq(const mw_store_view *view);
 

@@ -41,8 +41,10 @@ typedef struct mw_api_call {
     mw_buffer text;
     mw_json json;
     mw_detail detail;
-    unsigned status;     /* of success; 200 unless run changes it */
-    int64_t received_ns; /* monotonic */
+    unsigned status;      /* of success; 200 unless run changes it */
+    int64_t received_ns;  /* monotonic */
+    size_t damaged;       /* blocks that its view leaves out */
+    uint64_t damage_seen; /* the counter of damaged blocks when it was last run again */
     /* Set by a run that answers with a stream: called behind it, the last to touch the call. MW_OK:
      * the request is taken. */
     mw_err (*begin)(struct mw_api_call *call);
@@ -96,7 +98,8 @@ static inline mw_store *mw_api_store(const mw_api_call *call)
 /* The body, one JSON value that the caller gives up. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
 MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
 /* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
- * answer any more. MW_E_NOMEM. */
+ * answer any more. It leaves out what is known to be damaged; a call whose question finds more is run
+ * again. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
@@ -109,6 +112,9 @@ MW_MUST_USE mw_err mw_api_cursor_error(mw_api_call *call, mw_err err);
 /* The envelope {"items":[...],"next_cursor":...,"total":...}. total < 0 is null. */
 void mw_api_list_begin(mw_api_call *call);
 void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
+/* Member "warnings" when there is something to say: [{"code","message"}]. Lists have it by
+ * themselves. */
+void mw_api_warnings(mw_api_call *call);
 /* The same in two steps, for a list with members of its own between them. */
 void mw_api_items_end(mw_api_call *call);
 void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total);

@@ -3,10 +3,9 @@
  * acknowledged is there, with its commit sequence, and not twice; a batch is there whole or not at
  * all; verification finds nothing worse than a torn tail; and life goes on.
  *
- * POWER_LOSS_SEEDS in the environment is how many random runs are sampled (make soak: many).
+ * POWER_LOSS_SEEDS in the environment is how many random runs are sampled (make soak: many); with it
+ * every run is looked at in full, without it (make test) as far as some seconds allow.
  */
-#include <time.h>
-
 #include "tests/unit/lib-store/store_test.h"
 #include "tests/unit/power_disk.h"
 
@@ -334,15 +333,20 @@ static void go_on(run *self, const char *directory, losses *all, const findings 
 {
     findings found;
     uint64_t acknowledged[BATCHES_MAX];
+    test_ticket tickets[BATCHES_MAX];
     memcpy(acknowledged, all->acknowledged, sizeof acknowledged);
     mw_store *store =
         open_with(directory, &self->clock.clock, MW_STORE_QUEUE_DEFAULT, SEGMENT_BYTES);
     for (size_t i = 0; i < self->batches; i++) {
         test_batch batch;
-        uint64_t seq = 0;
         make_batch(&batch, i);
-        assert_int_equal(append_wait(store, &batch.batch, &seq), MW_OK);
+        ticket_init(&tickets[i]);
+        assert_int_equal(mw_store_append(store, &batch.batch, ticket_done, &tickets[i]), MW_OK);
         test_batch_fini(&batch);
+    }
+    for (size_t i = 0; i < self->batches; i++) {
+        uint64_t seq = 0;
+        assert_int_equal(ticket_wait(&tickets[i], &seq), MW_OK);
         /* What is there is recognised (and what retention removed may be), what is not gets a
          * sequence above all that was told. */
         if (before->seqs[i][0] || !all->may_miss[i])
@@ -421,15 +425,27 @@ static void lose_recovery(run *self, const char *image, losses *all)
     power_log_fini(&log);
 }
 
+/* 0: the short form. */
+static unsigned long seeds_wanted(void)
+{
+    const char *text = getenv("POWER_LOSS_SEEDS");
+    return text ? strtoul(text, NULL, 10) : 0;
+}
+
+static size_t stride_of(size_t in_short)
+{
+    return seeds_wanted() ? 1 : in_short;
+}
+
 static void try_image(run *self, power_disk *disk, size_t variant, uint64_t seed, losses *all)
 {
     char image[96];
     snprintf(image, sizeof image, "%s/image", self->dir.root);
     if (!power_disk_image(disk, variant, seed, image))
         return;
-    check_image(self, image, all, all->images % 4 == 0);
+    check_image(self, image, all, all->images % (seeds_wanted() ? 4 : 12) == 0);
     /* The image was changed by that: the first one of its kind is made again. */
-    if (all->images % 8 == 0) {
+    if (all->images % (seeds_wanted() ? 8 : 60) == 0) {
         disk->seen_count = 0;
         power_disk_image(disk, variant, seed, image);
         lose_recovery(self, image, all);
@@ -476,8 +492,8 @@ static void test_every_prefix(void **state)
     static run self;
     static losses all;
     (void)state;
-    record(&self, 1, 18, true, &(power_faults){0});
-    lose_power(&self, 1, 3, &all);
+    record(&self, 1, 12, true, &(power_faults){0});
+    lose_power(&self, 1, seeds_wanted() ? 3 : 1, &all);
     print_losses("every prefix", &self, &all);
     for (size_t i = 0; i < self.batches; i++)
         assert_true(all.acknowledged[i] > 0);
@@ -493,7 +509,7 @@ static void test_with_failures(void **state)
     (void)state;
     const power_faults faults = {.one_in = 8, .random = 5, .partial = true};
     record(&self, 2, 12, true, &faults);
-    lose_power(&self, 1, 2, &all);
+    lose_power(&self, stride_of(2), seeds_wanted() ? 2 : 1, &all);
     print_losses("with failures", &self, &all);
     assert_true(self.log.failures > 0);
     forget(&self);
@@ -520,7 +536,7 @@ static void test_removed_name(void **state)
     restart(&self);
     assert_true(send_some(&self, 1, 3, answered));
     end_run(&self);
-    lose_power(&self, 1, 12, &all);
+    lose_power(&self, 1, seeds_wanted() ? 12 : 3, &all);
     assert_int_equal(self.log.failures, 2);
     print_losses("removed name", &self, &all);
     forget(&self);
@@ -534,8 +550,8 @@ static void test_merging(void **state)
     static losses all;
     (void)state;
     self.merges = true;
-    record(&self, 5, 16, true, &(power_faults){0});
-    lose_power(&self, 1, 1, &all);
+    record(&self, 5, 10, true, &(power_faults){0});
+    lose_power(&self, 1, seeds_wanted() ? 2 : 1, &all);
     print_losses("merging", &self, &all);
     for (size_t i = 0; i < self.batches; i++)
         assert_true(all.acknowledged[i] > 0);
@@ -551,7 +567,7 @@ static void test_merging_with_failures(void **state)
     const power_faults faults = {.one_in = 25, .random = 9, .partial = true};
     self.merges = true;
     record(&self, 6, 24, true, &faults);
-    lose_power(&self, 4, 1, &all);
+    lose_power(&self, stride_of(12), 1, &all);
     print_losses("merging with failures", &self, &all);
     assert_true(self.log.failures > 0);
     forget(&self);
@@ -567,18 +583,12 @@ static void test_retention(void **state)
     self.merges = true;
     self.retention_bytes = 40000;
     record(&self, 7, 36, true, &(power_faults){0});
-    lose_power(&self, 4, 1, &all);
+    lose_power(&self, stride_of(16), 1, &all);
     print_losses("retention", &self, &all);
     for (size_t i = 0; i < self.batches; i++)
         gone += self.gone[i] != 0;
     assert_true(gone > 0 && gone < self.batches);
     forget(&self);
-}
-
-static unsigned long seeds_wanted(void)
-{
-    const char *text = getenv("POWER_LOSS_SEEDS");
-    return text ? strtoul(text, NULL, 10) : 4;
 }
 
 /* Long runs of many kinds, sampled. */
@@ -587,7 +597,7 @@ static void test_samples(void **state)
     static run self;
     static losses all;
     (void)state;
-    for (uint64_t seed = 1; seed <= seeds_wanted(); seed++) {
+    for (uint64_t seed = 1; seed <= (seeds_wanted() ? seeds_wanted() : 2); seed++) {
         uint64_t random = seed;
         power_faults faults = {.random = power_random(&random), .partial = seed % 2 == 0};
         faults.one_in = seed % 4 == 0 ? 0 : 5 + (unsigned)power_below(&random, 40);
@@ -595,7 +605,7 @@ static void test_samples(void **state)
         self.merges = seed % 2 == 0;
         self.retention_bytes = seed % 8 == 0 ? 100000 : 0;
         record(&self, random, BATCHES_MAX, seed % 5 != 0, &faults);
-        lose_power(&self, 16, 1, &all);
+        lose_power(&self, seeds_wanted() ? 16 : 80, 1, &all);
         print_losses("sample", &self, &all);
         forget(&self);
     }

@@ -2,6 +2,7 @@
  * store answers as before. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include "lib/base/log.h"
@@ -779,6 +780,52 @@ static void test_catalogue_tells_what_vanished(void **state)
     test_dir_fini(&dir);
 }
 
+static mw_err count_row(void *ctx, const mw_catalogue_segment *row)
+{
+    (void)row;
+    ++*(int *)ctx;
+    return MW_OK;
+}
+
+static int count_rows(const char *directory)
+{
+    mw_catalogue *catalogue;
+    int rows = 0;
+    assert_int_equal(mw_catalogue_open_reader(directory, &catalogue), MW_OK);
+    assert_int_equal(mw_catalogue_each(catalogue, count_row, &rows), MW_OK);
+    mw_catalogue_close(catalogue);
+    return rows;
+}
+
+/* While somebody reads it, merging goes on; the rows come when he has gone. */
+static void test_catalogue_catches_up(void **state)
+{
+    (void)state;
+    test_dir dir;
+    sqlite3 *db;
+    char path[128];
+    test_dir_init(&dir);
+    mw_store_config config = {.directory = dir.store,
+                              .clock = mw_clock_system(),
+                              .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                              .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT,
+                              .merge = true};
+    mw_store *store;
+    assert_int_equal(mw_store_open(&config, &store, NULL), MW_OK);
+    snprintf(path, sizeof path, "%s/%s", dir.store, MW_CATALOGUE_NAME);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT * FROM segment", NULL, NULL, NULL), SQLITE_OK);
+    fill(store, 1, 4);
+    assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
+    assert_int_equal(count_rows(dir.store), 0);
+    sqlite3_close(db);
+    for (int tries = 0; tries < 1000 && count_rows(dir.store) == 0; tries++)
+        usleep(10000);
+    assert_int_equal(count_rows(dir.store), 1);
+    mw_store_close(store);
+    test_dir_fini(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -791,6 +838,7 @@ int main(void)
         cmocka_unit_test(test_kill_in_every_step_of_a_rebuild),
         cmocka_unit_test(test_rebuild_without_memory),
         cmocka_unit_test(test_catalogue_tells_what_vanished),
+        cmocka_unit_test(test_catalogue_catches_up),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, open("/dev/null", O_WRONLY));
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);

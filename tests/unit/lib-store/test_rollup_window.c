@@ -161,14 +161,13 @@ static void reopen(window_test *test)
     test->store = open_small(test->dir.store);
 }
 
-static void run_random(uint64_t seed, size_t spans_kept)
+static void run_random(uint64_t seed, size_t spans_kept, size_t spans_step)
 {
     window_test *test = calloc(1, sizeof *test);
     test->random = (test_random){seed};
     test_dir_init(&test->dir);
     test->store = open_small(test->dir.store);
-    if (spans_kept)
-        mw_rollup_tail_limit(test->store->tail, spans_kept);
+    mw_rollup_tail_limit(test->store->tail, spans_kept, spans_step);
     for (int step = 0; step < 60; step++) {
         append_random(test);
         switch (random_below(&test->random, 8)) {
@@ -176,8 +175,7 @@ static void run_random(uint64_t seed, size_t spans_kept)
         case 1: assert_int_equal(mw_rollup_tail_update(test->store->tail), MW_OK); break;
         case 2:
             reopen(test);
-            if (spans_kept)
-                mw_rollup_tail_limit(test->store->tail, spans_kept);
+            mw_rollup_tail_limit(test->store->tail, spans_kept, spans_step);
             break;
         default: break;
         }
@@ -199,16 +197,25 @@ static void test_random_lives(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 15; seed++)
-        run_random(seed, 0);
+        run_random(seed, MW_TAIL_SPANS_MAX, MW_TAIL_STEP);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
 
-/* A tail that memory is not given for is taken in parts, with the same result. */
+/* Spans that memory is not given for are found again. */
 static void test_small_memory(void **state)
 {
     (void)state;
-    for (uint64_t seed = 101; seed <= 106; seed++)
-        run_random(seed, 40);
+    for (uint64_t seed = 101; seed <= 115; seed++)
+        run_random(seed, 40, 40);
+    assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
+}
+
+/* Merging overtakes a tail that only goes on step by step. */
+static void test_small_steps(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 201; seed <= 215; seed++)
+        run_random(seed, MW_TAIL_SPANS_MAX, 10);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
 
@@ -477,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_lives),
         cmocka_unit_test(test_small_memory),
+        cmocka_unit_test(test_small_steps),
         cmocka_unit_test(test_each_span_once_beside_merges),
         cmocka_unit_test_setup_teardown(test_red_services, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_red_operations_by_minute, set_up, tear_down),

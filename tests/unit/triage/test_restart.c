@@ -138,7 +138,7 @@ static bool is_completed(mw_slice alarm)
 /* True when a write was refused, false when all went through before the limit was met. */
 static bool await_refused_write(mw_slice alarm)
 {
-    for (int i = 0; i < 10000 && !is_completed(alarm); i++, usleep(1000)) {
+    for (int i = 0; i < 60000 && !is_completed(alarm); i++, usleep(1000)) {
         mw_state_stats stats;
         mw_state_stats_read(state_db, &stats);
         if (!stats.writable)
@@ -149,7 +149,7 @@ static bool await_refused_write(mw_slice alarm)
 
 static void await_completed(mw_slice alarm)
 {
-    for (int i = 0; i < 10000; i++, usleep(1000))
+    for (int i = 0; i < 60000; i++, usleep(1000))
         if (is_completed(alarm))
             return;
     fail_msg("alarm %.*s was not taken up again", MW_SLICE_FMT(alarm));
