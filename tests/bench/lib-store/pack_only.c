@@ -1,12 +1,12 @@
 /* pack_only: merged blocks out of blocks of the log, in memory, with nothing around it.
  *
- *   pack_only [traces|metrics|logs] [--fresh] [--shuffle] [--blocks N]
+ *   pack_only [traces|metrics|logs] [--fresh] [--shuffle] [--blocks N] [--repeat N]
  *       makes N (8) merged blocks of 8192 items of otlp_load's requests and prints one line of
- *       JSON: microseconds of CPU an item for reading the sources (read_us), for adding their rows
- *       (add_us; of it columns_us the columns alone), for packing (finish_us), for reading the
- *       merged block with all its items (unpack_us) and with 16 of them (few_us, a block), for
- *       reading it and adding its rows to another one (again_us); bytes an item as sent, in blocks of the log, merged (of it columns, items), and what zstd 3 makes of
- *       each request
+ *       JSON. Microseconds of CPU an item: read_us for reading the sources, add_us for adding their
+ *       rows (columns_us of it for the columns), finish_us for packing, unpack_us for reading the
+ *       merged block with all its items, again_us for reading it and adding its rows to another
+ *       one; few_us, a block, for reading it with 16 items. Bytes an item: raw as sent, zstd3 what
+ *       zstd 3 makes of each request, log in blocks of the log, merged (of it columns, items_bytes)
  *   --fresh    every request has texts of its own; else the load's 512 items come again and again
  *   --shuffle  traces in any order; else as they were sent
  *   --repeat N each block N times, of which the fastest counts (3)
@@ -17,10 +17,9 @@
 
 #include "tests/bench/load_body.h"
 
-#include "collector/export_int.h"
-#include "collector/resolve.h"
 #include "lib/store/block_pack.h"
 #include "lib/store/pack_columns.h"
+#include "proto/scan.h"
 
 #define ITEMS 512u
 #define SOURCES (MW_PACK_ROWS / ITEMS)
@@ -46,7 +45,7 @@ typedef struct options {
 } options;
 
 static const mw_block_place place = {7, 9, 0};
-static mw_export_keys keys;
+static mw_keyset *keys;
 
 static double cpu_us(void)
 {
@@ -73,36 +72,199 @@ static source store(mw_encoded_block *encoded, uint64_t seq)
     return out;
 }
 
+/* ---- requests to batches -------------------------------------------------------------------- */
+
+/* Columns as the collector would fill them, as far as the load has them. */
+enum { KEY_SERVICE, KEY_SESSION, KEY_AGENT, KEY_INPUT, KEY_OUTPUT };
+static const char *const key_names[] = {"service.name", "session.id", "gen_ai.agent.name",
+                                        "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"};
+
+typedef struct request {
+    mw_store_context resources[LOAD_RESOURCES], scopes[LOAD_RESOURCES];
+    mw_slice heads[ITEMS], service;
+    mw_store_item items[ITEMS];
+    mw_span_row spans[ITEMS];
+    mw_log_row logs[ITEMS];
+    mw_point_row points[ITEMS];
+    const mw_scan_metric *metric;
+    uint32_t resource_count, scope_count, head_count, count, head;
+    mw_arena arena;
+} request;
+
+static mw_slice text_of(const mw_found *found, size_t count, int key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (found[i].key == key && found[i].value.type == MW_VALUE_STRING)
+            return found[i].value.bytes;
+    return MW_SLICE_NONE;
+}
+
+static int64_t tokens_of(const mw_found *found, size_t count, int key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (found[i].key == key)
+            return found[i].value.as.i;
+    return MW_TOKENS_UNKNOWN;
+}
+
+static mw_err take_resource(void *ctx, const mw_scan_resource *resource)
+{
+    request *all = ctx;
+    all->resources[all->resource_count++] = (mw_store_context){.bytes = resource->bytes};
+    all->service = text_of(resource->found, resource->found_count, KEY_SERVICE);
+    return MW_OK;
+}
+
+static mw_err take_scope(void *ctx, const mw_scan_scope *scope)
+{
+    request *all = ctx;
+    all->scopes[all->scope_count++] = (mw_store_context){.bytes = scope->bytes};
+    return MW_OK;
+}
+
+static uint32_t take_item(request *all, mw_slice bytes)
+{
+    all->items[all->count] =
+        (mw_store_item){bytes, all->resource_count - 1, all->scope_count - 1, all->head};
+    return all->count++;
+}
+
+static mw_err take_span(void *ctx, const mw_scan_span *span)
+{
+    request *all = ctx;
+    const mw_found *found = span->found;
+    mw_span_row *row = &all->spans[take_item(all, span->bytes)];
+    *row = (mw_span_row){.start_ns = span->start_ns,
+                         .end_ns = span->end_ns,
+                         .kind = (uint8_t)span->kind,
+                         .status = (uint8_t)span->status_code,
+                         .name = span->name,
+                         .service = all->service,
+                         .session_id = text_of(found, span->found_count, KEY_SESSION),
+                         .agent = text_of(found, span->found_count, KEY_AGENT),
+                         .input_tokens = tokens_of(found, span->found_count, KEY_INPUT),
+                         .output_tokens = tokens_of(found, span->found_count, KEY_OUTPUT)};
+    memcpy(row->trace_id, span->trace_id, sizeof row->trace_id);
+    memcpy(row->span_id, span->span_id, sizeof row->span_id);
+    memcpy(row->parent_span_id, span->parent_span_id, sizeof row->parent_span_id);
+    return MW_OK;
+}
+
+static mw_err take_log(void *ctx, const mw_scan_log *log)
+{
+    request *all = ctx;
+    mw_log_row *row = &all->logs[take_item(all, log->bytes)];
+    *row = (mw_log_row){.time_ns = log->time_ns,
+                        .severity = (uint8_t)log->severity_number,
+                        .service = all->service,
+                        .session_id = text_of(log->found, log->found_count, KEY_SESSION),
+                        .agent = text_of(log->found, log->found_count, KEY_AGENT)};
+    memcpy(row->trace_id, log->trace_id, sizeof row->trace_id);
+    memcpy(row->span_id, log->span_id, sizeof row->span_id);
+    return MW_OK;
+}
+
+/* The load has a metric a point; their heads are made once, by the collector too. */
+static mw_err take_metric(void *ctx, const mw_scan_metric *metric)
+{
+    request *all = ctx;
+    mw_buffer head;
+    uint32_t at = 0;
+    mw_buffer_init(&head, MW_MEM_NET, 1 << 16);
+    mw_metric_write_head(metric, &head);
+    while (at < all->head_count && !mw_slice_equal(all->heads[at], mw_buffer_slice(&head)))
+        at++;
+    if (at == all->head_count)
+        all->heads[all->head_count++] = mw_arena_copy(&all->arena, mw_buffer_slice(&head));
+    mw_buffer_fini(&head);
+    all->metric = metric;
+    all->head = at;
+    return MW_OK;
+}
+
+static mw_err take_point(void *ctx, const mw_scan_point *point)
+{
+    request *all = ctx;
+    uint32_t at = take_item(all, point->bytes);
+    all->points[at] = (mw_point_row){
+        .series = load_mix(at) | 1,
+        .time_ns = point->time_ns,
+        .start_ns = point->start_ns,
+        .value = point->value.type == MW_VALUE_DOUBLE ? point->value.as.d : point->sum,
+        .count = point->count,
+        .kind = (uint8_t)point->kind,
+        .temporality = (uint8_t)all->metric->temporality,
+        .name = all->metric->name,
+        .unit = all->metric->unit,
+        .service = all->service};
+    return MW_OK;
+}
+
+static void scan(mw_signal signal, mw_slice body, request *all)
+{
+    mw_scan_result result;
+    const mw_scan_sink sink = {.ctx = all,
+                               .arena = &all->arena,
+                               .resource = take_resource,
+                               .scope = take_scope,
+                               .span = take_span,
+                               .log = take_log,
+                               .metric = take_metric,
+                               .point = take_point};
+    mw_err err;
+    mw_arena_init(&all->arena, MW_MEM_NET, 0);
+    switch (signal) {
+    case MW_SIGNAL_METRICS: err = mw_scan_metrics(body, keys, &sink, &result); break;
+    case MW_SIGNAL_LOGS: err = mw_scan_logs(body, keys, &sink, &result); break;
+    default: err = mw_scan_traces(body, keys, &sink, &result);
+    }
+    must(err == MW_OK && all->count == ITEMS && result.refused_total == 0, "reading a request");
+}
+
+static mw_store_batch batch_of(mw_signal signal, const request *all)
+{
+    mw_store_batch batch = {.signal = signal,
+                            .resources = all->resources,
+                            .resource_count = all->resource_count,
+                            .scopes = all->scopes,
+                            .scope_count = all->scope_count,
+                            .metrics = all->heads,
+                            .metric_count = all->head_count,
+                            .items = all->items,
+                            .item_count = all->count};
+    switch (signal) {
+    case MW_SIGNAL_METRICS: batch.rows.points = all->points; break;
+    case MW_SIGNAL_LOGS: batch.rows.logs = all->logs; break;
+    default: batch.rows.spans = all->spans;
+    }
+    return batch;
+}
+
 static source make_source(const options *wanted, const load_template *template, uint64_t number,
                           totals *sum)
 {
-    uint8_t *body = malloc(template->body.len),
-            *packed = malloc(ZSTD_compressBound(template->body.len));
-    mw_export_batch batch;
-    mw_arena arena;
+    size_t len = template->body.len, room = ZSTD_compressBound(len);
+    uint8_t *body = malloc(len), *packed = malloc(room);
+    request *all = calloc(1, sizeof *all);
     mw_encoded_block encoded;
 
-    memcpy(body, template->body.data, template->body.len);
+    must(body && packed && all, "malloc");
+    memcpy(body, template->body.data, len);
     load_patch_body(template, body, SEED, number);
-    mw_arena_init(&arena, MW_MEM_NET, 0);
-    mw_export_input input = {.signal = mw_export_signal_of(wanted->signal),
-                             .body = mw_slice_bytes(body, template->body.len),
-                             .keys = &keys,
-                             .received_ns = 1,
-                             .arena = &arena};
-    must(mw_export_batch_read(&batch, &input) == MW_OK, "reading a request");
-    mw_store_batch view = mw_export_batch_view(&batch);
-    must(mw_block_encode(&view, 1, 1, &encoded) == MW_OK, "encoding");
-    sum->raw += template->body.len;
+    scan(wanted->signal, mw_slice_bytes(body, len), all);
+    mw_store_batch batch = batch_of(wanted->signal, all);
+    must(mw_block_encode(&batch, 1, 1, &encoded) == MW_OK, "encoding");
+    sum->raw += len;
     sum->log += encoded.len;
-    sum->zstd +=
-        ZSTD_compress(packed, ZSTD_compressBound(template->body.len), body, template->body.len, 3);
-    mw_export_batch_fini(&batch);
-    mw_arena_reset(&arena);
+    sum->zstd += ZSTD_compress(packed, room, body, len, 3);
+    mw_arena_reset(&all->arena);
+    free(all);
     free(body);
     free(packed);
     return store(&encoded, number);
 }
+
+/* ---- packing -------------------------------------------------------------------------------- */
 
 /* Where each row goes: whole traces in any order, or all as they came. */
 static void make_places(const options *wanted, uint32_t *places)
@@ -283,7 +445,6 @@ static void print(const options *wanted, const totals *sum)
 
 int main(int argc, char **argv)
 {
-    static const uint8_t digest[MW_DIGEST_KEY_SIZE];
     static const mw_signal signals[] = {MW_SIGNAL_TRACES, MW_SIGNAL_METRICS, MW_SIGNAL_LOGS};
     options wanted = {.blocks = 8, .repeat = 3};
     totals sum = {0};
@@ -305,7 +466,7 @@ int main(int argc, char **argv)
     wanted.signal = signals[wanted.load];
     /* As the daemon: what is freed is kept. */
     mw_memory_init(MW_MEMORY_LIMIT_DEFAULT);
-    keys = (mw_export_keys){mw_resolve_keyset_new(), digest};
+    keys = mw_keyset_new(key_names, sizeof key_names / sizeof *key_names);
     run(&wanted, &sum);
     print(&wanted, &sum);
     return 0;
