@@ -485,6 +485,38 @@ static void test_newest(void **state)
     assert_int_equal(minute, BASE + MINUTE(9));
 }
 
+/* A callee that arrives up to 20 minutes behind its merged caller finds it. */
+static void test_how_late(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t late_ns;
+        size_t edges;
+    } cases[] = {{19 * 60 * MW_NS_PER_S, 1}, {21 * 60 * MW_NS_PER_S, 0}};
+    for (size_t i = 0; i < 2; i++) {
+        test_dir dir;
+        mw_fake_clock clock;
+        mw_arena arena;
+        mw_graph graph;
+        test_dir_init(&dir);
+        mw_arena_init(&arena, MW_MEM_QUERY, 0);
+        mw_fake_clock_init(&clock, INT64_C(1700000000) * MW_NS_PER_S);
+        mw_store *store = open_with(dir.store, &clock.clock, MW_STORE_QUEUE_DEFAULT, 8192);
+        append_said(store, 0, 2);
+        assert_int_equal(mw_store_merge_all(store, WAIT_NS), MW_OK);
+        mw_fake_clock_advance(&clock, cases[i].late_ns);
+        append_said(store, 2, 3);
+        for (int merged = 0; merged < 2; merged++) {
+            assert_int_equal(mw_store_graph(store, BASE, BASE + MINUTE(1), &arena, &graph), MW_OK);
+            assert_int_equal(graph.edge_count, cases[i].edges);
+            assert_int_equal(mw_store_merge_all(store, WAIT_NS), MW_OK);
+        }
+        mw_arena_reset(&arena);
+        mw_store_close(store);
+        test_dir_fini(&dir);
+    }
+}
+
 /* A segment whose figures are damaged is left out, and said to be: the others still answer. */
 static void test_damaged_figures(void **state)
 {
@@ -525,6 +557,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_red_operations_by_minute, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_graph, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_newest, set_up, tear_down),
+        cmocka_unit_test(test_how_late),
         cmocka_unit_test_setup_teardown(test_damaged_figures, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
