@@ -52,10 +52,10 @@ void mw_rollup_join_fini(mw_rollup_join *join); /* also after a failed init, and
 
 /* The block's spans are new. MW_E_NOMEM, MW_E_LIMIT (2^32 spans): begin anew. */
 MW_MUST_USE mw_err mw_rollup_join_block(mw_rollup_join *join, const mw_hot *hot);
-/* Earlier spans of traces that came since the last settling, in this order, so that of repeats the
- * first copy counts: those in merged segments (`arrival_ns` is that of the earliest of the blocks),
- * then those of earlier blocks, block by block; mw_rollup_join_wants tells by its index entry whether
- * a block may have some. Errors as above, and mw_each_earlier_block's. */
+/* Earlier spans of traces that came since the last settling, in this order, so that of repeats
+ * the first copy counts: those in merged segments (`arrival_ns` is that of the earliest of the
+ * blocks), then those of earlier blocks, block by block; mw_rollup_join_wants tells by its index
+ * entry whether a block may have some. Errors as above, and mw_each_earlier_block's. */
 MW_MUST_USE mw_err mw_rollup_join_merged(mw_rollup_join *join, mw_store_view *view,
                                          uint64_t arrival_ns);
 bool mw_rollup_join_wants(const mw_rollup_join *join, const mw_index_block *block);

@@ -105,7 +105,8 @@ static bool is_tail(const mw_index_block *block)
     return !block->segment->footer && mw_block_holds(block, MW_SIGNAL_TRACES);
 }
 
-/* The entry of a segment, new or old; NULL without memory. Few, and the wanted one mostly the last. */
+/* The entry of a segment, new or old; NULL without memory. Few, and the wanted one mostly the
+ * last. */
 static tail_segment *segment_of(mw_rollup_tail *tail, uint64_t id)
 {
     for (size_t i = tail->segment_count; i-- > 0;)
@@ -316,7 +317,7 @@ mw_err mw_rollup_tail_update(mw_rollup_tail *tail)
     return err;
 }
 
-/* ---- windows ----------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 static mw_err add_tail(mw_rollup_tail *tail, mw_store_view *view, uint64_t since_ns,
                        uint64_t until_ns, mw_rollup *into)
@@ -347,7 +348,7 @@ mw_err mw_rollup_window(mw_store *store, uint64_t since_ns, uint64_t until_ns, m
     return err;
 }
 
-/* ---- the newest minute ------------------------------------------------------------------------- */
+/* ---- the newest minute ----------------------------------------------------------------------- */
 
 static void newest_of_table(const mw_rollup *rollup, uint32_t limit, uint32_t *minute, bool *found)
 {

@@ -2,9 +2,9 @@
  *
  * Belongs to the store; a mutex guards it. The keeper brings it up to date at least once a second,
  * as far as a bounded amount of work goes (MW_TAIL_STEP), a question in full before it reads. Each
- * segment of the log has a table of its own, which goes when the segment is merged: which are merged
- * is what the question's own snapshot says, so that no span is in both. Tables add up whatever the
- * order (rollup.h), so nothing has to be read again then.
+ * segment of the log has a table of its own, which goes when the segment is merged: which are
+ * merged is what the question's own snapshot says, so that no span is in both. Tables add up
+ * whatever the order (rollup.h), so nothing has to be read again then.
  *
  * Spans are known for as long as memory is given for them (MW_TAIL_SPANS_MAX, MW_TAIL_KNOWN_NS). Of
  * a trace that is new, or new again, earlier ones are looked for: in blocks of the log that were

@@ -1,10 +1,10 @@
 /* Which traces recent merged segments may hold: a filter a segment, in memory.
  *
- * Merging and the tail ask each recent segment about every trace that is new to them, and mostly the
- * answer is no. A directory answers with a page read for nearly each key; a filter (a Bloom filter of
- * 64-bit words, 16 bits a key and more, 4 of them set) answers all but about one in 200 from memory.
- * Made from the directory when it is first of use, kept while there is room, forgotten by last use.
- * Any thread, a mutex guards it; MW_MEM_MERGE.
+ * Merging and the tail ask each recent segment about every trace that is new to them, and mostly
+ * the answer is no. A directory answers with a page read for nearly each key; a filter (a Bloom
+ * filter of 64-bit words, 16 bits a key and more, 4 of them set) answers all but about one in 200
+ * from memory. Made from the directory when it is first of use, kept while there is room, forgotten
+ * by last use. Any thread, a mutex guards it; MW_MEM_MERGE.
  */
 #ifndef MW_STORE_TRACE_FILTERS_H
 #define MW_STORE_TRACE_FILTERS_H
@@ -13,8 +13,8 @@
 
 #include "lib/store/segment_footer.h"
 
-/* Of all filters: 20 minutes at 100 k spans/s, 16 to a trace. Less where the memory limit is small: a
- * 32nd of it. */
+/* Of all filters: 20 minutes at 100 k spans/s, 16 to a trace. Less where the memory limit is
+ * small: a 32nd of it. */
 #define MW_TRACE_FILTERS_MAX ((size_t)16 << 20)
 /* Fewer keys are looked up rather than a filter made for them. */
 #define MW_TRACE_FILTER_KEYS 16u

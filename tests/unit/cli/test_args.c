@@ -150,8 +150,8 @@ static void test_usage_errors(void **state)
 static void test_later_nouns(void **state)
 {
     (void)state;
-    static const char *const later[] = {"agent", "plan",   "deployment", "skill",  "token",
-                                        "space", "doctor", "import",     "export", "demo"};
+    static const char *const later[] = {"agent",  "plan",   "deployment", "skill", "token",
+                                        "doctor", "import", "export",     "demo"};
     mw_cli cli;
     const mw_noun *noun;
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
