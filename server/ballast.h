@@ -11,8 +11,8 @@
 
 #include "server/options.h"
 
-/* What a start needs, several times over: 64 KiB for SQLite, a segment's header, the last group of a
- * busy store. */
+/* What a start needs, several times over: 64 KiB for SQLite, a segment's header, the last group of
+ * a busy store. */
 #define MW_BALLAST_BYTES ((uint64_t)4 << 20)
 
 /* Before anything else is opened: gives the ballast up when less than it is free. */

@@ -114,14 +114,19 @@ static int request_compare(const void *left, const void *right)
     return a->arrival_ns < b->arrival_ns ? -1 : a->arrival_ns > b->arrival_ns;
 }
 
-/* In order of arrival, which is how the window expects them; old ones fall out by themselves. */
+/* In order of arrival, which is how the window expects them; old ones fall out by themselves. What
+ * came before the clock was set back counts as from now: nobody knows which of it is the newest. */
 static void fill_retry_window(recovery *rec)
 {
+    int64_t wall_ns = mw_clock_wall_ns(rec->writer->clock);
+    uint64_t now_ns = wall_ns > 0 ? (uint64_t)wall_ns : 0;
     if (rec->request_count > 1)
         qsort(rec->requests, rec->request_count, sizeof *rec->requests, request_compare);
-    for (size_t i = 0; i < rec->request_count; i++)
+    for (size_t i = 0; i < rec->request_count; i++) {
+        uint64_t arrival_ns = rec->requests[i].arrival_ns;
         mw_retry_window_add(&rec->writer->retries, rec->requests[i].digest,
-                            rec->requests[i].arrival_ns);
+                            arrival_ns < now_ns ? arrival_ns : now_ns);
+    }
 }
 
 /* Reads the columns of `count` blocks of a segment into the index. */

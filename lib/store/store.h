@@ -62,8 +62,8 @@ typedef struct mw_store_verified {
 MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void (*report)(void *ctx, const mw_store_damage *damage),
                                    void *ctx, mw_store_verified *out);
-/* Does the catalogue (derived) know of segments that are not there, or not as long as they were? Files
- * that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported, MW_E_NOT_FOUND
+/* Does the catalogue (derived) know of segments that are not there, or not as long as they were?
+ * Files that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported, MW_E_NOT_FOUND
  * (no catalogue: nothing was ever merged, or the next start makes it), MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_store_verify_catalogue(
     const char *directory, void (*report)(void *ctx, const mw_store_damage *damage), void *ctx);

@@ -1,9 +1,9 @@
 /* A disk that loses power: for tests of what must survive that.
  *
- * power_record puts a recorder under lib/base/io.h: every call that changes a file below a directory
- * goes to the system as always, and into a log with its bytes. Afterwards a power_disk is led
- * through the log event by event, and at each point it builds the directories that a disk may show
- * when the power fails there:
+ * power_record puts a recorder under lib/base/io.h: every call that changes a file below a
+ * directory goes to the system as always, and into a log with its bytes. Afterwards a power_disk
+ * is led through the log event by event, and at each point it builds the directories that a disk
+ * may show when the power fails there:
  *
  *   - what a successful sync of the file covered is there;
  *   - of what was written since, nothing, all, the first writes with the last one torn at a sector,
@@ -11,13 +11,13 @@
  *   - a name (creation, renaming, removal) that a sync of its directory covered is there; of the
  *     others none, all, or some.
  *
- * After a failed sync of a file, what it should have covered stays uncertain for ever, as on Linux;
- * names are the file system's own business, and a later sync of the directory covers them. Calls
- * can be made to fail: the n-th of a kind, or one in so many. The system's own syncs are left out
- * while recording and while images are opened, since nobody pulls the real plug.
+ * After a failed sync of a file, what it should have covered stays uncertain for ever, as on
+ * Linux; names are the file system's own business, and a later sync of the directory covers them.
+ * Calls can be made to fail: the n-th of a kind, or one in so many. The system's own syncs are
+ * left out while recording and while images are opened, since nobody pulls the real plug.
  *
- * The recorder takes calls from any thread; the disk is one thread's. Directories below the root are
- * taken as they are when the recording begins. Memory is the C library's.
+ * The recorder takes calls from any thread; the disk is one thread's. Directories below the root
+ * are taken as they are when the recording begins. Memory is the C library's.
  */
 #ifndef MW_TEST_POWER_LOSS_H
 #define MW_TEST_POWER_LOSS_H

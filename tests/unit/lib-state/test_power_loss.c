@@ -1,7 +1,7 @@
 /* synchronous=FULL when the power fails: a run of alarms, refused writes, checkpoints and restarts
- * is recorded call by call through SQLite's VFS, and at every point of it the directory is opened as
- * a disk may show it then. It opens; every alarm whose job was told so is there, with its body; the
- * database is whole; and life goes on. Also while the files are made for the first time.
+ * is recorded call by call through SQLite's VFS, and at every point of it the directory is opened
+ * as a disk may show it then. It opens; every alarm whose job was told so is there, with its body;
+ * the database is whole; and life goes on. Also while the files are made for the first time.
  *
  * POWER_LOSS_SEEDS in the environment is how many random runs are sampled (make soak: many).
  */

@@ -1,10 +1,10 @@
-/* Promise 1 when the power fails: a run of appends, failures, retries and restarts is recorded call
- * by call, and at every point of it the directory is opened as a disk may show it then. What was
- * acknowledged is there, with its commit sequence, and not twice; a batch is there whole or not at
- * all; verification finds nothing worse than a torn tail; and life goes on.
+/* Promise 1 when the power fails: a run of appends, failures, retries and restarts is recorded
+ * call by call, and at every point of it the directory is opened as a disk may show it then. What
+ * was acknowledged is there, with its commit sequence, and not twice; a batch is there whole or
+ * not at all; verification finds nothing worse than a torn tail; and life goes on.
  *
- * POWER_LOSS_SEEDS in the environment is how many random runs are sampled (make soak: many); with it
- * every run is looked at in full, without it (make test) as far as some seconds allow.
+ * POWER_LOSS_SEEDS in the environment is how many random runs are sampled (make soak: many); with
+ * it every run is looked at in full, without it (make test) as far as some seconds allow.
  */
 #include "tests/unit/lib-store/store_test.h"
 #include "tests/unit/power_disk.h"
@@ -515,8 +515,8 @@ static void test_with_failures(void **state)
     forget(&self);
 }
 
-/* A segment got its name, the sync of that failed, it was removed; the process ended and the next one
- * carried on. The removed file must not come back and say otherwise. */
+/* A segment got its name, the sync of that failed, it was removed; the process ended and the next
+ * one carried on. The removed file must not come back and say otherwise. */
 static void test_removed_name(void **state)
 {
     static run self;

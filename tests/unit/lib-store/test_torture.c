@@ -1,6 +1,6 @@
 /* The n-th allocation fails, for every n, in whatever the store does: opening, appending, and each
- * question. Each says MW_E_NOMEM or gives the whole answer, nothing leaks, and the next attempt works
- * as if nothing had been. */
+ * question. Each says MW_E_NOMEM or gives the whole answer, nothing leaks, and the next attempt
+ * works as if nothing had been. */
 #include <fcntl.h>
 
 #include "tests/unit/lib-store/store_test.h"
@@ -198,18 +198,54 @@ static mw_err ask_metric(mw_store_view *view, mw_arena *arena, summary *out)
     return err;
 }
 
+static mw_err ask_span_list(mw_store_view *view, mw_arena *arena, summary *out)
+{
+    const mw_attribute_query wanted = {MW_SLICE("no.such.key"), MW_SLICE("value")};
+    mw_span_filter filter = {.service = MW_SLICE("checkout")};
+    mw_span_page page;
+    mw_err err = mw_store_span_list(view, &page_of_10, &filter, arena, &page);
+    for (size_t i = 0; err == MW_OK && i < page.count; i++)
+        *out = mix(mix(*out, page.items[i].row.start_ns), page.items[i].bytes.len);
+    filter.attributes = &wanted;
+    filter.attribute_count = 1;
+    if (err == MW_OK)
+        err = mw_store_span_list(view, &page_of_10, &filter, arena, &page);
+    return err;
+}
+
+static mw_err ask_red(mw_store_view *view, mw_arena *arena, summary *out)
+{
+    mw_red_query query = {.until_ns = 60 * (uint64_t)MW_NS_PER_S, .by_operation = true};
+    mw_red_list list;
+    mw_err err = mw_store_red(view->store, &query, arena, &list);
+    for (size_t i = 0; err == MW_OK && i < list.count; i++)
+        *out = mix(*out, list.items[i].red.count);
+    return err;
+}
+
+static mw_err ask_graph(mw_store_view *view, mw_arena *arena, summary *out)
+{
+    mw_graph graph;
+    mw_err err = mw_store_graph(view->store, 0, 60 * (uint64_t)MW_NS_PER_S, arena, &graph);
+    if (err == MW_OK)
+        *out = mix(mix(*out, graph.edge_count), graph.service_count);
+    return err;
+}
+
 typedef struct question {
     const char *name;
     mw_err (*ask)(mw_store_view *view, mw_arena *arena, summary *out);
 } question;
 
 static const question questions[] = {
-    {"trace", ask_trace},     {"traces", ask_traces},
-    {"prefix", ask_prefix},   {"sessions", ask_sessions},
-    {"session", ask_session}, {"spans", ask_spans},
-    {"logs", ask_logs},       {"logs of a session", ask_logs_of_session},
-    {"text", ask_text},       {"follow", ask_follow},
-    {"metrics", ask_metrics}, {"metric", ask_metric},
+    {"trace", ask_trace},         {"traces", ask_traces},
+    {"prefix", ask_prefix},       {"sessions", ask_sessions},
+    {"session", ask_session},     {"spans", ask_spans},
+    {"logs", ask_logs},           {"logs of a session", ask_logs_of_session},
+    {"text", ask_text},           {"follow", ask_follow},
+    {"metrics", ask_metrics},     {"metric", ask_metric},
+    {"span list", ask_span_list}, {"red", ask_red},
+    {"graph", ask_graph},
 };
 
 /* Opens a view, asks, closes, with the n-th allocation failing (0 = none). */
@@ -256,13 +292,63 @@ static void torture_question(mw_store *store, const question *what)
     assert_int_equal(got, whole);
 }
 
-static void test_questions(void **state)
+/* Of the log, and of merged segments. */
+static void ask_all(bool merged)
 {
-    (void)state;
     mw_store *store = open_small();
+    if (merged)
+        assert_int_equal(mw_store_merge_all(store, 30 * MW_NS_PER_S), MW_OK);
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++)
         torture_question(store, &questions[i]);
     mw_store_close(store);
+}
+
+static void test_questions(void **state)
+{
+    (void)state;
+    ask_all(false);
+}
+
+static void test_questions_about_merged(void **state)
+{
+    (void)state;
+    ask_all(true);
+}
+
+/* A merge that finds no memory leaves all as it was, and is made later. */
+static void test_merging(void **state)
+{
+    (void)state;
+    summary whole[32], got;
+    unsigned refused = 0, served = 0;
+    const size_t count = sizeof questions / sizeof questions[0];
+    for (uint64_t n = 1; n < ALLOCATIONS_MAX && served < 3 * QUIET_END; n++) {
+        mw_store *store = open_small();
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(ask_once(store, &questions[i], 0, &whole[i]), MW_OK);
+        mw_memory_fail_at(n);
+        /* A writer that could not open the next segment tries again in a second of this clock. */
+        mw_err err = mw_store_merge_all(store, MW_NS_PER_S / 2);
+        mw_memory_fail_at(0);
+        assert_true(err == MW_OK || err == MW_E_NOMEM || err == MW_E_TIMEOUT);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(ask_once(store, &questions[i], 0, &got), MW_OK);
+            if (got != whole[i])
+                fail_msg("%s: another answer with allocation %llu of a merge failing",
+                         questions[i].name, (unsigned long long)n);
+        }
+        mw_store_close(store);
+        assert_int_equal(mw_memory_component_used(MW_MEM_MERGE), 0);
+        assert_int_equal(mw_memory_component_used(MW_MEM_STORE), 0);
+        refused += err != MW_OK;
+        served = err == MW_OK ? served + 1 : 0;
+        if (err == MW_OK) { /* from the beginning again */
+            assert_int_equal(tear_down(NULL), 0);
+            assert_int_equal(set_up(NULL), 0);
+        }
+    }
+    print_message("merging: refused %u times\n", refused);
+    assert_true(refused > 20);
 }
 
 /* ---- opening and appending ------------------------------------------------------------------- */
@@ -348,8 +434,8 @@ static void test_appending(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_STORE(test_questions),
-        WITH_STORE(test_opening),
+        WITH_STORE(test_questions), WITH_STORE(test_questions_about_merged),
+        WITH_STORE(test_merging),   WITH_STORE(test_opening),
         WITH_STORE(test_appending),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, open("/dev/null", O_WRONLY));
