@@ -88,7 +88,7 @@ unit_programs := $(unit_sources:tests/%.c=$(BUILD)/tests/%)
 fuzz_sources := $(sort $(wildcard tests/fuzz/*/fuzz_*.c))
 replay_programs := $(fuzz_sources:tests/%.c=$(BUILD)/tests/%_replay)
 fuzz_programs := $(fuzz_sources:tests/%.c=$(BUILD)/tests/%)
-bench_sources := $(sort $(wildcard tests/bench/*.c))
+bench_sources := $(sort $(wildcard tests/bench/*.c tests/bench/*/*.c))
 bench_programs := $(bench_sources:tests/%.c=$(BUILD)/tests/%)
 test_room = $(subst -,/,$(notdir $(patsubst %/,%,$(dir $(1)))))
 

@@ -1,6 +1,6 @@
 /* `midwatch check`: the configuration as it would be used, the store of each space, block by block,
  * and the state file. Reads only and takes no lock, so it may run beside a daemon on the same
- * directory; with --rebuild it first makes again what is derived, and the daemon must be stopped. */
+ * directory; with --rebuild it first makes again what is derived, and no daemon may run. */
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>

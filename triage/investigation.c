@@ -157,6 +157,9 @@ static void ask_all(run *r, mw_store_view *view)
                MW_KV_ERR(err));
         r->failed = true;
     }
+    if (mw_store_view_left_out(view) > 0)
+        add_gap(r, MW_GAP_TELEMETRY_DAMAGED,
+                MW_SLICE("stored telemetry is damaged and was left out: run `midwatch check`"));
     if (r->failed)
         add_gap(r, MW_GAP_PROVIDER_FAILED, MW_SLICE("telemetry could not be read"));
     else if (r->timed_out)

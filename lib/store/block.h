@@ -21,6 +21,7 @@ typedef struct mw_index_block {
     mw_block_header header;
     uint32_t number; /* merged: its position among the blocks of its segment */
     bool has_sessions; /* some row names a session of its own */
+    uint32_t all_traces, all_sessions; /* keys, wherever they are */
     bool keys_in_footer; /* keys of traces and sessions are not here, but in the segment's footer */
     uint32_t trace_count, session_count, service_count, name_count;
     /* Ascending, one run after the other: mw_trace_key of the traces (a value may stand twice, for
@@ -221,7 +222,8 @@ static inline uint32_t mw_items_metric(const mw_items *items, uint32_t row)
     return mw_get_u32(items->metric_refs + 4 * (size_t)row);
 }
 
-/* Unpacks a chunk into `out`, which has room for raw_len bytes. MW_E_CORRUPT. */
+/* Unpacks a chunk into `out`, which has room for raw_len bytes; the codecs of the log alone
+ * (planes: hot_planes.h; fields: zstd_frame.h, then item_fields.h). MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_chunk_unpack(uint8_t codec, mw_slice stored, void *out, uint32_t raw_len);
 
 #endif

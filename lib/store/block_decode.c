@@ -265,6 +265,8 @@ mw_index_block *mw_index_block_new(const mw_hot *hot, const mw_block_header *hea
         memset(block, 0, sizeof *block);
         block->header = *header;
         block->has_sessions = sessions > 0;
+        block->all_traces = hot->traces;
+        block->all_sessions = sessions;
         block->trace_count = hot->traces;
         block->session_count = sessions;
         block->service_count = services;

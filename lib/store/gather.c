@@ -23,7 +23,7 @@ typedef struct gathering {
     const mw_gather_question *question;
     uint32_t part, parts;
     mw_block_set wanted_blocks; /* that hold a wanted trace, when not all are */
-    mw_block_set log_blocks;    /* that hold a trace of this part */
+    mw_block_set log_blocks;    /* that hold a trace of this part, when it is not all of these */
     mw_trace_set traces;        /* of this part */
     trace_rows *rows_of; /* by number in `traces` */
     size_t rows_of_capacity;
@@ -167,6 +167,8 @@ static mw_err add_row(gathering *work, const mw_hot *hot, uint32_t block, uint32
     mw_err err = own_session(work, hot, row, &session);
     if (err != MW_OK)
         return err;
+    if (!work->question->trace)
+        return MW_OK;
     uint32_t at = (uint32_t)work->row_count;
     mw_join_span *span = new_row(work);
     if (!span)
@@ -268,7 +270,8 @@ static mw_err gather_log_block(gathering *work, uint32_t at)
     mw_hot hot;
     bool any = false;
 
-    if (!mw_block_holds(block, MW_SIGNAL_LOGS) || !mw_block_set_has(&work->log_blocks, at))
+    const mw_block_set *blocks = work->log_blocks.bits ? &work->log_blocks : &work->wanted_blocks;
+    if (!mw_block_holds(block, MW_SIGNAL_LOGS) || !mw_block_set_has(blocks, at))
         return MW_OK;
     mw_err err = mw_view_hot(work->view, block, &hot);
     if (err == MW_OK)
@@ -342,8 +345,10 @@ static mw_err run_part(gathering *work, bool *fits)
         err = gather_block(work, i);
         *fits = err != MW_OK || part_fits(work);
     }
-    bool logs = work->question->logs != MW_GATHER_NO_LOGS && work->traces.count > 0;
-    if (err == MW_OK && *fits && logs)
+    bool logs = work->question->logs != MW_GATHER_NO_LOGS && work->traces.count > 0 &&
+                work->question->trace;
+    /* The blocks of all wanted traces are known already, whatever their signal. */
+    if (err == MW_OK && *fits && logs && !(work->question->wanted && work->parts == 1))
         err = mw_block_set_traces(work->view, &work->traces, &work->log_blocks);
     for (uint32_t i = 0; err == MW_OK && *fits && logs && i < count; i++) {
         err = gather_log_block(work, i);
@@ -437,41 +442,62 @@ static mw_err add_trace_of(const mw_hot *hot, uint32_t row, mw_trace_set *set)
     return mw_trace_set_add(set, mw_hot_trace_id(hot, mw_hot_ref(hot, MW_HOT_TRACE, row)), &number);
 }
 
-static mw_err add_spans_since(const mw_hot *hot, uint64_t from_ns, mw_trace_set *set)
+/* A stretch of time, both ends included. */
+typedef struct stretch {
+    uint64_t from_ns, to_ns;
+    mw_gather_time time;
+} stretch;
+
+static bool in_stretch(const stretch *wanted, uint64_t time_ns)
 {
+    return time_ns >= wanted->from_ns && time_ns <= wanted->to_ns;
+}
+
+/* Rows of a trace are neighbours, mostly: it is added once for them. */
+static mw_err add_spans_between(const mw_hot *hot, const stretch *wanted, mw_trace_set *set)
+{
+    uint32_t last = NO_ROW;
     mw_err err = MW_OK;
     for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
-        uint64_t start = mw_hot_time(hot, row);
-        uint64_t end = start + mw_hot_u64(hot, MW_WIDE_DURATION, row);
-        /* Clocks being what they are, the end may come before the start. */
-        if (start >= from_ns || end >= from_ns)
-            err = add_trace_of(hot, row, set);
+        uint64_t start = mw_hot_time(hot, row), latest = start;
+        if (wanted->time == MW_GATHER_LATEST) {
+            uint64_t end = start + mw_hot_u64(hot, MW_WIDE_DURATION, row);
+            /* Clocks being what they are, the end may come before the start. */
+            latest = end > start ? end : start;
+        }
+        if (!in_stretch(wanted, latest) || mw_hot_ref(hot, MW_HOT_TRACE, row) == last)
+            continue;
+        last = mw_hot_ref(hot, MW_HOT_TRACE, row);
+        err = add_trace_of(hot, row, set);
     }
     return err;
 }
 
-static mw_err add_logs_since(const mw_hot *hot, uint64_t from_ns, mw_trace_set *set)
+static mw_err add_logs_between(const mw_hot *hot, const stretch *wanted, mw_trace_set *set)
 {
     mw_err err = MW_OK;
     for (uint32_t row = 0; err == MW_OK && row < hot->count; row++)
-        if (mw_hot_time(hot, row) >= from_ns && mw_hot_ref(hot, MW_HOT_SESSION, row) == 0)
+        if (in_stretch(wanted, mw_hot_time(hot, row)) && mw_hot_ref(hot, MW_HOT_SESSION, row) == 0)
             err = add_trace_of(hot, row, set);
     return err;
 }
 
-/* Adds the traces that reach from_ns. MW_E_LIMIT when the set exceeds the budget. */
-static mw_err collect_since(mw_store_view *view, uint64_t from_ns, bool logs, mw_trace_set *set)
+/* Adds the traces with a row in the stretch. MW_E_LIMIT when the set exceeds the budget. */
+static mw_err collect_between(mw_store_view *view, const stretch *wanted, mw_trace_set *set)
 {
+    bool logs = wanted->time == MW_GATHER_LATEST;
     for (size_t i = 0; i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         bool spans = mw_block_holds(block, MW_SIGNAL_TRACES);
         mw_hot hot;
-        if (block->header.event_max_ns < from_ns ||
+        if (block->header.event_max_ns < wanted->from_ns ||
+            block->header.event_min_ns > wanted->to_ns ||
             !(spans || (logs && mw_block_holds(block, MW_SIGNAL_LOGS))))
             continue;
         mw_err err = mw_view_hot(view, block, &hot);
         if (err == MW_OK)
-            err = spans ? add_spans_since(&hot, from_ns, set) : add_logs_since(&hot, from_ns, set);
+            err = spans ? add_spans_between(&hot, wanted, set)
+                        : add_logs_between(&hot, wanted, set);
         if (err == MW_OK && mw_trace_set_bytes(set) > view->query_budget)
             err = MW_E_LIMIT;
         if (err != MW_OK)
@@ -545,16 +571,14 @@ static mw_err gather_set(mw_store_view *view, const mw_gather_question *question
     return err == MW_OK ? mw_gather(view, &asked) : err;
 }
 
-mw_err mw_gather_since(mw_store_view *view, const mw_gather_question *question, uint64_t edge_ns)
+mw_err mw_gather_between(mw_store_view *view, const mw_gather_question *question,
+                         mw_gather_time time, uint64_t from_ns, uint64_t to_ns)
 {
-    mw_gather_question asked = *question;
+    const stretch wanted = {from_ns, to_ns, time};
     mw_trace_set set;
 
-    asked.wanted = NULL;
-    if (edge_ns == 0)
-        return mw_gather(view, &asked);
     mw_trace_set_init(&set, view->store->key_seed);
-    mw_err err = collect_since(view, edge_ns, question->logs == MW_GATHER_LOG_RUNS, &set);
+    mw_err err = collect_between(view, &wanted, &set);
     err = gather_set(view, question, err, &set);
     mw_trace_set_fini(&set);
     return err;
@@ -574,6 +598,15 @@ mw_err mw_gather_sessions(mw_store_view *view, const mw_gather_question *questio
 }
 
 /* ---- logs with a session of their own -------------------------------------------------------- */
+
+static bool has_session_logs(const mw_store_view *view)
+{
+    for (size_t i = 0; i < mw_view_count(view); i++)
+        if (mw_block_holds(mw_view_block(view, i), MW_SIGNAL_LOGS) &&
+            mw_view_block(view, i)->has_sessions)
+            return true;
+    return false;
+}
 
 static mw_err own_session_logs_of(mw_store_view *view, const mw_hot *hot, uint32_t block,
                                   mw_err (*log)(void *ctx, const mw_own_session_log *log),
@@ -599,17 +632,22 @@ static mw_err own_session_logs_of(mw_store_view *view, const mw_hot *hot, uint32
     return err;
 }
 
-mw_err mw_each_own_session_log(mw_store_view *view, uint64_t from_ns, const uint64_t *keys,
-                               size_t count,
+mw_err mw_each_own_session_log(mw_store_view *view, uint64_t from_ns, uint64_t to_ns,
+                               const uint64_t *keys, size_t count,
                                mw_err (*log)(void *ctx, const mw_own_session_log *log), void *ctx)
 {
     mw_block_set blocks = {0};
-    mw_err err = keys ? mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks) : MW_OK;
+    mw_err err = MW_OK;
+    if (!has_session_logs(view))
+        return MW_OK;
+    if (keys)
+        err = mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks);
     for (uint32_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;
         if (!mw_block_holds(block, MW_SIGNAL_LOGS) || !block->has_sessions ||
-            block->header.event_max_ns < from_ns || (keys && !mw_block_set_has(&blocks, i)))
+            block->header.event_max_ns < from_ns || block->header.event_min_ns > to_ns ||
+            (keys && !mw_block_set_has(&blocks, i)))
             continue;
         err = mw_view_hot(view, block, &hot);
         if (err == MW_OK)

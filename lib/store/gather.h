@@ -34,7 +34,7 @@ typedef struct mw_gather_question {
      * the same one more than once. May be NULL. */
     mw_err (*session)(void *ctx, uint64_t key, mw_slice session_id);
     /* Each trace once, in no order; the join is valid during the call. The view must not be read
-     * meanwhile. An error ends the gathering. */
+     * meanwhile. An error ends the gathering. NULL: only the sessions are wanted, nothing is joined. */
     mw_err (*trace)(void *ctx, const uint8_t *trace_id, const mw_join *join);
     void *ctx;
 } mw_gather_question;
@@ -42,11 +42,17 @@ typedef struct mw_gather_question {
 /* MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, or what a callback returned. */
 MW_MUST_USE mw_err mw_gather(mw_store_view *view, const mw_gather_question *question);
 
-/* The same for the traces that reach `edge_ns` or later with a span or, when the question asks for
- * runs of logs, with a record whose session is inherited: each of them whole, and perhaps others.
- * question->wanted is ignored. */
-MW_MUST_USE mw_err mw_gather_since(mw_store_view *view, const mw_gather_question *question,
-                                   uint64_t edge_ns);
+/* What puts a row into a stretch of time. */
+typedef enum mw_gather_time {
+    MW_GATHER_STARTS, /* the start of a span */
+    MW_GATHER_LATEST  /* the later of its start and end, the time of a record whose session is
+                       * inherited */
+} mw_gather_time;
+
+/* The same for the traces with a row in the stretch, both ends included: each of them whole, and
+ * perhaps others. question->wanted is ignored. */
+MW_MUST_USE mw_err mw_gather_between(mw_store_view *view, const mw_gather_question *question,
+                                     mw_gather_time time, uint64_t from_ns, uint64_t to_ns);
 /* The same for the traces with a span whose own session is one of the ascending keys. */
 MW_MUST_USE mw_err mw_gather_sessions(mw_store_view *view, const mw_gather_question *question,
                                       const uint64_t *keys, size_t count);
@@ -71,10 +77,10 @@ typedef struct mw_own_session_log {
     bool has_agent;
 } mw_own_session_log;
 
-/* Calls for each such record, blocks in order of commit, but for blocks that end before from_ns and
- * (keys not NULL) those without one of the ascending keys: of the others every record. MW_E_NOMEM,
- * MW_E_IO, MW_E_CORRUPT, or what the callback returned, which ends it. */
-MW_MUST_USE mw_err mw_each_own_session_log(mw_store_view *view, uint64_t from_ns,
+/* Calls for each such record, blocks in order of commit, but for blocks that end before from_ns or
+ * begin behind to_ns and (keys not NULL) those without one of the ascending keys: of the others every
+ * record. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, or what the callback returned, which ends it. */
+MW_MUST_USE mw_err mw_each_own_session_log(mw_store_view *view, uint64_t from_ns, uint64_t to_ns,
                                            const uint64_t *keys, size_t count,
                                            mw_err (*log)(void *ctx, const mw_own_session_log *log),
                                            void *ctx);

@@ -63,8 +63,8 @@
 
 #include "lib/store/block.h"
 
-/* A token of a byte can name a field of a MiB: what a block may claim to hold is bounded. Twice what
- * a merged block aims at; longer ones, huge rows, are better read in pieces. */
+/* A token of a byte can name a field of a MiB: what a block may claim to hold is bounded. Twice
+ * what a merged block aims at; longer ones, huge rows, are better read in pieces. */
 #define MW_FIELDS_ITEMS_MAX ((uint32_t)8 << 20)
 
 #define MW_FIELDS_PREFIX 20u

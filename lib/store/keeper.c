@@ -185,7 +185,7 @@ static void count_merge(mw_store *store, const mw_merge_result *result)
 
 /* Into the index in one step, then the catalogue, then the old files go. */
 static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choice,
-                      mw_segment *merged)
+                      const mw_merge_result *result, mw_segment *merged)
 {
     mw_segment *const *inputs = all->segments + choice.first;
     mw_err err = mw_index_replace(&store->index, merged, inputs, choice.count);
@@ -194,6 +194,7 @@ static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choic
             remove_file(merged);
         return err;
     }
+    count_merge(store, result);
     atomic_fetch_sub(&store->unmerged_bytes, log_bytes(all, choice));
     note_in_catalogue(store, all, choice, merged);
     for (size_t i = 0; i < choice.count; i++)
@@ -245,10 +246,8 @@ static mw_err merge_chosen(mw_store *store, const survey *all, mw_policy_choice 
             set_aside(store, all, i);
         return MW_E_AGAIN;
     }
-    err = publish(store, all, choice, merged);
+    err = publish(store, all, choice, &result, merged);
     mw_segment_unref(merged);
-    if (err == MW_OK)
-        count_merge(store, &result);
     return err;
 }
 
@@ -461,6 +460,29 @@ static mw_err retire_old(mw_store *store)
     return err;
 }
 
+/* ---- the catalogue --------------------------------------------------------------------------- */
+
+/* A row could not be written (a full disk, somebody who reads at length): all are compared again. */
+static void catch_up_catalogue(mw_store *store)
+{
+    survey all;
+    if (!mw_catalogue_is_behind(store->catalogue))
+        return;
+    mw_err err = survey_begin(store, 0, &all);
+    if (err == MW_OK) {
+        size_t count = 0;
+        for (size_t i = 0; i < all.count; i++)
+            if (all.facts[i].merged)
+                all.segments[count++] = all.segments[i];
+        err = mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)all.segments,
+                                     count, NULL, NULL, NULL);
+        survey_end(&all);
+    }
+    if (err == MW_OK)
+        MW_LOG(MW_LOG_INFO, "store", "the catalogue has caught up",
+               MW_KV_STR("directory", store->directory));
+}
+
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
 static void update_tail(mw_store *store)
@@ -480,6 +502,7 @@ static mw_err run_round(mw_store *store, bool for_all, uint64_t target_seq, bool
         mw_err retired = retire_old(store);
         if (retired != MW_OK)
             MW_LOG(MW_LOG_DEBUG, "store", "retention waits", MW_KV_ERR(retired));
+        catch_up_catalogue(store);
     }
     return err;
 }

@@ -166,58 +166,100 @@ size_t mw_top_finish(mw_top *top, bool *more)
 
 /* ---- windows --------------------------------------------------------------------------------- */
 
-/* Blocks in the first window; each further one is eight times wider. */
+/* Blocks of the first stretch, at most; each further one is four times longer. */
 #define WINDOW_AT_FIRST 16u
-#define WINDOW_GROWTH 8u
+#define WINDOW_GROWTH 4u
 
-static int descending(const void *left, const void *right)
+static int window_compare(const void *left, const void *right)
 {
-    uint64_t a, b;
-    memcpy(&a, left, sizeof a);
-    memcpy(&b, right, sizeof b);
-    return a > b ? -1 : a < b;
+    const mw_window_block *a = left, *b = right;
+    return a->max_ns > b->max_ns ? -1 : a->max_ns < b->max_ns;
 }
 
-mw_err mw_window_init(mw_window *window, const mw_store_view *view, unsigned signals,
+/* Spans of a merged segment stand by the start of their traces: none of a block's traces starts
+ * behind the next block of spans. Its own maximum says when the longest span ends. */
+static uint64_t trace_start_max(const mw_store_view *view, size_t at)
+{
+    const mw_index_block *block = mw_view_block(view, at);
+    uint64_t max_ns = block->header.event_max_ns;
+    if (block->segment->header.kind != MW_SEGMENT_MERGED || at + 1 == mw_view_count(view))
+        return max_ns;
+    const mw_index_block *next = mw_view_block(view, at + 1);
+    if (next->segment != block->segment || !mw_block_holds(next, MW_SIGNAL_TRACES))
+        return max_ns;
+    return next->header.event_min_ns < max_ns ? next->header.event_min_ns : max_ns;
+}
+
+static bool window_holds(const mw_index_block *block, mw_window_kind kind)
+{
+    return mw_block_holds(block, MW_SIGNAL_TRACES) ||
+           (kind == MW_WINDOW_SESSIONS && mw_block_holds(block, MW_SIGNAL_LOGS));
+}
+
+static uint64_t latest_of(const mw_page_bounds *bounds)
+{
+    uint64_t latest = bounds->has_cursor ? bounds->cursor.time_ns : UINT64_MAX;
+    return bounds->until_ns && bounds->until_ns - 1 < latest ? bounds->until_ns - 1 : latest;
+}
+
+mw_err mw_window_init(mw_window *window, const mw_store_view *view, mw_window_kind kind,
                       const mw_page_bounds *bounds)
 {
-    *window = (mw_window){.since_ns = bounds->since_ns};
-    window->maxima = mw_alloc(MW_MEM_QUERY, (mw_view_count(view) + 1) * sizeof *window->maxima);
-    if (!window->maxima)
+    *window = (mw_window){.since_ns = bounds->since_ns,
+                          .next_to_ns = latest_of(bounds),
+                          .more_blocks = WINDOW_AT_FIRST,
+                          .more_items = bounds->limit + 1};
+    window->blocks = mw_alloc(MW_MEM_QUERY, (mw_view_count(view) + 1) * sizeof *window->blocks);
+    if (!window->blocks)
         return MW_E_NOMEM;
-    for (size_t i = 0; i < mw_view_count(view); i++)
-        if (signals & MW_SIGNAL_BIT(mw_view_block(view, i)->header.signal))
-            window->maxima[window->count++] = mw_view_block(view, i)->header.event_max_ns;
+    for (size_t i = 0; i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        if (!window_holds(block, kind) || block->header.event_min_ns > window->next_to_ns)
+            continue;
+        bool traces = kind == MW_WINDOW_TRACES;
+        window->blocks[window->count++] = (mw_window_block){
+            traces ? trace_start_max(view, i) : block->header.event_max_ns,
+            traces ? block->all_traces : block->all_sessions};
+    }
     if (window->count > 1)
-        qsort(window->maxima, window->count, sizeof *window->maxima, descending);
-    /* What is newer than the page can hold must be looked at, but does not fill it. */
-    uint64_t upper = bounds->has_cursor ? bounds->cursor.time_ns : UINT64_MAX;
-    if (bounds->until_ns && bounds->until_ns < upper)
-        upper = bounds->until_ns;
-    while (window->taken < window->count && window->maxima[window->taken] > upper)
-        window->taken++;
+        qsort(window->blocks, window->count, sizeof *window->blocks, window_compare);
+    window->ended = window->next_to_ns < window->since_ns;
     return MW_OK;
 }
 
 void mw_window_fini(mw_window *window)
 {
-    mw_free(MW_MEM_QUERY, window->maxima);
-    window->maxima = NULL;
+    mw_free(MW_MEM_QUERY, window->blocks);
+    window->blocks = NULL;
 }
 
-uint64_t mw_window_next(mw_window *window, bool *complete)
+bool mw_window_next(mw_window *window, uint64_t *from_ns, uint64_t *to_ns)
 {
-    size_t wider = window->taken * WINDOW_GROWTH;
-    size_t more = window->taken + WINDOW_AT_FIRST;
-    window->taken = wider > more ? wider : more;
-    /* Half of all is nearly all, and all at once needs no set of traces. */
-    *complete = window->taken >= window->count / 2;
-    uint64_t edge = *complete ? window->since_ns : window->maxima[window->taken - 1];
-    if (edge <= window->since_ns) {
-        *complete = true;
-        edge = window->since_ns;
+    size_t blocks = 0, items = 0;
+    if (window->ended)
+        return false;
+    *to_ns = window->next_to_ns;
+    for (; window->taken < window->count; window->taken++) {
+        const mw_window_block *block = &window->blocks[window->taken];
+        /* What reaches beyond the stretch's end does not tell how much is in it. */
+        if (block->max_ns >= *to_ns)
+            continue;
+        if (blocks == window->more_blocks || items >= window->more_items)
+            break;
+        blocks++;
+        items += block->items;
     }
-    return edge;
+    window->more_blocks *= WINDOW_GROWTH;
+    window->more_items *= WINDOW_GROWTH;
+    /* Up to the newest row of the blocks that were not taken all is seen. */
+    *from_ns = window->taken < window->count ? window->blocks[window->taken].max_ns + 1 : 0;
+    if (*from_ns <= window->since_ns) {
+        *from_ns = window->since_ns;
+        window->ended = true;
+    } else {
+        window->next_to_ns = *from_ns - 1;
+    }
+    return true;
 }
 
 /* ---- blocks by their newest row -------------------------------------------------------------- */

@@ -62,24 +62,35 @@ void mw_top_offer(mw_top *top, const mw_page_key *key, uint64_t value);
  * *more when there is another behind it. */
 size_t mw_top_finish(mw_top *top, bool *more);
 
-/* Which blocks to look at for items that are joined from many rows (traces, sessions): an item of
- * time t or later has a row in a block whose event time max is t or later. So the blocks are taken
- * from the newest down, until the page is full. Any number of rows may be stored: the newest page
- * costs a few blocks. */
+/* Stretches of time, from the newest down, for items that are joined from many rows (traces,
+ * sessions): an item whose time is that of one of its rows is found by the rows of the stretch, and
+ * then joined from all of its rows. A stretch is as long as so many blocks reach that they may well
+ * hold what the page wants; when they do not, the next one is longer. Any number of rows may be
+ * stored: a page costs a few blocks wherever it begins. */
+typedef enum mw_window_kind {
+    MW_WINDOW_TRACES,  /* by the start of spans */
+    MW_WINDOW_SESSIONS /* by the latest of spans and log records */
+} mw_window_kind;
+
+typedef struct mw_window_block {
+    uint64_t max_ns; /* no row's time is later */
+    uint32_t items;  /* traces or sessions in it; of a session every block may tell */
+} mw_window_block;
+
 typedef struct mw_window {
-    uint64_t *maxima; /* of the view's blocks of these signals, descending; MW_MEM_QUERY */
+    mw_window_block *blocks; /* by max_ns, descending; MW_MEM_QUERY */
     size_t count, taken;
-    uint64_t since_ns;
+    size_t more_blocks, more_items; /* of the next stretch */
+    uint64_t since_ns, next_to_ns;
+    bool ended;
 } mw_window;
 
-/* `signals`: MW_SIGNAL_BIT of each signal whose rows make up the items. MW_E_NOMEM. */
-#define MW_SIGNAL_BIT(signal) (1u << (signal))
-MW_MUST_USE mw_err mw_window_init(mw_window *window, const mw_store_view *view, unsigned signals,
-                                  const mw_page_bounds *bounds);
+/* MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_window_init(mw_window *window, const mw_store_view *view,
+                                  mw_window_kind kind, const mw_page_bounds *bounds);
 void mw_window_fini(mw_window *window);
-/* The next, wider window's lower edge: items of that time or later are seen whole. *complete:
- * there is nothing older that the page may hold. */
-uint64_t mw_window_next(mw_window *window, bool *complete);
+/* The next stretch, both ends included; false when there is nothing older that the page may hold. */
+bool mw_window_next(mw_window *window, uint64_t *from_ns, uint64_t *to_ns);
 
 /* Blocks of one signal that can hold rows within the bounds, by event time max, newest first: for
  * lists whose items are single rows. Such a list is full when the next block is older than its last

@@ -85,7 +85,7 @@
  *
  *   4    bytes in the file       4    the same, unpacked
  *   8    checksum as in the file
- *   1    codec: 0 = as it is, 1 = lz4 block
+ *   1    0 = as it is, 1 = a zstd frame
  *   1    length of what follows (l), at most 64
  *   l    its first text, or the first 64 bytes of it
  */
@@ -163,7 +163,7 @@ typedef struct mw_footer_directory {
 typedef struct mw_footer_text_page {
     uint64_t offset, checksum; /* in the file */
     uint32_t stored, raw;
-    uint8_t codec;
+    bool packed;
     mw_slice first; /* perhaps cut */
 } mw_footer_text_page;
 

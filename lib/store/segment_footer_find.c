@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "lib/store/segment_footer_int.h"
+#include "lib/store/zstd_frame.h"
 
 static bool checks(const mw_footer *footer, const void *bytes, size_t len, uint64_t offset,
                    uint64_t checksum)
@@ -44,9 +45,13 @@ static uint32_t pair_block(const directory_walk *walk, size_t pair)
     return mw_get_u32(walk->bytes + pair * MW_FOOTER_PAIR_SIZE + 8);
 }
 
-static bool page_is_sane(const directory_walk *walk, const mw_footer_fence *fence)
+/* Ascending, from its fence to the next one. */
+static bool page_is_sane(const directory_walk *walk, size_t page)
 {
-    if (pair_key(walk, 0) != fence->first_key)
+    const mw_footer_directory *directory = walk->directory;
+    const mw_footer_fence *fence = &directory->fences[page];
+    if (pair_key(walk, 0) != fence->first_key ||
+        (page + 1 < directory->page_count && pair_key(walk, walk->count - 1) > fence[1].first_key))
         return false;
     for (size_t i = 0; i < walk->count; i++) {
         if (pair_block(walk, i) >= walk->footer->block_count)
@@ -77,7 +82,7 @@ static mw_err walk_page(directory_walk *walk, size_t page)
     if (err != MW_OK)
         return err;
     if (!checks(walk->footer, walk->bytes, len, offset, fence->checksum) ||
-        !page_is_sane(walk, fence))
+        !page_is_sane(walk, page))
         return MW_E_CORRUPT;
     walk->page = page;
     return MW_OK;
@@ -195,16 +200,18 @@ static size_t text_page_of(const mw_footer *footer, mw_slice prefix)
 }
 
 /* A page, unpacked, into `raw`; `stored` is room for its bytes in the file. */
-static mw_err read_text_page(const mw_footer *footer, int fd, size_t number, char *stored,
-                             char *raw)
+static mw_err read_text_page(const mw_footer *footer, int fd, const mw_footer_text_page *page,
+                             mw_zstd *zstd, char *stored, char *raw)
 {
-    const mw_footer_text_page *page = &footer->text_pages[number];
     mw_err err = mw_pread_all(fd, stored, page->stored, page->offset);
     if (err == MW_OK && !checks(footer, stored, page->stored, page->offset, page->checksum))
         err = MW_E_CORRUPT;
-    if (err == MW_OK)
-        err = mw_chunk_unpack(page->codec, mw_slice_bytes(stored, page->stored), raw, page->raw);
-    return err;
+    if (err != MW_OK)
+        return err;
+    if (page->packed)
+        return mw_zstd_unpack(zstd, mw_slice_bytes(stored, page->stored), raw, page->raw);
+    memcpy(raw, stored, page->raw);
+    return MW_OK;
 }
 
 typedef struct text_search {
@@ -241,6 +248,7 @@ mw_err mw_footer_session_texts(const mw_footer *footer, int fd, mw_slice prefix,
 {
     text_search search = {prefix, max, false, text, ctx};
     const size_t room = MW_FOOTER_TEXT_PAGE + MW_FOOTER_TEXT_MAX + 2;
+    mw_zstd zstd = {0};
     mw_err err = MW_OK;
 
     if (footer->text_page_count == 0)
@@ -250,10 +258,11 @@ mw_err mw_footer_session_texts(const mw_footer *footer, int fd, mw_slice prefix,
         return MW_E_NOMEM;
     for (size_t i = text_page_of(footer, prefix);
          err == MW_OK && i < footer->text_page_count && search.left > 0 && !search.ended; i++) {
-        err = read_text_page(footer, fd, i, buffers, buffers + room);
+        err = read_text_page(footer, fd, &footer->text_pages[i], &zstd, buffers, buffers + room);
         if (err == MW_OK)
             err = search_page(&search, mw_slice_bytes(buffers + room, footer->text_pages[i].raw));
     }
+    mw_zstd_fini(&zstd);
     mw_free(MW_MEM_QUERY, buffers);
     return err;
 }

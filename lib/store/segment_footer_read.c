@@ -243,15 +243,13 @@ static bool take_text_page(mw_slice *bytes, uint64_t offset, mw_footer_text_page
                                  .stored = mw_get_u32(at),
                                  .raw = mw_get_u32(at + 4),
                                  .checksum = mw_get_u64(at + 8),
-                                 .codec = (uint8_t)at[16]};
+                                 .packed = at[16] == 1};
     if (first > MW_FOOTER_FIRST_MAX || bytes->len - MW_FOOTER_TEXT_FENCE_SIZE < first)
         return false;
     out->first = mw_slice_bytes(at + MW_FOOTER_TEXT_FENCE_SIZE, first);
     *bytes = mw_slice_from(*bytes, MW_FOOTER_TEXT_FENCE_SIZE + first);
-    return out->stored > 0 && out->stored <= out->raw &&
-           out->raw <= MW_FOOTER_TEXT_PAGE + MW_FOOTER_TEXT_MAX + 2 &&
-           (out->codec == MW_CODEC_LZ4 ||
-            (out->codec == MW_CODEC_PLAIN && out->stored == out->raw));
+    return out->stored > 0 && out->raw <= MW_FOOTER_TEXT_PAGE + MW_FOOTER_TEXT_MAX + 2 &&
+           (out->packed ? out->stored < out->raw : at[16] == 0 && out->stored == out->raw);
 }
 
 static mw_err load_text_fences(loading *load)
@@ -331,7 +329,9 @@ static mw_err take_block(const loading *load, mw_slice *bytes, uint64_t *at, mw_
     block->offset = *at;
     block->header = header;
     block->keys_in_footer = true;
-    block->has_sessions = mw_get_u32(record + 148) > 0;
+    block->all_traces = mw_get_u32(record + 144);
+    block->all_sessions = mw_get_u32(record + 148);
+    block->has_sessions = block->all_sessions > 0;
     block->service_count = services;
     block->name_count = names;
     for (size_t i = 0; i < keys; i++)

@@ -9,8 +9,10 @@
 #include "lib/base/buffer.h"
 #include "lib/base/id.h"
 #include "lib/store/segment_footer_int.h"
+#include "lib/store/zstd_frame.h"
 
 #define SLOTS_AT_FIRST 256u
+#define TEXT_LEVEL 3
 
 /* A pair of a directory; the key in halves, so that it takes 12 bytes. */
 typedef struct key_pair {
@@ -375,28 +377,41 @@ static int text_compare(const void *left, const void *right)
     return mw_slice_compare(*(const mw_slice *)left, *(const mw_slice *)right);
 }
 
-static mw_err put_text_page(mw_footer_writer *writer, const mw_buffer *page, mw_slice first)
+/* One that does not shrink stays as it is. */
+static mw_err put_text_page(mw_footer_writer *writer, mw_zstd *zstd, const mw_buffer *page,
+                            mw_slice first)
 {
     uint64_t offset = place_now(writer);
-    mw_buffer *fences = &writer->text_fences;
+    mw_buffer *fences = &writer->text_fences, *out = &writer->out;
     size_t shown = first.len < MW_FOOTER_FIRST_MAX ? first.len : MW_FOOTER_FIRST_MAX;
+    size_t stored = 0;
+    char *at = mw_buffer_reserve(out, mw_zstd_room(page->len));
 
-    if (page->err != MW_OK)
-        return page->err;
-    mw_buffer_append(&writer->out, page->data, page->len);
+    if (page->err != MW_OK || !at)
+        return page->err != MW_OK ? page->err : out->err;
+    mw_err err = mw_zstd_pack(zstd, TEXT_LEVEL, page->data, page->len, at, &stored);
+    if (err != MW_OK)
+        return err;
+    bool packed = stored < page->len;
+    if (!packed) {
+        memcpy(at, page->data, page->len);
+        stored = page->len;
+    }
+    put_u32(fences, (uint32_t)stored);
     put_u32(fences, (uint32_t)page->len);
-    put_u32(fences, (uint32_t)page->len);
-    put_u64(fences, checksum_at(writer, page->data, page->len, offset));
-    mw_buffer_append_byte(fences, (char)MW_CODEC_PLAIN);
+    put_u64(fences, checksum_at(writer, at, stored, offset));
+    mw_buffer_append_byte(fences, (char)packed);
     mw_buffer_append_byte(fences, (char)shown);
+    out->len += stored;
     mw_buffer_append(fences, first.data, shown);
     writer->text_pages++;
-    return writer->out.err != MW_OK ? writer->out.err : fences->err;
+    return fences->err;
 }
 
 static mw_err put_texts(mw_footer_writer *writer)
 {
     text_set *set = &writer->texts;
+    mw_zstd zstd = {0};
     mw_buffer page;
     size_t first = 0;
     mw_err err = MW_OK;
@@ -412,11 +427,12 @@ static mw_err put_texts(mw_footer_writer *writer)
         mw_buffer_append_slice(&page, set->items[i]);
         if (page.len < MW_FOOTER_TEXT_PAGE && page.err == MW_OK && i + 1 < set->count)
             continue;
-        err = put_text_page(writer, &page, set->items[first]);
+        err = put_text_page(writer, &zstd, &page, set->items[first]);
         mw_buffer_clear(&page);
         first = i + 1;
     }
     mw_buffer_fini(&page);
+    mw_zstd_fini(&zstd);
     end_section(writer, MW_FOOTER_TEXTS);
     return err;
 }

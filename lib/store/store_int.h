@@ -34,12 +34,28 @@ struct mw_store {
     _Atomic uint64_t merge_count, merge_failures;
 };
 
+/* Columns that a view keeps unpacked: a question meets the same few blocks several times, to find
+ * rows, to join them, to fetch their texts. */
+#define MW_VIEW_SLOTS 32u
+#define MW_VIEW_SLOTS_BYTES ((size_t)12 << 20)
+
+typedef struct mw_view_slot {
+    const mw_index_block *block; /* NULL = free */
+    mw_hot hot;
+    char *raw;
+    size_t size;
+    uint64_t used; /* when last, by the view's count */
+} mw_view_slot;
+
 struct mw_store_view {
     mw_store *store;
     mw_index_snapshot snapshot;
     mw_block_reader hot_reader;   /* the view is one thread's, so its buffers are shared by its */
     mw_block_reader items_reader; /* questions, one after the other */
-    size_t query_budget;          /* MW_QUERY_BUDGET; tests make it small */
+    mw_view_slot slots[MW_VIEW_SLOTS];
+    size_t slots_bytes;
+    uint64_t slots_count;
+    size_t query_budget; /* MW_QUERY_BUDGET; tests make it small */
     bool (*stop)(void *ctx);      /* NULL = never */
     void *stop_ctx;
     mw_damaged_place *left_out; /* once it tolerates damage */

@@ -209,7 +209,7 @@ typedef struct trace_listing {
     mw_store_view *view;
     mw_arena *arena;
     mw_page_bounds bounds;
-    uint64_t edge_ns; /* of the window: older traces are not seen whole */
+    uint64_t from_ns, to_ns; /* the present stretch: traces that start in it are seen */
     mw_top top;
     mw_trace_set page;
     mw_text_requests requests;
@@ -221,7 +221,8 @@ static mw_err offer_trace(void *ctx, const uint8_t *trace_id, const mw_join *joi
     trace_listing *listing = ctx;
     mw_page_key key;
     mw_page_key_set(&key, join->start_ns, mw_slice_bytes(trace_id, MW_TRACE_ID_SIZE));
-    if (join->start_ns >= listing->edge_ns && mw_page_admits(&listing->bounds, &key))
+    if (join->start_ns >= listing->from_ns && join->start_ns <= listing->to_ns &&
+        mw_page_admits(&listing->bounds, &key))
         mw_top_offer(&listing->top, &key, 0);
     return MW_OK;
 }
@@ -231,15 +232,13 @@ static mw_err find_page(trace_listing *listing)
     mw_gather_question question = {
         .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX, .trace = offer_trace, .ctx = listing};
     mw_window window;
-    bool complete = false;
     mw_err err =
-        mw_window_init(&window, listing->view, MW_SIGNAL_BIT(MW_SIGNAL_TRACES), &listing->bounds);
+        mw_window_init(&window, listing->view, MW_WINDOW_TRACES, &listing->bounds);
 
-    while (err == MW_OK && !complete && listing->top.count < listing->top.capacity) {
-        listing->edge_ns = mw_window_next(&window, &complete);
-        listing->top.count = 0;
-        err = mw_gather_since(listing->view, &question, listing->edge_ns);
-    }
+    while (err == MW_OK && listing->top.count < listing->top.capacity &&
+           mw_window_next(&window, &listing->from_ns, &listing->to_ns))
+        err = mw_gather_between(listing->view, &question, MW_GATHER_STARTS, listing->from_ns,
+                                listing->to_ns);
     mw_window_fini(&window);
     return err;
 }

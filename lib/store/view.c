@@ -25,6 +25,8 @@ void mw_store_view_close(mw_store_view *view)
     if (!view)
         return;
     mw_index_snapshot_drop(&view->store->index, &view->snapshot);
+    for (size_t i = 0; i < MW_VIEW_SLOTS; i++)
+        mw_free(MW_MEM_QUERY, view->slots[i].raw);
     mw_block_reader_fini(&view->hot_reader);
     mw_block_reader_fini(&view->items_reader);
     mw_free(MW_MEM_QUERY, view->left_out);
@@ -84,17 +86,75 @@ static mw_err checked(mw_store_view *view, const mw_index_block *block, mw_err e
     return err;
 }
 
+static mw_view_slot *slot_of(mw_store_view *view, const mw_index_block *block)
+{
+    for (size_t i = 0; i < MW_VIEW_SLOTS; i++)
+        if (view->slots[i].block == block)
+            return &view->slots[i];
+    return NULL;
+}
+
+static mw_view_slot *oldest_slot(mw_store_view *view)
+{
+    mw_view_slot *oldest = &view->slots[0];
+    for (size_t i = 1; i < MW_VIEW_SLOTS; i++)
+        if (view->slots[i].used < oldest->used)
+            oldest = &view->slots[i];
+    return oldest;
+}
+
+/* The slot that was not used for longest, with its memory; others give theirs up while all together
+ * have too much. */
+static mw_view_slot *take_slot(mw_store_view *view, size_t need)
+{
+    size_t share = mw_memory_query_share() / SHOWN_SHARE;
+    size_t most = share < MW_VIEW_SLOTS_BYTES ? share : MW_VIEW_SLOTS_BYTES;
+    for (;;) {
+        mw_view_slot *slot = oldest_slot(view);
+        slot->block = NULL;
+        if (view->slots_bytes <= slot->size || view->slots_bytes - slot->size + need <= most)
+            return slot;
+        if (slot->raw) {
+            mw_free(MW_MEM_QUERY, slot->raw);
+            view->slots_bytes -= slot->size;
+            slot->raw = NULL;
+            slot->size = 0;
+        }
+        slot->used = ++view->slots_count; /* empty, but not asked again in this round */
+    }
+}
+
 mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out)
 {
+    mw_block_reader *reader = &view->hot_reader;
     if (is_stopped(view))
         return MW_E_TIMEOUT;
     if (is_left_out(view, block)) {
         *out = (mw_hot){.signal = block->header.signal, .seq = block->header.seq, .width = 2};
         return MW_OK;
     }
-    return checked(
-        view, block,
-        mw_read_hot(&view->hot_reader, block->segment->fd, block->offset, &block->header, out));
+    mw_view_slot *slot = slot_of(view, block);
+    if (!slot) {
+        slot = take_slot(view, block->header.hot_raw);
+        /* The reader unpacks into the slot's memory, or gives it a larger one. */
+        view->slots_bytes -= slot->size;
+        reader->raw = slot->raw;
+        reader->raw_size = slot->size;
+        mw_err err = checked(
+            view, block,
+            mw_read_hot(reader, block->segment->fd, block->offset, &block->header, &slot->hot));
+        slot->raw = reader->raw;
+        slot->size = reader->raw ? reader->raw_size : 0;
+        view->slots_bytes += slot->size;
+        reader->raw = NULL;
+        reader->raw_size = 0;
+        if (err != MW_OK)
+            return err;
+        slot->block = block;
+    }
+    slot->used = ++view->slots_count;
+    *out = slot->hot;
+    return MW_OK;
 }
 
 mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, const mw_hot *hot,

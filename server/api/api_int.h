@@ -34,8 +34,8 @@ typedef struct mw_api_call {
     mw_server *server;
     mw_request *request;
     const struct mw_api_entry *entry;
-    /* Of a question about telemetry: the space it is asked of, held until the answer is put together,
-     * or for as long as a follower follows (who takes it, and leaves NULL). */
+    /* Of a question about telemetry: the space it is asked of, held until the answer is put
+     * together, or for as long as a follower follows (who takes it, and leaves NULL). */
     mw_space *space;
     mw_arena arena;
     mw_buffer text;
@@ -95,11 +95,11 @@ static inline mw_store *mw_api_store(const mw_api_call *call)
 {
     return mw_space_store(call->space);
 }
-/* The body, one JSON value that the caller gives up. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
+/* The body, one JSON value, the caller's. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
 MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
 /* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
- * answer any more. It leaves out what is known to be damaged; a call whose question finds more is run
- * again. MW_E_NOMEM. */
+ * answer any more. It leaves out what is known to be damaged; a call whose question finds more is
+ * run again. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
@@ -120,8 +120,8 @@ void mw_api_items_end(mw_api_call *call);
 void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total);
 /* The limit with which a page of large items is asked for again that failed with `err` after
  * `written` of them: with those that fit the answer, or half of them when even reading them took
- * the memory of one question. The page has a cursor to go on with, which a refusal has not. 0: there
- * is nothing to try. */
+ * the memory of one question. The page has a cursor to go on with, which a refusal has not. 0:
+ * there is nothing to try. */
 size_t mw_api_smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written);
 /* Before each try: forgets what the one before has read and written. */
 void mw_api_try_again(mw_api_call *call);

@@ -1,8 +1,8 @@
 /* Fuzz target: filters of blocks and attributes as text.
  *
- * Input: a byte for the signal, two bytes of length (little endian), so many bytes of a message, and
- * bytes that are taken for a filter. Oracles: whatever the message holds, its filter lets pass, and
- * mw_attributes_held says what a plain reading of the message says; nothing reads out of bounds
+ * Input: a byte for the signal, two bytes of length (little endian), so many bytes of a message,
+ * and bytes that are taken for a filter. Oracles: whatever the message holds, its filter lets pass,
+ * and mw_attributes_held says what a plain reading of the message says; nothing reads out of bounds
  * (sanitizers).
  */
 #include <stdint.h>

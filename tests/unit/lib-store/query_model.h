@@ -680,6 +680,20 @@ static inline size_t merge_whole_model(mw_store *store, expected *out)
     return before - kept;
 }
 
+/* A store of which half is merged, and half is not. */
+static inline mw_store *half_merged(mw_store *store, const char *directory)
+{
+    size_t count;
+    mw_store_close(store);
+    store = open_store(directory);
+    mw_segment **list = segments_in_order(store, &count);
+    assert_true(count >= 2);
+    test_merge merge = {.store = store, .rows_a_block = 40, .packed = 2};
+    merge_segments(&merge, list, count / 2, false);
+    free(list);
+    return store;
+}
+
 static void forget_sent(sent_spans *all)
 {
     for (size_t i = 0; i < all->log_count; i++)

@@ -189,6 +189,48 @@ static void test_edges(void **state)
     test_dir_fini(&dir);
 }
 
+/* More records in merged blocks than one question looks at, commits that end in another block than
+ * they began, and spans between them. */
+static void test_large_blocks(void **state)
+{
+    enum { COMMITS = 40, RECORDS = 5000 };
+    test_dir dir;
+    mw_arena arena;
+    size_t count, steps = 0, seen = 0;
+    (void)state;
+    test_dir_init(&dir);
+    mw_store *store = open_store(dir.store);
+    for (uint64_t i = 0; i < COMMITS; i++) {
+        append_logs(store, i * RECORDS, RECORDS);
+        assert_int_equal(append_spans(store, 1 + i, 1, 5), MW_OK);
+    }
+    mw_store_close(store);
+    store = open_store(dir.store);
+    mw_segment **list = segments_in_order(store, &count);
+    test_merge merge = {.store = store, .rows_a_block = 8192, .packed = 2};
+    merge_segments(&merge, list, count, false);
+    free(list);
+    mw_arena_init(&arena, MW_MEM_QUERY, 0);
+    for (mw_log_tail tail = {.more = true}; tail.more; steps++) {
+        const mw_log_follow follow = {.after = tail.position, .limit = 1000000};
+        const mw_log_query query = {.severity_min = 24}; /* few of them */
+        mw_store_view *view;
+        assert_int_equal(mw_store_view_open(store, &view), MW_OK);
+        assert_int_equal(mw_store_log_follow(view, &follow, &query, &arena, &tail), MW_OK);
+        mw_store_view_close(view);
+        for (size_t i = 0; i < tail.count; i++, seen++) {
+            while (1 + seen % 24 != 24)
+                seen++;
+            assert_int_equal(tail.items[i].row.time_ns, 1500 + seen);
+        }
+        mw_arena_reset(&arena);
+    }
+    assert_true(seen > COMMITS * RECORDS - 24);
+    assert_int_equal(steps, 2);
+    mw_store_close(store);
+    test_dir_fini(&dir);
+}
+
 static void test_without_memory(void **state)
 {
     const shape form = {13, 20, 8, 12, 10, 5, 30, 50, 0, 8};
@@ -196,8 +238,9 @@ static void test_without_memory(void **state)
     sent_spans all;
     (void)state;
     test_dir_init(&dir);
-    mw_store *store = open_store(dir.store);
+    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 4 * 1024);
     fill(store, &all, &form);
+    store = half_merged(store, dir.store);
     for (int question = 0; question < 2; question++) {
         const mw_log_follow follow = {.limit = 9};
         const mw_log_query query = {.session_id =
@@ -347,7 +390,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dense),    cmocka_unit_test(test_many_blocks),
-        cmocka_unit_test(test_edges),    cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_edges),    cmocka_unit_test(test_large_blocks),
+        cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_listener), cmocka_unit_test(test_follower_thread),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);

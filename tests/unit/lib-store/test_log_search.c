@@ -230,7 +230,7 @@ static mw_err ask(mw_store *store, const mw_log_query *query, size_t *count, uin
     return ask_failing(store, query, 0, count, undecided);
 }
 
-/* A hostile body for a hostile pattern is told, others are found; a pattern that is none refuses. */
+/* A hostile body for a hostile pattern is told, others are found; one that is none refuses. */
 static void test_undecided(void **state)
 {
     test_dir dir;

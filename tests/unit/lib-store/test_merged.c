@@ -341,6 +341,223 @@ static void test_requests(void **state)
     test_dir_fini(&dir);
 }
 
+/* ---- verification ---------------------------------------------------------------------------- */
+
+typedef struct damage_seen {
+    size_t count;
+    uint64_t offset;
+    char what[256];
+} damage_seen;
+
+static void see_damage(void *ctx, const mw_store_damage *damage)
+{
+    damage_seen *seen = ctx;
+    seen->count++;
+    seen->offset = damage->offset;
+    snprintf(seen->what, sizeof seen->what, "%s", damage->what);
+}
+
+static damage_seen verify(const test_dir *dir, mw_store_verified *whole)
+{
+    damage_seen seen = {0};
+    mw_err err = mw_store_verify(dir->store, see_damage, &seen, whole);
+    assert_int_equal(err, seen.count ? MW_E_CORRUPT : MW_OK);
+    return seen;
+}
+
+/* What is told when one byte of a section, a block or the trailer differs. */
+static void test_verify(void **state)
+{
+    test_dir dir;
+    mw_store_verified whole;
+    (void)state;
+    test_dir_init(&dir);
+    mw_store *store = small_store(&dir);
+    put_spans(store, 1, 80);
+    store = reopen(store, &dir);
+    size_t count;
+    mw_segment **list = segments_in_order(store, &count);
+    test_merge merge = {
+        .store = store, .rows_a_block = 16, .packed = 2, .rollups = "rolled", .filter = "filtered"};
+    merge_segments(&merge, list, count, true); /* the inputs stay: counted once */
+    free(list);
+    list = segments_in_order(store, &count);
+    char *path = strdup(list[0]->path);
+    uint64_t footer = list[0]->header.durable_end, end = list[0]->end;
+    mw_footer_section sections[MW_FOOTER_SECTIONS];
+    memcpy(sections, list[0]->footer->sections, sizeof sections);
+    free(list);
+    mw_store_close(store);
+    assert_int_equal(verify(&dir, &whole).count, 0);
+    assert_int_equal(whole.spans, 80);
+    for (unsigned i = 0; i < MW_FOOTER_SECTIONS; i++) {
+        if (sections[i].length == 0)
+            continue;
+        flip(path, sections[i].offset + sections[i].length / 2);
+        damage_seen seen = verify(&dir, &whole);
+        assert_int_equal(seen.count, 1);
+        assert_int_equal(whole.spans, 80);
+        assert_non_null(strstr(seen.what, "no item is lost"));
+        assert_true(seen.offset == sections[i].offset || seen.offset == footer);
+        flip(path, sections[i].offset + sections[i].length / 2);
+    }
+    flip(path, end - 20);
+    assert_non_null(strstr(verify(&dir, &whole).what, "the footer of a merged segment"));
+    flip(path, end - 20);
+    flip(path, MW_SEGMENT_HEADER_SIZE + MW_BLOCK_HEADER_SIZE + 10);
+    assert_non_null(strstr(verify(&dir, &whole).what, "the columns of a block"));
+    assert_true(whole.spans < 80);
+    flip(path, MW_SEGMENT_HEADER_SIZE + MW_BLOCK_HEADER_SIZE + 10);
+    assert_int_equal(verify(&dir, &whole).count, 0);
+    free(path);
+    test_dir_fini(&dir);
+}
+
+/* A footer that is whole and not that of its blocks. */
+static void test_verify_against_blocks(void **state)
+{
+    test_dir dir;
+    struct stat status;
+    mw_block_reader reader;
+    mw_footer_writer *writer;
+    mw_slice bytes;
+    mw_hot hot;
+    size_t count;
+    (void)state;
+    test_dir_init(&dir);
+    mw_store *store = small_store(&dir);
+    put_spans(store, 1, 40);
+    store = reopen(store, &dir);
+    merge_run(store, 0, segment_count(store), false);
+    mw_segment **list = segments_in_order(store, &count);
+    mw_segment *segment = list[0];
+    free(list);
+    /* The keys of the first block for all. */
+    mw_block_reader_init(&reader);
+    assert_int_equal(mw_footer_writer_new(&writer), MW_OK);
+    assert_int_equal(mw_read_hot(&reader, segment->fd, segment->blocks->offset,
+                                 &segment->blocks->header, &hot),
+                     MW_OK);
+    for (const mw_index_block *block = segment->blocks; block; block = block->next_in_segment) {
+        mw_index_block *entry =
+            mw_index_block_new(&hot, &segment->blocks->header, store->key_seed);
+        mw_hot shown = hot;
+        shown.count = block->header.item_count; /* the last block has fewer */
+        assert_true(shown.count <= hot.count);
+        entry->header = block->header;
+        entry->offset = block->offset;
+        assert_int_equal(mw_footer_writer_block(writer, entry, &shown, MW_SLICE_NONE), MW_OK);
+        mw_free(MW_MEM_STORE, entry);
+    }
+    mw_block_reader_fini(&reader);
+    const mw_footer_facts facts = {.last_seq = 1000, .arrival_max_ns = 1};
+    assert_int_equal(mw_footer_writer_finish(writer, &segment->header, segment->header.durable_end,
+                                             &facts, &bytes),
+                     MW_OK);
+    int fd = open(segment->path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(ftruncate(fd, (off_t)segment->header.durable_end), 0);
+    assert_int_equal(
+        pwrite(fd, bytes.data, bytes.len, (off_t)segment->header.durable_end), bytes.len);
+    assert_int_equal(fstat(fd, &status), 0);
+    close(fd);
+    mw_footer_writer_free(writer);
+    mw_store_close(store);
+    assert_non_null(strstr(verify(&dir, NULL).what, "does not fit the blocks"));
+    test_dir_fini(&dir);
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+#define THREAD_SPANS 1500u
+
+typedef struct busy_store {
+    mw_store *store;
+    _Atomic uint64_t appended; /* traces 1 to this are there */
+} busy_store;
+
+static void *append_all(void *ctx)
+{
+    busy_store *busy = ctx;
+    for (uint64_t i = 1; i <= THREAD_SPANS; i++) {
+        MW_ASSERT(append_spans(busy->store, i, i, 1) == MW_OK);
+        atomic_store(&busy->appended, i);
+    }
+    return NULL;
+}
+
+static void *ask_all(void *ctx)
+{
+    busy_store *busy = ctx;
+    test_random random = {77};
+    mw_arena arena;
+    mw_arena_init(&arena, MW_MEM_QUERY, 0);
+    while (atomic_load(&busy->appended) < THREAD_SPANS) {
+        uint64_t there = atomic_load(&busy->appended);
+        mw_store_view *view;
+        mw_trace trace;
+        mw_trace_list list;
+        const mw_store_page page = {.limit = 5};
+        uint8_t id[16];
+        if (there == 0)
+            continue;
+        trace_id_of(id, 1 + random_below(&random, there));
+        MW_ASSERT(mw_store_view_open(busy->store, &view) == MW_OK);
+        MW_ASSERT(mw_store_trace_read(view, id, &arena, &trace) == MW_OK);
+        MW_ASSERT(mw_store_trace_list(view, &page, &arena, &list) == MW_OK && list.count > 0);
+        MW_ASSERT(list.items[0].start_ns >= 1000 + there);
+        mw_store_view_close(view);
+        mw_arena_reset(&arena);
+    }
+    return NULL;
+}
+
+/* Segments of a snapshot, without the last one, which is appended to. */
+static size_t finished_segments(mw_store_view *view, mw_segment **list, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < mw_view_count(view) && count < max; i++) {
+        mw_segment *segment = mw_view_block(view, i)->segment;
+        if (count == 0 || list[count - 1] != segment)
+            list[count++] = segment;
+    }
+    return count ? count - 1 : 0;
+}
+
+/* One appends, one asks, one merges what is complete. */
+static void test_beside_appends(void **state)
+{
+    test_dir dir;
+    busy_store busy = {0};
+    pthread_t appender, asker;
+    mw_segment *list[512];
+    size_t merges = 0;
+    (void)state;
+    test_dir_init(&dir);
+    busy.store = small_store(&dir);
+    assert_int_equal(pthread_create(&appender, NULL, append_all, &busy), 0);
+    assert_int_equal(pthread_create(&asker, NULL, ask_all, &busy), 0);
+    while (atomic_load(&busy.appended) < THREAD_SPANS) {
+        test_merge merge = {.store = busy.store, .rows_a_block = 64, .packed = 4};
+        mw_store_view *view;
+        assert_int_equal(mw_store_view_open(busy.store, &view), MW_OK);
+        size_t count = finished_segments(view, list, 512);
+        size_t from = count > 6 ? count - 6 : 0;
+        if (count - from > 2) {
+            merge_segments(&merge, list + from, count - from, false);
+            merges++;
+        }
+        mw_store_view_close(view);
+    }
+    pthread_join(appender, NULL);
+    pthread_join(asker, NULL);
+    assert_true(merges > 2);
+    expect_spans(busy.store, 1, THREAD_SPANS);
+    busy.store = reopen(busy.store, &dir);
+    expect_spans(busy.store, 1, THREAD_SPANS);
+    mw_store_close(busy.store);
+    test_dir_fini(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +569,9 @@ int main(void)
         cmocka_unit_test(test_left_aside),
         cmocka_unit_test(test_damaged_footer),
         cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_verify_against_blocks),
+        cmocka_unit_test(test_beside_appends),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
 }

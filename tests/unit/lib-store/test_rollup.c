@@ -1,8 +1,8 @@
 /* Roll-ups: what a trace adds to a table, in whatever order its spans come to how many tables; the
  * bytes of a table and back.
  *
- * The model adds up all spans at once, cell by cell, from the definition alone. Tables are compared by
- * their bytes: the same counts are always the same bytes.
+ * The model adds up all spans at once, cell by cell, from the definition alone. Tables are compared
+ * by their bytes: the same counts are always the same bytes.
  */
 #include "tests/unit/lib-store/store_test.h"
 
@@ -374,7 +374,7 @@ static void test_latency(void **state)
     assert_int_equal(mw_rollup_duration((uint64_t)-5), 0);
 }
 
-/* ---- windows, bounds --------------------------------------------------------------------------- */
+/* ---- windows, bounds ------------------------------------------------------------------------- */
 
 static mw_rollup *one_a_minute(uint32_t minutes)
 {
@@ -529,7 +529,7 @@ static void test_cells_are_bounded(void **state)
     mw_rollup_free(table);
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static void test_empty(void **state)
 {
