@@ -47,6 +47,7 @@ struct mw_rollup {
     unsigned keep;
     uint32_t cells_max;
     uint64_t left_out;
+    uint64_t unread; /* tables of segments that could not be added to it */
     mw_rollup_cell *cells;
     uint32_t cell_count, cell_capacity;
     uint32_t *cell_slots; /* 1 + index; twice the capacity, a power of two */

@@ -451,6 +451,7 @@ typedef struct mw_red_list {
     uint64_t as_of;              /* commit sequence that it includes */
     uint64_t left_out;           /* spans and calls that roll-ups had no room for (rollup.h), of all
                                   * times */
+    uint64_t unread; /* merged segments whose roll-ups are damaged, and not in it */
 } mw_red_list;
 
 /* Cost: the roll-ups of the segments whose minutes meet the window, and what was committed since the
@@ -475,7 +476,7 @@ typedef struct mw_graph {
     size_t edge_count;
     mw_red_row *services; /* without operations; those that only are called have a count of 0 */
     size_t service_count;
-    uint64_t since_ns, until_ns, as_of, left_out;
+    uint64_t since_ns, until_ns, as_of, left_out, unread;
 } mw_graph;
 
 /* The call graph of a window (DESIGN 5: what an edge is). Cost and errors as mw_store_red. */

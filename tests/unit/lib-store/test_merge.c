@@ -495,14 +495,14 @@ static void test_sequences_go_on(void **state)
 enum { OP_OPEN, OP_PWRITEV, OP_FDATASYNC, OP_FSYNC, OP_RENAME, OP_UNLINK, OP_COUNT };
 
 static struct {
-    unsigned calls[OP_COUNT], fail_at[OP_COUNT]; /* 0 = never; that call and the next */
+    atomic_uint calls[OP_COUNT], fail_at[OP_COUNT]; /* 0 = never; that call and the next */
     int error;
 } disk;
 
 static bool fails(int op)
 {
-    unsigned call = ++disk.calls[op];
-    if (disk.fail_at[op] == 0 || call < disk.fail_at[op] || call > disk.fail_at[op] + 1)
+    unsigned call = atomic_fetch_add(&disk.calls[op], 1) + 1, at = disk.fail_at[op];
+    if (at == 0 || call < at || call > at + 1)
         return false;
     errno = disk.error;
     return true;
@@ -568,7 +568,8 @@ static bool run_with_failure(int op, unsigned nth)
     stored want = read_all(store);
     drop_repeats(&want, MW_SIGNAL_TRACES);
     drop_repeats(&want, MW_SIGNAL_METRICS);
-    memset(disk.calls, 0, sizeof disk.calls);
+    for (int i = 0; i < OP_COUNT; i++)
+        disk.calls[i] = 0;
     disk.fail_at[op] = nth;
     mw_err err = mw_store_merge_all(store, 10 * MW_NS_PER_S);
     bool reached = disk.calls[op] >= nth;

@@ -4,8 +4,11 @@
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/store_test.h"
 
+#include <fcntl.h>
+
 #include "lib/store/rollup_int.h"
 #include "lib/store/rollup_tail.h"
+#include "lib/store/segment_footer_int.h"
 
 #define MINUTE(m) ((uint64_t)(m)*MW_MINUTE_NS)
 #define BASE MINUTE(29000000)
@@ -232,9 +235,12 @@ typedef struct beside_test {
 static void *append_all(void *argument)
 {
     beside_test *test = argument;
-    for (uint64_t i = 0; i < REQUESTS; i++)
+    for (uint64_t i = 0; i < REQUESTS; i++) {
         assert_int_equal(append_spans(test->store, 1 + i / 3, 1 + i * SPANS_EACH, SPANS_EACH),
                          MW_OK);
+        if (i % (REQUESTS / 4) == 0)
+            assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK);
+    }
     atomic_store(&test->done, true);
     return NULL;
 }
@@ -479,6 +485,67 @@ static void test_newest(void **state)
     assert_int_equal(minute, BASE + MINUTE(9));
 }
 
+/* A callee that arrives up to 20 minutes behind its merged caller finds it. */
+static void test_how_late(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t late_ns;
+        size_t edges;
+    } cases[] = {{19 * 60 * MW_NS_PER_S, 1}, {21 * 60 * MW_NS_PER_S, 0}};
+    for (size_t i = 0; i < 2; i++) {
+        test_dir dir;
+        mw_fake_clock clock;
+        mw_arena arena;
+        mw_graph graph;
+        test_dir_init(&dir);
+        mw_arena_init(&arena, MW_MEM_QUERY, 0);
+        mw_fake_clock_init(&clock, INT64_C(1700000000) * MW_NS_PER_S);
+        mw_store *store = open_with(dir.store, &clock.clock, MW_STORE_QUEUE_DEFAULT, 8192);
+        append_said(store, 0, 2);
+        assert_int_equal(mw_store_merge_all(store, WAIT_NS), MW_OK);
+        mw_fake_clock_advance(&clock, cases[i].late_ns);
+        append_said(store, 2, 3);
+        for (int merged = 0; merged < 2; merged++) {
+            assert_int_equal(mw_store_graph(store, BASE, BASE + MINUTE(1), &arena, &graph), MW_OK);
+            assert_int_equal(graph.edge_count, cases[i].edges);
+            assert_int_equal(mw_store_merge_all(store, WAIT_NS), MW_OK);
+        }
+        mw_arena_reset(&arena);
+        mw_store_close(store);
+        test_dir_fini(&dir);
+    }
+}
+
+/* A segment whose figures are damaged is left out, and said to be: the others still answer. */
+static void test_damaged_figures(void **state)
+{
+    said_test *test = *state;
+    mw_store_view *view;
+    mw_graph graph;
+    char byte;
+    assert_int_equal(mw_store_view_open(test->store, &view), MW_OK);
+    const mw_segment *segment = mw_view_block(view, 0)->segment;
+    assert_non_null(segment->footer);
+    off_t at = (off_t)segment->footer->sections[MW_FOOTER_ROLLUPS].offset;
+    int fd = open(segment->path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte = (char)(byte ^ 1);
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+    mw_store_view_close(view);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(mw_store_graph(test->store, BASE, BASE + MINUTE(30), &test->arena, &graph),
+                         MW_OK);
+        assert_int_equal(graph.unread, 1);
+        /* What the log holds, in step with its callers, which are merged. */
+        assert_int_equal(graph.edge_count, 2);
+        assert_int_equal(graph.service_count, 3);
+        assert_int_equal(graph.services[2].red.count, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +557,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_red_operations_by_minute, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_graph, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_newest, set_up, tear_down),
+        cmocka_unit_test(test_how_late),
+        cmocka_unit_test_setup_teardown(test_damaged_figures, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
 }
