@@ -32,8 +32,8 @@ typedef struct mw_log_scan {
     size_t record_count;
 } mw_log_scan;
 
-/* `query` must outlive it. Bounds, order and blocks are the caller's to set. MW_E_NOMEM, MW_E_SYNTAX
- * (the query's pattern). */
+/* `query` must outlive it. Bounds, order and blocks are the caller's to set. MW_E_NOMEM,
+ * MW_E_SYNTAX (the query's pattern). */
 MW_MUST_USE mw_err mw_log_scan_init(mw_log_scan *scan, mw_store_view *view,
                                     const mw_log_query *query, size_t limit, mw_arena *arena);
 void mw_log_scan_fini(mw_log_scan *scan);

@@ -13,10 +13,10 @@
 
 typedef struct model_span {
     uint64_t trace, span, parent, start, end;
-    uint64_t seq;                      /* order of arrival */
+    uint64_t seq; /* order of arrival */
     uint64_t commit;
-    uint32_t row; /* of the commit */
-    bool merged;  /* away, because it is a repeat */
+    uint32_t row;                      /* of the commit */
+    bool merged;                       /* away, because it is a repeat */
     int session, agent, user, service; /* 0 = none, else the name's number */
     int kind, status;
     int64_t in, out;
