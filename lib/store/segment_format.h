@@ -140,6 +140,10 @@
  * Pieces: for each 1 MiB of the unpacked chunk, of which the last is shorter, 4 bytes length in the
  * file and then that many bytes: an lz4 block, or the piece as it is when the length is its own.
  *
+ * Order in merged segments. Spans stand by the first start of their trace, then by trace, a trace's
+ * together: no trace of a block starts behind the next block of spans. Points stand by series, time
+ * and start, log records as they were committed. The blocks of a signal stand together.
+ *
  * Which blocks count. None of a segment that a merged one of the directory names as replaced
  * (segment_footer.h), though its file may still lie there. A merged segment has blocks up to its
  * durable end. Of segments of the log, one whose end somebody wrote down ends there: it stands in
