@@ -88,13 +88,13 @@ unit_programs := $(unit_sources:tests/%.c=$(BUILD)/tests/%)
 fuzz_sources := $(sort $(wildcard tests/fuzz/*/fuzz_*.c))
 replay_programs := $(fuzz_sources:tests/%.c=$(BUILD)/tests/%_replay)
 fuzz_programs := $(fuzz_sources:tests/%.c=$(BUILD)/tests/%)
-bench_sources := $(sort $(wildcard tests/bench/*.c))
+bench_sources := $(sort $(wildcard tests/bench/*.c tests/bench/*/*.c))
 bench_programs := $(bench_sources:tests/%.c=$(BUILD)/tests/%)
 test_room = $(subst -,/,$(notdir $(patsubst %/,%,$(dir $(1)))))
 
 .SECONDARY: $(generated)
 .PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop soak lint format asan \
-    tsan fuzz bench install uninstall clean help print-rooms tests-built
+    tsan fuzz bench bench-long install uninstall clean help print-rooms tests-built
 
 all: $(BUILD)/midwatch ## build the program: build/midwatch
 
@@ -199,13 +199,18 @@ interop: deps-interop ## unmodified SDK clients against the real program
 	@+$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/interop/run.sh $(BUILD)
 
-soak: deps-interop ## long checks: Collector and telemetrygen as senders, kill cycles (SOAK=WORD)
-	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
+soak_programs := $(addprefix $(BUILD)/tests/unit/,lib-store/test_power_loss lib-state/test_power_loss)
+soak: deps-interop ## long checks: other senders, kill cycles, power loss (SOAK=WORD)
+	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs) $(soak_programs)
 	@tests/soak/run.sh $(BUILD) $(SOAK)
 
 bench: deps-test ## speed, memory, disk: medians and ratios
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
 	@tests/bench/run.py --build $(BUILD)
+
+bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, a steady state of 20 minutes
+	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
+	@tests/bench/run_long.py --build $(BUILD)
 
 c_files = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 lint: deps-lint ## arrows between rooms, sizes, warnings as errors (gcc, clang), clang-tidy, cppcheck

@@ -9,10 +9,10 @@ const mw_cli_option mw_cli_options[] = {
     {"limit", "N", FIELD(limit), MW_TAKES_PAGE, "rows, 1 to 1000 (100)", "limit"},
     {"cursor", "CURSOR", FIELD(cursor), MW_TAKES_PAGE,
      "the page after the one that gave this cursor", "cursor"},
-    {"since", "TIME", FIELD(since), MW_TAKES_PAGE,
+    {"since", "TIME", FIELD(since), MW_TAKES_PAGE | MW_TAKES_WINDOW,
      "from this time on: RFC 3339, a date (UTC), unix nanoseconds, or an age: 15m, 2h, 3d",
      "since"},
-    {"until", "TIME", FIELD(until), MW_TAKES_PAGE, "before this time", "until"},
+    {"until", "TIME", FIELD(until), MW_TAKES_PAGE | MW_TAKES_WINDOW, "before this time", "until"},
     {"status", "STATUS", FIELD(status), MW_TAKES_STATUS, "of this status only", "status"},
     {"service", "NAME", FIELD(service), MW_TAKES_SOURCE, "of this service only", "service"},
     {"session", "ID", FIELD(session), MW_TAKES_SOURCE, "of this session only, by its whole id",
@@ -44,6 +44,8 @@ const mw_cli_option mw_cli_options[] = {
     {"name", "NAME", FIELD(name), MW_TAKES_NAME, "what people call it; spans: of this name only",
      "name"},
     {"source", "SOURCE", FIELD(source), MW_TAKES_CREATE, "who sends: devops-agent", NULL},
+    {"space", "NAME", FIELD(space), MW_TAKES_SPACE, "of this space (default)", "space"},
+    {"yes", NULL, FIELD(yes), MW_TAKES_YES, "delete without asking", NULL},
     {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
     {"data", "DIR", FIELD(data), 0, "data directory of the daemon to ask", NULL},
     {"server", "URL", FIELD(server), 0, "daemon to ask, with MIDWATCH_TOKEN if set", NULL},
@@ -95,8 +97,23 @@ static const mw_cli_option *find_letter(const char *arg)
     return NULL;
 }
 
+static uint64_t bit_of(const mw_cli_option *option)
+{
+    _Static_assert(sizeof mw_cli_options / sizeof mw_cli_options[0] <= 64, "one bit an option");
+    return UINT64_C(1) << (option - mw_cli_options);
+}
+
+/* An option may belong to several groups; a command takes it that has one of them. */
+static bool all_fit(const mw_command *command, uint64_t used)
+{
+    for (size_t i = 0; i < mw_cli_option_count; i++)
+        if (used >> i & 1 && mw_cli_options[i].takes && !(mw_cli_options[i].takes & command->takes))
+            return false;
+    return true;
+}
+
 /* Switches are the only ones with letters. */
-static int take_letter(scanner *scan, const char *arg, unsigned *used)
+static int take_letter(scanner *scan, const char *arg, uint64_t *used)
 {
     const mw_cli_option *option = find_letter(arg);
     if (!option)
@@ -104,7 +121,7 @@ static int take_letter(scanner *scan, const char *arg, unsigned *used)
                      "see midwatch help; -- before it makes it an argument");
     MW_ASSERT(!option->value_name);
     *(bool *)(void *)((char *)scan->cli + option->offset) = true;
-    *used |= option->takes;
+    *used |= bit_of(option);
     return MW_EXIT_DONE;
 }
 
@@ -123,7 +140,7 @@ static int take_attribute(scanner *scan, const char *value)
 }
 
 /* Whether the command takes the option is asked at the end: it may stand before the verb. */
-static int take_option(scanner *scan, const char *arg, unsigned *used)
+static int take_option(scanner *scan, const char *arg, uint64_t *used)
 {
     mw_slice text = mw_slice_of(arg + 2);
     size_t equals = mw_slice_find_byte(text, '=');
@@ -131,7 +148,7 @@ static int take_option(scanner *scan, const char *arg, unsigned *used)
     if (!option)
         return usage(scan, arg, "no such option", "see midwatch help");
     char *field = (char *)scan->cli + option->offset;
-    *used |= option->takes;
+    *used |= bit_of(option);
     if (!option->value_name) {
         if (equals < text.len)
             return usage(scan, arg, "takes no value", "leave out what follows the =");
@@ -161,7 +178,7 @@ static int take_word(scanner *scan, const char *arg)
     return MW_EXIT_DONE;
 }
 
-static int scan_all(scanner *scan, unsigned *used)
+static int scan_all(scanner *scan, uint64_t *used)
 {
     bool words_only = false;
     while (scan->next < scan->argc) {
@@ -235,7 +252,7 @@ static const mw_noun *noun_of(scanner *scan)
 int mw_cli_parse(mw_cli *cli, int argc, char **argv, const mw_noun **noun, mw_buffer *error)
 {
     scanner scan = {cli, argc, 1, argv, error};
-    unsigned used = 0;
+    uint64_t used = 0;
     int status = scan_all(&scan, &used);
     *noun = NULL;
     if (status)
@@ -252,7 +269,7 @@ int mw_cli_parse(mw_cli *cli, int argc, char **argv, const mw_noun **noun, mw_bu
     if (status || cli->help)
         return status;
     status = check_words(&scan);
-    if (!status && (used & ~cli->command->takes))
+    if (!status && !all_fit(cli->command, used))
         return usage(&scan, (*noun)->name, "an option does not fit this command",
                      "see midwatch help with this noun");
     return status;

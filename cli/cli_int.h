@@ -18,14 +18,17 @@
 enum {
     MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
     MW_TAKES_STATUS = 2,
-    MW_TAKES_CREATE = 4,  /* source */
-    MW_TAKES_SOURCE = 8,  /* service, session: where telemetry comes from */
-    MW_TAKES_LOG = 16,    /* trace, span, severity, text, pattern, event, log group and stream */
-    MW_TAKES_METRIC = 32, /* namespace */
-    MW_TAKES_FOLLOW = 64, /* follow */
-    MW_TAKES_SPAN = 128,  /* errors, duration-min-ms */
-    MW_TAKES_ITEM = 256,  /* agent, attribute: what spans and log records have */
-    MW_TAKES_NAME = 512,  /* name */
+    MW_TAKES_CREATE = 4,    /* source */
+    MW_TAKES_SOURCE = 8,    /* service, session: where telemetry comes from */
+    MW_TAKES_LOG = 16,      /* trace, span, severity, text, pattern, event, log group and stream */
+    MW_TAKES_METRIC = 32,   /* namespace */
+    MW_TAKES_FOLLOW = 64,   /* follow */
+    MW_TAKES_SPAN = 128,    /* errors, duration-min-ms */
+    MW_TAKES_ITEM = 256,    /* agent, attribute: what spans and log records have */
+    MW_TAKES_NAME = 512,    /* name */
+    MW_TAKES_WINDOW = 1024, /* since, until alone */
+    MW_TAKES_SPACE = 4096,  /* space: of telemetry */
+    MW_TAKES_YES = 8192,    /* yes */
 };
 
 struct mw_cli;
@@ -52,6 +55,8 @@ typedef struct mw_cli {
     const char *status, *service, *session, *trace, *span, *severity, *text, *event, *agent;
     const char *log_group, *log_stream, *name_space, *pattern, *duration_min_ms;
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
+    const char *space;
+    bool yes;
     bool json, help, follow, errors;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
@@ -107,6 +112,8 @@ typedef struct mw_answer {
 /* Asks and parses. A refusal or a failure is printed on stderr in one line. Returns the exit
  * status; the answer is valid, and to be freed, whatever it is. body NULL = GET. */
 int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out);
+/* The same with DELETE. */
+int mw_client_delete(mw_cli *cli, const char *path, mw_answer *out);
 void mw_answer_free(mw_answer *answer);
 /* Why a request got no answer, and what helps. */
 typedef struct mw_silence {
@@ -210,12 +217,18 @@ int mw_cmd_span_list(mw_cli *cli);
 int mw_cmd_log_list(mw_cli *cli);
 int mw_cmd_metric_list(mw_cli *cli);
 int mw_cmd_metric_show(mw_cli *cli);
+int mw_cmd_service_list(mw_cli *cli);
+int mw_cmd_service_show(mw_cli *cli);
+int mw_cmd_topology_show(mw_cli *cli);
 int mw_cmd_alarm_list(mw_cli *cli);
 int mw_cmd_alarm_show(mw_cli *cli);
 int mw_cmd_investigation_list(mw_cli *cli);
 int mw_cmd_investigation_show(mw_cli *cli);
 int mw_cmd_webhook_create(mw_cli *cli);
 int mw_cmd_webhook_list(mw_cli *cli);
+int mw_cmd_space_list(mw_cli *cli);
+int mw_cmd_space_create(mw_cli *cli);
+int mw_cmd_space_delete(mw_cli *cli);
 int mw_cmd_audit_list(mw_cli *cli);
 int mw_cmd_status(mw_cli *cli);
 int mw_cmd_completion(mw_cli *cli);

@@ -254,14 +254,21 @@ static int complain_of_silence(CURL *curl, const target *to, CURLcode code, cons
 
 /* ---- the request --------------------------------------------------------------------------- */
 
-static int perform(CURL *curl, const target *to, const char *path, const char *body, mw_answer *out)
+/* What is asked: body NULL and method NULL = GET. */
+typedef struct question {
+    const char *path, *body, *method;
+} question;
+
+static int perform(CURL *curl, const target *to, const question *ask, mw_answer *out)
 {
     char url[MW_CLI_PATH_MAX * 3], why[CURL_ERROR_SIZE] = "";
-    int len = snprintf(url, sizeof url, "%s%s", to->base, path);
+    int len = snprintf(url, sizeof url, "%s%s", to->base, ask->path);
     if (len < 0 || (size_t)len >= sizeof url)
         return mw_complain(MW_EXIT_USAGE, "the request", "an argument is too long", "");
-    struct curl_slist *headers = make_headers(body, "application/json");
-    set_options(curl, to, body, out);
+    struct curl_slist *headers = make_headers(ask->body, "application/json");
+    set_options(curl, to, ask->body, out);
+    if (ask->method)
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, ask->method);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     /* ".." is a session id like any other. */
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
@@ -297,7 +304,7 @@ int mw_exit_of_status(long status)
     }
 }
 
-static int complain_of_answer(const target *to, const char *noun, const char *body,
+static int complain_of_answer(const target *to, const char *noun, bool changes,
                               const mw_answer *answer)
 {
     char what[128], why[512], status_text[64];
@@ -312,13 +319,13 @@ static int complain_of_answer(const target *to, const char *noun, const char *bo
     mw_slice_to_cstr(mw_slice_first(hint, sizeof hint_text - 1), hint_text, sizeof hint_text);
     /* Unless the daemon's own words say it already. */
     bool told = mw_slice_contains(message, MW_SLICE("MIDWATCH_TOKEN"));
-    if (status == MW_EXIT_DENIED && body && !to->socket[0] && !told)
+    if (status == MW_EXIT_DENIED && changes && !to->socket[0] && !told)
         snprintf(hint_text, sizeof hint_text,
                  "run this as the daemon's user (and with its --data), or set MIDWATCH_TOKEN");
     return mw_complain(status, what, why[0] ? why : status_text, hint_text);
 }
 
-int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out)
+static int call(mw_cli *cli, const question *ask, mw_answer *out)
 {
     target to = {.loopback = false};
     memset(out, 0, sizeof *out);
@@ -329,17 +336,29 @@ int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *o
     CURL *curl = curl_easy_init();
     if (!curl)
         return mw_complain(MW_EXIT_FAILED, "libcurl", "cannot be initialised", "");
-    status = perform(curl, &to, path, body, out);
+    status = perform(curl, &to, ask, out);
     curl_easy_cleanup(curl);
     if (status)
         return status;
     out->root = mw_parse_answer(mw_buffer_slice(&out->body));
     if (mw_exit_of_status(out->status) != MW_EXIT_DONE)
-        return complain_of_answer(&to, cli->command->noun, body, out);
+        return complain_of_answer(&to, cli->command->noun, ask->body || ask->method, out);
     if (!out->root)
         return mw_complain(MW_EXIT_FAILED, to.base, "the answer is not JSON",
                            "is that a midwatch?");
     return MW_EXIT_DONE;
+}
+
+int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out)
+{
+    const question ask = {path, body, NULL};
+    return call(cli, &ask, out);
+}
+
+int mw_client_delete(mw_cli *cli, const char *path, mw_answer *out)
+{
+    const question ask = {path, NULL, "DELETE"};
+    return call(cli, &ask, out);
 }
 
 void mw_answer_free(mw_answer *answer)
@@ -442,7 +461,7 @@ const char *mw_client_read(mw_client *client, const char *path, const char *last
 
 int mw_client_complain(const mw_client *client, const char *noun, const mw_answer *answer)
 {
-    return complain_of_answer(&client->to, noun, NULL, answer);
+    return complain_of_answer(&client->to, noun, false, answer);
 }
 
 int mw_client_unreachable(const mw_client *client)

@@ -66,6 +66,10 @@ static void render_store(const json_t *root, mw_buffer *out)
                       (long long)mw_integer(store, "blocks"),
                       (long long)mw_integer(store, "commit_seq"));
     render_merging(store, out);
+    if (mw_integer(store, "damaged_blocks") > 0)
+        mw_buffer_appendf(out,
+                          "  %-13s %lld blocks, left out of answers; `midwatch check` names them\n",
+                          "DAMAGED", (long long)mw_integer(store, "damaged_blocks"));
     if (!json_is_true(json_object_get(store, "writable")))
         mw_field(out, "NOT WRITABLE", mw_text(store, "last_error"));
     if (!json_is_true(json_object_get(root, "state_writable")))

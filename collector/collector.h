@@ -36,8 +36,8 @@ typedef struct mw_export_target {
 } mw_export_target;
 
 typedef struct mw_collector_spaces {
-    /* Chooses by what the request's head says, on its loop. MW_E_NOT_FOUND (there is no such space),
-     * MW_E_INVALID, with detail; MW_E_NOMEM. */
+    /* Chooses by what the request's head says, on its loop. MW_E_NOT_FOUND (there is no such
+     * space), MW_E_INVALID, with detail; MW_E_NOMEM. */
     mw_err (*choose)(void *ctx, const mw_request *request, mw_export_target *out,
                      mw_detail *detail);
     void (*release)(void *held); /* any thread, also a store's writer */

@@ -1,5 +1,8 @@
-/* `midwatch check`: the configuration as it would be used, the store, block by block, and the state
- * file. Reads only and takes no lock, so it may run beside a daemon on the same directory. */
+/* `midwatch check`: the configuration as it would be used, the store of each space, block by block,
+ * and the state file. Reads only and takes no lock, so it may run beside a daemon on the same
+ * directory; with --rebuild it first makes again what is derived, and no daemon may run. */
+#include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
@@ -7,18 +10,23 @@
 #include "lib/base/utf8.h"
 #include "lib/net/net.h"
 #include "lib/state/state.h"
-#include "lib/store/store.h"
+#include "lib/store/spaces.h"
 #include "server/options.h"
 #include "server/serve.h"
 
 static void print_help(void)
 {
-    printf("Usage: midwatch check [OPTIONS]\n\n"
+    printf("Usage: midwatch check [--rebuild] [OPTIONS]\n\n"
            "Reads the configuration and says each option's value and where it came from, then\n"
-           "verifies every block of the store and the state file. It only reads, so it may run\n"
-           "while the daemon does. Exit status 0: all is well; 1: something stored is damaged;\n"
-           "2: bad configuration; "
-           "5: there is no such data directory.\n\n"
+           "verifies every block of the store of each space, and the state file. It only reads,\n"
+           "so it may run while the daemon does.\n\n"
+           "  --rebuild\n"
+           "        First makes again what can be made again: footers of merged segments that are\n"
+           "        damaged, from their blocks, and the catalogue; removes segments that another\n"
+           "        has replaced. Needs the daemon stopped, and room for a copy of a segment.\n\n"
+           "Exit status 0: all is well; 1: something stored is damaged, or cannot be rebuilt;\n"
+           "2: bad configuration; 5: there is no such data directory; 6: a daemon runs, so\n"
+           "nothing was rebuilt.\n\n"
            "It takes the options of `midwatch serve`:\n");
     mw_options_print_help(mw_server_option_table, MW_SERVER_OPTION_COUNT);
 }
@@ -74,31 +82,99 @@ static bool is_missing(const mw_server_settings *settings)
     return stat(settings->values.data, &status) != 0;
 }
 
-static int check_store(const mw_server_settings *settings)
+static void report_done(void *ctx, const mw_store_damage *done)
+{
+    (void)ctx;
+    printf("rebuilt          ");
+    print_visible(stdout, done->file);
+    printf(": %s\n", done->what);
+}
+
+static int rebuild_store(const char *path)
+{
+    mw_detail detail = {.message = ""};
+    mw_err err = mw_store_rebuild(path, report_done, NULL, &detail);
+    if (err == MW_OK || err == MW_E_NOT_FOUND)
+        return MW_EXIT_DONE;
+    fprintf(stderr, "midwatch: cannot rebuild: ");
+    print_visible(stderr, detail.message[0] ? detail.message : mw_err_text(err));
+    fprintf(stderr, "%s%s\n", detail.hint[0] ? "; " : "", detail.hint);
+    return err == MW_E_CONFLICT ? MW_EXIT_CONFLICT : MW_EXIT_FAILED;
+}
+
+/* `label` is what stands in front of the line: "store", "space team-a". */
+static int verify_store(const char *path, const char *label)
+{
+    uint64_t damaged = 0;
+    mw_store_verified whole = {.blocks = 0};
+    mw_err err = mw_store_verify(path, report, &damaged, &whole);
+    if (err == MW_E_NOT_FOUND) {
+        printf("%-16s none yet at ", label);
+        print_visible(stdout, path);
+        printf("\n");
+        return MW_EXIT_DONE;
+    }
+    if (err == MW_OK || err == MW_E_CORRUPT) {
+        mw_err rows = mw_store_verify_catalogue(path, report, &damaged);
+        err = rows == MW_OK || rows == MW_E_NOT_FOUND ? err : rows;
+    }
+    if (err && !damaged)
+        fprintf(stderr, "midwatch: cannot read %s: %s\n", path, mw_err_text(err));
+    printf("%-16s %s: %" PRIu64 " blocks, %" PRIu64 " spans, %" PRIu64 " logs, %" PRIu64
+           " points, %" PRIu64 " damaged\n",
+           label, err ? "NOT whole" : "whole", whole.blocks, whole.spans, whole.logs, whole.points,
+           damaged);
+    return err ? MW_EXIT_FAILED : MW_EXIT_DONE;
+}
+
+static int check_one(const char *path, const char *label, bool rebuild)
+{
+    int rebuilt = rebuild ? rebuild_store(path) : MW_EXIT_DONE;
+    int verified = verify_store(path, label);
+    return rebuilt ? rebuilt : verified;
+}
+
+/* Every space beside "default". The first exit status that is not 0. */
+static int check_spaces(const mw_server_options *options, bool rebuild)
+{
+    char path[MW_PATH_SIZE], label[MW_SPACE_NAME_SIZE + 8];
+    int status = MW_EXIT_DONE;
+    mw_data_path(options, "spaces", path);
+    DIR *dir = opendir(path);
+    if (!dir && errno != ENOENT) {
+        fprintf(stderr, "midwatch: cannot read %s: %s\n", path, strerrordesc_np(errno));
+        return MW_EXIT_FAILED;
+    }
+    for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
+        mw_slice name = mw_slice_of(entry->d_name);
+        if (!mw_space_name_valid(name))
+            continue;
+        char below[MW_SPACE_NAME_SIZE + 16];
+        snprintf(below, sizeof below, "spaces/%.*s/store", MW_SLICE_FMT(name));
+        snprintf(label, sizeof label, "space %.*s", MW_SLICE_FMT(name));
+        mw_data_path(options, below, path);
+        int one = check_one(path, label, rebuild);
+        status = status ? status : one;
+    }
+    if (dir)
+        closedir(dir);
+    return status;
+}
+
+static int check_stores(const mw_server_settings *settings, bool rebuild)
 {
     const mw_server_options *options = &settings->values;
     char path[MW_PATH_SIZE];
-    uint64_t damaged = 0;
-    mw_store_verified whole = {.blocks = 0};
-    mw_data_path(options, "store", path);
-    mw_err err = mw_store_verify(path, report, &damaged, &whole);
-    if (err == MW_E_NOT_FOUND && is_missing(settings)) {
+    if (is_missing(settings)) {
         fprintf(stderr, "midwatch: data: there is no directory ");
         print_visible(stderr, options->data);
         fprintf(stderr, "; midwatch serve creates it\n");
         return MW_EXIT_NOT_FOUND;
     }
-    if (err == MW_E_NOT_FOUND) {
-        printf("store            none yet at %s\n", path);
-        return MW_EXIT_DONE;
-    }
-    if (err && !damaged)
-        fprintf(stderr, "midwatch: cannot read %s: %s\n", path, mw_err_text(err));
-    printf("store            %s: %" PRIu64 " blocks, %" PRIu64 " spans, %" PRIu64 " logs, %" PRIu64
-           " points, %" PRIu64 " damaged\n",
-           err ? "NOT whole" : "whole", whole.blocks, whole.spans, whole.logs, whole.points,
-           damaged);
-    return err ? MW_EXIT_FAILED : MW_EXIT_DONE;
+    mw_data_path(options, "store", path);
+    int store = check_one(path, "store", rebuild);
+    int spaces = check_spaces(options, rebuild);
+    return store ? store : spaces;
 }
 
 /* The state file holds what telemetry cannot give back: alarms, decisions, tokens. */
@@ -137,6 +213,32 @@ static int check_tls(const mw_server_options *options)
     return MW_EXIT_DONE;
 }
 
+/* Takes `--rebuild` out of the arguments, which then are those of serve. */
+static bool take_rebuild(int *argc, char **argv)
+{
+    bool found = false;
+    int kept = 1;
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--rebuild") == 0)
+            found = true;
+        else
+            argv[kept++] = argv[i];
+    }
+    *argc = kept;
+    return found;
+}
+
+static int check_all(const mw_server_settings *settings, bool rebuild)
+{
+    print_options(settings);
+    int tls = check_tls(&settings->values);
+    int store = check_stores(settings, rebuild);
+    if (store == MW_EXIT_NOT_FOUND)
+        return store;
+    int state = check_state(&settings->values);
+    return store ? store : state ? state : tls;
+}
+
 int mw_check_main(int argc, char **argv)
 {
     static mw_server_settings settings;
@@ -146,6 +248,7 @@ int mw_check_main(int argc, char **argv)
             print_help();
             return MW_EXIT_DONE;
         }
+    bool rebuild = take_rebuild(&argc, argv);
     mw_memory_init(0);
     mw_err err = mw_server_options_load(&settings, argc - 1, argv + 1, &detail);
     if (err) {
@@ -154,11 +257,5 @@ int mw_check_main(int argc, char **argv)
                 detail.hint);
         return MW_EXIT_USAGE;
     }
-    print_options(&settings);
-    int tls = check_tls(&settings.values);
-    int store = check_store(&settings);
-    if (store == MW_EXIT_NOT_FOUND)
-        return store;
-    int state = check_state(&settings.values);
-    return store ? store : state ? state : tls;
+    return check_all(&settings, rebuild);
 }

@@ -150,8 +150,10 @@ mw_err mw_data_lock(const char *directory, int *fd, mw_detail *detail)
     }
     char text[24];
     len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    /* The number is for the message only; the lock itself is the kernel's. */
-    if (ftruncate(*fd, 0) != 0 || pwrite(*fd, text, (size_t)len, 0) != len)
-        return failed(path, "cannot write", detail);
+    /* The number is for the message only, so that a full disk is no reason to stop here; the lock
+     * itself is the kernel's. */
+    if (pwrite(*fd, text, (size_t)len, 0) != len || ftruncate(*fd, len) != 0)
+        MW_LOG(MW_LOG_WARN, "serve", "the lock file does not name this process",
+               MW_KV_STR("file", path));
     return MW_OK;
 }

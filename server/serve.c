@@ -9,6 +9,7 @@
 #include "server/allocators.h"
 #include "server/announce.h"
 #include "server/api/api.h"
+#include "server/ballast.h"
 #include "server/health.h"
 #include "server/process.h"
 #include "server/serve.h"
@@ -18,6 +19,8 @@
 #define DRAIN_MS 30000u
 /* How often the main thread looks whether the drain is done. */
 #define DRAIN_POLL_NS (20 * MW_NS_PER_MS)
+/* How often it looks whether there is room for the ballast again. */
+#define BALLAST_POLL_S 5
 /* One thread decides while another investigates; their jobs are a few words each. */
 #define WATCH_THREADS 2
 #define WATCH_QUEUE_MAX ((size_t)1 << 20)
@@ -343,11 +346,13 @@ static void reload(wiring *all)
 static void wait_for_end(wiring *all)
 {
     for (;;) {
-        int signal_number = sigwaitinfo(&all->signals, NULL);
+        struct timespec pause = {BALLAST_POLL_S, 0};
+        int signal_number = sigtimedwait(&all->signals, NULL, &pause);
         if (signal_number == SIGHUP)
             reload(all);
         else if (signal_number > 0)
             return;
+        mw_ballast_keep(&all->server.settings.values);
     }
 }
 
@@ -376,6 +381,7 @@ static int run(wiring *all)
            MW_KV_STR("http", mw_net_endpoint(atomic_load(&server->net), MW_PORT_HTTP)),
            MW_KV_STR("web", mw_net_endpoint(atomic_load(&server->net), MW_PORT_WEB)));
     mw_announce(server);
+    mw_ballast_keep(&server->settings.values);
     wait_for_end(all);
     return MW_EXIT_DONE;
 }
@@ -390,10 +396,13 @@ static int serve(wiring *all)
         err = mw_data_lock(data, &server->lock_fd, &detail);
     if (err)
         return fail("data directory", err, &detail);
+    mw_ballast_release(&server->settings.values);
     mw_endpoints_remove(server);
     int status = run(all);
-    if (atomic_load(&server->net))
+    if (atomic_load(&server->net)) {
+        mw_ballast_keep(&server->settings.values);
         drain_net(all);
+    }
     mw_endpoints_remove(server);
     if (atomic_load(&server->net) && mw_net_in_flight(atomic_load(&server->net)) > 0) {
         MW_LOG(MW_LOG_WARN, "serve", "requests were cut off by the end of the drain");

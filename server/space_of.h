@@ -15,8 +15,8 @@ struct mw_server;
 #define MW_SPACE_HEADER MW_SLICE("x-midwatch-space")
 #define MW_SPACE_PARAMETER "space"
 
-/* For mw_collector_spaces; ctx is the mw_server. MW_E_NOT_FOUND, MW_E_INVALID (sent twice, no name of
- * a space), with detail. */
+/* For mw_collector_spaces; ctx is the mw_server. MW_E_NOT_FOUND, MW_E_INVALID (sent twice, no name
+ * of a space), with detail. */
 MW_MUST_USE mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target *out,
                                       mw_detail *detail);
 void mw_space_leave(void *held);

@@ -127,6 +127,12 @@ static mw_err ask(run *r, mw_store_view *view, const mw_provider *provider)
         return MW_E_NOMEM;
     findings->arena = &r->arena;
     mw_err err = provider->collect(view, &question, findings);
+    /* What is damaged is left out; everything else may still say what happened. */
+    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(view)) {
+        memset(findings, 0, sizeof *findings);
+        findings->arena = &r->arena;
+        err = provider->collect(view, &question, findings);
+    }
     if (err == MW_OK)
         err = add_record(r, findings);
     for (size_t i = 0; err == MW_OK && i < findings->gap_count; i++)
@@ -151,6 +157,9 @@ static void ask_all(run *r, mw_store_view *view)
                MW_KV_ERR(err));
         r->failed = true;
     }
+    if (mw_store_view_left_out(view) > 0)
+        add_gap(r, MW_GAP_TELEMETRY_DAMAGED,
+                MW_SLICE("stored telemetry is damaged and was left out: run `midwatch check`"));
     if (r->failed)
         add_gap(r, MW_GAP_PROVIDER_FAILED, MW_SLICE("telemetry could not be read"));
     else if (r->timed_out)

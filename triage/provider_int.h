@@ -19,6 +19,7 @@
     X(NO_ERRORS, "no_errors")                     /* spans, but none that failed */                \
     X(RANKING_UNAVAILABLE, "ranking_unavailable") /* causes are not ranked by this version */      \
     X(PROVIDER_FAILED, "provider_failed")         /* telemetry could not be read */                \
+    X(TELEMETRY_DAMAGED, "telemetry_damaged")     /* stored blocks were left out */                \
     X(TIME_LIMIT, "time_limit")                   /* the run was cut short */
 
 typedef enum mw_gap_code {

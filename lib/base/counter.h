@@ -83,6 +83,8 @@
     X(STORE_SYNCS, "midwatch_store_syncs_total", "", "fdatasync calls on segments")                \
     X(STORE_FAILURES, "midwatch_store_write_failures_total", "",                                   \
       "Failed writes or syncs of segments")                                                        \
+    X(STORE_DAMAGED, "midwatch_store_damaged_blocks_total", "",                                    \
+      "Stored blocks found damaged, at start or by a question, and left out of answers")           \
     X(ALARMS_RECEIVED, "midwatch_alarms_received_total", "", "Alarms committed")                   \
     X(ALARM_EVENTS, "midwatch_alarm_events_total", "", "Updates and closings committed")           \
     X(ALARMS_REPLAYED, "midwatch_webhook_refused_total", "reason=\"replay\"",                      \

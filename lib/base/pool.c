@@ -34,9 +34,11 @@ mw_pool *mw_pool_new(unsigned threads, size_t budget_bytes)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (unsigned i = 0; i < threads; i++)
+    for (unsigned i = 0; i < threads; i++) {
         if (pthread_create(&pool->threads[i], NULL, work, pool) != 0)
             mw_bug(__FILE__, __LINE__, "cannot start a worker thread");
+        pthread_setname_np(pool->threads[i], "mw-pool");
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pool;
 }

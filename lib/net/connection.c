@@ -347,6 +347,12 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static void leave(mw_loop *loop, mw_port port)
+{
+    atomic_fetch_sub(&loop->load, 1);
+    mw_front_leave(loop->front, port);
+}
+
 static void unlink_connection(mw_connection *connection)
 {
     mw_loop *loop = connection->loop;
@@ -356,8 +362,6 @@ static void unlink_connection(mw_connection *connection)
         connection->previous->next = connection->next;
     else
         loop->connections = connection->next;
-    atomic_fetch_sub(&loop->load, 1);
-    mw_front_leave(loop->front, connection->wire.port);
 }
 
 static void link_connection(mw_connection *connection)
@@ -375,9 +379,8 @@ mw_err mw_connection_open(mw_loop *loop, int fd, mw_port port, const mw_peer *pe
     if (!connection) {
         mw_transport refused;
         mw_transport_init(&refused, fd);
+        leave(loop, port);
         mw_transport_close(&refused);
-        atomic_fetch_sub(&loop->load, 1);
-        mw_front_leave(loop->front, port);
         return MW_E_NOMEM;
     }
     connection->loop = loop;
@@ -424,8 +427,9 @@ void mw_connection_close(mw_connection *connection)
     set_event(&connection->write_event, &connection->writing, false);
     close_sessions(connection);
     mw_wire_fini(&connection->wire);
-    mw_transport_close(&connection->transport);
     unlink_connection(connection);
+    leave(connection->loop, connection->wire.port);
+    mw_transport_close(&connection->transport);
     mw_free(MW_MEM_NET, connection);
 }
 

@@ -150,11 +150,12 @@ static void open_here(mw_loop *loop, int fd, mw_port port, const mw_peer *peer)
         mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
 }
 
+/* Counted in, and not opened after all. */
 static void forget(mw_loop *loop, int fd, mw_port port)
 {
-    (void)close(fd);
     atomic_fetch_sub(&loop->load, 1);
     mw_front_leave(loop->front, port);
+    (void)close(fd);
 }
 
 static void send_over(mw_loop *target, int fd, mw_port port, const mw_peer *peer)
@@ -173,22 +174,30 @@ static void send_over(mw_loop *target, int fd, mw_port port, const mw_peer *peer
     wake(target);
 }
 
+static void refuse(mw_front *front, int fd, mw_port port)
+{
+    if (mw_front_log_due(&front->full_log_ns, mw_clock_mono_ns(front->config.clock)))
+        MW_LOG(MW_LOG_WARN, "net", "too many connections: the newest are closed",
+               MW_KV_STR("port", mw_port_name(port)),
+               MW_KV_U64("limit", front->config.max_connections),
+               MW_KV_STR("fix", "raise max_connections, or find who holds them"));
+    mw_count(MW_COUNT_NET_REFUSED_MEMORY, 1);
+    (void)close(fd);
+}
+
 static void take_socket(mw_loop *loop, int fd, mw_port port, const struct sockaddr_storage *address)
 {
     mw_front *front = loop->front;
     mw_peer peer;
-    mw_loop *target = least_loaded(loop);
     mw_count(MW_COUNT_CONNECTIONS, 1);
+    if (!mw_front_enter(front, port)) {
+        refuse(front, fd, port);
+        return;
+    }
+    mw_loop *target = least_loaded(loop);
     atomic_fetch_add(&target->load, 1);
-    bool full = !mw_front_enter(front, port);
-    if (full || mw_peer_of(fd, address, port, &peer) != MW_OK) {
+    if (mw_peer_of(fd, address, port, &peer) != MW_OK) {
         forget(target, fd, port);
-        mw_count(MW_COUNT_NET_REFUSED_MEMORY, full);
-        if (full && mw_front_log_due(&front->full_log_ns, mw_clock_mono_ns(front->config.clock)))
-            MW_LOG(MW_LOG_WARN, "net", "too many connections: the newest are closed",
-                   MW_KV_STR("port", mw_port_name(port)),
-                   MW_KV_U64("limit", front->config.max_connections),
-                   MW_KV_STR("fix", "raise max_connections, or find who holds them"));
     } else if (target == loop) {
         open_here(loop, fd, port, &peer);
     } else {
@@ -417,6 +426,8 @@ mw_err mw_loop_start(mw_loop *loop)
     loop->started = pthread_create(&loop->thread, &attributes, run, loop) == 0;
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (loop->started)
+        pthread_setname_np(loop->thread, "mw-loop");
     return loop->started ? MW_OK : MW_E_IO;
 }
 

@@ -134,6 +134,7 @@ mw_err mw_net_start(const mw_net_config *config, mw_net **out, mw_detail *detail
     pthread_once(&once, account_libevent);
     mw_net *net = mw_calloc_or_die(MW_MEM_NET, 1, sizeof *net);
     net->front.config = *config;
+    pthread_mutex_init(&net->front.door, NULL);
     set_defaults(&net->front.config);
     mw_router_init(&net->front.router, config->routes, config->route_count);
     net->front.http2 = mw_http2_setup_new();
@@ -251,5 +252,6 @@ void mw_net_free(mw_net *net)
     mw_http2_setup_free(net->front.http2);
     mw_tls_fini(&net->tls);
     mw_router_fini(&net->front.router);
+    pthread_mutex_destroy(&net->front.door);
     mw_free(MW_MEM_NET, net);
 }

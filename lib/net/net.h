@@ -84,8 +84,8 @@ typedef struct mw_net mw_net;
 /* Loads the certificate, binds and starts the loops. MW_E_INVALID (address), MW_E_CONFLICT (in
  * use), MW_E_DENIED, MW_E_IO, those of mw_net_tls_check, with detail. */
 MW_MUST_USE mw_err mw_net_start(const mw_net_config *config, mw_net **out, mw_detail *detail);
-/* The form of a list of addresses as in mw_net_config, with a detail that names `field`: MW_E_INVALID.
- * Nothing is looked up or bound. Pure. */
+/* The form of a list of addresses as in mw_net_config: MW_E_INVALID, with a detail that names
+ * `field`. Nothing is looked up or bound. Pure. */
 MW_MUST_USE mw_err mw_net_addresses_check(const char *text, const char *field, mw_detail *detail);
 /* The first bound "host:port" of a port, for endpoints.json; lives as long as net. */
 const char *mw_net_endpoint(const mw_net *net, mw_port port);

@@ -6,6 +6,7 @@
 #ifndef MW_NET_NET_INT_H
 #define MW_NET_NET_INT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "lib/net/admission_int.h"
@@ -76,6 +77,7 @@ typedef struct mw_front {
     struct mw_http2_setup *http2;
     struct mw_tls *tls; /* NULL in tests without it: clear text only */
     mw_seats seats;
+    pthread_mutex_t door; /* held while a connection is counted in; all zeros is one that is open */
     atomic_size_t
         connections[MW_PORT_COUNT]; /* by bit of mw_port, those on their way to a loop too */
     atomic_size_t in_flight;        /* handed to a handler, not yet on the wire */
@@ -87,8 +89,9 @@ typedef struct mw_front {
     atomic_int_fast64_t accept_log_ns;
 } mw_front;
 
-/* Counts a new connection in, also one that is refused: true when there is room for it. Every
- * connection is counted out once. Any thread. */
+/* Counts a new connection in when there is room for it; one that is refused is not counted. Every
+ * connection that came in is counted out once, before its socket is closed: who sees the end finds
+ * the place free. Any thread. */
 MW_MUST_USE bool mw_front_enter(mw_front *front, mw_port port);
 void mw_front_leave(mw_front *front, mw_port port);
 size_t mw_front_connections(const mw_front *front);

@@ -17,23 +17,34 @@ bool mw_front_log_due(atomic_int_fast64_t *last_ns, int64_t now_ns)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-/* Looks at what is there once the new one is counted: two that come at the same moment may both be
- * refused the last place, but never both get it. */
-bool mw_front_enter(mw_front *front, mw_port port)
+/* Is there room for one more? The door is locked. */
+static bool has_room(const mw_front *front, mw_port port)
 {
-    atomic_fetch_add(&front->connections[mw_port_index(port)], 1);
     size_t most = front->config.max_connections;
     size_t sockets = atomic_load(&front->connections[mw_port_index(MW_PORT_SOCKET)]);
     size_t web = atomic_load(&front->connections[mw_port_index(MW_PORT_WEB)]);
     size_t exporters = atomic_load(&front->connections[mw_port_index(MW_PORT_GRPC)]) +
                        atomic_load(&front->connections[mw_port_index(MW_PORT_HTTP)]);
     size_t beyond = sockets > MW_NET_SOCKET_RESERVE ? sockets - MW_NET_SOCKET_RESERVE : 0;
-    bool room = web + exporters + beyond <= most;
+    bool room = web + exporters + beyond < most;
     if (port == MW_PORT_SOCKET)
-        return room || beyond == 0;
+        return room || sockets < MW_NET_SOCKET_RESERVE;
     if (port == MW_PORT_WEB)
-        return room && web <= MW_NET_WEB_MAX(most);
-    return room && exporters <= most - MW_NET_WEB_RESERVE(most);
+        return room && web < MW_NET_WEB_MAX(most);
+    return room && exporters < most - MW_NET_WEB_RESERVE(most);
+}
+
+/* One at a time: two that come at the same moment never both get the last place, and one that is
+ * refused is never counted, since for that moment it would take the place of another port's. To
+ * leave needs no lock: at worst somebody comes just before the place is free. */
+bool mw_front_enter(mw_front *front, mw_port port)
+{
+    pthread_mutex_lock(&front->door);
+    bool room = has_room(front, port);
+    if (room)
+        atomic_fetch_add(&front->connections[mw_port_index(port)], 1);
+    pthread_mutex_unlock(&front->door);
+    return room;
 }
 
 void mw_front_leave(mw_front *front, mw_port port)

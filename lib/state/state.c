@@ -13,6 +13,7 @@
 
 #include "lib/base/io.h"
 #include "lib/base/log.h"
+#include "lib/base/sqlite_vfs.h"
 #include "lib/state/rows_int.h"
 
 /* Somebody may look at the file with sqlite3; our own writer is alone. */
@@ -67,7 +68,7 @@ static mw_err open_connection(mw_state *state, const char *path, int flags, mw_s
 {
     tx->state = state;
     /* One thread at a time per connection, so SQLite's own mutex would be waste. */
-    int code = sqlite3_open_v2(path, &tx->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = sqlite3_open_v2(path, &tx->db, flags | SQLITE_OPEN_NOMUTEX, mw_sqlite_vfs());
     if (code != SQLITE_OK)
         return open_failed(tx->db, code, detail);
     limit_connection(tx->db);
@@ -105,7 +106,10 @@ static mw_err make_file(const char *path, mw_detail *detail)
     close(fd);
     if (!closed_to_others)
         return mw_detail_set(detail, MW_E_IO, "state", NULL, "cannot set the mode of %s", path);
-    return mw_io_sync_parent(path);
+    if (mw_io_sync_parent(path) != MW_OK)
+        return mw_detail_set(detail, MW_E_IO, "state", NULL, "cannot sync the directory of %s",
+                             path);
+    return MW_OK;
 }
 
 static mw_err open_writer(mw_state *state, const mw_state_config *config, mw_detail *detail)
@@ -158,7 +162,7 @@ static mw_err read_key_check(mw_state_tx *tx, mw_arena *arena, mw_slice *sealed)
     return mw_sql_end(&sql);
 }
 
-static mw_err write_key_check(mw_state *state)
+static mw_err write_key_check(mw_state *state, mw_detail *detail)
 {
     uint8_t sealed[sizeof "key_check" + MW_SEAL_OVERHEAD];
     mw_err err = mw_seal(state->key, KEY_CHECK, KEY_CHECK, sealed);
@@ -167,7 +171,10 @@ static mw_err write_key_check(mw_state *state)
     mw_sql sql = mw_sql_prepare(&state->writer, sql_setting_put);
     mw_sql_text(&sql, KEY_CHECK);
     mw_sql_blob(&sql, mw_slice_bytes(sealed, KEY_CHECK.len + MW_SEAL_OVERHEAD));
-    return mw_sql_run(&sql);
+    err = mw_sql_run(&sql);
+    return err == MW_OK ? err
+                        : mw_detail_set(detail, err, "state", NULL,
+                                        "cannot write the state file: %s", mw_err_text(err));
 }
 
 static mw_err verify_key(mw_state *state, mw_slice sealed, mw_detail *detail)
@@ -189,6 +196,9 @@ static mw_err load_key(mw_state *state, const mw_state_config *config, mw_detail
     mw_arena_init(&arena, MW_MEM_STATE, 0);
     mw_slice sealed = MW_SLICE_NONE;
     mw_err err = read_key_check(&state->writer, &arena, &sealed);
+    if (err != MW_OK)
+        mw_detail_set(detail, err, "state", NULL, "cannot read the state file: %s",
+                      mw_err_text(err));
     if (err == MW_OK)
         err = mw_seal_key_load(config->key_path, state->key, detail);
     if (err == MW_E_NOT_FOUND && sealed.len)
@@ -201,7 +211,7 @@ static mw_err load_key(mw_state *state, const mw_state_config *config, mw_detail
             err = mw_seal_key_load(config->key_path, state->key, detail);
     }
     if (err == MW_OK)
-        err = sealed.len ? verify_key(state, sealed, detail) : write_key_check(state);
+        err = sealed.len ? verify_key(state, sealed, detail) : write_key_check(state, detail);
     mw_arena_reset(&arena);
     return err;
 }

@@ -1,5 +1,5 @@
-/* Offline verification of state.db, for `midwatch check`. One thread, a connection of its own; reads
- * only, and takes no lock that the daemon's writer would wait for (the file is in WAL mode). */
+/* Offline verification of state.db, for `midwatch check`. One thread, a connection of its own;
+ * reads only, and takes no lock that the daemon's writer would wait for (it is in WAL mode). */
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -34,8 +34,8 @@ static bool append_uri(mw_buffer *out, const char *path, const char *query)
     return out->err == MW_OK;
 }
 
-/* A daemon that runs, or was killed, has left a log beside the file: it is read as well. Without one
- * nobody writes, and `immutable` keeps SQLite from making files of its own here. */
+/* A daemon that runs, or was killed, has left a log beside the file: it is read as well. Without
+ * one nobody writes, and `immutable` keeps SQLite from making files of its own here. */
 static mw_err connect_to(const char *path, mw_state_tx *tx)
 {
     mw_buffer uri;
@@ -115,6 +115,8 @@ mw_err mw_state_verify(const char *path, mw_detail *detail)
     for (unsigned i = 0; i < tx.statement_count; i++)
         sqlite3_finalize(tx.statements[i].prepared);
     sqlite3_close(tx.db);
+    if (err == MW_E_CORRUPT && detail && !detail->message[0])
+        return damaged(detail, "the state file is damaged");
     if (err != MW_OK && detail && !detail->message[0])
         mw_detail_set(detail, err, "state", "", "cannot read the state file: %s", mw_err_text(err));
     return err;

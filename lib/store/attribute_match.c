@@ -2,7 +2,7 @@
  *
  * A question may look at millions of spans with a dozen attributes each, of which hardly any has
  * the key. So a KeyValue of the usual form, key then value and nothing else, is cut without a loop,
- * and most keys are turned away by their length.
+ * and most are turned away by the length of their key before that.
  */
 #include <math.h>
 
@@ -173,19 +173,52 @@ static uint32_t judge(mw_slice key_value, const mw_attribute_wanted *wanted, siz
     return held;
 }
 
+/* Lengths of keys as bits; those of 63 and more share one. */
+static uint64_t length_bit(size_t len)
+{
+    return UINT64_C(1) << (len < 63 ? len : 63);
+}
+
+/* Is it of the usual form with a short value, and its key of another length than any wanted one?
+ * False says nothing. */
+static bool is_other(mw_slice key_value, uint64_t lengths)
+{
+    const unsigned char *at = (const unsigned char *)key_value.data;
+    if (key_value.len < 4 || at[0] != KEY || (length_bit(at[1]) & lengths))
+        return false;
+    size_t value = 2 + (size_t)at[1]; /* a key of 128 bytes or more is longer than what follows */
+    return value + 2 <= key_value.len && at[1] < 0x80 && at[value] == VALUE &&
+           at[value + 1] < 0x80 && value + 2 + at[value + 1] == key_value.len;
+}
+
+/* Cuts one field of type 2 with a tag of one byte off the front; most are such. */
+static inline const uint8_t *next_bytes(const uint8_t *at, const uint8_t *end, mw_slice *bytes)
+{
+    if (end - at < 2 || at[1] >= 0x80 || at[1] > end - at - 2)
+        return NULL;
+    *bytes = mw_slice_bytes(at + 2, at[1]);
+    return at + 2 + at[1];
+}
+
 uint32_t mw_attributes_held(mw_slice message, uint32_t number, const mw_attribute_wanted *wanted,
                             size_t count)
 {
     const uint8_t *at = mw_wire_begin(message), *end = mw_wire_end(message);
     const uint32_t tag = MW_WIRE_TAG(number, MW_WIRE_BYTES);
+    uint64_t lengths = 0;
     uint32_t held = 0;
 
-    MW_ASSERT(count <= 32);
+    MW_ASSERT(count <= 32 && tag < 0x80);
+    for (size_t i = 0; i < count; i++)
+        lengths |= length_bit(wanted[i].key.len);
     while (at && at < end) {
-        mw_wire_field field;
-        at = mw_wire_next(at, end, &field);
-        if (at && field.tag == tag)
+        mw_wire_field field = {.tag = *at};
+        const uint8_t *next = *at == tag ? next_bytes(at, end, &field.bytes) : NULL;
+        if (!next)
+            next = mw_wire_next(at, end, &field);
+        if (next && field.tag == tag && !is_other(field.bytes, lengths))
             held = judge(field.bytes, wanted, count, held);
+        at = next;
     }
     return held;
 }

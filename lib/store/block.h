@@ -222,7 +222,8 @@ static inline uint32_t mw_items_metric(const mw_items *items, uint32_t row)
     return mw_get_u32(items->metric_refs + 4 * (size_t)row);
 }
 
-/* Unpacks a chunk into `out`, which has room for raw_len bytes. MW_E_CORRUPT. */
+/* Unpacks a chunk into `out`, which has room for raw_len bytes; the codecs of the log alone
+ * (planes: hot_planes.h; fields: zstd_frame.h, then item_fields.h). MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_chunk_unpack(uint8_t codec, mw_slice stored, void *out, uint32_t raw_len);
 
 #endif

@@ -17,8 +17,8 @@
  *    24       a cells, then t cells, of 64 bytes
  *
  * An element is 64 bits, h. Its cell is ((h >> 32) * cells) >> 32; its bits in the cell are the six
- * groups of nine bits of h * 0x9e3779b97f4a7c15, from the highest down. Bit n of a cell is bit n % 8
- * of its byte n / 8. With 9 bits to an element a cell is about half full. h of
+ * groups of nine bits of h * 0x9e3779b97f4a7c15, from the highest down. Bit n of a cell is bit
+ * n % 8 of its byte n / 8. With 9 bits to an element a cell is about half full. h of
  *
  *   an attribute        XXH3-64 of its value's text, seeded with XXH3-64 of its key, seeded with
  *                       the filter's seed
@@ -44,8 +44,8 @@ typedef struct mw_filter_writer mw_filter_writer;
 MW_MUST_USE mw_err mw_filter_writer_new(mw_filter_writer **out); /* MW_E_NOMEM; MW_MEM_MERGE */
 void mw_filter_writer_free(mw_filter_writer *writer);            /* NULL is ignored */
 /* A field of a Span, LogRecord or data point, tag included; others than attributes and bodies are
- * ignored. `signal` as in store.h. Equal ones need to be given but once. Never fails: what cannot be
- * noted makes the filter let all pass. */
+ * ignored. `signal` as in store.h. Equal ones need to be given but once. Never fails: what cannot
+ * be noted makes the filter let all pass. */
 void mw_filter_add_field(mw_filter_writer *writer, unsigned signal, mw_slice field);
 /* A Resource or InstrumentationScope message. */
 void mw_filter_add_context(mw_filter_writer *writer, mw_slice message);

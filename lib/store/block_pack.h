@@ -35,8 +35,8 @@ MW_MUST_USE mw_err mw_block_pack_add(mw_block_pack *pack, const mw_block_header 
 /* Bytes of memory that the pack holds by now. */
 size_t mw_block_pack_bytes(const mw_block_pack *pack);
 
-/* All rows are there: packs them. The header lacks place and `synced`: mw_block_seal. out->entry has
- * the keys of all columns, with `key_seed`. MW_E_NOMEM, MW_E_LIMIT. */
+/* All rows are there: packs them. The header lacks place and `synced` (mw_block_seal). out->entry
+ * has the keys of all columns, with `key_seed`. MW_E_NOMEM, MW_E_LIMIT. */
 MW_MUST_USE mw_err mw_block_pack_finish(mw_block_pack *pack, uint64_t key_seed,
                                         mw_encoded_block *out);
 

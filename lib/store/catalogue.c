@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/base/sqlite_vfs.h"
 #include "lib/store/catalogue.h"
 
 /* "MWcg"; another version of the tables is replaced, since all in them can be made again. */
@@ -188,7 +189,7 @@ static void disconnect(mw_catalogue *catalogue)
 static mw_err connect_to(mw_catalogue *catalogue, int flags)
 {
     int code = sqlite3_open_v2(catalogue->path, &catalogue->db,
-                               flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+                               flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, mw_sqlite_vfs());
     if (code != SQLITE_OK)
         return error_of(catalogue->db, code);
     /* Whoever could write the file must not reach further than its tables. */

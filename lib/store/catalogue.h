@@ -4,17 +4,17 @@
  * Derived: segments are the truth, and a catalogue that is missing, foreign, damaged or behind is
  * made again from them at start or by `midwatch check --rebuild`. A start does not need it: footers
  * are read as fast (DECISIONS.md has figures). It is the second opinion on the directory: which
- * segments ought to be there, how large and from when, so that a file that vanished or was cut short
- * is told, by a start and by `midwatch check`, and not just absent from answers; and it is what a
- * person's sqlite3 can ask.
+ * segments ought to be there, how large and from when, so that a file that vanished or was cut
+ * short is told, by a start and by `midwatch check`, and not just absent from answers; and it is
+ * what a person's sqlite3 can ask.
  *
  * So its commits are durable (journal truncated, synchronous=FULL; a few small syncs a merge, which
  * no answer waits for), and rows go before files do: the keeper removes a segment's row, then the
  * segment. A failed write costs nothing but the row: the catalogue is `behind` until the keeper
  * reconciles it.
  *
- * Functions for which that makes sense take NULL for a catalogue that could not be opened and then do
- * nothing: the store works without.
+ * Functions for which that makes sense take NULL for a catalogue that could not be opened and then
+ * do nothing: the store works without.
  *
  * The keeper's thread alone writes it (at start, the opening thread; the rebuild); it holds a
  * connection of its own. SQL of this room is in catalogue.c alone.
@@ -62,7 +62,8 @@ typedef struct mw_catalogue_changes {
     size_t missing; /* of those removed: no segment says that it replaced them */
 } mw_catalogue_changes;
 
-/* Makes the rows those of `segments`, all merged ones there are, with their entries. Rows whose size and blocks match are taken over. `missing` is called for each row whose segment is not there
+/* Makes the rows those of `segments`, all merged ones there are, with their entries. Rows whose
+ * size and blocks match are taken over. `missing` is called for each row whose segment is not there
  * and was not replaced (NULL: not). A damaged catalogue begins anew. Errors as _put. */
 MW_MUST_USE mw_err mw_catalogue_reconcile(mw_catalogue *catalogue,
                                           const mw_segment *const *segments, size_t count,
@@ -78,8 +79,8 @@ MW_MUST_USE mw_err mw_catalogue_each(mw_catalogue *catalogue,
 /* Reads all of it: MW_E_CORRUPT when a page or a row is no good. */
 MW_MUST_USE mw_err mw_catalogue_verify(mw_catalogue *catalogue);
 
-/* What its row says of a merged segment. Without a footer (it is damaged) the time of the merge stands
- * for the latest arrival. */
+/* What its row says of a merged segment. Without a footer (it is damaged) the time of the merge
+ * stands for the latest arrival. */
 void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out);
 
 #endif

@@ -37,6 +37,7 @@ void mw_field_writer_fini(mw_field_writer *writer)
     mw_free(MW_MEM_MERGE, writer->list);
     mw_free(MW_MEM_MERGE, writer->from);
     mw_free(MW_MEM_MERGE, writer->raw);
+    mw_free(MW_MEM_MERGE, writer->cut);
     memset(writer, 0, sizeof *writer);
 }
 
@@ -139,17 +140,19 @@ static mw_err grow_next(mw_field_writer *writer)
     return MW_OK;
 }
 
-static mw_err list_field(mw_field_writer *writer, uint32_t field)
+/* Room for `more` fields of an item, and its end. */
+static mw_err grow_list(mw_field_writer *writer, size_t more)
 {
-    if (writer->listed == writer->list_room) {
-        size_t room = writer->list_room * 2;
-        uint32_t *list = mw_realloc(MW_MEM_MERGE, writer->list, room * sizeof *list);
-        if (!list)
-            return MW_E_NOMEM;
-        writer->list = list;
-        writer->list_room = room;
-    }
-    writer->list[writer->listed++] = field;
+    if (writer->list_room - writer->listed > more)
+        return MW_OK;
+    size_t room = writer->list_room * 2 + more;
+    if (room > UINT32_MAX)
+        return MW_E_LIMIT;
+    uint32_t *list = mw_realloc(MW_MEM_MERGE, writer->list, room * sizeof *list);
+    if (!list)
+        return MW_E_NOMEM;
+    writer->list = list;
+    writer->list_room = room;
     return MW_OK;
 }
 
@@ -171,10 +174,9 @@ mw_err mw_field_writer_add(mw_field_writer *writer, uint32_t place, const mw_row
 {
     const uint8_t *at = mw_wire_begin(item), *end = mw_wire_end(item);
     uint32_t before = 0;
-    mw_err err = MW_OK;
+    /* A field has two bytes or more; a rest that is none may have one. */
+    mw_err err = grow_list(writer, item.len / 2 + 1);
 
-    if (writer->listed > UINT32_MAX - (item.len + 1))
-        return MW_E_LIMIT;
     writer->from[place] = (uint32_t)writer->listed;
     writer->bytes += item.len;
     while (err == MW_OK && at < end) {
@@ -186,18 +188,74 @@ mw_err mw_field_writer_add(mw_field_writer *writer, uint32_t place, const mw_row
             err = learn(writer, told, &at, end, guess, &field);
             writer->next[before] = field;
         }
-        if (err == MW_OK)
-            err = list_field(writer, field);
+        writer->list[writer->listed++] = field;
         before = field;
     }
     if (err == MW_OK)
-        err = list_field(writer, 0);
+        writer->list[writer->listed++] = 0;
+    return err;
+}
+
+/* ---- cut already ----------------------------------------------------------------------------- */
+
+mw_err mw_field_writer_begin_cut(mw_field_writer *writer, const mw_fields *source)
+{
+    if (source->entry_count > writer->cut_room) {
+        mw_free(MW_MEM_MERGE, writer->cut);
+        writer->cut = mw_alloc(MW_MEM_MERGE, source->entry_count * sizeof *writer->cut);
+        writer->cut_room = writer->cut ? source->entry_count : 0;
+    }
+    if (!writer->cut)
+        return MW_E_NOMEM;
+    memset(writer->cut, 0, source->entry_count * sizeof *writer->cut);
+    return MW_OK;
+}
+
+bool mw_field_writer_takes_cut(const mw_field_writer *writer)
+{
+    return writer->table.count < DISTINCT_MAX;
+}
+
+/* A field of the source that was not met yet. */
+static mw_err take_cut(mw_field_writer *writer, const mw_fields *source, uint32_t from)
+{
+    mw_slice bytes =
+        mw_slice_bytes(source->dictionary + source->entries[from].at, source->entries[from].len);
+    const uint8_t *end = mw_wire_end(bytes);
+    mw_wire_field parsed;
+    uint32_t number;
+    mw_err err = mw_wire_next(mw_wire_begin(bytes), end, &parsed) == end
+                     ? mw_byte_table_put(&writer->table, bytes, &number)
+                     : add_rest(writer, bytes, &number);
+    if (err == MW_OK)
+        writer->cut[from] = number + writer->row_fields + 1;
+    if (err == MW_OK && writer->cut[from] >= writer->next_room)
+        err = grow_next(writer);
+    return err;
+}
+
+mw_err mw_field_writer_add_cut(mw_field_writer *writer, uint32_t place, const mw_fields *source,
+                               uint32_t row)
+{
+    uint32_t from = row ? source->ends[row - 1] : 0, to = source->ends[row];
+    mw_err err = grow_list(writer, to - from);
+
+    writer->from[place] = (uint32_t)writer->listed;
+    writer->bytes += mw_fields_length(source, row);
+    for (uint32_t i = from; err == MW_OK && i < to; i++) {
+        uint32_t field = source->list[i];
+        if (field > source->row_fields && !writer->cut[field])
+            err = take_cut(writer, source, field);
+        writer->list[writer->listed++] = field > source->row_fields ? writer->cut[field] : field;
+    }
+    if (err == MW_OK)
+        writer->list[writer->listed++] = 0;
     return err;
 }
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
-/* A number below 2^19 is a token of three bytes at most; the rest of an item has a length too. */
+/* A number below 2^28 is a token of four bytes at most; the rest of an item has a length too. */
 size_t mw_field_writer_token_room(const mw_field_writer *writer)
 {
     return 4 * writer->listed + 6 * (size_t)writer->raw_count;

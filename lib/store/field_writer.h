@@ -22,6 +22,8 @@ typedef struct mw_field_writer {
     uint32_t *raw;  /* numbers in the table that are no protobuf fields, ascending */
     uint32_t raw_count, raw_room;
     uint64_t bytes; /* of all items */
+    uint32_t *cut;  /* by field of the present source in fields: 0 = not met, else here */
+    uint32_t cut_room;
 } mw_field_writer;
 
 /* Begins zeroed. MW_E_NOMEM: still to be finished. */
@@ -32,6 +34,14 @@ size_t mw_field_writer_size(const mw_field_writer *writer);
 /* `told` are the fields of the item's row. MW_E_NOMEM, MW_E_LIMIT. */
 MW_MUST_USE mw_err mw_field_writer_add(mw_field_writer *writer, uint32_t place,
                                        const mw_row_fields *told, mw_slice item);
+
+/* The same for items that are cut already, of a chunk in fields: once for the chunk, then for each
+ * row, as long as the writer takes them (else they have to be put together and cut anew). The row's
+ * columns say the same in both blocks. */
+MW_MUST_USE mw_err mw_field_writer_begin_cut(mw_field_writer *writer, const mw_fields *source);
+bool mw_field_writer_takes_cut(const mw_field_writer *writer);
+MW_MUST_USE mw_err mw_field_writer_add_cut(mw_field_writer *writer, uint32_t place,
+                                           const mw_fields *source, uint32_t row);
 
 /* Room for the tokens in the worst case, and bytes of the dictionary. */
 size_t mw_field_writer_token_room(const mw_field_writer *writer);

@@ -20,7 +20,7 @@ typedef struct mending {
     mw_filter_writer *filter;
     mw_rollup *rollup;
     mw_rollup_rows rows;
-    /* The trace whose spans are being collected: they stand together, perhaps over several blocks. */
+    /* The trace whose spans are being collected: they stand together, over blocks perhaps. */
     uint8_t trace_id[MW_TRACE_ID_SIZE];
     mw_rollup_span *spans;
     size_t span_count, span_capacity;

@@ -1,13 +1,13 @@
 /* A footer made again: what a merged segment's blocks say of themselves.
  *
  * The file is copied under a temporary name, blocks byte for byte, with a new footer behind them,
- * synced and renamed over the old one: a kill leaves one of the two whole. (Appending in place would
- * have to cut off the old footer first, and with it the two copies of the list of what the segment
- * replaced, which the blocks do not know.) One thread, offline; MW_MEM_MERGE.
+ * synced and renamed over the old one: a kill leaves one of the two whole. (Appending in place
+ * would have to cut off the old footer first, and with it the two copies of the list of what the
+ * segment replaced, which the blocks do not know.) One thread, offline; MW_MEM_MERGE.
  *
  * What blocks do not hold is lost: digests of requests (a retried export of the last hour may be
- * stored again), edges to spans of earlier segments (its roll-ups are made of its own spans), and the
- * latest arrival, for which the caller gives what it knows.
+ * stored again), edges to spans of earlier segments (its roll-ups are made of its own spans), and
+ * the latest arrival, for which the caller gives what it knows.
  */
 #ifndef MW_STORE_FOOTER_MEND_H
 #define MW_STORE_FOOTER_MEND_H

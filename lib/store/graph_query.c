@@ -133,6 +133,7 @@ mw_err mw_store_graph(mw_store *store, uint64_t since_ns, uint64_t until_ns, mw_
     if (err == MW_OK)
         err = put_graph(&work);
     out->left_out = mw_rollup_left_out(work.rollup);
+    out->unread = work.rollup->unread;
     mw_free(MW_MEM_ROLLUP, work.order);
     mw_rollup_free(work.rollup);
     return err;

@@ -127,25 +127,25 @@ static void undo_steps(unsigned char *column, size_t rows)
 
 /* ---- planes ---------------------------------------------------------------------------------- */
 
+/* Two rows change the bytes that `mask` and `shift` name. */
+static inline void trade(uint64_t *low, uint64_t *high, unsigned shift, uint64_t mask)
+{
+    uint64_t change = (*low >> shift ^ *high) & mask;
+    *high ^= change;
+    *low ^= change << shift;
+}
+
 /* An 8 by 8 matrix of bytes, a row in each number, on its side: halves, quarters, then bytes change
  * places (H. S. Warren, Hacker's Delight, 7-3, with bytes for bits). Its own inverse. */
-static void turn(uint64_t rows[8])
+static inline void turn(uint64_t rows[8])
 {
-    static const struct {
-        unsigned apart, shift;
-        uint64_t mask;
-    } rounds[] = {
-        {4, 32, 0x00000000ffffffff}, {2, 16, 0x0000ffff0000ffff}, {1, 8, 0x00ff00ff00ff00ff}};
-    for (size_t r = 0; r < 3; r++) {
-        for (unsigned i = 0; i < 8; i++) {
-            if (i & rounds[r].apart)
-                continue;
-            uint64_t *low = &rows[i], *high = &rows[i + rounds[r].apart];
-            uint64_t change = (*low >> rounds[r].shift ^ *high) & rounds[r].mask;
-            *high ^= change;
-            *low ^= change << rounds[r].shift;
-        }
-    }
+    for (unsigned i = 0; i < 4; i++)
+        trade(&rows[i], &rows[i + 4], 32, 0x00000000ffffffff);
+    for (unsigned i = 0; i < 8; i += 4)
+        for (unsigned k = i; k < i + 2; k++)
+            trade(&rows[k], &rows[k + 2], 16, 0x0000ffff0000ffff);
+    for (unsigned i = 0; i < 8; i += 2)
+        trade(&rows[i], &rows[i + 1], 8, 0x00ff00ff00ff00ff);
 }
 
 static void split_eight(const unsigned char *from, unsigned char *to, size_t rows)
@@ -180,26 +180,69 @@ static void join_eight(const unsigned char *from, unsigned char *to, size_t rows
             to[8 * i + p] = from[p * rows + i];
 }
 
+/* Four bytes to four numbers of two bytes, and back. */
+static inline uint64_t spread(uint64_t bytes)
+{
+    bytes = (bytes | bytes << 16) & 0x0000ffff0000ffff;
+    return (bytes | bytes << 8) & 0x00ff00ff00ff00ff;
+}
+
+static inline uint64_t gather(uint64_t numbers)
+{
+    numbers &= 0x00ff00ff00ff00ff;
+    numbers = (numbers | numbers >> 8) & 0x0000ffff0000ffff;
+    return (numbers | numbers >> 16) & 0x00000000ffffffff;
+}
+
+static void split_two(const unsigned char *from, unsigned char *to, size_t rows)
+{
+    size_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
+        uint64_t numbers = mw_get_u64(from + 2 * i);
+        mw_put_u32(to + i, (uint32_t)gather(numbers));
+        mw_put_u32(to + rows + i, (uint32_t)gather(numbers >> 8));
+    }
+    for (; i < rows; i++) {
+        to[i] = from[2 * i];
+        to[rows + i] = from[2 * i + 1];
+    }
+}
+
+static void join_two(const unsigned char *from, unsigned char *to, size_t rows)
+{
+    size_t i = 0;
+    for (; i + 4 <= rows; i += 4)
+        mw_put_u64(to + 2 * i, spread(mw_get_u32(from + i)) | spread(mw_get_u32(from + rows + i))
+                                                                  << 8);
+    for (; i < rows; i++) {
+        to[2 * i] = from[i];
+        to[2 * i + 1] = from[rows + i];
+    }
+}
+
+/* Four bytes are rare: more strings or traces than two can count. */
 static void split(const unsigned char *from, unsigned char *to, size_t rows, unsigned width)
 {
-    if (width == 8) {
-        split_eight(from, to, rows);
-        return;
+    switch (width) {
+    case 8: split_eight(from, to, rows); break;
+    case 2: split_two(from, to, rows); break;
+    default:
+        for (size_t p = 0; p < width; p++)
+            for (size_t i = 0; i < rows; i++)
+                to[p * rows + i] = from[width * i + p];
     }
-    for (size_t p = 0; p < width; p++)
-        for (size_t i = 0; i < rows; i++)
-            to[p * rows + i] = from[width * i + p];
 }
 
 static void join(const unsigned char *from, unsigned char *to, size_t rows, unsigned width)
 {
-    if (width == 8) {
-        join_eight(from, to, rows);
-        return;
+    switch (width) {
+    case 8: join_eight(from, to, rows); break;
+    case 2: join_two(from, to, rows); break;
+    default:
+        for (size_t p = 0; p < width; p++)
+            for (size_t i = 0; i < rows; i++)
+                to[width * i + p] = from[p * rows + i];
     }
-    for (size_t p = 0; p < width; p++)
-        for (size_t i = 0; i < rows; i++)
-            to[width * i + p] = from[p * rows + i];
 }
 
 /* ---- parents --------------------------------------------------------------------------------- */

@@ -11,8 +11,8 @@
 #include "lib/store/chunk.h"
 #include "lib/store/zstd_frame.h"
 
-/* Adds `raw`, the chunk that `hot` points into, to *to; at most MW_ZSTD_RAW_MAX bytes. What does not
- * shrink is added all the same. MW_E_NOMEM. */
+/* Adds `raw`, the chunk that `hot` points into, to *to; at most MW_ZSTD_RAW_MAX bytes. What does
+ * not shrink is added all the same. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_planes_pack(mw_zstd *zstd, const mw_hot *hot, const unsigned char *raw,
                                   uint32_t raw_len, mw_block_buffer *to, uint32_t *stored);
 /* `out` has room for header->hot_raw bytes. What comes out is as little believed as what went in:

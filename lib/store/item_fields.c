@@ -237,10 +237,14 @@ static mw_err new_field(fields_reader *reader, uint64_t len, uint32_t *field)
     return MW_OK;
 }
 
-/* A token that is not "expected". */
+/* A token that is not a plain "expected" (which may also be written with more bytes). */
 static mw_err read_named(fields_reader *reader, uint64_t token, uint32_t guess, uint32_t *field)
 {
     uint64_t len = 0;
+    if (token == MW_TOKEN_EXPECTED) {
+        *field = guess;
+        return MW_OK;
+    }
     if (token >= MW_TOKEN_FIELD) {
         if (token - MW_TOKEN_FIELD >= reader->known)
             return MW_E_CORRUPT;
@@ -258,57 +262,43 @@ static mw_err read_named(fields_reader *reader, uint64_t token, uint32_t guess, 
     return err;
 }
 
-static uint32_t length_of(const mw_fields *fields, const uint8_t *row_lengths, uint32_t field)
-{
-    return field <= fields->row_fields ? row_lengths[field] : fields->entries[field].len;
-}
-
-static mw_err read_item(fields_reader *reader, const uint8_t *row_lengths, uint64_t *bytes)
+/* One token after the other; most are of a byte and say that what was expected is there. */
+static mw_err read_item(fields_reader *reader, uint64_t *bytes)
 {
     mw_fields *fields = reader->fields;
     uint32_t before = 0, field = 0;
     do {
-        uint64_t token;
         uint32_t guess = reader->next[before];
-        reader->token = mw_wire_varint(reader->token, reader->token_end, 5, &token);
-        if (!reader->token)
-            return MW_E_CORRUPT;
-        field = guess;
-        if (token != MW_TOKEN_EXPECTED) {
+        if (reader->token < reader->token_end && *reader->token == MW_TOKEN_EXPECTED) {
+            reader->token++;
+            field = guess;
+        } else {
+            uint64_t token;
+            reader->token = mw_wire_varint(reader->token, reader->token_end, 5, &token);
+            if (!reader->token)
+                return MW_E_CORRUPT;
             mw_err err = read_named(reader, token, guess, &field);
             if (err != MW_OK)
                 return err;
+            reader->next[before] = field;
         }
-        reader->next[before] = field;
         before = field;
-        *bytes += length_of(fields, row_lengths, field);
+        *bytes += fields->entries[field].len;
         fields->list[reader->listed] = field;
         reader->listed += field != 0;
     } while (field);
     return MW_OK;
 }
 
-/* Lengths of fields 0 to row_fields: the same for all rows. */
-static void measure_row_fields(const mw_fields *fields, uint8_t lengths[MW_ROW_FIELDS_MAX + 1])
-{
-    mw_row_fields row;
-    memset(lengths, 0, MW_ROW_FIELDS_MAX + 1);
-    mw_row_fields_make(fields->hot, 0, &row);
-    for (unsigned i = 1; i <= fields->row_fields; i++)
-        lengths[i] = (uint8_t)mw_row_field(&row, i).len;
-}
-
 static mw_err read_items(fields_reader *reader)
 {
     mw_fields *fields = reader->fields;
-    uint8_t row_lengths[MW_ROW_FIELDS_MAX + 1];
     size_t contexts = (size_t)fields->resources + fields->scopes + fields->metrics;
     unsigned char *lengths = fields->tables + MW_ITEMS_CONTEXT * contexts;
 
-    measure_row_fields(fields, row_lengths);
     for (uint32_t row = 0; row < fields->count; row++) {
         uint64_t bytes = 0;
-        mw_err err = read_item(reader, row_lengths, &bytes);
+        mw_err err = read_item(reader, &bytes);
         if (err != MW_OK)
             return err;
         fields->bytes += bytes;
@@ -320,6 +310,16 @@ static mw_err read_items(fields_reader *reader)
     bool all =
         reader->token == reader->token_end && reader->dictionary_next == reader->dictionary_end;
     return all ? MW_OK : MW_E_CORRUPT;
+}
+
+/* Lengths of the end and of the fields that columns tell: the same for all rows. */
+static void measure_row_fields(mw_fields *fields)
+{
+    mw_row_fields row;
+    mw_row_fields_make(fields->hot, 0, &row);
+    fields->entries[0] = (mw_fields_entry){0, 0};
+    for (unsigned i = 1; i <= fields->row_fields; i++)
+        fields->entries[i] = (mw_fields_entry){0, (uint32_t)mw_row_field(&row, i).len};
 }
 
 #define ENTRIES_AT_FIRST 1024u
@@ -334,7 +334,10 @@ static mw_err make_room(fields_reader *reader)
     fields->list = mw_alloc(MW_MEM_QUERY, (tokens + 1) * sizeof *fields->list);
     fields->ends = mw_alloc(MW_MEM_QUERY, fields->count * sizeof *fields->ends);
     reader->next = mw_calloc(MW_MEM_QUERY, reader->room, sizeof *reader->next);
-    return fields->entries && fields->list && fields->ends && reader->next ? MW_OK : MW_E_NOMEM;
+    if (!fields->entries || !fields->list || !fields->ends || !reader->next)
+        return MW_E_NOMEM;
+    measure_row_fields(fields);
+    return MW_OK;
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */
@@ -396,9 +399,6 @@ uint64_t mw_fields_plain_length(const mw_fields *fields)
 
 void mw_fields_plain(const mw_fields *fields, char *out)
 {
-    size_t contexts = (size_t)fields->resources + fields->scopes + fields->metrics;
-    const unsigned char *lengths = fields->tables + MW_ITEMS_CONTEXT * contexts;
-
     mw_put_u32(out, fields->resources);
     mw_put_u32(out + 4, fields->scopes);
     mw_put_u32(out + 8, fields->metrics);
@@ -409,6 +409,6 @@ void mw_fields_plain(const mw_fields *fields, char *out)
     out += fields->contexts_len;
     for (uint32_t row = 0; row < fields->count; row++) {
         mw_fields_item(fields, row, out);
-        out += mw_get_u32(lengths + 4 * (size_t)row);
+        out += mw_fields_length(fields, row);
     }
 }

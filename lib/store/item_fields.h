@@ -63,8 +63,8 @@
 
 #include "lib/store/block.h"
 
-/* A token of a byte can name a field of a MiB: what a block may claim to hold is bounded. Twice what
- * a merged block aims at; longer ones, huge rows, are better read in pieces. */
+/* A token of a byte can name a field of a MiB: what a block may claim to hold is bounded. Twice
+ * what a merged block aims at; longer ones, huge rows, are better read in pieces. */
 #define MW_FIELDS_ITEMS_MAX ((uint32_t)8 << 20)
 
 #define MW_FIELDS_PREFIX 20u
@@ -94,7 +94,7 @@ static inline mw_slice mw_row_field(const mw_row_fields *fields, uint32_t field)
 /* ---- reading --------------------------------------------------------------------------------- */
 
 typedef struct mw_fields_entry {
-    uint32_t at, len; /* in the dictionary */
+    uint32_t at, len; /* in the dictionary; of what columns tell, the length alone */
 } mw_fields_entry;
 
 /* A chunk, understood: which fields make up each item. Owned: MW_MEM_QUERY. */
@@ -118,6 +118,11 @@ typedef struct mw_fields {
 MW_MUST_USE mw_err mw_fields_open(const mw_block_header *header, const mw_hot *hot, mw_slice raw,
                                   mw_fields *out);
 void mw_fields_close(mw_fields *fields);
+static inline uint32_t mw_fields_length(const mw_fields *fields, uint32_t row)
+{
+    size_t contexts = (size_t)fields->resources + fields->scopes + fields->metrics;
+    return mw_get_u32(fields->tables + MW_ITEMS_CONTEXT * contexts + 4 * (size_t)row);
+}
 /* Puts an item together; `out` has room for its length, which stands in the tables. */
 void mw_fields_item(const mw_fields *fields, uint32_t row, char *out);
 /* Length of the same chunk, plain; and its bytes. */

@@ -3,8 +3,9 @@
  *
  * A merged block is first asked by its filter, which spares reading it. Of a block that is read the
  * items are unpacked when the first row comes up, resources and scopes are judged once, and items
- * are copied one by one. Oversized items (store.h) are not searched, nor are oversized resources and
- * scopes: they would have to be held as a whole. One thread: the view's; memory is MW_MEM_QUERY.
+ * are copied one by one. Oversized items (store.h) are not searched, nor are oversized resources
+ * and scopes: they would have to be held as a whole. One thread: the view's; memory is
+ * MW_MEM_QUERY.
  */
 #ifndef MW_STORE_ITEM_SEARCH_H
 #define MW_STORE_ITEM_SEARCH_H

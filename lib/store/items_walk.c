@@ -240,6 +240,25 @@ mw_err mw_items_walk_context(mw_items_walk *walk, size_t context, char *out)
     return read_part(walk, context, out);
 }
 
+/* What of the chunk is unpacked and not passed over is the window. */
+mw_slice mw_items_walk_peek(mw_items_walk *walk, uint32_t row)
+{
+    size_t part = mw_items_walk_contexts(walk) + row;
+    uint64_t between = 0;
+    if (walk->in_fields)
+        return MW_SLICE_NONE;
+    MW_ASSERT(row < walk->count && part >= walk->part);
+    for (size_t i = walk->part; i < part; i++)
+        between += part_length(walk, i);
+    uint64_t len = part_length(walk, part);
+    if (between + len > walk->window.len)
+        return MW_SLICE_NONE;
+    mw_slice item = mw_slice_bytes(walk->window.data + between, (size_t)len);
+    walk->window = mw_slice_from(walk->window, (size_t)(between + len));
+    walk->part = part + 1;
+    return item;
+}
+
 mw_err mw_items_walk_item(mw_items_walk *walk, uint32_t row, char *out)
 {
     MW_ASSERT(row < walk->count);

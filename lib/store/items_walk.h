@@ -5,8 +5,8 @@
  * tables in front are kept (MW_MEM_QUERY), and of what follows only the parts that are asked for
  * are copied, to where the caller wants them. Parts are asked for in their order in the chunk. Only
  * a chunk that is no longer than a piece, or was written before there were pieces, is unpacked as a
- * whole. A chunk in fields is unpacked as it is in the file, its dictionary and tokens; of its items
- * only those that are asked for are put together. One thread at a time.
+ * whole. A chunk in fields is unpacked as it is in the file, its dictionary and tokens; of its
+ * items only those that are asked for are put together. One thread at a time.
  */
 #ifndef MW_STORE_ITEMS_WALK_H
 #define MW_STORE_ITEMS_WALK_H
@@ -49,6 +49,10 @@ uint32_t mw_items_walk_item_length(const mw_items_walk *walk, uint32_t row);
  * that was read or passed over may be asked for. MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_items_walk_context(mw_items_walk *walk, size_t context, char *out);
 MW_MUST_USE mw_err mw_items_walk_item(mw_items_walk *walk, uint32_t row, char *out);
+
+/* The item where it lies, without a copy, valid until the walk's next use; data is NULL when it
+ * does not lie there as a whole: _item then. Rows as there. */
+mw_slice mw_items_walk_peek(mw_items_walk *walk, uint32_t row);
 
 static inline uint32_t mw_items_walk_resource(const mw_items_walk *walk, uint32_t row)
 {

@@ -10,6 +10,8 @@
 #include "lib/store/rollup_tail.h"
 
 #define ROUND_NS MW_NS_PER_S
+/* How long a merge waits for what the writer is about to leave. */
+#define LEAVE_NS MW_NS_PER_S
 
 /* Spaces are stores, and a process has many: their merges' memory is that of one. */
 static pthread_mutex_t one_merge = PTHREAD_MUTEX_INITIALIZER;
@@ -183,7 +185,7 @@ static void count_merge(mw_store *store, const mw_merge_result *result)
 
 /* Into the index in one step, then the catalogue, then the old files go. */
 static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choice,
-                      mw_segment *merged)
+                      const mw_merge_result *result, mw_segment *merged)
 {
     mw_segment *const *inputs = all->segments + choice.first;
     mw_err err = mw_index_replace(&store->index, merged, inputs, choice.count);
@@ -192,6 +194,7 @@ static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choic
             remove_file(merged);
         return err;
     }
+    count_merge(store, result);
     atomic_fetch_sub(&store->unmerged_bytes, log_bytes(all, choice));
     note_in_catalogue(store, all, choice, merged);
     for (size_t i = 0; i < choice.count; i++)
@@ -243,10 +246,8 @@ static mw_err merge_chosen(mw_store *store, const survey *all, mw_policy_choice 
             set_aside(store, all, i);
         return MW_E_AGAIN;
     }
-    err = publish(store, all, choice, merged);
+    err = publish(store, all, choice, &result, merged);
     mw_segment_unref(merged);
-    if (err == MW_OK)
-        count_merge(store, &result);
     return err;
 }
 
@@ -294,11 +295,32 @@ static mw_policy_limits limits_now(mw_store *store, bool all)
     };
 }
 
-static void leave_if_due(mw_store *store, const survey *all, const mw_policy_limits *limits)
+static int64_t real_mono_ns(void)
 {
+    return mw_clock_mono_ns(mw_clock_system());
+}
+
+/* Asks the writer to leave its segment if that is due. True when merging should wait for it: what it
+ * leaves, of which it tells at once, belongs into the same merge. But a segment that is not left soon
+ * holds nothing up, nor does its successor. */
+static bool leave_if_due(mw_store *store, const survey *all, const mw_policy_limits *limits)
+{
+    mw_keeper *keeper = &store->keeper;
+    uint64_t current = 0;
     for (size_t i = 0; i < all->count; i++)
         if (all->facts[i].current && mw_merge_policy_leave(&all->facts[i], limits))
-            mw_writer_leave(&store->writer);
+            current = all->segments[i]->header.id;
+    if (current) {
+        mw_writer_leave(&store->writer);
+        if (!keeper->leaves_id) {
+            keeper->leaves_id = current;
+            keeper->leaves_at_ns = real_mono_ns();
+        }
+        if (keeper->leaves_id == current && real_mono_ns() - keeper->leaves_at_ns < LEAVE_NS)
+            return true;
+    }
+    keeper->leaves_id = 0;
+    return false;
 }
 
 /* One merge at most. *more: there may be another one. *rest: nothing up to the target waits. */
@@ -311,9 +333,9 @@ static mw_err merge_next(mw_store *store, bool for_all, uint64_t target_seq, boo
         return err;
     mw_policy_limits limits = limits_now(store, for_all);
     mw_policy_choice choice = mw_merge_policy(all.facts, all.count, &limits);
-    leave_if_due(store, &all, &limits);
+    bool wait = leave_if_due(store, &all, &limits);
     *rest = !all.waits;
-    if (choice.count) {
+    if (choice.count && !wait) {
         err = merge_chosen(store, &all, choice);
         *more = err == MW_OK || err == MW_E_AGAIN;
         if (err == MW_OK)
@@ -438,6 +460,29 @@ static mw_err retire_old(mw_store *store)
     return err;
 }
 
+/* ---- the catalogue --------------------------------------------------------------------------- */
+
+/* A row could not be written (a full disk, somebody who reads at length): all are compared again. */
+static void catch_up_catalogue(mw_store *store)
+{
+    survey all;
+    if (!mw_catalogue_is_behind(store->catalogue))
+        return;
+    mw_err err = survey_begin(store, 0, &all);
+    if (err == MW_OK) {
+        size_t count = 0;
+        for (size_t i = 0; i < all.count; i++)
+            if (all.facts[i].merged)
+                all.segments[count++] = all.segments[i];
+        err = mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)all.segments,
+                                     count, NULL, NULL, NULL);
+        survey_end(&all);
+    }
+    if (err == MW_OK)
+        MW_LOG(MW_LOG_INFO, "store", "the catalogue has caught up",
+               MW_KV_STR("directory", store->directory));
+}
+
 /* ---- rounds ---------------------------------------------------------------------------------- */
 
 static void update_tail(mw_store *store)
@@ -457,6 +502,7 @@ static mw_err run_round(mw_store *store, bool for_all, uint64_t target_seq, bool
         mw_err retired = retire_old(store);
         if (retired != MW_OK)
             MW_LOG(MW_LOG_DEBUG, "store", "retention waits", MW_KV_ERR(retired));
+        catch_up_catalogue(store);
     }
     return err;
 }

@@ -39,6 +39,8 @@ typedef struct mw_keeper {
     mw_err rest_err;
     atomic_bool stopping, failing;
     /* The keeper's thread alone. */
+    uint64_t leaves_id; /* the segment that the writer was asked to leave, 0 = none */
+    int64_t leaves_at_ns;
     int64_t pause_ns, retry_at_ns, retention_at_ns; /* the latter two monotonic */
     mw_retention_clock clock;
 } mw_keeper;

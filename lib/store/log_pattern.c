@@ -9,7 +9,7 @@
 /* What one search may take: steps at one start, and memory for going back. Patterns in use stay
  * below a thousandth of it; "(a+)+b" reaches it at once. */
 #define STEPS_MAX 200000u
-#define DEPTH_MAX 20000u
+#define DEPTH_MAX 5000u
 #define HEAP_KIB_MAX 4096u
 /* Parentheses in parentheses: the compiler recurses on them. */
 #define NEST_MAX 100u

@@ -1,5 +1,5 @@
-/* Text search in log bodies. See log_text.h. Most records do not hold the needle at all, which their
- * raw bytes tell at once.
+/* Text search in log bodies. See log_text.h. Most records do not hold the needle at all, which
+ * their raw bytes tell at once.
  */
 #include "lib/store/log_text.h"
 #include "lib/store/body_walk.h"

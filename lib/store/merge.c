@@ -225,27 +225,19 @@ static mw_err add_request(facts *list, const uint8_t digest[16], uint64_t arriva
     return MW_OK;
 }
 
-/* A start has freed the requests of the footer in memory, so the file is asked once more. Merging
- * merged segments is rare. */
+/* The footer in memory has them no more: a start took them over. */
 static mw_err add_requests_of_footer(mw_merging *merging, mw_segment *segment, facts *list)
 {
-    mw_index_block **blocks = NULL;
-    mw_footer *footer = NULL;
+    mw_footer_request *requests = NULL;
     size_t count = 0;
     if (segment->footer->arrival_max_ns < list->oldest_ns)
         return MW_OK;
-    mw_err err =
-        mw_footer_load(segment->fd, segment->end, &segment->header, &footer, &blocks, &count);
+    mw_err err = mw_footer_read_requests(segment->footer, segment->fd, &requests, &count);
     if (err == MW_E_CORRUPT || err == MW_E_IO)
         merging->result->damaged = segment;
-    if (err != MW_OK)
-        return err;
-    for (size_t i = 0; err == MW_OK && i < footer->request_count; i++)
-        err = add_request(list, footer->requests[i].digest, footer->requests[i].arrival_ns);
-    for (size_t i = 0; i < count; i++)
-        mw_free(MW_MEM_STORE, blocks[i]);
-    mw_free(MW_MEM_STORE, blocks);
-    mw_footer_free(footer);
+    for (size_t i = 0; err == MW_OK && i < count; i++)
+        err = add_request(list, requests[i].digest, requests[i].arrival_ns);
+    mw_free(MW_MEM_STORE, requests);
     return err;
 }
 

@@ -1,8 +1,8 @@
 /* mw_store_rebuild: makes again what is derived. Offline, one thread, under the directory's lock.
  *
  * In order: unfinished files go; footers that are damaged are made again (footer_mend.h); segments
- * that another one replaced go; the catalogue is made of what is there. Each step leaves a directory
- * that a start takes, so a kill between two costs nothing but another run.
+ * that another one replaced go; the catalogue is made of what is there. Each step leaves a
+ * directory that a start takes, so a kill between two costs nothing but another run.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "lib/base/counter.h"
 #include "lib/base/log.h"
 #include "lib/store/block_reader.h"
 #include "lib/store/recover.h"
@@ -39,8 +40,19 @@ void mw_remove_unfinished(const char *directory)
     closedir(dir);
 }
 
+/* What this start sees must not change behind its back: a file whose removal had not reached the
+ * disk would come back after a power loss, with another end for a segment that has since been
+ * carried on. */
+static mw_err settle_names(const char *directory)
+{
+    char path[4096];
+    int written = snprintf(path, sizeof path, "%s/.", directory);
+    return written > 0 && (size_t)written < sizeof path ? mw_io_sync_parent(path) : MW_E_IO;
+}
+
 static void log_damage(const char *path, uint64_t offset, const char *what)
 {
+    mw_count(MW_COUNT_STORE_DAMAGED, 1);
     MW_LOG(MW_LOG_ERROR, "store", what, MW_KV_STR("file", path), MW_KV_U64("offset", offset));
 }
 
@@ -102,14 +114,19 @@ static int request_compare(const void *left, const void *right)
     return a->arrival_ns < b->arrival_ns ? -1 : a->arrival_ns > b->arrival_ns;
 }
 
-/* In order of arrival, which is how the window expects them; old ones fall out by themselves. */
+/* In order of arrival, which is how the window expects them; old ones fall out by themselves. What
+ * came before the clock was set back counts as from now: nobody knows which of it is the newest. */
 static void fill_retry_window(recovery *rec)
 {
+    int64_t wall_ns = mw_clock_wall_ns(rec->writer->clock);
+    uint64_t now_ns = wall_ns > 0 ? (uint64_t)wall_ns : 0;
     if (rec->request_count > 1)
         qsort(rec->requests, rec->request_count, sizeof *rec->requests, request_compare);
-    for (size_t i = 0; i < rec->request_count; i++)
+    for (size_t i = 0; i < rec->request_count; i++) {
+        uint64_t arrival_ns = rec->requests[i].arrival_ns;
         mw_retry_window_add(&rec->writer->retries, rec->requests[i].digest,
-                            rec->requests[i].arrival_ns);
+                            arrival_ns < now_ns ? arrival_ns : now_ns);
+    }
 }
 
 /* Reads the columns of `count` blocks of a segment into the index. */
@@ -440,7 +457,9 @@ mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail)
     writer->next_segment_id = 1;
     writer->next_seq = 1;
     mw_remove_unfinished(writer->directory);
-    mw_err err = mw_segment_files_load(writer->directory, &files);
+    mw_err err = settle_names(writer->directory);
+    if (err == MW_OK)
+        err = mw_segment_files_load(writer->directory, &files);
     if (err != MW_OK)
         return mw_detail_set(detail, err == MW_E_NOT_FOUND ? MW_E_IO : err, "data", "",
                              "the segments in %s cannot be read", writer->directory);

@@ -211,7 +211,11 @@ static mw_err read_tables(red_question *work, mw_store *store)
     if (err == MW_OK && out->until_ns > out->since_ns)
         err = mw_rollup_window(store, out->since_ns, out->until_ns, finest->rollup, &out->as_of);
     if (err == MW_OK)
-        out->left_out = mw_rollup_left_out(finest->rollup);
+        *out = (mw_red_list){.since_ns = out->since_ns,
+                             .until_ns = out->until_ns,
+                             .as_of = out->as_of,
+                             .left_out = mw_rollup_left_out(finest->rollup),
+                             .unread = finest->rollup->unread};
     if (err == MW_OK && by_operation)
         err = mw_rollup_add(work->operations.rollup, 0, 0, work->services.rollup);
     if (err == MW_OK && by_operation)

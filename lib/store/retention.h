@@ -21,9 +21,10 @@ typedef struct mw_retention_limits {
     uint64_t size_bytes; /* of all segments; 0 = as the disk allows */
 } mw_retention_limits;
 
-/* Marks what goes; `segments` ascend by arrival. A segment goes when its latest arrival is more than
- * the age ago, or while all that stay are more than the size; what counts for the size but may not
- * go (the log) can keep the sum above it. An arrival ahead of now is no age. Returns how many. */
+/* Marks what goes; `segments` ascend by arrival. A segment goes when its latest arrival is more
+ * than the age ago, or while all that stay are more than the size; what counts for the size but may
+ * not go (the log) can keep the sum above it. An arrival ahead of now is no age. Returns how
+ * many. */
 size_t mw_retention_choose(const mw_retention_segment *segments, size_t count,
                            const mw_retention_limits *limits, uint64_t now_ns, bool *goes);
 

@@ -113,6 +113,15 @@ size_t mw_rollup_bytes(const mw_rollup *rollup)
            rollup->text_capacity + rollup->place_capacity * sizeof *rollup->places;
 }
 
+void mw_rollup_clear(mw_rollup *rollup)
+{
+    if (rollup->cell_count)
+        memset(rollup->cell_slots, 0, rollup->cell_capacity * 2 * sizeof *rollup->cell_slots);
+    rollup->cell_count = 0;
+    rollup->page_count = 0;
+    rollup->left_out = 0;
+}
+
 void mw_rollup_keep(mw_rollup *rollup, unsigned what)
 {
     rollup->keep = what;

@@ -27,9 +27,9 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 
-/* Latency histogram: buckets of a factor of 2^(1/4) from 1 us to 2^32 us; what is shorter or longer
- * is in the first and last one. The middle of a bucket is within 9.1 % of all that is in it (but for
- * those two), so that a quantile is as near to the true value. */
+/* Latency histogram: buckets of a factor of 2^(1/4) from 1 us to 2^32 us; what is shorter or
+ * longer is in the first and last one. The middle of a bucket is within 9.1 % of all that is in
+ * it (but for those two), so that a quantile is as near to the true value. */
 #define MW_LATENCY_BUCKETS 130u
 uint32_t mw_latency_bucket(uint64_t duration_ns);
 /* Upper edge in ns, exclusive; the last one UINT64_MAX. */
@@ -63,6 +63,9 @@ MW_MUST_USE mw_err mw_rollup_new(mw_rollup **out); /* MW_E_NOMEM; MW_MEM_ROLLUP 
 void mw_rollup_free(mw_rollup *rollup);            /* NULL is ignored */
 size_t mw_rollup_bytes(const mw_rollup *rollup);
 
+/* Forgets all cells; texts keep their numbers. */
+void mw_rollup_clear(mw_rollup *rollup);
+
 /* What a table keeps of what is added to it from now on; all of it by default. Left out minutes and
  * operations are added up in minute 0 and the empty operation. A question keeps what it shows, so
  * that a window of any length fits. */
@@ -76,8 +79,8 @@ enum {
 void mw_rollup_keep(mw_rollup *rollup, unsigned what);
 
 /* A number for a text, 0 for the empty one; UINT32_MAX without memory. What is behind the first
- * MW_ROLLUP_TEXT_MAX bytes (as many as the collector resolves) does not count. Distinct texts of one
- * table are bounded, so that no sender of random names makes it grow: those beyond become
+ * MW_ROLLUP_TEXT_MAX bytes (as many as the collector resolves) does not count. Distinct texts of
+ * one table are bounded, so that no sender of random names makes it grow: those beyond become
  * "(other)". */
 #define MW_ROLLUP_TEXTS_MAX 65536u
 #define MW_ROLLUP_TEXT_MAX 256u
@@ -85,9 +88,10 @@ uint32_t mw_rollup_text(mw_rollup *rollup, mw_slice text);
 /* The text of a number; valid until the next text. */
 mw_slice mw_rollup_text_of(const mw_rollup *rollup, uint32_t number);
 
-/* Cells (a minute of an operation, or of an edge) of one table, of about 340 bytes each; where the
- * memory limit is small as many as fit a sixteenth of it. Beyond, spans of new cells count under the
- * operation "(other)", and beyond a quarter more spans and calls are left out, and counted as that. */
+/* Cells (a minute of an operation, or of an edge) of one table, of about 340 bytes each; where
+ * the memory limit is small as many as fit a sixteenth of it. Beyond, spans of new cells count
+ * under the operation "(other)", and beyond a quarter more spans and calls are left out, and
+ * counted as that. */
 #define MW_ROLLUP_CELLS_MAX ((uint32_t)1 << 17)
 uint64_t mw_rollup_left_out(const mw_rollup *rollup);
 

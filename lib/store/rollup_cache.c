@@ -84,8 +84,8 @@ static void make_room(mw_rollup_cache *cache, size_t len)
 
 static mw_err load(mw_rollup_cache *cache, const mw_segment *segment, mw_rollup_cached *item)
 {
-    char *data;
-    size_t len;
+    char *data = NULL;
+    size_t len = 0;
     mw_err err = mw_footer_rollups(segment->footer, segment->fd, &data, &len);
     if (err == MW_OK && len) {
         make_room(cache, len);
@@ -101,12 +101,15 @@ static mw_err load(mw_rollup_cache *cache, const mw_segment *segment, mw_rollup_
     if (err == MW_OK)
         err = mw_rollup_range_read((mw_slice){data, len}, UINT32_MAX, &item->range);
     mw_free(MW_MEM_QUERY, data);
-    if (err == MW_E_CORRUPT)
-        MW_LOG(MW_LOG_ERROR, "store", "the roll-ups of a segment cannot be read",
-               MW_KV_STR("file", segment->path), MW_KV_ERR(err));
     if (err != MW_OK && item->data)
         forget(cache, item);
-    return err;
+    if (err != MW_E_CORRUPT && err != MW_E_IO)
+        return err;
+    MW_LOG(MW_LOG_ERROR, "store", "the roll-ups of a segment cannot be read",
+           MW_KV_STR("file", segment->path), MW_KV_ERR(err));
+    item->range = (mw_rollup_range){.empty = true};
+    item->damaged = true;
+    return MW_OK;
 }
 
 /* The item of a segment, loaded; an item that was only just made does not stay without a range. */
@@ -147,16 +150,20 @@ static mw_err add_segment(mw_rollup_cache *cache, const mw_segment *segment, uin
     const mw_rollup_cached *old = known(cache, segment->header.id);
     if (old && !meets(&old->range, since_ns, until_ns)) {
         cache->items[old - cache->items].live = true;
+        into->unread += old->damaged;
         return MW_OK;
     }
     mw_err err = loaded(cache, segment, &item);
-    if (err != MW_OK || !meets(&item->range, since_ns, until_ns))
+    if (err != MW_OK)
         return err;
+    into->unread += item->damaged;
+    if (!meets(&item->range, since_ns, until_ns))
+        return MW_OK;
     return mw_rollup_read((mw_slice){item->data, item->len}, since_ns, until_ns, into);
 }
 
-/* The next merged segment of the view's blocks from *at on; NULL at the end. A segment's blocks stand
- * together. */
+/* The next merged segment of the view's blocks from *at on; NULL at the end. A segment's blocks
+ * stand together. */
 static const mw_segment *next_merged(mw_store_view *view, size_t *at)
 {
     size_t count = mw_view_count(view);

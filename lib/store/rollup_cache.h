@@ -1,8 +1,8 @@
 /* Roll-ups of merged segments, kept as the bytes that their footers hold.
  *
- * Belongs to the tail, under its lock. A question needs those of all segments whose minutes meet its
- * window: after the first one nothing is read from disk. Bounded: beyond MW_ROLLUP_CACHE_MAX what
- * was used longest ago is forgotten and read again. MW_MEM_ROLLUP.
+ * Belongs to the tail, under its lock. A question needs those of all segments whose minutes meet
+ * its window: after the first one nothing is read from disk. Bounded: beyond MW_ROLLUP_CACHE_MAX
+ * what was used longest ago is forgotten and read again. MW_MEM_ROLLUP.
  */
 #ifndef MW_STORE_ROLLUP_CACHE_H
 #define MW_STORE_ROLLUP_CACHE_H
@@ -21,6 +21,7 @@ typedef struct mw_rollup_cached {
     size_t len;
     uint64_t used; /* by the cache's count of uses */
     bool live;
+    bool damaged; /* cannot be read; logged once, and counted in each answer */
 } mw_rollup_cached;
 
 typedef struct mw_rollup_cache {
@@ -31,12 +32,12 @@ typedef struct mw_rollup_cache {
 } mw_rollup_cache;
 
 void mw_rollup_cache_fini(mw_rollup_cache *cache);
-/* Adds the minutes of [since, until) of the view's merged segments to `into`. MW_E_NOMEM, MW_E_IO,
- * MW_E_CORRUPT. */
+/* Adds the minutes of [since, until) of the view's merged segments to `into`; those that cannot be
+ * read are counted there (into->unread). MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_rollup_cache_add(mw_rollup_cache *cache, mw_store_view *view,
                                        uint64_t since_ns, uint64_t until_ns, mw_rollup *into);
-/* The last minute not after `limit` in which a span of a merged segment starts; *found is false when
- * there is none. Errors as above. */
+/* The last minute not after `limit` in which a span of a merged segment starts; *found is false
+ * when there is none. Errors as above. */
 MW_MUST_USE mw_err mw_rollup_cache_newest(mw_rollup_cache *cache, mw_store_view *view,
                                           uint32_t limit, uint32_t *minute, bool *found);
 

@@ -17,9 +17,10 @@ typedef struct mw_rollup_key {
 } mw_rollup_key;
 
 /* Two histograms share one row of numbers: durations from 0 on, time on the wire from
- * MW_ROLLUP_WIRE on. The row is kept in pages of eight octaves, of which a cell has those that it
- * needs: mostly one, so that a span costs no walk (pages of two octaves: twice the time). Dropped on
- * paper: one hash of (cell, bucket), which costs one more miss a span; a whole row a cell, 2 KB. */
+ * MW_ROLLUP_WIRE on. The row is kept in pages of eight octaves, of which a cell has those that
+ * it needs: mostly one, so that a span costs no walk (pages of two octaves: twice the time).
+ * Dropped on paper: one hash of (cell, bucket), which costs one more miss a span; a whole row a
+ * cell, 2 KB. */
 #define MW_ROLLUP_PAGE 32u
 #define MW_ROLLUP_WIRE 160u
 #define MW_ROLLUP_ROW (MW_ROLLUP_WIRE + MW_LATENCY_BUCKETS)
@@ -46,6 +47,7 @@ struct mw_rollup {
     unsigned keep;
     uint32_t cells_max;
     uint64_t left_out;
+    uint64_t unread; /* tables of segments that could not be added to it */
     mw_rollup_cell *cells;
     uint32_t cell_count, cell_capacity;
     uint32_t *cell_slots; /* 1 + index; twice the capacity, a power of two */

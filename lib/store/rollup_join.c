@@ -1,18 +1,13 @@
 /* A roll-up out of blocks. See rollup_join.h. */
-#include <xxhash.h>
-
 #include "lib/store/rollup_join.h"
 
 #define NODES_A_CHUNK 4096u
 #define NO_NODE UINT32_MAX
-#define NOT_OURS UINT32_MAX
 
-mw_err mw_rollup_join_init(mw_rollup_join *join, uint64_t seed, size_t spans_max)
+mw_err mw_rollup_join_init(mw_rollup_join *join, uint64_t seed)
 {
     memset(join, 0, sizeof *join);
     join->seed = seed;
-    join->parts = 1;
-    join->spans_max = spans_max;
     mw_trace_set_init(&join->traces, seed);
     mw_trace_set_init(&join->fresh, seed);
     mw_err err = mw_rollup_new(&join->rollup);
@@ -36,13 +31,6 @@ void mw_rollup_join_fini(mw_rollup_join *join)
     mw_trace_set_fini(&join->traces);
     mw_trace_set_fini(&join->fresh);
     memset(join, 0, sizeof *join);
-}
-
-size_t mw_rollup_join_bytes(const mw_rollup_join *join)
-{
-    return join->chunk_count * NODES_A_CHUNK * sizeof(mw_join_node) +
-           join->trace_capacity * sizeof *join->trace_nodes + mw_trace_set_bytes(&join->traces) +
-           mw_trace_set_bytes(&join->fresh) + (join->rollup ? mw_rollup_bytes(join->rollup) : 0);
 }
 
 /* Room for `count` elements, contents kept; false without memory. `array` is the address of a
@@ -72,7 +60,7 @@ static mw_join_node *node_at(const mw_rollup_join *join, size_t at)
 /* A place for one more span; not yet counted as taken. */
 static mw_err next_node(mw_rollup_join *join, mw_join_node **out)
 {
-    if (join->span_count == join->spans_max)
+    if (join->span_count == NO_NODE)
         return MW_E_LIMIT;
     if (join->span_count == join->chunk_count * NODES_A_CHUNK) {
         if (!have_room(&join->chunks, &join->chunk_capacity, join->chunk_count + 1,
@@ -114,20 +102,9 @@ static mw_err add_row(mw_rollup_join *join, uint32_t row, uint32_t trace, bool e
     return MW_OK;
 }
 
-static bool in_part(const mw_rollup_join *join, const uint8_t *id)
-{
-    /* Another seed than the sets': their tables would fill in stripes. */
-    uint64_t seed = join->seed ^ UINT64_C(0xbf58476d1ce4e5b9);
-    return join->parts == 1 ||
-           (XXH3_64bits_withSeed(id, MW_TRACE_ID_SIZE, seed) & (join->parts - 1)) == join->part;
-}
-
 static mw_err number_trace(mw_rollup_join *join, const uint8_t *id, uint32_t *number)
 {
     uint32_t fresh;
-    *number = NOT_OURS;
-    if (!in_part(join, id))
-        return MW_OK;
     size_t before = join->traces.count;
     mw_err err = mw_trace_set_add(&join->traces, id, number);
     if (err != MW_OK || join->traces.count == before)
@@ -144,33 +121,65 @@ static mw_err number_trace(mw_rollup_join *join, const uint8_t *id, uint32_t *nu
     return err;
 }
 
+static mw_err number_room(mw_rollup_join *join, const mw_hot *hot)
+{
+    bool room =
+        have_room(&join->numbers, &join->number_capacity, hot->traces, sizeof *join->numbers);
+    return room ? mw_rollup_rows_begin(&join->rows, hot) : MW_E_NOMEM;
+}
+
 mw_err mw_rollup_join_block(mw_rollup_join *join, const mw_hot *hot)
 {
-    if (!have_room(&join->numbers, &join->number_capacity, hot->traces, sizeof *join->numbers))
-        return MW_E_NOMEM;
-    mw_err err = mw_rollup_rows_begin(&join->rows, hot);
+    mw_err err = number_room(join, hot);
     for (uint32_t i = 0; err == MW_OK && i < hot->traces; i++)
         err = number_trace(join, mw_hot_trace_id(hot, i), &join->numbers[i]);
-    for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
-        uint32_t trace = join->numbers[mw_hot_ref(hot, MW_HOT_TRACE, row)];
-        if (trace != NOT_OURS)
-            err = add_row(join, row, trace, false);
-    }
+    for (uint32_t row = 0; err == MW_OK && row < hot->count; row++)
+        err = add_row(join, row, join->numbers[mw_hot_ref(hot, MW_HOT_TRACE, row)], false);
     return err;
 }
 
 /* ---- settling -------------------------------------------------------------------------------- */
 
-static mw_err add_earlier(void *ctx, const mw_hot *hot, const uint32_t *numbers)
+/* `numbers`: of the block's traces among the fresh ones. */
+static mw_err add_earlier(mw_rollup_join *join, const mw_hot *hot, const uint32_t *numbers)
 {
-    mw_rollup_join *join = ctx;
-    mw_err err = mw_rollup_rows_begin(&join->rows, hot);
+    mw_err err = MW_OK;
     for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
         uint32_t fresh = numbers[mw_hot_ref(hot, MW_HOT_TRACE, row)];
         if (fresh != MW_EARLIER_NOT_WANTED)
             err = add_row(join, row, join->fresh_numbers[fresh], true);
     }
     return err;
+}
+
+static mw_err take_merged(void *ctx, const mw_hot *hot, const uint32_t *numbers)
+{
+    mw_rollup_join *join = ctx;
+    mw_err err = mw_rollup_rows_begin(&join->rows, hot);
+    return err == MW_OK ? add_earlier(join, hot, numbers) : err;
+}
+
+mw_err mw_rollup_join_merged(mw_rollup_join *join, mw_store_view *view, uint64_t arrival_ns)
+{
+    return mw_each_earlier_block(view, &join->fresh, arrival_ns, UINT64_MAX, take_merged, join);
+}
+
+bool mw_rollup_join_wants(const mw_rollup_join *join, const mw_index_block *block)
+{
+    const uint64_t *keys = mw_index_traces(block);
+    for (uint32_t i = 0; i < block->trace_count; i++)
+        if (mw_trace_set_has_key(&join->fresh, keys[i]))
+            return true;
+    return false;
+}
+
+mw_err mw_rollup_join_earlier(mw_rollup_join *join, const mw_hot *hot)
+{
+    mw_err err = number_room(join, hot);
+    for (uint32_t i = 0; err == MW_OK && i < hot->traces; i++)
+        if (!mw_trace_set_find(&join->fresh, mw_hot_trace_id(hot, i), &join->numbers[i]))
+            join->numbers[i] = MW_EARLIER_NOT_WANTED;
+    return err == MW_OK ? add_earlier(join, hot, join->numbers) : err;
 }
 
 /* Puts those of the trace's spans that are (not) earlier behind the `count` that are there. */
@@ -223,10 +232,9 @@ static mw_err count_trace(mw_rollup_join *join, uint32_t trace)
     return err;
 }
 
-mw_err mw_rollup_join_settle(mw_rollup_join *join, mw_store_view *view, uint64_t arrival_ns)
+mw_err mw_rollup_join_settle(mw_rollup_join *join)
 {
-    mw_err err =
-        mw_each_earlier_block(view, &join->fresh, arrival_ns, UINT64_MAX, add_earlier, join);
+    mw_err err = MW_OK;
     for (size_t i = 0; err == MW_OK && i < join->touched_count; i++)
         err = count_trace(join, join->touched[i]);
     join->touched_count = 0;

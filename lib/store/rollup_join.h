@@ -1,9 +1,9 @@
-/* A roll-up out of blocks: their spans put together by trace, with those of earlier segments.
+/* A roll-up out of blocks: their spans put together by trace, with those of earlier ones.
  *
  * Spans stay known, so that what later blocks bring of the same traces finds them: that is how the
- * tail is kept in step. Memory is bounded; more spans than fit are taken in parts of the traces, by a
- * hash of their id, each with a pass of its own over the blocks. One thread at a time; MW_MEM_ROLLUP,
- * the sets of traces MW_MEM_QUERY.
+ * tail is kept in step. Who holds it bounds how many are known, and begins a new one when they are
+ * too many; of traces that are new to it earlier spans are looked for. One thread at a time;
+ * MW_MEM_ROLLUP, the sets of traces MW_MEM_QUERY.
  */
 #ifndef MW_STORE_ROLLUP_JOIN_H
 #define MW_STORE_ROLLUP_JOIN_H
@@ -23,9 +23,7 @@ typedef struct mw_join_trace {
 
 typedef struct mw_rollup_join {
     uint64_t seed;
-    uint32_t part, parts; /* a power of two */
-    size_t spans_max;
-    mw_rollup *rollup;
+    mw_rollup *rollup; /* what was counted since the last clearing */
     mw_trace_set traces;
     mw_join_trace *trace_nodes; /* by number of the trace */
     size_t trace_capacity;
@@ -49,15 +47,20 @@ typedef struct mw_rollup_join {
 } mw_rollup_join;
 
 /* `seed` is the store's secret. MW_E_NOMEM. */
-MW_MUST_USE mw_err mw_rollup_join_init(mw_rollup_join *join, uint64_t seed, size_t spans_max);
+MW_MUST_USE mw_err mw_rollup_join_init(mw_rollup_join *join, uint64_t seed);
 void mw_rollup_join_fini(mw_rollup_join *join); /* also after a failed init, and twice */
 
-/* The block's spans are new. MW_E_LIMIT (more spans than fit), MW_E_NOMEM: begin anew. */
+/* The block's spans are new. MW_E_NOMEM, MW_E_LIMIT (2^32 spans): begin anew. */
 MW_MUST_USE mw_err mw_rollup_join_block(mw_rollup_join *join, const mw_hot *hot);
-/* Looks for earlier spans of traces that came since the last time, and counts what is new.
- * `arrival_ns` is that of the earliest of the blocks. Errors as _block, mw_each_earlier_block. */
-MW_MUST_USE mw_err mw_rollup_join_settle(mw_rollup_join *join, mw_store_view *view,
+/* Earlier spans of traces that came since the last settling, in this order, so that of repeats
+ * the first copy counts: those in merged segments (`arrival_ns` is that of the earliest of the
+ * blocks), then those of earlier blocks, block by block; mw_rollup_join_wants tells by its index
+ * entry whether a block may have some. Errors as above, and mw_each_earlier_block's. */
+MW_MUST_USE mw_err mw_rollup_join_merged(mw_rollup_join *join, mw_store_view *view,
                                          uint64_t arrival_ns);
-size_t mw_rollup_join_bytes(const mw_rollup_join *join);
+bool mw_rollup_join_wants(const mw_rollup_join *join, const mw_index_block *block);
+MW_MUST_USE mw_err mw_rollup_join_earlier(mw_rollup_join *join, const mw_hot *hot);
+/* Counts what is new. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_rollup_join_settle(mw_rollup_join *join);
 
 #endif

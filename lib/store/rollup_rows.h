@@ -17,7 +17,8 @@ typedef struct mw_rollup_rows {
 
 void mw_rollup_rows_init(mw_rollup_rows *rows, mw_rollup *rollup);
 void mw_rollup_rows_fini(mw_rollup_rows *rows);
-/* Rows of this block of spans come next; `hot` stays where it is until the next begin. MW_E_NOMEM. */
+/* Rows of this block of spans come next; `hot` stays where it is until the next begin.
+ * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_rollup_rows_begin(mw_rollup_rows *rows, const mw_hot *hot);
 /* One row; `earlier` is the caller's to set, false here. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_rollup_rows_span(mw_rollup_rows *rows, uint32_t row, mw_rollup_span *out);

@@ -6,26 +6,29 @@
 #include "lib/store/rollup_join.h"
 #include "lib/store/rollup_tail.h"
 
-#define MEMORY_SHARE 10
+#define MEMORY_SHARE 20
 #define SPANS_LEAST ((size_t)4096)
-/* Beyond this many parts a part is one trace, which must fit as it is. */
-#define PARTS_MAX ((uint32_t)1 << 16)
 
-typedef struct taken_segment {
+typedef struct tail_segment {
     uint64_t id;
-    size_t blocks; /* of spans, from its beginning */
-} taken_segment;
+    size_t blocks;    /* of spans, from its beginning: those that are counted */
+    size_t forgotten; /* as many of them are not known any more */
+    bool live;        /* in the present snapshot */
+    mw_rollup *table;
+} tail_segment;
 
 struct mw_rollup_tail {
     mw_store *store;
     pthread_mutex_t lock;
     mw_rollup_join join;
-    bool begun;              /* join is there */
-    bool too_large;          /* until a segment is merged: not kept, computed at a question */
-    taken_segment *segments; /* what is in it, in the order of the index */
+    bool begun;             /* join is there */
+    uint64_t known_from_ns; /* arrival of the first block that it knows; 0 = none */
+    uint64_t seq;           /* commits of the log up to here are counted */
+    tail_segment *segments; /* in the order of the index */
     size_t segment_count, segment_capacity;
-    size_t spans_max;
+    size_t spans_max, step;
     mw_rollup_cache cache;
+    mw_trace_filters filters;
 };
 
 static size_t spans_allowed(void)
@@ -43,16 +46,30 @@ mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out)
         return MW_E_NOMEM;
     tail->store = store;
     tail->spans_max = spans_allowed();
+    tail->step = MW_TAIL_STEP;
     pthread_mutex_init(&tail->lock, NULL);
+    mw_trace_filters_init(&tail->filters);
     *out = tail;
     return MW_OK;
 }
 
-static void begin_anew(mw_rollup_tail *tail)
+/* Spans are no longer known; what they came to stays. */
+static void forget(mw_rollup_tail *tail)
 {
     mw_rollup_join_fini(&tail->join);
-    tail->begun = tail->too_large = false;
+    tail->begun = false;
+    tail->known_from_ns = 0;
+    for (size_t i = 0; i < tail->segment_count; i++)
+        tail->segments[i].forgotten = tail->segments[i].blocks;
+}
+
+static void begin_anew(mw_rollup_tail *tail)
+{
+    forget(tail);
+    for (size_t i = 0; i < tail->segment_count; i++)
+        mw_rollup_free(tail->segments[i].table);
     tail->segment_count = 0;
+    tail->seq = 0;
 }
 
 void mw_rollup_tail_free(mw_rollup_tail *tail)
@@ -61,129 +78,229 @@ void mw_rollup_tail_free(mw_rollup_tail *tail)
         return;
     begin_anew(tail);
     mw_rollup_cache_fini(&tail->cache);
+    mw_trace_filters_fini(&tail->filters);
     mw_free(MW_MEM_ROLLUP, tail->segments);
     pthread_mutex_destroy(&tail->lock);
     mw_free(MW_MEM_ROLLUP, tail);
 }
 
-void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max)
+mw_trace_filters *mw_rollup_tail_filters(mw_rollup_tail *tail)
+{
+    return &tail->filters;
+}
+
+void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step)
 {
     pthread_mutex_lock(&tail->lock);
     begin_anew(tail);
     tail->spans_max = spans_max;
+    tail->step = step;
     pthread_mutex_unlock(&tail->lock);
 }
 
-/* ---- in step --------------------------------------------------------------------------------- */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 static bool is_tail(const mw_index_block *block)
 {
     return !block->segment->footer && mw_block_holds(block, MW_SIGNAL_TRACES);
 }
 
-/* The entry of a segment, new or old; NULL without memory. */
-static taken_segment *taken_of(mw_rollup_tail *tail, uint64_t id)
+/* The entry of a segment, new or old; NULL without memory. Few, and the wanted one mostly the
+ * last. */
+static tail_segment *segment_of(mw_rollup_tail *tail, uint64_t id)
 {
     for (size_t i = tail->segment_count; i-- > 0;)
         if (tail->segments[i].id == id)
             return &tail->segments[i];
     if (tail->segment_count == tail->segment_capacity) {
         size_t capacity = tail->segment_capacity * 2 + 8;
-        taken_segment *segments =
+        tail_segment *segments =
             mw_realloc(MW_MEM_ROLLUP, tail->segments, capacity * sizeof *segments);
         if (!segments)
             return NULL;
         tail->segments = segments;
         tail->segment_capacity = capacity;
     }
-    tail->segments[tail->segment_count] = (taken_segment){.id = id};
-    return &tail->segments[tail->segment_count++];
+    tail_segment *segment = &tail->segments[tail->segment_count];
+    *segment = (tail_segment){.id = id, .live = true};
+    if (mw_rollup_new(&segment->table) != MW_OK)
+        return NULL;
+    tail->segment_count++;
+    return segment;
 }
 
-/* Is a segment that was taken in no longer one of the log's? Both stand in the order of the index. */
-static bool has_lost_one(const mw_rollup_tail *tail, mw_store_view *view)
+/* Have commits been merged, or gone otherwise, that were never counted here? */
+static bool has_missed_some(const mw_rollup_tail *tail, mw_store_view *view)
 {
-    size_t found = 0;
-    for (size_t i = 0; i < mw_view_count(view) && found < tail->segment_count; i++) {
-        const mw_index_block *block = mw_view_block(view, i);
-        if (is_tail(block) && block->segment->header.id == tail->segments[found].id)
-            found++;
+    for (size_t i = 0; tail->segment_count && i < mw_view_count(view); i++) {
+        const mw_footer *footer = mw_view_block(view, i)->segment->footer;
+        if (footer && footer->last_seq > tail->seq)
+            return true;
     }
-    return found < tail->segment_count;
+    return false;
 }
 
-static mw_err take_block(mw_rollup_tail *tail, mw_store_view *view, const mw_index_block *block,
-                         uint64_t *arrival_ns)
+/* Tables of segments that are merged go. */
+static void drop_merged(mw_rollup_tail *tail, mw_store_view *view)
 {
-    mw_hot hot;
-    mw_err err = mw_view_hot(view, block, &hot);
-    if (err == MW_OK)
-        err = mw_rollup_join_block(&tail->join, &hot);
-    if (block->header.arrival_ns < *arrival_ns)
-        *arrival_ns = block->header.arrival_ns;
+    size_t kept = 0;
+    for (size_t i = 0; i < tail->segment_count; i++)
+        tail->segments[i].live = false;
+    for (size_t i = 0; i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        for (size_t k = 0; is_tail(block) && k < tail->segment_count; k++)
+            tail->segments[k].live |= tail->segments[k].id == block->segment->header.id;
+    }
+    for (size_t i = 0; i < tail->segment_count; i++) {
+        if (tail->segments[i].live)
+            tail->segments[kept++] = tail->segments[i];
+        else
+            mw_rollup_free(tail->segments[i].table);
+    }
+    tail->segment_count = kept;
+}
+
+/* ---- in step --------------------------------------------------------------------------------- */
+
+typedef struct tail_step {
+    mw_rollup_tail *tail;
+    mw_store_view *view;
+    tail_segment *segment; /* whose blocks are at hand */
+    size_t spans;          /* that came and are not yet settled */
+    uint64_t arrival_ns;   /* the earliest of them */
+} tail_step;
+
+/* Blocks of the log that were counted and forgotten, with spans of traces that are new again. */
+static mw_err read_forgotten(tail_step *step)
+{
+    mw_rollup_tail *tail = step->tail;
+    const mw_segment *last = NULL;
+    const tail_segment *segment = NULL;
+    size_t seen = 0;
+    mw_err err = MW_OK;
+
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(step->view); i++) {
+        const mw_index_block *block = mw_view_block(step->view, i);
+        mw_hot hot;
+        if (!is_tail(block))
+            continue;
+        if (block->segment != last) {
+            last = block->segment;
+            segment = NULL;
+            seen = 0;
+            for (size_t k = 0; k < tail->segment_count; k++)
+                if (tail->segments[k].id == last->header.id)
+                    segment = &tail->segments[k];
+        }
+        if (!segment || seen++ >= segment->forgotten || !mw_rollup_join_wants(&tail->join, block))
+            continue;
+        err = mw_view_hot(step->view, block, &hot);
+        if (err == MW_OK)
+            err = mw_rollup_join_earlier(&tail->join, &hot);
+    }
     return err;
 }
 
-/* Takes in blocks until there are none left or `spans` have come. */
-static mw_err take_in(mw_rollup_tail *tail, mw_store_view *view, size_t spans)
+/* What came is counted in the table of its segment. */
+static mw_err settle(tail_step *step)
 {
-    const mw_segment *segment = NULL;
-    taken_segment *taken = NULL;
-    uint64_t arrival_ns = UINT64_MAX;
+    mw_rollup_join *join = &step->tail->join;
+    if (step->spans == 0)
+        return MW_OK;
+    mw_err err = mw_rollup_join_merged(join, step->view, step->arrival_ns);
+    if (err == MW_OK)
+        err = read_forgotten(step);
+    if (err == MW_OK)
+        err = mw_rollup_join_settle(join);
+    if (err == MW_OK)
+        err = mw_rollup_add(join->rollup, 0, 0, step->segment->table);
+    mw_rollup_clear(join->rollup);
+    step->spans = 0;
+    step->arrival_ns = UINT64_MAX;
+    return err;
+}
+
+/* Is there room to know these too? Numbers of texts are bounded as well. */
+static bool is_full(const mw_rollup_tail *tail, const mw_block_header *header)
+{
+    const mw_rollup_join *join = &tail->join;
+    return join->span_count && (join->span_count + header->item_count > tail->spans_max ||
+                                join->rollup->name_count > MW_ROLLUP_TEXTS_MAX / 2 ||
+                                header->arrival_ns > tail->known_from_ns + MW_TAIL_KNOWN_NS);
+}
+
+static mw_err take_block(tail_step *step, const mw_index_block *block)
+{
+    mw_rollup_tail *tail = step->tail;
+    mw_hot hot;
+    mw_err err = MW_OK;
+    if (tail->begun && is_full(tail, &block->header)) {
+        err = settle(step);
+        forget(tail);
+    }
+    if (err == MW_OK && !tail->begun) {
+        err = mw_rollup_join_init(&tail->join, tail->store->key_seed);
+        tail->begun = true;
+        tail->known_from_ns = block->header.arrival_ns;
+    }
+    if (err == MW_OK)
+        err = mw_view_hot(step->view, block, &hot);
+    if (err == MW_OK)
+        err = mw_rollup_join_block(&tail->join, &hot);
+    step->segment->blocks++;
+    step->spans += block->header.item_count;
+    if (block->header.arrival_ns < step->arrival_ns)
+        step->arrival_ns = block->header.arrival_ns;
+    return err;
+}
+
+/* Counts blocks until there are none left or `most` spans have come. */
+static mw_err count_new(tail_step *step, size_t most)
+{
+    mw_rollup_tail *tail = step->tail;
+    const mw_segment *last = NULL;
     size_t seen = 0, came = 0;
+    uint64_t seq = mw_store_view_seq(step->view);
     mw_err err = MW_OK;
 
-    for (size_t i = 0; err == MW_OK && i < mw_view_count(view) && came < spans; i++) {
-        const mw_index_block *block = mw_view_block(view, i);
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(step->view); i++) {
+        const mw_index_block *block = mw_view_block(step->view, i);
         if (!is_tail(block))
             continue;
-        if (block->segment != segment) {
-            segment = block->segment;
-            taken = taken_of(tail, segment->header.id);
+        if (block->segment != last) {
+            err = settle(step);
+            last = block->segment;
             seen = 0;
+            step->segment = segment_of(tail, last->header.id);
         }
-        if (!taken)
+        if (!step->segment)
             return MW_E_NOMEM;
-        if (seen++ < taken->blocks)
+        if (err != MW_OK || seen++ < step->segment->blocks)
             continue;
-        taken->blocks++;
+        if (came >= most) {
+            seq = block->header.seq - 1;
+            break;
+        }
         came += block->header.item_count;
-        err = take_block(tail, view, block, &arrival_ns);
+        err = take_block(step, block);
     }
-    return err == MW_OK && came ? mw_rollup_join_settle(&tail->join, view, arrival_ns) : err;
+    if (err == MW_OK)
+        err = settle(step);
+    if (err == MW_OK)
+        tail->seq = seq;
+    return err;
 }
 
-/* Which segments the log has is noted also while it is too large, so that it is seen to shrink. */
-static mw_err note_segments(mw_rollup_tail *tail, mw_store_view *view)
+static mw_err bring_up_to(mw_rollup_tail *tail, mw_store_view *view, size_t most)
 {
-    for (size_t i = 0; i < mw_view_count(view); i++) {
-        const mw_index_block *block = mw_view_block(view, i);
-        if (is_tail(block) && !taken_of(tail, block->segment->header.id))
-            return MW_E_NOMEM;
-    }
-    return MW_OK;
-}
-
-static mw_err bring_up_to(mw_rollup_tail *tail, mw_store_view *view, size_t spans)
-{
-    mw_err err = MW_OK;
-    if (has_lost_one(tail, view))
+    tail_step step = {.tail = tail, .view = view, .arrival_ns = UINT64_MAX};
+    if (has_missed_some(tail, view))
         begin_anew(tail);
-    if (tail->too_large)
-        return MW_OK;
-    if (!tail->begun) {
-        err = mw_rollup_join_init(&tail->join, tail->store->key_seed, tail->spans_max);
-        tail->begun = err == MW_OK;
-    }
-    if (err == MW_OK)
-        err = take_in(tail, view, spans);
-    if (err == MW_OK)
-        return MW_OK;
-    begin_anew(tail);
-    if (err != MW_E_LIMIT)
-        return err;
-    tail->too_large = true;
-    return note_segments(tail, view);
+    drop_merged(tail, view);
+    mw_err err = count_new(&step, most);
+    if (err != MW_OK)
+        begin_anew(tail);
+    return err;
 }
 
 mw_err mw_rollup_tail_update(mw_rollup_tail *tail)
@@ -192,86 +309,22 @@ mw_err mw_rollup_tail_update(mw_rollup_tail *tail)
     pthread_mutex_lock(&tail->lock);
     mw_err err = mw_store_view_open(tail->store, &view);
     if (err == MW_OK) {
-        err = bring_up_to(tail, view, MW_TAIL_STEP);
+        mw_store_view_tolerate(view);
+        err = bring_up_to(tail, view, tail->step);
         mw_store_view_close(view);
     }
     pthread_mutex_unlock(&tail->lock);
     return err;
 }
 
-/* ---- too large to be kept ---------------------------------------------------------------------- */
-
-static mw_err join_tail(mw_rollup_join *join, mw_store_view *view)
-{
-    uint64_t arrival_ns = UINT64_MAX;
-    mw_err err = MW_OK;
-    for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
-        const mw_index_block *block = mw_view_block(view, i);
-        mw_hot hot;
-        if (!is_tail(block))
-            continue;
-        err = mw_view_hot(view, block, &hot);
-        if (err == MW_OK)
-            err = mw_rollup_join_block(join, &hot);
-        if (block->header.arrival_ns < arrival_ns)
-            arrival_ns = block->header.arrival_ns;
-    }
-    return err == MW_OK ? mw_rollup_join_settle(join, view, arrival_ns) : err;
-}
-
-static mw_err add_part(const mw_rollup_tail *tail, mw_store_view *view, uint32_t part,
-                       uint32_t parts, mw_rollup *into)
-{
-    mw_rollup_join join;
-    size_t spans_max = parts < PARTS_MAX ? tail->spans_max : SIZE_MAX;
-    mw_err err = mw_rollup_join_init(&join, tail->store->key_seed, spans_max);
-    join.part = part;
-    join.parts = parts;
-    if (err == MW_OK)
-        err = join_tail(&join, view);
-    if (err == MW_OK)
-        err = mw_rollup_add(join.rollup, 0, 0, into);
-    mw_rollup_join_fini(&join);
-    return err;
-}
-
-/* The whole tail in parts; *out is the caller's. */
-static mw_err compute(const mw_rollup_tail *tail, mw_store_view *view, mw_rollup **out)
-{
-    uint64_t spans = 0;
-    uint32_t parts = 2;
-    mw_err err = MW_E_LIMIT;
-
-    for (size_t i = 0; i < mw_view_count(view); i++)
-        spans += is_tail(mw_view_block(view, i)) ? mw_view_block(view, i)->header.item_count : 0;
-    while (parts < PARTS_MAX && spans / parts > tail->spans_max / 2)
-        parts *= 2;
-    *out = NULL;
-    for (; err == MW_E_LIMIT && parts <= PARTS_MAX; parts *= 2) {
-        mw_rollup_free(*out);
-        *out = NULL;
-        err = mw_rollup_new(out);
-        for (uint32_t part = 0; err == MW_OK && part < parts; part++)
-            err = add_part(tail, view, part, parts, *out);
-    }
-    return err;
-}
-
-/* ---- windows ----------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 static mw_err add_tail(mw_rollup_tail *tail, mw_store_view *view, uint64_t since_ns,
                        uint64_t until_ns, mw_rollup *into)
 {
-    mw_rollup *whole;
     mw_err err = bring_up_to(tail, view, SIZE_MAX);
-    if (err != MW_OK)
-        return err;
-    if (!tail->too_large)
-        return mw_rollup_add(tail->join.rollup, since_ns, until_ns, into);
-    err = compute(tail, view, &whole);
-    if (err == MW_OK)
-        err = mw_rollup_add(whole, since_ns, until_ns, into);
-    mw_rollup_free(whole);
+    for (size_t i = 0; err == MW_OK && i < tail->segment_count; i++)
+        err = mw_rollup_add(tail->segments[i].table, since_ns, until_ns, into);
     return err;
 }
 
@@ -284,6 +337,7 @@ mw_err mw_rollup_window(mw_store *store, uint64_t since_ns, uint64_t until_ns, m
     /* Opened under the lock: the tail is never ahead of it. */
     mw_err err = mw_store_view_open(store, &view);
     if (err == MW_OK) {
+        mw_store_view_tolerate(view);
         *as_of = mw_store_view_seq(view);
         err = add_tail(tail, view, since_ns, until_ns, into);
         if (err == MW_OK)
@@ -294,7 +348,7 @@ mw_err mw_rollup_window(mw_store *store, uint64_t since_ns, uint64_t until_ns, m
     return err;
 }
 
-/* ---- the newest minute ------------------------------------------------------------------------- */
+/* ---- the newest minute ----------------------------------------------------------------------- */
 
 static void newest_of_table(const mw_rollup *rollup, uint32_t limit, uint32_t *minute, bool *found)
 {
@@ -308,19 +362,6 @@ static void newest_of_table(const mw_rollup *rollup, uint32_t limit, uint32_t *m
     }
 }
 
-static mw_err newest_of_tail(mw_rollup_tail *tail, mw_store_view *view, uint32_t limit,
-                             uint32_t *minute, bool *found)
-{
-    mw_rollup *whole = NULL;
-    mw_err err = bring_up_to(tail, view, SIZE_MAX);
-    if (err == MW_OK && tail->too_large)
-        err = compute(tail, view, &whole);
-    if (err == MW_OK)
-        newest_of_table(whole ? whole : tail->join.rollup, limit, minute, found);
-    mw_rollup_free(whole);
-    return err;
-}
-
 mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns, uint64_t *minute_ns)
 {
     mw_rollup_tail *tail = store->tail;
@@ -331,9 +372,12 @@ mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns, uint64_t *minu
     pthread_mutex_lock(&tail->lock);
     mw_err err = mw_store_view_open(store, &view);
     if (err == MW_OK) {
+        mw_store_view_tolerate(view);
         err = mw_rollup_cache_newest(&tail->cache, view, limit, &minute, &found);
         if (err == MW_OK)
-            err = newest_of_tail(tail, view, limit, &minute, &found);
+            err = bring_up_to(tail, view, SIZE_MAX);
+        for (size_t i = 0; err == MW_OK && i < tail->segment_count; i++)
+            newest_of_table(tail->segments[i].table, limit, &minute, &found);
         mw_store_view_close(view);
     }
     pthread_mutex_unlock(&tail->lock);

@@ -1,21 +1,28 @@
 /* The roll-up of what is not merged yet: kept in step with the commits, a block at a time.
  *
  * Belongs to the store; a mutex guards it. The keeper brings it up to date at least once a second,
- * as far as a bounded amount of work goes (MW_TAIL_STEP), a question in full before it reads. When
- * segments are merged it begins anew with what is left: which segments are merged is what the
- * question's own snapshot says, so that no span is in both. A log of more spans than memory is given
- * for (MW_TAIL_SPANS_MAX: merging is far behind) is not kept; a question computes it in parts then.
- * Spans of merged segments that arrived up to 20 minutes before are looked up (trace_earlier.h).
+ * as far as a bounded amount of work goes (MW_TAIL_STEP), a question in full before it reads. Each
+ * segment of the log has a table of its own, which goes when the segment is merged: which are
+ * merged is what the question's own snapshot says, so that no span is in both. Tables add up
+ * whatever the order (rollup.h), so nothing has to be read again then.
+ *
+ * Spans are known for as long as memory is given for them (MW_TAIL_SPANS_MAX, MW_TAIL_KNOWN_NS). Of
+ * a trace that is new, or new again, earlier ones are looked for: in blocks of the log that were
+ * forgotten, by their keys, and in merged segments that arrived up to 20 minutes before
+ * (trace_earlier.h).
  */
 #ifndef MW_STORE_ROLLUP_TAIL_H
 #define MW_STORE_ROLLUP_TAIL_H
 
 #include "lib/store/rollup.h"
 #include "lib/store/store_int.h"
+#include "lib/store/trace_filters.h"
 
-/* 56 bytes each, so 56 MiB; two and a half segments of the log. Where the memory limit is small, what
- * fits a tenth of it. */
-#define MW_TAIL_SPANS_MAX ((size_t)1 << 20)
+/* 56 bytes each, so 28 MiB; where the memory limit is small, what fits a twentieth of it. A single
+ * larger request is known while it is counted. */
+#define MW_TAIL_SPANS_MAX ((size_t)1 << 19)
+/* Or for that long: slow traffic need not hold them all the same. */
+#define MW_TAIL_KNOWN_NS (20 * 60 * (uint64_t)MW_NS_PER_S)
 /* Spans that one call of the keeper takes in: some 20 ms of work a second at most, for a load at
  * which nobody may be asking. */
 #define MW_TAIL_STEP ((size_t)1 << 16)
@@ -24,8 +31,10 @@ typedef struct mw_rollup_tail mw_rollup_tail;
 
 MW_MUST_USE mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out); /* MW_E_NOMEM */
 void mw_rollup_tail_free(mw_rollup_tail *tail);                               /* NULL is ignored */
-/* Tests: how many spans are kept. */
-void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max);
+/* Filters of merged segments, which merging uses too; live as long as the tail. */
+mw_trace_filters *mw_rollup_tail_filters(mw_rollup_tail *tail);
+/* Tests: how many spans are known, and taken in by one update. */
+void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step);
 /* Takes in what the newest commits brought. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. Any thread. */
 MW_MUST_USE mw_err mw_rollup_tail_update(mw_rollup_tail *tail);
 /* The roll-ups of [since, until) of the whole store, tail and merged segments, as of *as_of, added

@@ -1,29 +1,30 @@
 /* Spaces: stores by name, a directory each. Nothing crosses from one to another.
  *
  * The space "default" is always there; its directory is that of the store before there were spaces
- * (DATA/store), so that nothing is moved. Each other one is DATA/spaces/NAME/store, a store like any
- * other: its own segments, log, keys, catalogue, retry window, writer and keeper. Deleting closes the
- * store, renames its directory to DATA/spaces/.deleted-NAME-RANDOM, which is the moment it is gone,
- * and removes that; a start removes what a kill has left of it. Creating is done when the directory
- * has its name: a kill before the answer may leave a space that is empty.
+ * (DATA/store), so that nothing is moved. Each other one is DATA/spaces/NAME/store, a store like
+ * any other: its own segments, log, keys, catalogue, retry window, writer and keeper. Deleting
+ * closes the store, renames its directory to DATA/spaces/.deleted-NAME-RANDOM, which is the moment
+ * it is gone, and removes that; a start removes what a kill has left of it. Creating is done when
+ * the directory has its name: a kill before the answer may leave a space that is empty.
  *
  * Users hold a reference while they append or ask; deleting waits for them and lets no new ones in.
  * One lock guards the table and is held for a search of it; creating and deleting wait for each
- * other. Memory is MW_MEM_STORE. Any thread, but for the writers of the stores themselves, which may
- * only give references back.
+ * other. Memory is MW_MEM_STORE. Any thread, but for the writers of the stores themselves, which
+ * may only give references back.
  */
 #ifndef MW_STORE_SPACES_H
 #define MW_STORE_SPACES_H
 
 #include "lib/store/store.h"
 
-/* A name is 1 to 63 lower-case letters, digits and '-': a label of a host name, and safe as the name
- * of a directory. */
+/* A name is 1 to 63 lower-case letters, digits and '-': a label of a host name, and safe as the
+ * name of a directory. */
 #define MW_SPACE_NAME_MAX 63
 #define MW_SPACE_NAME_SIZE (MW_SPACE_NAME_MAX + 1)
 #define MW_SPACE_DEFAULT "default"
-/* Each space has two threads, a segment of the log open and its part of the index, busy or not: some
- * hundred KiB. More tenants than this want more than one process. */
+/* An empty space costs two threads, 140 KiB of memory and two descriptors (63 of them in a daemon:
+ * 8.9 MiB, 126 threads, 0.4 % of a processor when idle); one that is used, its index, its roll-ups
+ * and a descriptor a segment. More tenants than this want more than one process. */
 #define MW_SPACES_MAX 64
 /* How long deleting waits for questions that are under way; they look for its end themselves
  * (mw_space_is_closing). */
@@ -63,12 +64,12 @@ const char *mw_space_name(const mw_space *space);
 /* Somebody deletes it and waits: long users shall come to an end. */
 bool mw_space_is_closing(const mw_space *space);
 
-/* MW_E_INVALID (the name), MW_E_CONFLICT (there is one), MW_E_LIMIT (there are as many as may be), or
- * what mw_store_open says; nothing is left then. Blocks for some syncs. */
+/* MW_E_INVALID (the name), MW_E_CONFLICT (there is one), MW_E_LIMIT (there are as many as may be),
+ * or what mw_store_open says; nothing is left then. Blocks for some syncs. */
 MW_MUST_USE mw_err mw_spaces_create(mw_spaces *spaces, mw_slice name, mw_detail *detail);
 /* MW_OK: what it held is gone. MW_E_NOT_FOUND, MW_E_DENIED (the default), MW_E_BUSY (users did not
- * end in time: it is as before), MW_E_IO, MW_E_NO_SPACE (it is as before, if it can be opened again).
- * Blocks. */
+ * end in time: it is as before), MW_E_IO, MW_E_NO_SPACE (it is as before, if it can be opened
+ * again). Blocks. */
 MW_MUST_USE mw_err mw_spaces_delete(mw_spaces *spaces, mw_slice name, mw_detail *detail);
 
 /* Calls for each space, "default" first, then by name, under the lock: `space` must not come back

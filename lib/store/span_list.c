@@ -2,10 +2,10 @@
  *
  * Blocks are taken from the newest down, until the page is full and every other block is older. Of
  * each block what costs least is asked first: its entry in the index, its filter, its columns, its
- * items. Hits are kept in a buffer of more than twice the page; when it is full, repeats are removed,
- * it is sorted and cut to the page and the one more that tells of a next one. Copies of a span that
- * start at the same time are listed once, the first acknowledged one among those that match; one
- * that starts at another time stands for itself until merging removes it.
+ * items. Hits are kept in a buffer of more than twice the page; when it is full, repeats are
+ * removed, it is sorted and cut to the page and the one more that tells of a next one. Copies
+ * of a span that start at the same time are listed once, the first acknowledged one among those
+ * that match; one that starts at another time stands for itself until merging removes it.
  */
 #include "lib/store/block_set.h"
 #include "lib/store/hot_filter.h"
@@ -178,7 +178,7 @@ static mw_err scan_block(span_scan *scan, uint32_t at)
         for (uint32_t row = 0; err == MW_OK && row < hot.count; row++)
             err = offer_row(scan, &hot, at, row);
     mw_item_search_leave(&scan->search);
-    if (scan->count >= scan->keep)
+    if (scan->count > scan->keep || (scan->count == scan->keep && !scan->cut_ns))
         compact(scan);
     return err;
 }

@@ -175,6 +175,7 @@ static void release(mw_store *store)
     mw_rollup_tail_free(store->tail);
     mw_catalogue_close(store->catalogue);
     mw_keeper_fini(store);
+    mw_damage_fini(&store->damage);
     if (store->directory_fd >= 0)
         close(store->directory_fd);
     mw_retry_window_fini(&store->writer.retries);
@@ -192,6 +193,7 @@ mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *d
         return mw_detail_set(detail, MW_E_NOMEM, "memory_limit", "", "no memory for the store");
     store->directory_fd = -1;
     mw_keeper_init(store);
+    mw_damage_init(&store->damage);
     mw_retry_window_init(&store->writer.retries);
     store->directory = mw_alloc(MW_MEM_STORE, len + 1);
     mw_err err = MW_E_NOMEM;

@@ -62,8 +62,8 @@ typedef struct mw_store_verified {
 MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void (*report)(void *ctx, const mw_store_damage *damage),
                                    void *ctx, mw_store_verified *out);
-/* Does the catalogue (derived) know of segments that are not there, or not as long as they were? Files
- * that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported, MW_E_NOT_FOUND
+/* Does the catalogue (derived) know of segments that are not there, or not as long as they were?
+ * Files that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported, MW_E_NOT_FOUND
  * (no catalogue: nothing was ever merged, or the next start makes it), MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_store_verify_catalogue(
     const char *directory, void (*report)(void *ctx, const mw_store_damage *damage), void *ctx);
@@ -251,6 +251,12 @@ void mw_store_view_close(mw_store_view *view);
 /* Questions of the view end with MW_E_TIMEOUT once `stop` returns true; it is asked before each
  * block that is read, on the asking thread. */
 void mw_store_view_stop(mw_store_view *view, bool (*stop)(void *ctx), void *ctx);
+/* From here on the view leaves out the blocks that are known to be damaged, as if they were not
+ * stored. True when more are known than at the call before: a question that ended with
+ * MW_E_CORRUPT or MW_E_IO is worth asking again, from its beginning. Not while a question runs. */
+bool mw_store_view_tolerate(mw_store_view *view);
+/* How many blocks it leaves out, of all signals. */
+size_t mw_store_view_left_out(const mw_store_view *view);
 /* The newest commit sequence the view sees; 0 when empty. */
 uint64_t mw_store_view_seq(const mw_store_view *view);
 
@@ -381,16 +387,20 @@ MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query
                                         mw_arena *arena, mw_span_list *out);
 
 /* Attributes that an item, its scope or its resource must have, all of them: a key and its value as
- * text; a number or a bool fits when it is written so ("5", "1.5", "true"). */
+ * text. A string is its own text; an integer, a double or a bool fits when it is written as the API
+ * shows it ("5", "5.0", "true"); arrays, lists and bytes equal nothing. Of equal keys in one message
+ * the last counts. What is oversized is not searched. */
 typedef struct mw_attribute_query {
     mw_slice key, value;
 } mw_attribute_query;
 #define MW_ATTRIBUTE_QUERIES_MAX 8
 
-/* Spans by what they carry, newest first, in pages: `errors_only`, service, session, name, kind of
- * operation, least duration and attributes; bounds of the page are on the start. Cost: of merged
- * blocks those whose filter may have the attributes, of the log all within the bounds, columns
- * first, items last, until the page is full and every other block is older. */
+/* Spans by what they carry, newest first, in pages; bounds of the page are on the start. Copies of
+ * one span that start at the same time are listed once; one that starts at another time stands for
+ * itself until merging removes it. Cost: of merged blocks those whose filter may have the
+ * attributes, of the log all within the bounds, columns first, items last, until the page is full
+ * and every other block is older. The index passes over blocks by time, service, session and having
+ * errors; a name, an agent or a duration that hardly any span has costs the columns of all. */
 typedef struct mw_span_filter {
     mw_slice service, session_id, name, agent; /* own; empty = any */
     bool errors_only;
@@ -405,6 +415,7 @@ typedef struct mw_span_page {
     mw_slice next_cursor;
 } mw_span_page;
 
+/* MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_span_list(mw_store_view *view, const mw_store_page *page,
                                       const mw_span_filter *filter, mw_arena *arena,
                                       mw_span_page *out);
@@ -445,11 +456,12 @@ typedef struct mw_red_list {
     uint64_t as_of;              /* commit sequence that it includes */
     uint64_t left_out;           /* spans and calls that roll-ups had no room for (rollup.h), of all
                                   * times */
+    uint64_t unread; /* merged segments whose roll-ups are damaged, and not in it */
 } mw_red_list;
 
-/* Cost: the roll-ups of the segments whose event times meet the window, and what was committed
- * since the last look, at most a second's. MW_E_LIMIT (by_minute over too long a window), MW_E_NOMEM,
- * MW_E_IO, MW_E_CORRUPT. */
+/* Cost: the roll-ups of the segments whose minutes meet the window, and what was committed since the
+ * last look, a second's below 65 k spans/s. MW_E_LIMIT (by_minute over too long a window),
+ * MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_red(mw_store *store, const mw_red_query *query, mw_arena *arena,
                                 mw_red_list *out);
 
@@ -469,7 +481,7 @@ typedef struct mw_graph {
     size_t edge_count;
     mw_red_row *services; /* without operations; those that only are called have a count of 0 */
     size_t service_count;
-    uint64_t since_ns, until_ns, as_of, left_out;
+    uint64_t since_ns, until_ns, as_of, left_out, unread;
 } mw_graph;
 
 /* The call graph of a window (DESIGN 5: what an edge is). Cost and errors as mw_store_red. */
@@ -492,10 +504,9 @@ typedef struct mw_log_query {
     uint8_t severity_min; /* records without a severity match only 0 */
     const mw_attribute_query *attributes;
     size_t attribute_count;
-    mw_slice
-        pattern; /* PCRE2 (lib/store/log_pattern.h), searched in the same strings as text; empty
-                       * = any. MW_E_SYNTAX when it does not compile; mw_log_pattern_check says
-                       * where and why */
+    /* PCRE2 (lib/store/log_pattern.h), searched in the same strings as text; empty = any.
+     * MW_E_SYNTAX when it does not compile: mw_log_pattern_check says where and why. */
+    mw_slice pattern;
 } mw_log_query;
 
 /* Does a pattern compile? MW_E_SYNTAX: `detail` (may be NULL) says where and why. MW_E_NOMEM. Any
@@ -519,15 +530,17 @@ typedef struct mw_log_list {
 } mw_log_list;
 
 /* Log records have no identity: each that was stored is listed. Cost: columns of the newest blocks
- * that may match, until the page is full and every other block is older; with `text`, also the
- * items of those with a row that passes the other filters. The index passes over blocks by time,
- * service, session, trace, and, for severities from ERROR (17) on, by having any; by agent, event
- * name and origin it does not, nor by text: a filter that hardly anything fits costs the columns
- * (text: the items) of all blocks within the bounds. Then the items of the page's blocks, and the
+ * that may match, until the page is full and every other block is older; with attributes, a text or
+ * a pattern also the items of those with a row that passes the other filters. The index passes over
+ * blocks by time, service, session, trace, and, for severities from ERROR (17) on, by having any;
+ * over merged ones also by attributes and text (block_filter.h); by agent, event name and origin it
+ * does not, nor by pattern: a filter that hardly anything fits costs the columns (a pattern: the
+ * items) of all blocks within the bounds. Then the items of the page's blocks, and the
  * columns of its records' traces, for sessions that are inherited. A wanted session first costs the
  * columns of the spans' blocks that name it, then those of its traces that have records in the
  * blocks that are looked at; its traces are taken in shares, with a pass over the blocks each, when
- * they exceed the memory of a question. MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
+ * they exceed the memory of a question. MW_E_SYNTAX (cursor, pattern), MW_E_NOMEM, MW_E_IO,
+ * MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_log_list(mw_store_view *view, const mw_store_page *page,
                                      const mw_log_query *query, mw_arena *arena, mw_log_list *out);
 

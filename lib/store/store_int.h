@@ -2,6 +2,7 @@
 #ifndef MW_STORE_STORE_INT_H
 #define MW_STORE_STORE_INT_H
 
+#include "lib/store/damage.h"
 #include "lib/store/items_walk.h"
 #include "lib/store/keeper.h"
 #include "lib/store/retention.h"
@@ -20,6 +21,7 @@ struct mw_store {
     uint8_t digest_key[MW_DIGEST_KEY_SIZE];
     mw_index index;
     mw_writer writer;
+    mw_damage damage;
     /* the keeper's */
     mw_keeper keeper;
     mw_retention_limits limits;
@@ -56,6 +58,8 @@ struct mw_store_view {
     size_t query_budget;     /* MW_QUERY_BUDGET; tests make it small */
     bool (*stop)(void *ctx); /* NULL = never */
     void *stop_ctx;
+    mw_damaged_place *left_out; /* once it tolerates damage */
+    size_t left_out_count;
 };
 
 static inline size_t mw_view_count(const mw_store_view *view)

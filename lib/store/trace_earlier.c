@@ -1,5 +1,6 @@
 /* Spans of given traces in earlier segments. See trace_earlier.h. */
 #include "lib/store/trace_earlier.h"
+#include "lib/store/rollup_tail.h"
 
 typedef struct earlier_search {
     mw_store_view *view;
@@ -7,7 +8,8 @@ typedef struct earlier_search {
     uint64_t arrival_ns, before_seq;
     uint64_t *keys; /* of the traces: ascending, distinct */
     size_t key_count;
-    uint64_t *bits; /* blocks to read, by number of the view's */
+    uint64_t *narrowed; /* those that a segment may hold; as many places */
+    uint64_t *bits;     /* blocks to read, by number of the view's */
     /* the segment that is searched: blocks [first, end) of the view, in the order of the file */
     size_t first, end;
     bool beyond;       /* a directory names a block that its segment does not have */
@@ -37,7 +39,8 @@ static mw_err prepare(earlier_search *search)
     search->keys = mw_alloc(MW_MEM_MERGE, (count + 1) * sizeof *search->keys);
     search->bits =
         mw_calloc(MW_MEM_MERGE, mw_view_count(search->view) / 64 + 1, sizeof *search->bits);
-    if (!search->keys || !search->bits)
+    search->narrowed = mw_alloc(MW_MEM_MERGE, (count + 1) * sizeof *search->narrowed);
+    if (!search->keys || !search->bits || !search->narrowed)
         return MW_E_NOMEM;
     for (size_t i = 0; i < count; i++)
         search->keys[i] = mw_trace_key(search->traces->ids[i]);
@@ -77,8 +80,12 @@ static mw_err search_segment(earlier_search *search, size_t first, size_t *next)
     *next = search->end;
     if (!any)
         return MW_OK;
-    mw_err err = mw_footer_find(segment->footer, segment->fd, MW_KEYS_TRACES, search->keys,
-                                search->key_count, mark_block, search);
+    size_t kept;
+    mw_err err = mw_trace_filters_narrow(mw_rollup_tail_filters(search->view->store->tail), segment,
+                                         search->keys, search->key_count, search->narrowed, &kept);
+    if (err == MW_OK)
+        err = mw_footer_find(segment->footer, segment->fd, MW_KEYS_TRACES, search->narrowed, kept,
+                             mark_block, search);
     return err == MW_OK && search->beyond ? MW_E_CORRUPT : err;
 }
 
@@ -142,6 +149,7 @@ mw_err mw_each_earlier_block(mw_store_view *view, const mw_trace_set *traces, ui
     mw_err err = traces->count ? run(&search) : MW_OK;
     mw_free(MW_MEM_MERGE, search.keys);
     mw_free(MW_MEM_MERGE, search.bits);
+    mw_free(MW_MEM_MERGE, search.narrowed);
     mw_free(MW_MEM_MERGE, search.numbers);
     return err;
 }

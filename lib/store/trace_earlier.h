@@ -2,8 +2,8 @@
  *
  * Looks at merged segments whose latest arrival is at most MW_EARLIER_NS before `arrival_ns`
  * (DESIGN 5: callers and callees come in different requests, minutes apart at most). Of these the
- * directories of traces say which blocks to read; each of those is read once. One thread: the view's;
- * MW_MEM_MERGE.
+ * directories of traces say which blocks to read; each of those is read once. One thread: the
+ * view's; MW_MEM_MERGE.
  */
 #ifndef MW_STORE_TRACE_EARLIER_H
 #define MW_STORE_TRACE_EARLIER_H
@@ -17,11 +17,11 @@
  * `before_seq`? */
 bool mw_block_is_earlier(const mw_index_block *block, uint64_t arrival_ns, uint64_t before_seq);
 
-/* Of the view's merged blocks with a lowest sequence below `before_seq`, calls for each that holds a
- * trace of `traces`: numbers[t] is the number in the set of the block's trace t, or
- * MW_EARLIER_NOT_WANTED. The columns and numbers are valid during the call, in which the view must
- * not be read. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, MW_E_TIMEOUT (the view's stop), or what the
- * callback returned. */
+/* Of the view's merged blocks with a lowest sequence below `before_seq`, calls for each that
+ * holds a trace of `traces`: numbers[t] is the number in the set of the block's trace t, or
+ * MW_EARLIER_NOT_WANTED. The columns and numbers are valid during the call, in which the view
+ * must not be read. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, MW_E_TIMEOUT (the view's stop), or what
+ * the callback returned. */
 #define MW_EARLIER_NOT_WANTED UINT32_MAX
 MW_MUST_USE mw_err mw_each_earlier_block(
     mw_store_view *view, const mw_trace_set *traces, uint64_t arrival_ns, uint64_t before_seq,

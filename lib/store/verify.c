@@ -93,6 +93,30 @@ static void report_gaps(verification *run, const mw_segment_file *file, const mw
                             : "the end of a segment: the items in it are lost");
 }
 
+/* Behind what is known to have been durable, the first block that is not whole is where a crash cut
+ * the writes off: recovery drops it and what follows, and so does this. */
+static mw_err cut_torn_tail(verification *run, const mw_segment_file *file, mw_walk *walk)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; file->newest && i < walk->block_count; i++) {
+        const mw_walked_block *block = &walk->blocks[i];
+        mw_hot hot;
+        if (block->offset < walk->synced)
+            continue;
+        err = mw_read_hot(&run->hot_reader, file->fd, block->offset, &block->header, &hot);
+        if (err == MW_OK)
+            err = mw_check_items(&run->items_reader, file->fd, block->offset, &block->header);
+        if (err == MW_E_CORRUPT) {
+            walk->block_count = i;
+            walk->end = block->offset;
+            return MW_OK;
+        }
+        if (err != MW_OK)
+            return err;
+    }
+    return err;
+}
+
 static mw_err verify_log(verification *run, const mw_segment_file *file)
 {
     mw_walk walk;
@@ -101,6 +125,7 @@ static mw_err verify_log(verification *run, const mw_segment_file *file)
     mw_err err = mw_segment_walk(file, &walk);
     if (err != MW_OK)
         return err;
+    err = cut_torn_tail(run, file, &walk);
     for (size_t i = 0; err == MW_OK && i < walk.block_count; i++)
         err = verify_block(run, file, &walk.blocks[i], &hot, &whole);
     if (err == MW_OK)

@@ -29,6 +29,7 @@ void mw_store_view_close(mw_store_view *view)
         mw_free(MW_MEM_QUERY, view->slots[i].raw);
     mw_block_reader_fini(&view->hot_reader);
     mw_block_reader_fini(&view->items_reader);
+    mw_free(MW_MEM_QUERY, view->left_out);
     mw_free(MW_MEM_QUERY, view);
 }
 
@@ -48,9 +49,37 @@ uint64_t mw_store_view_seq(const mw_store_view *view)
     return view->snapshot.seq;
 }
 
-static mw_err checked(const mw_index_block *block, mw_err err)
+bool mw_store_view_tolerate(mw_store_view *view)
 {
-    if (err == MW_E_CORRUPT || err == MW_E_IO)
+    mw_damaged_place *places;
+    size_t count, before = view->left_out_count;
+    if (mw_damage_copy(&view->store->damage, &places, &count) != MW_OK)
+        return false;
+    mw_free(MW_MEM_QUERY, view->left_out);
+    view->left_out = places;
+    view->left_out_count = count;
+    return count > before;
+}
+
+size_t mw_store_view_left_out(const mw_store_view *view)
+{
+    return view->left_out_count;
+}
+
+static bool is_left_out(const mw_store_view *view, const mw_index_block *block)
+{
+    for (size_t i = 0; i < view->left_out_count; i++)
+        if (view->left_out[i].offset == block->offset &&
+            view->left_out[i].segment_id == block->segment->header.id)
+            return true;
+    return false;
+}
+
+/* Logged once a block: lists that are asked all night would fill the log. */
+static mw_err checked(mw_store_view *view, const mw_index_block *block, mw_err err)
+{
+    if ((err == MW_E_CORRUPT || err == MW_E_IO) &&
+        mw_damage_note(&view->store->damage, block->segment->header.id, block->offset))
         MW_LOG(MW_LOG_ERROR, "store", "a stored block cannot be read",
                MW_KV_STR("file", block->segment->path), MW_KV_U64("offset", block->offset),
                MW_KV_ERR(err));
@@ -100,6 +129,10 @@ mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out
     mw_block_reader *reader = &view->hot_reader;
     if (is_stopped(view))
         return MW_E_TIMEOUT;
+    if (is_left_out(view, block)) {
+        *out = (mw_hot){.signal = block->header.signal, .seq = block->header.seq, .width = 2};
+        return MW_OK;
+    }
     mw_view_slot *slot = slot_of(view, block);
     if (!slot) {
         slot = take_slot(view, block->header.hot_raw);
@@ -107,8 +140,9 @@ mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out
         view->slots_bytes -= slot->size;
         reader->raw = slot->raw;
         reader->raw_size = slot->size;
-        mw_err err = checked(block, mw_read_hot(reader, block->segment->fd, block->offset,
-                                                &block->header, &slot->hot));
+        mw_err err = checked(
+            view, block,
+            mw_read_hot(reader, block->segment->fd, block->offset, &block->header, &slot->hot));
         slot->raw = reader->raw;
         slot->size = reader->raw ? reader->raw_size : 0;
         view->slots_bytes += slot->size;
@@ -128,8 +162,9 @@ mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, const mw_
 {
     if (is_stopped(view))
         return MW_E_TIMEOUT;
-    return checked(block, mw_items_walk_begin(walk, &view->items_reader, block->segment->fd,
-                                              block->offset, &block->header, hot));
+    return checked(view, block,
+                   mw_items_walk_begin(walk, &view->items_reader, block->segment->fd, block->offset,
+                                       &block->header, hot));
 }
 
 size_t mw_store_shown_max(void)

@@ -31,7 +31,8 @@ size_t mw_zstd_room(size_t len);
 /* One frame at `out`, which has mw_zstd_room(len). MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_zstd_pack(mw_zstd *zstd, int level, const void *raw, size_t len, void *out,
                                 size_t *packed);
-/* All frames of `stored`, which must unpack to exactly `raw_len` bytes. MW_E_CORRUPT, MW_E_NOMEM. */
+/* All frames of `stored`, which must unpack to exactly `raw_len` bytes. MW_E_CORRUPT,
+ * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_zstd_unpack(mw_zstd *zstd, mw_slice stored, void *out, size_t raw_len);
 
 #endif

@@ -1,5 +1,6 @@
 /* The route table of the API, and the way of a request through the pool and back. */
 #include "server/api/api.h"
+#include "lib/base/counter.h"
 #include "server/api/api_int.h"
 
 /* What a waiting call keeps alive beside its body: head, arena, connection. */
@@ -31,6 +32,12 @@ static const mw_api_entry entries[] = {
      "metrics by name", true, mw_api_metric_filters},
     {"GET", "/api/v1/metrics/{name}", MW_SCOPE_READ, 0, mw_api_metric_show, "metric", true,
      "the newest points of one metric, by series", true, mw_api_metric_filters},
+    {"GET", "/api/v1/topology", MW_SCOPE_READ, 0, mw_api_topology_show, "topology", true,
+     "services and the calls between them in a window", false, mw_api_window_names},
+    {"GET", "/api/v1/services", MW_SCOPE_READ, 0, mw_api_service_list, "services", true,
+     "rate, errors and duration of services in a window", false, mw_api_service_filters},
+    {"GET", "/api/v1/services/{name}", MW_SCOPE_READ, 0, mw_api_service_show, "service", true,
+     "one service with its operations, callers and callees", false, mw_api_window_names},
     {"GET", "/api/v1/alarms", MW_SCOPE_READ, 0, mw_api_alarm_list, "alarms", false,
      "alarms with their decisions, newest first by start", true, NULL},
     {"GET", "/api/v1/alarms/{id}", MW_SCOPE_READ, 0, mw_api_alarm_show, "alarm", false,
@@ -113,6 +120,24 @@ void mw_api_items_end(mw_api_call *call)
     mw_json_array_end(&call->json);
 }
 
+void mw_api_warnings(mw_api_call *call)
+{
+    char text[160];
+    mw_json *json = &call->json;
+    if (call->damaged == 0)
+        return;
+    snprintf(text, sizeof text,
+             "%zu stored blocks are damaged and left out of answers; `midwatch check` names them",
+             call->damaged);
+    mw_json_key(json, MW_SLICE("warnings"));
+    mw_json_array_begin(json);
+    mw_json_object_begin(json);
+    mw_json_kv(json, "code", MW_SLICE("damaged_blocks"));
+    mw_json_kv(json, "message", mw_slice_of(text));
+    mw_json_object_end(json);
+    mw_json_array_end(json);
+}
+
 void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total)
 {
     mw_json_kv_or_null(&call->json, "next_cursor", next_cursor);
@@ -120,6 +145,7 @@ void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total)
         mw_json_kv_null(&call->json, "total");
     else
         mw_json_kv_i64(&call->json, "total", total);
+    mw_api_warnings(call);
     mw_json_object_end(&call->json);
 }
 
@@ -220,9 +246,12 @@ static bool is_over(void *ctx)
 mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out)
 {
     mw_err err = mw_store_view_open(mw_api_store(call), out);
-    if (!err)
-        mw_store_view_stop(*out, is_over, call);
-    return err;
+    if (err)
+        return err;
+    mw_store_view_stop(*out, is_over, call);
+    mw_store_view_tolerate(*out);
+    call->damaged = mw_store_view_left_out(*out);
+    return MW_OK;
 }
 
 /* ---- spaces --------------------------------------------------------------------------------- */
@@ -264,6 +293,27 @@ static void run_stream(mw_api_call *call, mw_err err)
         reply_error(call, err);
 }
 
+/* A question that finds damage is asked again without it. Each time finds one more, so that a disk
+ * full of damage ends as an error; time is bounded by is_over. */
+#define DAMAGE_TRIES 64
+
+static mw_err run_entry(mw_api_call *call)
+{
+    mw_err err = call->entry->run(call);
+    for (int tries = 0; tries < DAMAGE_TRIES; tries++) {
+        if ((err != MW_E_CORRUPT && err != MW_E_IO) || !call->entry->scans || call->begin)
+            return err;
+        uint64_t known = mw_counter_value(MW_COUNT_STORE_DAMAGED);
+        if (tries > 0 && known == call->damage_seen)
+            return err;
+        call->damage_seen = known;
+        mw_api_try_again(call);
+        memset(&call->detail, 0, sizeof call->detail);
+        err = call->entry->run(call);
+    }
+    return err;
+}
+
 static void run_job(mw_job *job)
 {
     mw_api_call *call = (mw_api_call *)job;
@@ -273,7 +323,7 @@ static void run_job(mw_job *job)
     call->status = 200;
     mw_err err = is_over(call) ? MW_E_TIMEOUT : enter_space(call);
     if (!err)
-        err = call->entry->run(call);
+        err = run_entry(call);
     err = leave_space(call, err);
     if (call->begin) {
         run_stream(call, err);

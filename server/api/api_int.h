@@ -34,15 +34,17 @@ typedef struct mw_api_call {
     mw_server *server;
     mw_request *request;
     const struct mw_api_entry *entry;
-    /* Of a question about telemetry: the space it is asked of, held until the answer is put together,
-     * or for as long as a follower follows (who takes it, and leaves NULL). */
+    /* Of a question about telemetry: the space it is asked of, held until the answer is put
+     * together, or for as long as a follower follows (who takes it, and leaves NULL). */
     mw_space *space;
     mw_arena arena;
     mw_buffer text;
     mw_json json;
     mw_detail detail;
-    unsigned status;     /* of success; 200 unless run changes it */
-    int64_t received_ns; /* monotonic */
+    unsigned status;      /* of success; 200 unless run changes it */
+    int64_t received_ns;  /* monotonic */
+    size_t damaged;       /* blocks that its view leaves out */
+    uint64_t damage_seen; /* the counter of damaged blocks when it was last run again */
     /* Set by a run that answers with a stream: called behind it, the last to touch the call. MW_OK:
      * the request is taken. */
     mw_err (*begin)(struct mw_api_call *call);
@@ -73,6 +75,9 @@ typedef struct mw_api_page {
  * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_page_read(mw_api_call *call, const char *const *filters,
                                     mw_api_page *out);
+/* since and until alone (0 = not given), for a route whose `filters` name all that it takes. As
+ * above. */
+MW_MUST_USE mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns);
 /* The value of a filter that page_read has allowed; data NULL when absent. An empty one is
  * MW_E_INVALID: it would match everything. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
@@ -90,10 +95,11 @@ static inline mw_store *mw_api_store(const mw_api_call *call)
 {
     return mw_space_store(call->space);
 }
-/* The body, one JSON value that the caller gives up. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
+/* The body, one JSON value, the caller's. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
 MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
 /* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
- * answer any more. MW_E_NOMEM. */
+ * answer any more. It leaves out what is known to be damaged; a call whose question finds more is
+ * run again. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
@@ -106,13 +112,16 @@ MW_MUST_USE mw_err mw_api_cursor_error(mw_api_call *call, mw_err err);
 /* The envelope {"items":[...],"next_cursor":...,"total":...}. total < 0 is null. */
 void mw_api_list_begin(mw_api_call *call);
 void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
+/* Member "warnings" when there is something to say: [{"code","message"}]. Lists have it by
+ * themselves. */
+void mw_api_warnings(mw_api_call *call);
 /* The same in two steps, for a list with members of its own between them. */
 void mw_api_items_end(mw_api_call *call);
 void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total);
 /* The limit with which a page of large items is asked for again that failed with `err` after
  * `written` of them: with those that fit the answer, or half of them when even reading them took
- * the memory of one question. The page has a cursor to go on with, which a refusal has not. 0: there
- * is nothing to try. */
+ * the memory of one question. The page has a cursor to go on with, which a refusal has not. 0:
+ * there is nothing to try. */
 size_t mw_api_smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written);
 /* Before each try: forgets what the one before has read and written. */
 void mw_api_try_again(mw_api_call *call);
@@ -126,6 +135,8 @@ extern const char *const mw_api_log_filters[];
 extern const char *const mw_api_span_filters[];
 extern const char *const mw_api_metric_filters[];
 extern const char *const mw_api_investigation_filters[];
+extern const char *const mw_api_window_names[];
+extern const char *const mw_api_service_filters[];
 
 /* Value of a top-level member of an object's text, or an empty slice. Pure; the text is ours and
  * valid, broken text gives an empty slice. */
@@ -140,6 +151,9 @@ mw_err mw_api_session_show(mw_api_call *call);
 mw_err mw_api_log_list(mw_api_call *call);
 mw_err mw_api_metric_list(mw_api_call *call);
 mw_err mw_api_metric_show(mw_api_call *call);
+mw_err mw_api_topology_show(mw_api_call *call);
+mw_err mw_api_service_list(mw_api_call *call);
+mw_err mw_api_service_show(mw_api_call *call);
 mw_err mw_api_alarm_list(mw_api_call *call);
 mw_err mw_api_alarm_show(mw_api_call *call);
 mw_err mw_api_investigation_list(mw_api_call *call);

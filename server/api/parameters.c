@@ -190,6 +190,43 @@ static mw_err read_time(mw_api_call *call, const char *name, uint64_t *out)
     return MW_OK;
 }
 
+static mw_err check_order(mw_api_call *call, uint64_t since_ns, uint64_t until_ns)
+{
+    if (!since_ns || !until_ns || since_ns <= until_ns)
+        return MW_OK;
+    return mw_detail_set(&call->detail, MW_E_INVALID, "since",
+                         "give an earlier since or a later until",
+                         "since is later than until, so nothing can be between them");
+}
+
+/* Names that the call may have: `count` of them are there already. */
+static size_t add_names(const mw_api_call *call, const char *const *more, mw_slice *names,
+                        size_t count)
+{
+    for (; more && *more; more++) {
+        MW_ASSERT(count < PARAMETERS_MAX);
+        names[count++] = mw_slice_of(*more);
+    }
+    if (call->entry->scans) {
+        MW_ASSERT(count < PARAMETERS_MAX);
+        names[count++] = MW_SLICE(MW_SPACE_PARAMETER);
+    }
+    return count;
+}
+
+mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns)
+{
+    mw_slice names[PARAMETERS_MAX];
+    size_t count = add_names(call, call->entry->filters, names, 0);
+    *since_ns = *until_ns = 0;
+    mw_err err = check_names(call, names, count);
+    if (!err)
+        err = read_time(call, "since", since_ns);
+    if (!err)
+        err = read_time(call, "until", until_ns);
+    return err ? err : check_order(call, *since_ns, *until_ns);
+}
+
 mw_err mw_api_page_read(mw_api_call *call, const char *const *filters, mw_api_page *out)
 {
     mw_slice names[PARAMETERS_MAX];
@@ -197,14 +234,7 @@ mw_err mw_api_page_read(mw_api_call *call, const char *const *filters, mw_api_pa
     *out = (mw_api_page){.cursor = MW_SLICE_NONE};
     for (; mw_api_page_names[count]; count++)
         names[count] = mw_slice_of(mw_api_page_names[count]);
-    for (; filters && *filters; filters++) {
-        MW_ASSERT(count < PARAMETERS_MAX);
-        names[count++] = mw_slice_of(*filters);
-    }
-    if (call->entry->scans) {
-        MW_ASSERT(count < PARAMETERS_MAX);
-        names[count++] = MW_SLICE(MW_SPACE_PARAMETER);
-    }
+    count = add_names(call, filters, names, count);
     mw_err err = check_names(call, names, count);
     if (!err)
         err = read_value(call, "cursor", &out->cursor);
@@ -214,11 +244,7 @@ mw_err mw_api_page_read(mw_api_call *call, const char *const *filters, mw_api_pa
         err = read_time(call, "since", &out->since_ns);
     if (!err)
         err = read_time(call, "until", &out->until_ns);
-    if (!err && out->since_ns && out->until_ns && out->since_ns > out->until_ns)
-        err = mw_detail_set(&call->detail, MW_E_INVALID, "since",
-                            "give an earlier since or a later until",
-                            "since is later than until, so nothing can be between them");
-    return err;
+    return err ? err : check_order(call, out->since_ns, out->until_ns);
 }
 
 mw_err mw_api_hex_id(mw_api_call *call, mw_slice *id)

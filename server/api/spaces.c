@@ -158,12 +158,11 @@ mw_err mw_api_space_delete(mw_api_call *call)
     mw_slice name = call->request->params[0];
     mw_space *space = NULL;
     mw_err err = mw_api_no_parameters(call);
-    if (!err)
-        err = mw_space_of_question(call->server, name, &space, &call->detail);
     if (err)
         return err;
+    err = mw_spaces_get(call->server->spaces, name, &space);
     mw_space_release(space);
-    if (mw_slice_equal(name, MW_DEFAULT_SPACE))
+    if (err || mw_slice_equal(name, MW_DEFAULT_SPACE))
         return mw_spaces_delete(call->server->spaces, name, &call->detail); /* says why not */
     err = delete_noted(call, name);
     if (err)

@@ -99,6 +99,7 @@ static void write_store(mw_json *json, const mw_store_stats *stats)
     write_oldest(json, stats->oldest_arrival_ns);
     /* Requests that would be recognised when sent again: of the last hour, 2 M at the most. */
     mw_json_kv_u64(json, "retry_window", stats->retry_digests);
+    mw_json_kv_u64(json, "damaged_blocks", mw_counter_value(MW_COUNT_STORE_DAMAGED));
     mw_json_kv_bool(json, "writable", stats->writable);
     mw_json_kv_or_null(json, "last_error",
                        stats->last_error ? mw_slice_of(mw_err_text(stats->last_error))

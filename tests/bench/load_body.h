@@ -1,10 +1,14 @@
 /* The load's request: 512 items below two resources.
  *
  * A template is encoded once; each send copies it and rewrites ids, times and session ids in place
- * (patches), so that every item is unique and recent and making load costs next to nothing.
+ * (patches), so that every item is unique and recent and making load costs next to nothing. A run
+ * takes many templates in turn, each with other attribute values: one alone would repeat itself
+ * with every request, and pack better than anything real.
  *
  *   traces   spans of about 742 bytes, 16 to a trace: an agent with three event-loop cycles, each
  *            with a model call, a tool call and the HTTP calls below them
+ *   callees  six SERVER spans for each trace of such a request, of two other services: the other
+ *            side of its HTTP calls, for edges between services that come in different requests
  *   logs     records of about 520 bytes, seven attributes, in the context of such spans
  *   metrics  data points of about 380 bytes, half of them in histograms of 15 bounds; each its own
  *            series, the same in every request
@@ -23,6 +27,7 @@
 #include <time.h>
 
 #define LOAD_SPANS_PER_TRACE 16u
+#define LOAD_CALLEES_PER_TRACE 6u
 #define LOAD_TRACES_PER_SESSION 4u
 #define LOAD_SESSION_TEXT 21 /* "sess-" and 16 hex digits */
 #define LOAD_RESOURCES 2u
@@ -32,12 +37,13 @@ typedef struct load_bytes {
     size_t len, capacity;
 } load_bytes;
 
-typedef enum load_signal { LOAD_TRACES, LOAD_METRICS, LOAD_LOGS } load_signal;
+typedef enum load_signal { LOAD_TRACES, LOAD_METRICS, LOAD_LOGS, LOAD_CALLEES } load_signal;
 
 /* Where the changing parts of one item are, as offsets of the body; 0 = absent. A record's times
  * are `start` and `end`, a point's start and time likewise. */
 typedef struct load_patch {
     size_t trace_id, span_id, parent_id, start, end, event, session;
+    unsigned trace;  /* of the request */
     unsigned index;  /* of the span (or the record's span) in its trace */
     unsigned parent; /* index of the parent; 0 for the root's children, and unused for it */
 } load_patch;
@@ -197,6 +203,12 @@ static void load_span_attributes(load_bytes *out, unsigned role, uint64_t random
     }
 }
 
+/* The calls of the trace: the HTTP client spans, three cycles of two. */
+static unsigned load_call_of(unsigned callee)
+{
+    return callee / 2 * 5 + (callee % 2 ? 5 : 3);
+}
+
 /* What was encoded at 0 now lies at `base`. */
 static void load_move(load_patch *patch, size_t base)
 {
@@ -246,6 +258,29 @@ static void load_span(load_bytes *out, load_patch *patch, unsigned index, uint64
     load_len_field(out, 2, span.data, span.len);
     size_t base = out->len - span.len;
     load_move(patch, base);
+    free(span.data);
+}
+
+/* The span behind call `callee` of its trace, likewise. */
+static void load_callee(load_bytes *out, load_patch *patch, unsigned callee, uint64_t random)
+{
+    static const uint8_t zero[16];
+    load_bytes span = {0};
+    *patch = (load_patch){.index = LOAD_SPANS_PER_TRACE + callee, .parent = load_call_of(callee)};
+    load_len_field(&span, 1, zero, 16);
+    patch->trace_id = span.len - 16;
+    load_len_field(&span, 2, zero, 8);
+    patch->span_id = span.len - 8;
+    load_len_field(&span, 4, zero, 8);
+    patch->parent_id = span.len - 8;
+    load_text_field(&span, 5, callee % 2 ? "GET /orders" : "POST /generate");
+    load_varint_field(&span, 6, 2);
+    patch->start = load_fixed64_field(&span, 7);
+    patch->end = load_fixed64_field(&span, 8);
+    load_attribute(&span, 9, "http.request.method", callee % 2 ? "GET" : "POST", 0);
+    load_attribute(&span, 9, "http.response.status_code", NULL, random % 50 ? 200 : 503);
+    load_len_field(out, 2, span.data, span.len);
+    load_move(patch, out->len - span.len);
     free(span.data);
 }
 
@@ -347,10 +382,10 @@ static void load_metric(load_bytes *out, load_patch *patch, unsigned index, uint
 
 /* ---- the whole request -------------------------------------------------------------------- */
 
-static void load_resource(load_bytes *out, unsigned which)
+static void load_resource(load_bytes *out, unsigned which, const char *service)
 {
     load_bytes resource = {0};
-    load_attribute(&resource, 1, "service.name", which ? "order-tools" : "support-agent", 0);
+    load_attribute(&resource, 1, "service.name", service, 0);
     load_attribute(&resource, 1, "service.version", "4.11.2", 0);
     load_attribute(&resource, 1, "service.instance.id", which ? "i-0b77" : "i-04d1", 0);
     load_attribute(&resource, 1, "deployment.environment.name", "bench", 0);
@@ -377,17 +412,43 @@ static void load_item(load_signal signal, load_bytes *out, load_patch *patch, un
 {
     if (signal == LOAD_METRICS)
         load_metric(out, patch, item, random);
+    else if (signal == LOAD_CALLEES)
+        load_callee(out, patch, item % LOAD_CALLEES_PER_TRACE, random);
     else if (signal == LOAD_LOGS)
         load_log(out, patch, item % LOAD_SPANS_PER_TRACE, random);
     else
         load_span(out, patch, item % LOAD_SPANS_PER_TRACE, random);
 }
 
-/* `spans` (items of the signal) is a multiple of 2 * LOAD_SPANS_PER_TRACE. Freed with
- * load_template_fini. */
+static const char *load_service_name(load_signal signal, unsigned resource)
+{
+    if (signal == LOAD_CALLEES)
+        return resource ? "orders" : "model-gateway";
+    return resource ? "order-tools" : "support-agent";
+}
+
+/* Which trace of the request the item belongs to. The two services of callees share each trace, the
+ * calls of one kind each. */
+static unsigned load_trace_of(load_signal signal, unsigned item, unsigned each)
+{
+    if (signal == LOAD_CALLEES)
+        return item % each / (LOAD_CALLEES_PER_TRACE / 2);
+    return item / LOAD_SPANS_PER_TRACE;
+}
+
+/* The item's number in its trace, below its resource. */
+static unsigned load_item_of(load_signal signal, unsigned i, unsigned resource)
+{
+    return signal == LOAD_CALLEES ? i * 2 % LOAD_CALLEES_PER_TRACE + resource : i;
+}
+
+/* `spans` (items of the signal) is a multiple of 2 * LOAD_SPANS_PER_TRACE; of callees the spans of
+ * the request whose calls they take. Freed with load_template_fini. */
 static void load_template_init(load_template *template, load_signal signal, unsigned spans,
                                uint64_t seed)
 {
+    if (signal == LOAD_CALLEES)
+        spans = spans / LOAD_SPANS_PER_TRACE * LOAD_CALLEES_PER_TRACE;
     *template = (load_template){.spans = spans};
     template->patches = calloc(spans, sizeof *template->patches);
     if (!template->patches)
@@ -399,10 +460,12 @@ static void load_template_init(load_template *template, load_signal signal, unsi
         load_text_field(&scope, 2, "1.0.0");
         load_len_field(&scope_spans, 1, scope.data, scope.len);
         unsigned first = next;
-        for (unsigned i = 0; i < each; i++, next++)
-            load_item(signal, &scope_spans, &template->patches[next], i,
+        for (unsigned i = 0; i < each; i++, next++) {
+            load_item(signal, &scope_spans, &template->patches[next], load_item_of(signal, i, r),
                       load_mix(signal == LOAD_METRICS ? next : seed + next));
-        load_resource(&resource_spans, r);
+            template->patches[next].trace = load_trace_of(signal, next, each);
+        }
+        load_resource(&resource_spans, r, load_service_name(signal, r));
         load_len_field(&resource_spans, 2, scope_spans.data, scope_spans.len);
         load_shift(template->patches, first, next, resource_spans.len - scope_spans.len);
         load_len_field(&template->body, 1, resource_spans.data, resource_spans.len);
@@ -451,10 +514,11 @@ static void load_patch_body(const load_template *template, uint8_t *body, uint64
     uint64_t wall = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     uint8_t trace_id[16] = {0};
     char session[LOAD_SESSION_TEXT + 1] = "";
+    unsigned trace = UINT32_MAX;
     for (unsigned i = 0; i < template->spans; i++) {
         const load_patch *p = &template->patches[i];
-        unsigned trace = i / LOAD_SPANS_PER_TRACE;
-        if (p->index == 0) {
+        if (p->trace != trace) {
+            trace = p->trace;
             load_trace_id(seed, number, trace, trace_id);
             snprintf(session, sizeof session, "sess-%016llx",
                      (unsigned long long)load_mix(seed + number * 4096 +

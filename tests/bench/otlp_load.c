@@ -5,10 +5,11 @@
  *       sends one body and prints the answer as JSON (--framed: F holds the gRPC prefix already)
  *   otlp_load load --transport http|grpc --port P [--signal traces|metrics|logs] [--in-flight N]
  *                  [--requests N] [--seconds S] [--spans N] [--rate SPANS_PER_S] [--seed N]
- *                  [--acked FILE]
+ *                  [--templates N] [--split D] [--acked FILE]
  *       generates load and prints rate and acknowledgement times as JSON, in which "spans" are
  *       items of the signal; FILE gets one line "trace-id span-id" for every span of every
- *       acknowledged request
+ *       acknowledged request; --split D (traces): every other request brings the callees of the
+ *       calls of one D requests away, before or behind it in turns
  *   otlp_load body [--signal S] [--spans N] [--seed N]      one request's bytes on stdout
  *
  * One thread, poll(2). Over HTTP/1.1 a connection carries one request at a time; over gRPC at
@@ -32,6 +33,8 @@
 
 #define LOAD_CONNECTIONS 4u
 #define LOAD_IN_FLIGHT_MAX 256u
+/* As many as the measurements behind the bars had; 76 MiB. */
+#define LOAD_TEMPLATES 200u
 /* Longest wait for the network before the clock is looked at again. */
 #define LOAD_TURN_MS 50
 /* How long an answer may take before it counts as lost. */
@@ -77,7 +80,7 @@ typedef struct load_connection {
 typedef struct load_options {
     bool grpc, framed;
     load_signal signal;
-    unsigned port, in_flight, spans;
+    unsigned port, in_flight, spans, templates, split;
     uint64_t requests, seed;
     double seconds, rate;
     const char *file, *path, *content_type, *encoding, *acked;
@@ -507,16 +510,46 @@ static int load_send_one(load_options *options)
 
 typedef struct load_run {
     const load_options *options;
-    load_template template;
+    load_template *templates; /* options->templates; with --split the callees' behind them */
     load_connection connections[LOAD_IN_FLIGHT_MAX];
     load_slot slots[LOAD_IN_FLIGHT_MAX];
     unsigned connection_count;
-    uint64_t started, acknowledged, refused, lost;
+    uint64_t started, acknowledged, refused, lost, items, items_sent;
     double *times_ms;
     size_t time_count, time_capacity;
     int64_t begin_ns, stop_ns; /* no request starts after stop_ns */
     FILE *acked;
 } load_run;
+
+/* What a request holds: a template, filled for request `number` of its kind. */
+typedef struct load_part {
+    const load_template *template;
+    uint64_t number;
+} load_part;
+
+/* Made when first used: short runs need few. */
+static load_part load_part_at(const load_run *run, bool callees, uint64_t number)
+{
+    const load_options *options = run->options;
+    size_t at = number % options->templates;
+    load_template *template = &run->templates[at + (callees ? options->templates : 0)];
+    if (template->spans == 0)
+        load_template_init(template, callees ? LOAD_CALLEES : options->signal, options->spans,
+                           options->seed + at * options->spans);
+    return (load_part){template, number};
+}
+
+/* With --split D, of 2 D requests the first half and the second half are the two sides of the same
+ * calls; in every other pair the callees come first. */
+static load_part load_part_of(const load_run *run, uint64_t number)
+{
+    const load_options *options = run->options;
+    uint64_t distance = options->split;
+    if (distance == 0)
+        return load_part_at(run, false, number);
+    uint64_t pair = number / (2 * distance) * distance + number % distance;
+    return load_part_at(run, (number / distance + pair) % 2, pair);
+}
 
 static void load_record(load_run *run, const load_slot *slot)
 {
@@ -527,6 +560,7 @@ static void load_record(load_run *run, const load_slot *slot)
         return;
     }
     run->acknowledged++;
+    run->items += load_part_of(run, slot->number).template->spans;
     if (run->time_count == run->time_capacity) {
         run->time_capacity = run->time_capacity * 2 + 1024;
         run->times_ms = realloc(run->times_ms, run->time_capacity * sizeof *run->times_ms);
@@ -562,13 +596,15 @@ static void load_refill(load_run *run, load_slot *slot)
         return;
     slot->number = run->started++;
     slot->message.len = 0;
+    load_part part = load_part_of(run, slot->number);
     if (options->grpc)
-        load_prefix(&slot->message, false, run->template.body.len);
+        load_prefix(&slot->message, false, part.template->body.len);
     else
-        load_http_head(&slot->message, options, run->template.body.len);
+        load_http_head(&slot->message, options, part.template->body.len);
     size_t head = slot->message.len;
-    load_put(&slot->message, run->template.body.data, run->template.body.len);
-    load_patch_body(&run->template, slot->message.data + head, options->seed, slot->number);
+    load_put(&slot->message, part.template->body.data, part.template->body.len);
+    load_patch_body(part.template, slot->message.data + head, options->seed, part.number);
+    run->items_sent += part.template->spans;
     /* At a fixed rate the wait for a free slot counts: what a client would see. */
     slot->due_ns = due ? due : load_now();
     load_start(slot, options);
@@ -608,7 +644,7 @@ static double load_quantile(const load_run *run, double q)
 
 static void load_print_run(load_run *run, double seconds)
 {
-    double spans = (double)run->acknowledged * run->options->spans;
+    double spans = (double)run->items;
     if (run->time_count > 0)
         qsort(run->times_ms, run->time_count, sizeof *run->times_ms, load_compare);
     printf("{\"requests\":%llu,\"acknowledged\":%llu,\"refused\":%llu,\"lost\":%llu,"
@@ -617,9 +653,9 @@ static void load_print_run(load_run *run, double seconds)
            "\"max_ms\":%.3f}\n",
            (unsigned long long)run->started, (unsigned long long)run->acknowledged,
            (unsigned long long)run->refused, (unsigned long long)run->lost,
-           (unsigned long long)(run->started * run->options->spans), spans, seconds,
-           spans / seconds, (double)run->template.body.len / run->options->spans,
-           load_quantile(run, 0.5), load_quantile(run, 0.99), load_quantile(run, 1));
+           (unsigned long long)run->items_sent, spans, seconds, spans / seconds,
+           (double)run->templates[0].body.len / run->templates[0].spans, load_quantile(run, 0.5),
+           load_quantile(run, 0.99), load_quantile(run, 1));
 }
 
 static bool load_all_broken(const load_run *run)
@@ -639,7 +675,9 @@ static int load_generate(const load_options *options)
         run.connection_count = LOAD_CONNECTIONS;
     if (options->acked && !(run.acked = fopen(options->acked, "w")))
         load_fail(options->acked);
-    load_template_init(&run.template, options->signal, options->spans, options->seed);
+    run.templates = calloc(2 * (size_t)options->templates, sizeof *run.templates);
+    if (!run.templates)
+        abort();
     load_open_all(run.connections, run.slots, run.connection_count, options);
     run.begin_ns = load_now();
     run.stop_ns = run.begin_ns + (int64_t)(options->seconds * 1e9);
@@ -660,7 +698,9 @@ static int load_generate(const load_options *options)
     if (run.acked && fclose(run.acked) != 0)
         load_fail(options->acked);
     load_close_all(run.connections, run.connection_count, run.slots, options->in_flight);
-    load_template_fini(&run.template);
+    for (size_t i = 0; i < 2 * (size_t)options->templates; i++)
+        load_template_fini(&run.templates[i]);
+    free(run.templates);
     free(run.times_ms);
     return run.acknowledged > 0 ? 0 : 1;
 }
@@ -721,6 +761,10 @@ static bool load_set(load_options *options, const char *name, const char *value)
         options->in_flight = (unsigned)strtoul(value, NULL, 10);
     else if (strcmp(name, "--spans") == 0)
         options->spans = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(name, "--templates") == 0)
+        options->templates = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(name, "--split") == 0)
+        options->split = (unsigned)strtoul(value, NULL, 10);
     else if (strcmp(name, "--requests") == 0)
         options->requests = strtoull(value, NULL, 10);
     else if (strcmp(name, "--seed") == 0)
@@ -738,7 +782,8 @@ int main(int argc, char **argv)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    load_options options = {.in_flight = 1, .spans = 512, .seconds = 10};
+    load_options options = {
+        .in_flight = 1, .spans = 512, .templates = LOAD_TEMPLATES, .seconds = 10};
     options.seed =
         load_mix((uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)getpid());
     if (argc < 2)
@@ -753,7 +798,8 @@ int main(int argc, char **argv)
     }
     unsigned unit = LOAD_RESOURCES * LOAD_SPANS_PER_TRACE;
     if (options.spans == 0 || options.spans % unit || options.in_flight == 0 ||
-        options.in_flight > LOAD_IN_FLIGHT_MAX)
+        options.in_flight > LOAD_IN_FLIGHT_MAX || options.templates == 0 ||
+        (options.split && options.signal != LOAD_TRACES))
         return load_usage();
     if (options.requests && options.seconds <= 10)
         options.seconds = 60;

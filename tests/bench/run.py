@@ -10,6 +10,9 @@ Parts (all of them when none is named):
   traces, logs, metrics
             the whole program: items per CPU second over HTTP and gRPC, 4 and 64 requests in flight
   latency   acknowledgement times at a fixed 50 k spans/s
+  store     2 M spans until all is merged: work off the path, disk and device bytes, look-ups, start
+  peers     ClickHouse (Debian's package, where installed) and the Collector's file exporter
+  graph     calls whose two sides come in different requests, near and far: every edge counted once
 
 CPU is user and system time of the server's whole process from the first byte until it is idle
 again. Bars are those of docs/DESIGN.md 6 (of the receiver alone: 0.6 and 0.9 us a span); nothing
@@ -17,116 +20,20 @@ passes or fails here. The load generator shares the machine: rates on the wall s
 CPU second is the figure to compare, and ratios within one run above all.
 """
 import argparse
-import json
 import os
-import shutil
-import statistics
-import subprocess
 import sys
-import threading
-import time
 
+import peers
+import store
+from measure import measure, median, report_losses, spread
 from servers import Collector, Midwatch, ReceiveOnly, build_collector
 
-HERTZ = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 TRANSPORTS = ("http", "grpc")
 ITEMS = {"traces": "spans", "logs": "records", "metrics": "points"}
 BARS = {("traces", "http"): "300 k", ("traces", "grpc"): "280 k", ("logs", "http"): "500 k",
         ("logs", "grpc"): "500 k", ("metrics", "http"): "400 k", ("metrics", "grpc"): "400 k"}
 RECEIVE_BARS = {"http": "0.6", "grpc": "0.9"}
 FIXED_RATE = 50_000
-
-
-# ---- one run ------------------------------------------------------------------------------------
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / HERTZ
-
-
-def resident_mib(pid):
-    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * PAGE / 2 ** 20
-
-
-def settle(pid):
-    """Waits until the process has used no CPU for a second, at most 30 s."""
-    last, quiet_since = cpu_seconds(pid), time.monotonic()
-    until = time.monotonic() + 30
-    while time.monotonic() < until and time.monotonic() - quiet_since < 1:
-        time.sleep(0.1)
-        now = cpu_seconds(pid)
-        if now - last > 0.011:
-            quiet_since = time.monotonic()
-        last = now
-
-
-def disk_bytes(folder):
-    """Allocated, as du counts."""
-    if not folder:
-        return 0
-    return sum(os.stat(os.path.join(where, name)).st_blocks * 512
-               for where, _, names in os.walk(folder) for name in names)
-
-
-class PeakMemory(threading.Thread):
-    """Samples the resident size until stop()."""
-
-    def __init__(self, pid):
-        super().__init__(daemon=True)
-        self.pid, self.peak, self.ended = pid, 0.0, threading.Event()
-
-    def run(self):
-        while not self.ended.wait(0.05):
-            self.peak = max(self.peak, resident_mib(self.pid))
-
-    def stop(self):
-        self.ended.set()
-        self.join()
-        return self.peak
-
-
-def measure(server, load):
-    """One run on a fresh server; `load` are otlp_load's arguments behind transport and port."""
-    from harness import LOADER
-    transport, *arguments = load
-    with server:
-        settle(server.pid)
-        idle_mib, empty_bytes = resident_mib(server.pid), disk_bytes(server.data)
-        before = cpu_seconds(server.pid)
-        memory = PeakMemory(server.pid)
-        memory.start()
-        done = subprocess.run([LOADER, "load", "--transport", transport, "--port",
-                               str(server.port(transport)), *map(str, arguments)],
-                              stdout=subprocess.PIPE, text=True, check=False)
-        result = json.loads(done.stdout)
-        settle(server.pid)
-        cpu = cpu_seconds(server.pid) - before
-        peak = memory.stop()
-        server.stop()
-        stored = disk_bytes(server.data) - empty_bytes
-    items = max(result["spans_acknowledged"], 1)
-    return {**result, "idle_mib": idle_mib, "peak_mib": peak,
-            "per_cpu_s": items / max(cpu, 0.01), "cpu_us": cpu * 1e6 / items,
-            "disk_per_item": stored / items}
-
-
-def median(runs, key):
-    return statistics.median(run[key] for run in runs)
-
-
-def spread(runs, key, scale=1.0, digits=2):
-    values = sorted(run[key] * scale for run in runs)
-    return f"{values[0]:.{digits}f}-{values[-1]:.{digits}f}"
-
-
-def report_losses(runs):
-    bad = sum(run["refused"] + run["lost"] for run in runs)
-    if bad:
-        print(f"      {bad} requests were refused or lost", flush=True)
 
 
 # ---- receive ------------------------------------------------------------------------------------
@@ -191,18 +98,11 @@ def print_throughput(signal, transport, in_flight, runs):
     report_losses(runs)
 
 
-def against_zstd(signal, disk, bodies=16):
+def against_zstd(signal, disk):
     """Beside the same requests under zstd 3, one frame a request; empty without zstd."""
-    from harness import LOADER
-    if not shutil.which("zstd"):
+    zstd = store.zstd_bytes(signal=signal)
+    if not zstd:
         return ""
-    total = 0
-    for seed in range(bodies):
-        body = subprocess.run([LOADER, "body", "--signal", signal, "--seed", str(seed)],
-                              capture_output=True, check=True).stdout
-        total += len(subprocess.run(["zstd", "-3", "-c"], input=body, capture_output=True,
-                                    check=True).stdout)
-    zstd = total / (bodies * 512)
     return f", {disk / zstd:.2f} x of zstd 3 ({zstd:.0f}; bar, after merging: 1.0 x)"
 
 
@@ -217,11 +117,35 @@ def bench_latency(options):
         report_losses(runs)
 
 
+# ---- the store ----------------------------------------------------------------------------------
+
+STORE_REQUESTS, STORE_SEED = 4000, 7
+
+
+def bench_store(options):
+    for transport in TRANSPORTS:
+        with Midwatch(["--merge-after", "2s"]) as server:
+            result = store.fill(server, STORE_REQUESTS, STORE_SEED, transport)
+            store.print_fill(transport, result)
+            if transport == "http":
+                store.print_lookups(server, STORE_REQUESTS, STORE_SEED)
+                store.print_start(server, STORE_REQUESTS, STORE_SEED)
+
+
+def bench_graph(options):
+    for distance, pairs in ((1, 200), (1000, 2000)):
+        with Midwatch(["--merge-after", "2s"]) as server:
+            store.print_graph(server, STORE_SEED, distance, pairs)
+
+
 PARTS = {"receive": bench_receive,
          "traces": lambda options: bench_signal("traces", options),
          "logs": lambda options: bench_signal("logs", options),
          "metrics": lambda options: bench_signal("metrics", options),
-         "latency": bench_latency}
+         "latency": bench_latency,
+         "store": bench_store,
+         "graph": bench_graph,
+         "peers": peers.bench_peers}
 
 
 def main():

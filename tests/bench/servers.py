@@ -3,6 +3,7 @@
 A server has `name`, `pid`, `port(transport)` and `data` (a folder, or None), and is a context
 manager: entered, it takes exports on loopback; left, it has ended cleanly.
 """
+import http.client
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
@@ -103,30 +105,38 @@ receivers:
       grpc: {{endpoint: "127.0.0.1:{grpc}", max_recv_msg_size_mib: 64}}
       http: {{endpoint: "127.0.0.1:{http}"}}
 exporters:
-  nop: {{}}
+  {exporter}: {settings}
 service:
   telemetry:
     metrics: {{level: none}}
     logs: {{level: error}}
   pipelines:
-    traces: {{receivers: [otlp], exporters: [nop]}}
-    metrics: {{receivers: [otlp], exporters: [nop]}}
-    logs: {{receivers: [otlp], exporters: [nop]}}
+    traces: {{receivers: [otlp], exporters: [{exporter}]}}
+    metrics: {{receivers: [otlp], exporters: [{exporter}]}}
+    logs: {{receivers: [otlp], exporters: [{exporter}]}}
 """
 
 
 class Collector(Process):
-    """The OpenTelemetry Collector, OTLP receiver to the no-op exporter: decoded and dropped."""
+    """The OpenTelemetry Collector, OTLP receiver to the no-op exporter (decoded and dropped), or to
+    its file exporter (protobuf under zstd, written behind the answer)."""
 
-    def __init__(self, binary):
-        super().__init__("Collector, nop", {"grpc": free_port(), "http": free_port()})
+    def __init__(self, binary, to_file=False):
+        name = "file" if to_file else "nop"
+        super().__init__(f"Collector, {name}", {"grpc": free_port(), "http": free_port()})
         self.binary = binary
         self.folder = tempfile.mkdtemp(prefix="midwatch-bench-")
+        self.data = os.path.join(self.folder, "data") if to_file else None
+        self.config = {"exporter": name, "settings": "{}"}
+        if to_file:
+            os.mkdir(self.data)
+            self.config["settings"] = (f'{{path: "{self.data}/traces", format: proto, '
+                                       f"compression: zstd}}")
 
     def start(self):
         path = os.path.join(self.folder, "collector.yaml")
         with open(path, "w", encoding="utf-8") as config:
-            config.write(COLLECTOR_CONFIG.format(**self.ports))
+            config.write(COLLECTOR_CONFIG.format(**self.ports, **self.config))
         self.process = subprocess.Popen([self.binary, "--config", path], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for port in self.ports.values():
@@ -158,3 +168,59 @@ def build_collector(build):
     if done.returncode != 0:
         return None, f"skipped: collector: its build failed with exit {done.returncode}"
     return os.path.join(build, "peers", "collector"), None
+
+
+CLICKHOUSE_CONFIG = """<yandex>
+  <logger><level>error</level><log>{folder}/log</log><errorlog>{folder}/errors</errorlog></logger>
+  <http_port>{http}</http_port><tcp_port>{tcp}</tcp_port><listen_host>127.0.0.1</listen_host>
+  <path>{folder}/data/</path><tmp_path>{folder}/tmp/</tmp_path>
+  <users_config>{folder}/users.xml</users_config>
+  <default_profile>default</default_profile><default_database>default</default_database>
+  <mark_cache_size>268435456</mark_cache_size>
+</yandex>
+"""
+CLICKHOUSE_USERS = """<yandex><profiles><default/></profiles><quotas><default/></quotas><users>
+  <default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile>
+  <quota>default</quota></default></users></yandex>
+"""
+
+
+class ClickHouse(Process):
+    """clickhouse-server of Debian's package, on loopback with a folder of its own."""
+
+    binary = shutil.which("clickhouse-server", path=os.environ["PATH"] + ":/usr/sbin")
+
+    def __init__(self):
+        super().__init__("ClickHouse", {"http": free_port(), "tcp": free_port()})
+        self.folder = tempfile.mkdtemp(prefix="midwatch-bench-")
+        self.data = os.path.join(self.folder, "data")
+
+    def start(self):
+        os.mkdir(self.data)
+        for name, text in (("config.xml", CLICKHOUSE_CONFIG), ("users.xml", CLICKHOUSE_USERS)):
+            with open(os.path.join(self.folder, name), "w", encoding="utf-8") as out:
+                out.write(text.format(folder=self.folder, **self.ports))
+        self.process = subprocess.Popen(
+            [self.binary, f"--config-file={self.folder}/config.xml"], cwd=self.folder,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 30
+        while True:
+            try:
+                return self.query("SELECT 1")
+            except OSError:
+                if time.monotonic() > until or self.process.poll() is not None:
+                    raise
+                time.sleep(0.2)
+
+    def query(self, text, body=b""):
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["http"], timeout=600)
+        connection.request("POST", "/?" + urllib.parse.urlencode({"query": text}), body)
+        response = connection.getresponse()
+        answer = response.read().decode("utf-8", "replace")
+        if response.status != 200:
+            raise RuntimeError(answer[:500])
+        return answer.strip()
+
+    def __exit__(self, *failure):
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)

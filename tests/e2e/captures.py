@@ -9,7 +9,7 @@ import json
 import socket
 
 import h2frames
-from h2frames import Peer, block, headers
+from h2frames import PATIENCE_S, Peer, block, headers
 
 WHOLE = (1 << 20,)
 
@@ -97,7 +97,7 @@ def check_grpc(capture, answer):
 # ---- both ----------------------------------------------------------------------------------------
 
 
-def send_capture(daemon, capture, patience=30):
+def send_capture(daemon, capture, patience=PATIENCE_S):
     """On a connection of its own; raises unless it is acknowledged as its client expects."""
     if is_grpc(capture):
         address = daemon.address("grpc")

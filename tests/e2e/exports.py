@@ -67,7 +67,7 @@ class RawAnswer:
 class Raw:
     """A TCP connection that says bytes and reads HTTP/1.1 answers."""
 
-    def __init__(self, address, seconds=10):
+    def __init__(self, address, seconds=30):
         self.socket = socket.create_connection(address, timeout=seconds * SLOWNESS)
 
     def __enter__(self):

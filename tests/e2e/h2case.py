@@ -12,7 +12,7 @@ class H2Case(DaemonCase):
         self.peer = self.connect()
 
     def connect(self, port="http", *pairs):
-        peer = Peer(self.daemon.address(port), patience=10 * SLOWNESS)
+        peer = Peer(self.daemon.address(port), patience=30 * SLOWNESS)
         self.addCleanup(peer.close)
         return peer.handshake(*pairs)
 

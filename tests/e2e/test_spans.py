@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import otlp
 import signals
-from harness import DaemonCase
+from follower import Follower
+from harness import DaemonCase, wait_for
 
 BASE = 1_700_000_000_000_000_000
 MS = 10 ** 6
@@ -16,6 +17,13 @@ HOSTILE = "name\x1b[31m\u202e"
 
 def number(value):
     return otlp.varint_field(3, value % (1 << 64))
+
+
+def wait_until_merged(daemon):
+    def merged():
+        store = daemon.api("status")["store"]
+        return store["merged_segments"] and not store["unmerged_bytes"]
+    wait_for("merging", merged, 60)
 
 
 def span_id(n):
@@ -160,6 +168,17 @@ class SpanTest(DaemonCase):
             self.daemon.cli("span", "list", *wrong, code=2)
 
 
+class MergedSpanTest(SpanTest):
+    """The same of merged segments."""
+
+    ARGUMENTS = ("--merge-after", "1s")
+
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        wait_until_merged(cls.daemon)
+
+
 class LargeSpanTest(DaemonCase):
     """What is too long for an answer is listed by its columns, but not searched."""
 
@@ -191,6 +210,8 @@ class LargeSpanTest(DaemonCase):
 
 
 class LogSearchTest(DaemonCase):
+    """What is asked of log records: attributes, patterns."""
+
     @classmethod
     def prepare(cls):
         nested = otlp.length_field(6, otlp.length_field(1, otlp.attribute("tool", "call refused: 42")))
@@ -258,6 +279,24 @@ class LogSearchTest(DaemonCase):
     def test_command(self):
         listed = self.daemon.cli_json("log", "list", "--pattern", "refused", "--attribute", "peer=db-1")
         self.assertEqual(len(listed["items"]), 1)
+
+    def test_follow(self):
+        query = "logs?follow=true&since=2023-11-01&pattern=refused&attribute=peer=db-1"
+        follower = Follower(self.daemon, path=query)
+        self.addCleanup(follower.close)
+        follower.begun().wait(1)
+        self.assertEqual(follower.bodies(), ["Error: connection refused"])
+
+
+class MergedLogSearchTest(LogSearchTest):
+    """The same of merged segments."""
+
+    ARGUMENTS = ("--merge-after", "1s")
+
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        wait_until_merged(cls.daemon)
 
 
 if __name__ == "__main__":

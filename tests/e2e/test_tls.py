@@ -140,7 +140,8 @@ class TlsTest(Case):
             self.assertEqual(daemon.get("/healthz").status, 200)
             hook = daemon.cli_json("webhook", "create", "--name", "n", "--source", "devops-agent")
             self.assertTrue(hook["url"].startswith("https://"), hook["url"])
-            self.assertRegex(daemon.log(), r"(?m)^TLS is on: OTEL_EXPORTER_OTLP_CERTIFICATE ")
+            wait_for("the announcement", lambda: re.search(
+                r"(?m)^TLS is on: OTEL_EXPORTER_OTLP_CERTIFICATE ", daemon.log()))
             self.assertIn("OTEL_EXPORTER_OTLP_ENDPOINT=https://", daemon.log())
 
     def test_grpc(self):

@@ -73,7 +73,49 @@ static void test_signals(void **state)
     assert_int_equal(PARSE("metric", "list", "--severity", "WARN"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("trace", "list", "--service", "s"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("metric", "show"), MW_EXIT_USAGE);
+    /* Windows are not pages; an option of two groups fits the commands of either. */
+    assert_int_equal(PARSE("topology", "show", "--since", "2h", "--until", "1h"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_topology_show);
+    assert_int_equal(PARSE("service", "show", "a/b", "--since", "2h"), 0);
+    assert_int_equal(PARSE("service", "list", "--limit", "5"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("span", "list", "--name", "n"), 0);
+    assert_int_equal(PARSE("trace", "list", "--name", "n"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("log", "list", "--text", ""), MW_EXIT_USAGE);
+}
+
+/* Values of an option that may be repeated, and switches that are parameters. */
+static void test_spans(void **state)
+{
+    (void)state;
+    mw_cli cli;
+    const mw_noun *noun;
+    mw_buffer path;
+    assert_int_equal(PARSE("span", "list", "--attribute", "a=b", "--errors", "--attribute=c=d e",
+                           "--name", "n", "--agent", "x", "--duration-min-ms", "5"),
+                     0);
+    assert_ptr_equal(cli.command->run, mw_cmd_span_list);
+    assert_string_equal(cli.attributes[1], "c=d e");
+    assert_null(cli.attributes[2]);
+    assert_true(mw_is_narrowed(&cli));
+    mw_buffer_init(&path, MW_MEM_BASE, 4096);
+    mw_list_path(&cli, "spans", &path);
+    mw_buffer_append_byte(&path, '\0');
+    assert_string_equal(path.data, "/api/v1/spans?agent=x&attribute=a%3Db&attribute=c%3Dd%20e&"
+                                   "errors=true&duration_min_ms=5&name=n");
+    mw_buffer_fini(&path);
+    assert_int_equal(PARSE("spans", "list"), 0);
+    assert_false(mw_is_narrowed(&cli));
+    assert_int_equal(PARSE("log", "list", "--attribute", "a=", "--pattern", "(?i)x"), 0);
+    assert_string_equal(cli.pattern, "(?i)x");
+    assert_int_equal(PARSE("span", "list", "--attribute", "a"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("span", "list", "--attribute", "=a"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("span", "list", "--pattern", "a"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "list", "--attribute", "a=b"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("span", "list", "--errors=true"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("log", "list", "--attribute=1=", "--attribute=2=", "--attribute=3=",
+                           "--attribute=4=", "--attribute=5=", "--attribute=6=", "--attribute=7=",
+                           "--attribute=8=", "--attribute=9="),
+                     MW_EXIT_USAGE);
 }
 
 static void test_usage_errors(void **state)
@@ -108,9 +150,8 @@ static void test_usage_errors(void **state)
 static void test_later_nouns(void **state)
 {
     (void)state;
-    static const char *const later[] = {"agent",  "plan",   "deployment", "topology",
-                                        "skill",  "token",  "space",      "doctor",
-                                        "import", "export", "demo"};
+    static const char *const later[] = {"agent",  "plan",   "deployment", "skill", "token",
+                                        "doctor", "import", "export",     "demo"};
     mw_cli cli;
     const mw_noun *noun;
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
@@ -157,7 +198,7 @@ static void test_paths(void **state)
     /* What is no parameter of the API stays out of the query. */
     mw_buffer_clear(&out);
     mw_cli filters = {
-        .log_stream = "a&b", .name_space = "n", .name = "x", .data = "/d", .json = true};
+        .log_stream = "a&b", .name_space = "n", .source = "x", .data = "/d", .json = true};
     mw_list_path(&filters, "logs", &out);
     assert_true(mw_slice_equal(mw_buffer_slice(&out),
                                MW_SLICE("/api/v1/logs?log_stream=a%26b&namespace=n")));
@@ -308,13 +349,13 @@ static void test_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commands),    cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_signals),     cmocka_unit_test(test_severities),
-        cmocka_unit_test(test_log_lines),   cmocka_unit_test(test_later_nouns),
-        cmocka_unit_test(test_help),        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_exit_codes),  cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_times),       cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_shell_words),
+        cmocka_unit_test(test_commands),     cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_severities),   cmocka_unit_test(test_log_lines),
+        cmocka_unit_test(test_later_nouns),  cmocka_unit_test(test_help),
+        cmocka_unit_test(test_paths),        cmocka_unit_test(test_exit_codes),
+        cmocka_unit_test(test_durations),    cmocka_unit_test(test_times),
+        cmocka_unit_test(test_silence),      cmocka_unit_test(test_shell_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

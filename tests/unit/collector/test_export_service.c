@@ -61,13 +61,14 @@ static struct fake_store {
     uint64_t log_time_ns;
     mw_store_done done;
     void *ctx;
+    mw_store *into, *keys_of; /* whose it was */
 } store;
 
 static uint8_t digest_key[MW_DIGEST_KEY_SIZE] = {3};
 
-const uint8_t *mw_store_digest_key(const mw_store *unused)
+const uint8_t *mw_store_digest_key(const mw_store *of)
 {
-    (void)unused;
+    store.keys_of = (mw_store *)(uintptr_t)of;
     return digest_key;
 }
 
@@ -79,9 +80,9 @@ unsigned mw_store_backlog(mw_store *unused)
     return backlog;
 }
 
-mw_err mw_store_append(mw_store *unused, const mw_store_batch *batch, mw_store_done done, void *ctx)
+mw_err mw_store_append(mw_store *into, const mw_store_batch *batch, mw_store_done done, void *ctx)
 {
-    (void)unused;
+    store.into = into;
     assert_true(batch->item_count > 0);
     assert_false(mw_id_is_zero(batch->digest, 16));
     store.appends++;
@@ -135,6 +136,7 @@ static void send(mw_signal signal, mw_answer_form form, mw_slice body, const mw_
     request.header_count = header ? 2 : 1;
     request.body = body;
     request.own = NULL;
+    request.route = route;
     replies = deferrals = 0;
     store.appends = 0;
     route->handler(route->ctx, &request);
@@ -319,6 +321,95 @@ static void test_words(void **state)
     capture_free(&capture);
 }
 
+/* ---- spaces ---------------------------------------------------------------------------------- */
+
+static int held, chosen;
+static mw_err choice;
+static mw_store *const other_store = (mw_store *)(void *)&held;
+
+static mw_err choose(void *ctx, const mw_request *asked, mw_export_target *out, mw_detail *detail)
+{
+    assert_ptr_equal(ctx, &chosen);
+    assert_ptr_equal(asked, &request);
+    chosen++;
+    if (choice)
+        return mw_detail_set(detail, choice, "x-midwatch-space", "make it", "no such space");
+    held++;
+    *out = (mw_export_target){other_store, &held};
+    return MW_OK;
+}
+
+static void release(void *ctx)
+{
+    assert_ptr_equal(ctx, &held);
+    held--;
+}
+
+/* The export goes where it was told to, with that store's keys, and what was held is given back
+ * once, whatever becomes of it. */
+static void test_spaces(void **state)
+{
+    (void)state;
+    const mw_collector_spaces spaces = {choose, release, &chosen};
+    otlp_capture capture = capture_load("logs-basic-http-protobuf-none");
+    held = chosen = 0;
+    choice = MW_OK;
+    mw_collector_use_spaces(collector, &spaces);
+    send(MW_SIGNAL_LOGS, MW_FORM_PROTOBUF, capture.message, NULL);
+    assert_int_equal(store.appends, 1);
+    assert_ptr_equal(store.into, other_store);
+    assert_ptr_equal(store.keys_of, other_store);
+    assert_int_equal(held, 1);
+    store.done(store.ctx, MW_OK, 1);
+    assert_int_equal(replied.status, 200);
+    assert_int_equal(held, 0);
+    /* Refused by the store, empty, broken: */
+    store.answer = MW_E_NO_SPACE;
+    send(MW_SIGNAL_LOGS, MW_FORM_PROTOBUF, capture.message, NULL);
+    store.answer = MW_OK;
+    send(MW_SIGNAL_LOGS, MW_FORM_PROTOBUF, MW_SLICE_NONE, NULL);
+    send(MW_SIGNAL_LOGS, MW_FORM_JSON, MW_SLICE("{"), NULL);
+    assert_int_equal(replied.status, 400);
+    assert_int_equal(held, 0);
+    /* A request that waits holds nothing, and is asked again where to. */
+    may_defer = true;
+    store.answer = MW_E_BUSY;
+    chosen = 0;
+    send(MW_SIGNAL_LOGS, MW_FORM_GRPC, capture.message, NULL);
+    assert_int_equal(deferrals, 1);
+    assert_int_equal(held, 0);
+    store.answer = MW_OK;
+    request.route->handler(request.route->ctx, &request);
+    assert_int_equal(chosen, 2);
+    assert_int_equal(held, 1);
+    store.done(store.ctx, MW_E_NOMEM, 0);
+    assert_int_equal(deferrals, 2);
+    assert_int_equal(held, 0);
+    capture_free(&capture);
+}
+
+static void test_no_such_space(void **state)
+{
+    (void)state;
+    const mw_collector_spaces spaces = {choose, release, &chosen};
+    uint64_t before = mw_counter_value(MW_COUNT_EXPORTS_REFUSED_SPACE);
+    held = 0;
+    choice = MW_E_NOT_FOUND;
+    mw_collector_use_spaces(collector, &spaces);
+    send(MW_SIGNAL_TRACES, MW_FORM_JSON, MW_SLICE("{}"), NULL);
+    assert_int_equal(store.appends, 0);
+    assert_int_equal(replied.status, 400);
+    assert_true(mw_slice_contains(replied.body, MW_SLICE("no such space; make it")));
+    assert_true(mw_slice_contains(replied.body, MW_SLICE("x-midwatch-space")));
+    send(MW_SIGNAL_TRACES, MW_FORM_GRPC, MW_SLICE_NONE, NULL);
+    assert_int_equal(replied.rpc_code, MW_RPC_INVALID_ARGUMENT);
+    assert_int_equal(mw_counter_value(MW_COUNT_EXPORTS_REFUSED_SPACE), before + 2);
+    choice = MW_E_NOMEM;
+    send(MW_SIGNAL_TRACES, MW_FORM_PROTOBUF, MW_SLICE_NONE, NULL);
+    assert_int_equal(replied.status, 503);
+    assert_int_equal(held, 0);
+}
+
 static void test_content_type(void **state)
 {
     (void)state;
@@ -444,6 +535,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_own_share, start, stop),
         cmocka_unit_test_setup_teardown(test_receipt, start, stop),
         cmocka_unit_test_setup_teardown(test_words, start, stop),
+        cmocka_unit_test_setup_teardown(test_spaces, start, stop),
+        cmocka_unit_test_setup_teardown(test_no_such_space, start, stop),
         cmocka_unit_test_setup_teardown(test_content_type, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

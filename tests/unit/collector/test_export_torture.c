@@ -13,7 +13,7 @@
 #include "tests/check.h"
 #include "tests/otlp_capture.h"
 
-#define PATIENCE_S 10
+#define PATIENCE_S 60
 /* Far beyond the allocations of one export. */
 #define ALLOCATIONS_MAX 400u
 

@@ -35,6 +35,7 @@ typedef struct client {
     nghttp2_session *session;
     call calls[CALLS_MAX];
     size_t count;
+    unsigned pongs;
     unsigned goaways;
     uint32_t goaway_error;
     char goaway_text[64];
@@ -113,6 +114,8 @@ static inline int on_frame(nghttp2_session *session, const nghttp2_frame *frame,
 {
     (void)session, (void)user_data;
     call *one = frame->hd.stream_id ? call_of(frame->hd.stream_id) : NULL;
+    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
+        c->pongs++;
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         c->goaways++;
         c->goaway_error = frame->goaway.error_code;
@@ -192,6 +195,14 @@ static inline bool step(int ms)
             waited_ += step(20) ? 0 : 20;                                                          \
         assert_true(condition);                                                                    \
     } while (0)
+
+/* The server closes, whatever it says before. */
+static inline void run_to_end(void)
+{
+    for (unsigned waited = 0; !c->eof && waited < PATIENCE_MS;)
+        waited += step(20) ? 0 : 20;
+    assert_true(c->eof);
+}
 
 static inline void open_client(mw_port port)
 {

@@ -26,15 +26,24 @@
 #define BIG_SIZE ((size_t)6 << 20)
 #define HELD_MAX 512
 
-/* Nobody waits longer than this for anything. */
-#define PATIENCE_MS 10000
+/* Nobody waits longer than this for anything. Far more than a busy machine needs: only a failure
+ * takes so long, and what a test missed to push the clock for has come by itself by then. */
+#define PATIENCE_MS 60000
+/* How much slower than real time a slow clock goes. */
+#define SLOWER 16
+
+/* Threads that look at the clock: the loops, and the test's own. */
+#define READERS_MAX 16
 
 typedef struct fixture {
     mw_net *net;
     char directory[64];
     char socket_path[96];
     mw_clock clock;
-    atomic_llong skew_ns; /* added to the real monotonic clock */
+    atomic_llong skew_ns;       /* added to the real monotonic clock */
+    atomic_llong slow_since_ns; /* since then it goes slowly; 0 = as fast as real time */
+    atomic_size_t readers;
+    atomic_uint reads[READERS_MAX]; /* of the clock, by thread */
     pthread_mutex_t lock;
     mw_request *held[HELD_MAX];
     size_t held_count;
@@ -44,10 +53,40 @@ typedef struct fixture {
 
 static fixture fx;
 
+static unsigned fx_generation; /* one a server; 0 = none yet */
+static _Thread_local unsigned own_generation;
+static _Thread_local size_t own_reader;
+
+static inline void count_read(void)
+{
+    if (own_generation != fx_generation) {
+        own_generation = fx_generation;
+        own_reader = atomic_fetch_add(&fx.readers, 1);
+        MW_ASSERT(own_reader < READERS_MAX);
+    }
+    atomic_fetch_add(&fx.reads[own_reader], 1);
+}
+
 static inline int64_t skewed_mono(void *ctx)
 {
     (void)ctx;
-    return mw_clock_mono_ns(mw_clock_system()) + atomic_load(&fx.skew_ns);
+    count_read();
+    int64_t now_ns = mw_clock_mono_ns(mw_clock_system());
+    int64_t since_ns = atomic_load(&fx.slow_since_ns);
+    if (since_ns)
+        now_ns = since_ns + (now_ns - since_ns) / SLOWER;
+    return now_ns + atomic_load(&fx.skew_ns);
+}
+
+/* What must not happen before its time does not happen because this machine is slow. */
+static inline void slow_clock(void)
+{
+    atomic_store(&fx.slow_since_ns, mw_clock_mono_ns(mw_clock_system()));
+}
+
+static inline void real_clock(void)
+{
+    atomic_store(&fx.slow_since_ns, 0);
 }
 
 static inline int64_t real_wall(void *ctx)
@@ -217,6 +256,7 @@ static inline void start_server(size_t max_connections)
     mw_detail detail = {{0}, {0}, {0}};
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     memset(&fx, 0, sizeof fx);
+    fx_generation++;
     pthread_mutex_init(&fx.lock, NULL);
     fx.clock = (mw_clock){real_wall, skewed_mono, NULL};
     snprintf(fx.directory, sizeof fx.directory, "/tmp/midwatch-test-XXXXXX");
@@ -239,6 +279,7 @@ static inline void start_server(size_t max_connections)
 static inline void stop_server(void)
 {
     release_held();
+    real_clock();
     mw_net_drain(fx.net, 2000);
     assert_int_equal(mw_net_connections(fx.net), 0);
     assert_int_equal(mw_net_in_flight(fx.net), 0);
@@ -283,6 +324,19 @@ static inline void nap_ms(unsigned ms)
         }                                                                                          \
         assert_true(condition);                                                                    \
     } while (0)
+
+/* Until every loop has begun to look at the time after this, and is through with it: a tick or a
+ * sweep reads the clock once and then acts. */
+static inline void let_loops_look(void)
+{
+    unsigned before[READERS_MAX];
+    size_t count = atomic_load(&fx.readers);
+    for (size_t i = 0; i < count; i++)
+        before[i] = atomic_load(&fx.reads[i]);
+    for (size_t i = 0; i < count; i++)
+        if (own_generation != fx_generation || i != own_reader)
+            WAIT_UNTIL(atomic_load(&fx.reads[i]) - before[i] >= 3);
+}
 
 /* ---- the client ------------------------------------------------------------------------------ */
 

@@ -48,6 +48,7 @@ static int set_up_memory(void **state)
     start_server(0);
     /* A hog of its own keeps the fractions of the ceiling larger than what connections need. */
     limit_memory(4 * MIB, 8 * MIB);
+    slow_clock();
     return 0;
 }
 
@@ -62,25 +63,31 @@ static int tear_down_memory(void **state)
 
 /* ---- the client ------------------------------------------------------------------------------ */
 
+/* The head is read when it is back. */
+static int send_head(const char *head)
+{
+    uint64_t before = mw_counter_value(MW_COUNT_NET_BYTES_IN);
+    int fd = dial(MW_PORT_WEB);
+    send_text(fd, head);
+    WAIT_UNTIL(mw_counter_value(MW_COUNT_NET_BYTES_IN) >= before + strlen(head));
+    return fd;
+}
+
 static int begin_post(const char *path, size_t length)
 {
     char head[256];
-    int fd = dial(MW_PORT_WEB);
     snprintf(head, sizeof head,
              "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n", path, length);
-    send_text(fd, head);
-    return fd;
+    return send_head(head);
 }
 
 static int begin_chunk(const char *path, size_t length)
 {
     char head[256];
-    int fd = dial(MW_PORT_WEB);
     snprintf(head, sizeof head,
              "POST %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n",
              path, length);
-    send_text(fd, head);
-    return fd;
+    return send_head(head);
 }
 
 static void send_body(int fd, size_t length)
@@ -89,6 +96,13 @@ static void send_body(int fd, size_t length)
     memset(bytes, 'b', sizeof bytes);
     assert_true(length <= sizeof bytes);
     send_bytes(fd, (mw_slice){bytes, length});
+}
+
+/* Until the server's count of bytes read is there, and they are where they belong. */
+static void wait_taken(uint64_t bytes)
+{
+    WAIT_UNTIL(mw_counter_value(MW_COUNT_NET_BYTES_IN) >= bytes);
+    let_loops_look();
 }
 
 static bool answers_within(int fd, int ms)
@@ -195,9 +209,10 @@ static void test_order_of_progress(void **state)
 {
     (void)state;
     int fds[2] = {begin_chunk("/held", 400 * KIB), begin_chunk("/held", 400 * KIB)};
+    uint64_t read_before = mw_counter_value(MW_COUNT_NET_BYTES_IN);
     send_body(fds[0], 20 * KIB);
     send_body(fds[1], 100 * KIB);
-    nap_ms(50); /* both are taken: there is room yet */
+    wait_taken(read_before + 120 * KIB); /* there is room yet */
     fill_lanes();
     int first = begin_post("/held", 64 * KIB);
     send_body(first, 64 * KIB);
@@ -209,7 +224,7 @@ static void test_order_of_progress(void **state)
     send_body(fds[0], 380 * KIB);
     send_text(fds[0], "\r\n0\r\n\r\n");
     WAIT_UNTIL(WAITED() == before + 2);
-    nap_ms(50); /* both loops have looked at who is ready */
+    let_loops_look(); /* at who is ready */
     release_held();
     expect_status(first, 200);
     WAIT_UNTIL(held_now() == 1);
@@ -227,8 +242,9 @@ static void test_stalled_are_shed(void **state)
     (void)state;
     uint64_t before = WAITED();
     int stalled = begin_post("/held", 512 * KIB), holder = begin_post("/held", 64 * KIB);
+    uint64_t read_before = mw_counter_value(MW_COUNT_NET_BYTES_IN);
     send_body(stalled, 200 * KIB);
-    nap_ms(50);
+    wait_taken(read_before + 200 * KIB);
     fill_to(mw_memory_ceiling() / 8 - 32 * KIB);
     send_body(holder, 64 * KIB);
     WAIT_UNTIL(held_now() == 1);
@@ -236,7 +252,7 @@ static void test_stalled_are_shed(void **state)
     send_body(waiter, 64 * KIB);
     WAIT_UNTIL(WAITED() == before + 1);
     push_clock(1);
-    nap_ms(50); /* its rate is good: 200 KiB came in its first window */
+    let_loops_look(); /* its rate is good: 200 KiB came in its first window */
     push_clock(1);
     expect_status(stalled, 503);
     WAIT_UNTIL(held_now() == 2);

@@ -61,6 +61,7 @@ static int set_up_defer(void **state)
     mw_detail detail = {.message = ""};
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     memset(&fx, 0, sizeof fx);
+    fx_generation++;
     pthread_mutex_init(&fx.lock, NULL);
     fx.clock = (mw_clock){real_wall, skewed_mono, NULL};
     atomic_store(&calls, 0);
@@ -79,6 +80,7 @@ static int set_up_defer(void **state)
 static int tear_down_defer(void **state)
 {
     (void)state;
+    real_clock();
     mw_net_drain(fx.net, 5000);
     mw_net_free(fx.net);
     pthread_mutex_destroy(&fx.lock);
@@ -137,6 +139,7 @@ static void test_time_is_up(void **state)
     (void)state;
     atomic_store(&wanted, 1000000);
     atomic_store(&delay_ms, 60000); /* asked for later than allowed: cut to the bound */
+    slow_clock();
     int fd = post();
     WAIT_UNTIL(atomic_load(&calls) == 1);
     nap_ms(50);

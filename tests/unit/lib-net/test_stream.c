@@ -472,7 +472,7 @@ static void test_not_reading(void **state)
     assert_int_equal(nghttp2_submit_settings(c->session, 0, none, 1), 0);
     call *one = send_call(&(ask){.method = "GET", .path = "/fill"});
     RUN_UNTIL(one->status == 200);
-    nap_ms(1200); /* a sweep sees the queue full */
+    let_loops_look(); /* a sweep sees the queue full */
     push_clock(31);
     RUN_UNTIL(one->closed);
     assert_int_equal(one->error, NGHTTP2_CANCEL);
@@ -564,8 +564,11 @@ static atomic_bool waking;
 static void *wake_all_the_time(void *arg)
 {
     (void)arg;
-    while (atomic_load(&waking))
+    /* More often than any store commits, and the loops get their turn on one processor too. */
+    while (atomic_load(&waking)) {
         mw_stream_group_wake(&group);
+        sched_yield();
+    }
     return NULL;
 }
 
@@ -700,11 +703,10 @@ static void test_drain_followers(void **state)
     RUN_UNTIL(one->closed);
     assert_true(one->ended);
     assert_int_equal(one->error, NGHTTP2_NO_ERROR);
-    for (unsigned i = 0; i < 200 && !c->eof; i++)
-        step(20);
-    assert_true(c->eof);
+    run_to_end();
     assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_true(mw_clock_mono_ns(mw_clock_system()) - begun < 5 * MW_NS_PER_S);
+    /* They were not waited for until the limit. */
+    assert_true(mw_clock_mono_ns(mw_clock_system()) - begun < limit / 2 * MW_NS_PER_MS);
     assert_true(was_told(0, MW_STREAM_ENDING | MW_STREAM_GONE | MW_STREAM_OVER));
     assert_int_equal(mw_net_in_flight(fx.net), 0);
     close(fd);

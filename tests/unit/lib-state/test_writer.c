@@ -30,7 +30,7 @@ static void submit(call *c, mw_err (*function)(mw_state_tx *, void *), void *arg
 
 static void await(call *c)
 {
-    for (int i = 0; i < 20000 && !__atomic_load_n(&c->done_count, __ATOMIC_ACQUIRE); i++)
+    for (int i = 0; i < 60000 && !__atomic_load_n(&c->done_count, __ATOMIC_ACQUIRE); i++)
         usleep(1000);
     assert_int_equal(__atomic_load_n(&c->done_count, __ATOMIC_ACQUIRE), 1);
 }
@@ -242,7 +242,7 @@ static void test_recovers_alone(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_true(err == MW_E_IO || err == MW_E_NO_SPACE);
     assert_false(too_early);
-    for (int i = 0; i < 100 && !is_writable(); i++)
+    for (int i = 0; i < 600 && !is_writable(); i++)
         usleep(100000);
     assert_true(is_writable());
     assert_int_equal(change(insert_alarm, &row), MW_OK);

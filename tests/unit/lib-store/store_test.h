@@ -233,6 +233,34 @@ static inline mw_store *open_with(const char *directory, const mw_clock *clock, 
     return store;
 }
 
+/* The keeper merges whatever there is, all the time. */
+static inline mw_store *open_merging(const char *directory, size_t segment)
+{
+    mw_store_config config = {.directory = directory,
+                              .clock = mw_clock_system(),
+                              .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                              .segment_max_bytes = segment,
+                              .merge_after_ns = 1,
+                              .merge = true};
+    mw_store *store = NULL;
+    mw_detail detail = {0};
+    mw_err err = mw_store_open(&config, &store, &detail);
+    if (err != MW_OK)
+        print_error("open: %s: %s\n", mw_err_text(err), detail.message);
+    assert_int_equal(err, MW_OK);
+    return store;
+}
+
+/* At rest: all is merged. */
+static inline void merge_to_rest(mw_store *store)
+{
+    mw_store_stats stats;
+    assert_int_equal(mw_store_merge_all(store, 120 * MW_NS_PER_S), MW_OK);
+    mw_store_stats_read(store, &stats);
+    assert_int_equal(stats.unmerged_bytes, 0);
+    assert_int_equal(stats.merge_failures, 0);
+}
+
 static inline mw_store *open_store(const char *directory)
 {
     return open_with(directory, mw_clock_system(), MW_STORE_QUEUE_DEFAULT,

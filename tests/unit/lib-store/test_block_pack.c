@@ -233,7 +233,7 @@ static void test_any_rows(void **state)
             i % 4 ? 30 : 700);
 }
 
-/* ---- codecs and bounds ------------------------------------------------------------------------- */
+/* ---- codecs and bounds ---------------------------------------------------------------------- */
 
 /* `count` records with items of `len` bytes of which nothing repeats, each with a resource of its
  * own among `resources`. */
@@ -339,7 +339,7 @@ static void test_many_fields(void **state)
     free(bytes);
 }
 
-/* ---- what filters are made of ------------------------------------------------------------------ */
+/* ---- what filters are made of --------------------------------------------------------------- */
 
 typedef struct field_count {
     const sources *all;
@@ -384,7 +384,7 @@ static void test_each_field(void **state)
     sources_fini(&all);
 }
 
-/* ---- bad blocks ------------------------------------------------------------------------------- */
+/* ---- bad blocks ----------------------------------------------------------------------------- */
 
 /* A byte that changed is found by the checksum; with the checksum made right, whatever is read is
  * read without harm. */
@@ -436,7 +436,7 @@ static void test_damage(void **state)
     assert_int_equal(mw_memory_used(), 0);
 }
 
-/* ---- without memory ---------------------------------------------------------------------------- */
+/* ---- without memory ------------------------------------------------------------------------- */
 
 /* Every allocation fails in turn, in packing and in reading what was packed. */
 static void torture(test_random *random, mw_signal signal, size_t rows_max)

@@ -112,6 +112,30 @@ static void run_shape(const shape *form)
     test_dir_fini(&dir);
 }
 
+/* Merged by the program while it is appended to, and again once it is at rest. */
+static void test_merging(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 51; seed <= 54; seed++) {
+        const shape form = {seed, 50, 10, 30, 12, 10, 0, 40, 0, 24};
+        test_dir dir;
+        expected model;
+        test_dir_init(&dir);
+        mw_store *store = open_merging(dir.store, seed % 2 ? 8 * 1024 : MW_STORE_SEGMENT_DEFAULT);
+        fill(store, &model.all, &form);
+        expect(&model);
+        merge_whole_model(store, &model);
+        mw_store_close(store);
+        /* Without the keeper, whose memory is not a question's. */
+        store = open_store(dir.store);
+        check_logs(store, &model, 6000, seed + 1);
+        check_logs(store, &model, MW_QUERY_BUDGET, seed + 2);
+        mw_store_close(store);
+        forget(&model);
+        test_dir_fini(&dir);
+    }
+}
+
 /* Few ids and few moments: ties everywhere, several sessions in most traces. */
 static void test_dense(void **state)
 {
@@ -336,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_merging),
         cmocka_unit_test(test_over_time),
         cmocka_unit_test(test_many_shares),
         cmocka_unit_test(test_empty_and_cursors),

@@ -417,6 +417,50 @@ static void run_shape(const shape *form)
     test_dir_fini(&dir);
 }
 
+static void assert_stored(mw_store *store, const expected *model, size_t removed)
+{
+    mw_store_stats stats;
+    mw_store_stats_read(store, &stats);
+    assert_int_equal(stats.spans, model->all.count);
+    assert_true(stats.repeats >= removed); /* and points */
+    assert_int_equal(stats.merged_segments + 1, stats.segments);
+}
+
+/* Merged by the program while it is appended to, and again once it is at rest. */
+static void run_merging(const shape *form, size_t segment)
+{
+    test_dir dir;
+    expected model;
+    test_dir_init(&dir);
+    mw_store *store = open_merging(dir.store, segment);
+    fill(store, &model.all, form);
+    expect(&model);
+    size_t removed = merge_whole_model(store, &model);
+    assert_true(removed > 0);
+    assert_stored(store, &model, removed);
+    mw_store_close(store);
+    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL), MW_OK);
+    /* Without the keeper, whose memory is not a question's. */
+    store = open_store(dir.store);
+    check_everything(store, &model, MW_QUERY_BUDGET);
+    check_everything(store, &model, 20000);
+    mw_store_close(store);
+    forget(&model);
+    test_dir_fini(&dir);
+}
+
+static void test_merging(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 41; seed < 44; seed++) {
+        const shape form = {seed, 60, 10, 40, 12, 14, 0, 60, 10, 20};
+        run_merging(&form, 8 * 1024);
+        run_merging(&form, MW_STORE_SEGMENT_DEFAULT);
+    }
+    const shape long_time = {44, 160, 8, 200, 10, 400, 40, 100, 150, 12};
+    run_merging(&long_time, 16 * 1024);
+}
+
 /* Few ids and few moments: repeats, cycles and ties everywhere. */
 static void test_dense(void **state)
 {
@@ -580,7 +624,7 @@ int main(void)
         cmocka_unit_test(test_dense),          cmocka_unit_test(test_dense_with_logs),
         cmocka_unit_test(test_logs_over_time), cmocka_unit_test(test_over_time),
         cmocka_unit_test(test_cursor_syntax),  cmocka_unit_test(test_cursor_under_ingest),
-        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_without_memory), cmocka_unit_test(test_merging),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
 }

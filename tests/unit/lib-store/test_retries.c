@@ -167,7 +167,7 @@ static void test_recovers_alone(void **state)
     assert_false(stats_of_store(store).writable);
     sync_fails = false;
     mw_fake_clock_advance(&fake, 2 * MW_NS_PER_S);
-    for (int i = 0; i < 100 && !stats_of_store(store).writable; i++)
+    for (int i = 0; i < 600 && !stats_of_store(store).writable; i++)
         usleep(100000);
     assert_true(stats_of_store(store).writable);
     assert_int_equal(count_spans(store, 1), 2);

@@ -1,8 +1,8 @@
 /* Roll-ups: what a trace adds to a table, in whatever order its spans come to how many tables; the
  * bytes of a table and back.
  *
- * The model adds up all spans at once, cell by cell, from the definition alone. Tables are compared by
- * their bytes: the same counts are always the same bytes.
+ * The model adds up all spans at once, cell by cell, from the definition alone. Tables are compared
+ * by their bytes: the same counts are always the same bytes.
  */
 #include "tests/unit/lib-store/store_test.h"
 
@@ -374,7 +374,7 @@ static void test_latency(void **state)
     assert_int_equal(mw_rollup_duration((uint64_t)-5), 0);
 }
 
-/* ---- windows, bounds --------------------------------------------------------------------------- */
+/* ---- windows, bounds ------------------------------------------------------------------------- */
 
 static mw_rollup *one_a_minute(uint32_t minutes)
 {
@@ -529,7 +529,7 @@ static void test_cells_are_bounded(void **state)
     mw_rollup_free(table);
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static void test_empty(void **state)
 {
@@ -572,6 +572,33 @@ static void test_damage(void **state)
     free(copy);
     mw_free(MW_MEM_MERGE, (char *)data.data);
     mw_rollup_free(table);
+}
+
+/* Tables that were made from the drawing alone are what the reader takes. */
+static void test_corpus(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        mw_err err;
+    } files[] = {{"left_out", MW_OK},
+                 {"one_span", MW_OK},
+                 {"calls", MW_OK},
+                 {"ends", MW_OK},
+                 {"damaged", MW_E_CORRUPT}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[96], bytes[1024];
+        snprintf(path, sizeof path, "tests/fuzz/corpus/rollup/%s", files[i].name);
+        FILE *file = fopen(path, "rb");
+        assert_non_null(file);
+        size_t len = fread(bytes, 1, sizeof bytes, file);
+        fclose(file);
+        mw_rollup *table = table_new();
+        assert_int_equal(mw_rollup_read((mw_slice){bytes, len}, 0, 0, table), files[i].err);
+        if (strcmp(files[i].name, "calls") == 0)
+            assert_count(table, MW_ROLLUP_CALL, 28333334, "shop", "cart", 6, 2);
+        mw_rollup_free(table);
+    }
 }
 
 /* Each allocation fails once: an error, and nothing is lost or freed twice. */
@@ -632,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_cells_are_bounded),
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_corpus),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,14 @@
-/* Roll-ups of a store: whatever was merged, is still in the log, or came twice, a window says what one
- * table of all distinct spans says. And the shapes of the two questions.
+/* Roll-ups of a store: whatever was merged, is still in the log, or came twice, a window says what
+ * one table of all distinct spans says. And the shapes of the two questions.
  */
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/store_test.h"
 
+#include <fcntl.h>
+
 #include "lib/store/rollup_int.h"
 #include "lib/store/rollup_tail.h"
+#include "lib/store/segment_footer_int.h"
 
 #define MINUTE(m) ((uint64_t)(m)*MW_MINUTE_NS)
 #define BASE MINUTE(29000000)
@@ -161,14 +164,13 @@ static void reopen(window_test *test)
     test->store = open_small(test->dir.store);
 }
 
-static void run_random(uint64_t seed, size_t spans_kept)
+static void run_random(uint64_t seed, size_t spans_kept, size_t spans_step)
 {
     window_test *test = calloc(1, sizeof *test);
     test->random = (test_random){seed};
     test_dir_init(&test->dir);
     test->store = open_small(test->dir.store);
-    if (spans_kept)
-        mw_rollup_tail_limit(test->store->tail, spans_kept);
+    mw_rollup_tail_limit(test->store->tail, spans_kept, spans_step);
     for (int step = 0; step < 60; step++) {
         append_random(test);
         switch (random_below(&test->random, 8)) {
@@ -176,8 +178,7 @@ static void run_random(uint64_t seed, size_t spans_kept)
         case 1: assert_int_equal(mw_rollup_tail_update(test->store->tail), MW_OK); break;
         case 2:
             reopen(test);
-            if (spans_kept)
-                mw_rollup_tail_limit(test->store->tail, spans_kept);
+            mw_rollup_tail_limit(test->store->tail, spans_kept, spans_step);
             break;
         default: break;
         }
@@ -199,20 +200,100 @@ static void test_random_lives(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 15; seed++)
-        run_random(seed, 0);
+        run_random(seed, MW_TAIL_SPANS_MAX, MW_TAIL_STEP);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
 
-/* A tail that memory is not given for is taken in parts, with the same result. */
+/* Spans that memory is not given for are found again. */
 static void test_small_memory(void **state)
 {
     (void)state;
-    for (uint64_t seed = 101; seed <= 106; seed++)
-        run_random(seed, 40);
+    for (uint64_t seed = 101; seed <= 115; seed++)
+        run_random(seed, 40, 40);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
 
-/* ---- the two questions --------------------------------------------------------------------------- */
+/* Merging overtakes a tail that only goes on step by step. */
+static void test_small_steps(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 201; seed <= 215; seed++)
+        run_random(seed, MW_TAIL_SPANS_MAX, 10);
+    assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
+}
+
+/* ---- beside merges --------------------------------------------------------------------------- */
+
+#define REQUESTS 400
+#define SPANS_EACH 25
+
+typedef struct beside_test {
+    mw_store *store;
+    _Atomic bool done;
+} beside_test;
+
+static void *append_all(void *argument)
+{
+    beside_test *test = argument;
+    for (uint64_t i = 0; i < REQUESTS; i++) {
+        assert_int_equal(append_spans(test->store, 1 + i / 3, 1 + i * SPANS_EACH, SPANS_EACH),
+                         MW_OK);
+        if (i % (REQUESTS / 4) == 0)
+            assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK);
+    }
+    atomic_store(&test->done, true);
+    return NULL;
+}
+
+static void *merge_often(void *argument)
+{
+    beside_test *test = argument;
+    while (!atomic_load(&test->done))
+        assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK);
+    return NULL;
+}
+
+/* Each commit brings as many spans: at every moment the window holds just those that as_of says. */
+static void test_each_span_once_beside_merges(void **state)
+{
+    (void)state;
+    test_dir dir;
+    beside_test test = {.store = NULL};
+    pthread_t writer, merger;
+    uint64_t as_of = 0;
+    unsigned asked = 0;
+    test_dir_init(&dir);
+    mw_store_config config = {.directory = dir.store,
+                              .clock = mw_clock_system(),
+                              .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                              .segment_max_bytes = 16384,
+                              .merge = true};
+    assert_int_equal(mw_store_open(&config, &test.store, NULL), MW_OK);
+    pthread_create(&writer, NULL, append_all, &test);
+    pthread_create(&merger, NULL, merge_often, &test);
+    while (as_of < REQUESTS) {
+        mw_arena arena;
+        mw_red_list list;
+        mw_red_query query = {.until_ns = MINUTE(1)};
+        mw_arena_init(&arena, MW_MEM_QUERY, 0);
+        assert_int_equal(mw_store_red(test.store, &query, &arena, &list), MW_OK);
+        as_of = list.as_of;
+        assert_int_equal(list.count, as_of ? 1 : 0);
+        if (as_of)
+            assert_int_equal(list.items[0].red.count, as_of * SPANS_EACH);
+        mw_arena_reset(&arena);
+        asked++;
+    }
+    pthread_join(writer, NULL);
+    pthread_join(merger, NULL);
+    mw_store_stats stats;
+    mw_store_stats_read(test.store, &stats);
+    assert_true(stats.merges > 1 && asked > 1);
+    mw_store_close(test.store);
+    test_dir_fini(&dir);
+}
+
+/* ---- the two questions ----------------------------------------------------------------------- */
 
 typedef struct said_span {
     uint64_t trace, id, parent, start, duration_ms;
@@ -404,15 +485,80 @@ static void test_newest(void **state)
     assert_int_equal(minute, BASE + MINUTE(9));
 }
 
+/* A callee that arrives up to 20 minutes behind its merged caller finds it. */
+static void test_how_late(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t late_ns;
+        size_t edges;
+    } cases[] = {{19 * 60 * MW_NS_PER_S, 1}, {21 * 60 * MW_NS_PER_S, 0}};
+    for (size_t i = 0; i < 2; i++) {
+        test_dir dir;
+        mw_fake_clock clock;
+        mw_arena arena;
+        mw_graph graph;
+        test_dir_init(&dir);
+        mw_arena_init(&arena, MW_MEM_QUERY, 0);
+        mw_fake_clock_init(&clock, INT64_C(1700000000) * MW_NS_PER_S);
+        mw_store *store = open_with(dir.store, &clock.clock, MW_STORE_QUEUE_DEFAULT, 8192);
+        append_said(store, 0, 2);
+        assert_int_equal(mw_store_merge_all(store, WAIT_NS), MW_OK);
+        mw_fake_clock_advance(&clock, cases[i].late_ns);
+        append_said(store, 2, 3);
+        for (int merged = 0; merged < 2; merged++) {
+            assert_int_equal(mw_store_graph(store, BASE, BASE + MINUTE(1), &arena, &graph), MW_OK);
+            assert_int_equal(graph.edge_count, cases[i].edges);
+            assert_int_equal(mw_store_merge_all(store, WAIT_NS), MW_OK);
+        }
+        mw_arena_reset(&arena);
+        mw_store_close(store);
+        test_dir_fini(&dir);
+    }
+}
+
+/* A segment whose figures are damaged is left out, and said to be: the others still answer. */
+static void test_damaged_figures(void **state)
+{
+    said_test *test = *state;
+    mw_store_view *view;
+    mw_graph graph;
+    char byte;
+    assert_int_equal(mw_store_view_open(test->store, &view), MW_OK);
+    const mw_segment *segment = mw_view_block(view, 0)->segment;
+    assert_non_null(segment->footer);
+    off_t at = (off_t)segment->footer->sections[MW_FOOTER_ROLLUPS].offset;
+    int fd = open(segment->path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte = (char)(byte ^ 1);
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+    mw_store_view_close(view);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(mw_store_graph(test->store, BASE, BASE + MINUTE(30), &test->arena, &graph),
+                         MW_OK);
+        assert_int_equal(graph.unread, 1);
+        /* What the log holds, in step with its callers, which are merged. */
+        assert_int_equal(graph.edge_count, 2);
+        assert_int_equal(graph.service_count, 3);
+        assert_int_equal(graph.services[2].red.count, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_lives),
         cmocka_unit_test(test_small_memory),
+        cmocka_unit_test(test_small_steps),
+        cmocka_unit_test(test_each_span_once_beside_merges),
         cmocka_unit_test_setup_teardown(test_red_services, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_red_operations_by_minute, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_graph, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_newest, set_up, tear_down),
+        cmocka_unit_test(test_how_late),
+        cmocka_unit_test_setup_teardown(test_damaged_figures, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
 }

@@ -29,7 +29,8 @@ static mw_err try_open(house *all, mw_detail *detail)
                                .directory = all->spaces_directory,
                                .store = {.clock = mw_clock_system(),
                                          .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
-                                         .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT},
+                                         .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT,
+                                         .merge = true},
                                .opened = count_opened,
                                .ctx = all};
     all->spaces = NULL;
@@ -209,7 +210,7 @@ static void test_limit(void **state)
     house all;
     house_init(&all);
     for (int i = 1; i < MW_SPACES_MAX; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "space-%d", i);
         assert_int_equal(create(&all, name), MW_OK);
     }

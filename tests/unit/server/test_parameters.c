@@ -151,6 +151,78 @@ static void test_space(void **state)
     end(&f);
 }
 
+static const char *const repeated[] = {"attribute", "errors", NULL};
+
+/* All of its values count, in their order; what surrounds them is untouched. */
+static void test_attributes(void **state)
+{
+    (void)state;
+    fixture f;
+    mw_api_page page;
+    const mw_attribute_query *found;
+    size_t count;
+    mw_slice query = MW_SLICE("attribute=a%3D=b%26c=&limit=3&attribute=k%20=v+w&&attribute=e=");
+    mw_api_call *call = begin(&f, query.data);
+    assert_int_equal(mw_api_page_read(call, repeated, &page), MW_OK);
+    assert_int_equal(page.limit, 3);
+    assert_int_equal(mw_api_attributes(call, &found, &count), MW_OK);
+    assert_int_equal(count, 3);
+    assert_slice(found[0].key, "a");
+    assert_slice(found[0].value, "=b&c=");
+    assert_slice(found[1].key, "k ");
+    assert_slice(found[1].value, "v w");
+    assert_slice(found[2].key, "e");
+    assert_int_equal(found[2].value.len, 0);
+    assert_true(mw_slice_equal(f.request.query, query));
+    end(&f);
+    call = begin(&f, "limit=3");
+    assert_int_equal(mw_api_attributes(call, &found, &count), MW_OK);
+    assert_int_equal(count, 0);
+    end(&f);
+    static const char *const bad[] = {"attribute=",
+                                      "attribute",
+                                      "attribute=a",
+                                      "attribute==b",
+                                      "attribute=a=b&attribute=c",
+                                      "attribute=1=&attribute=2=&attribute=3=&attribute=4=&"
+                                      "attribute=5=&attribute=6=&attribute=7=&attribute=8=&"
+                                      "attribute=9="};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        call = begin(&f, bad[i]);
+        assert_int_equal(mw_api_attributes(call, &found, &count), MW_E_INVALID);
+        assert_string_equal(call->detail.field, "attribute");
+        end(&f);
+    }
+    for (uint64_t at = 1; at <= 2; at++) {
+        call = begin(&f, "attribute=a=b");
+        f.request.arena.limit = at == 1 ? 16 : 0;
+        mw_memory_fail_at(at == 1 ? 0 : 1);
+        assert_int_equal(mw_api_attributes(call, &found, &count), MW_E_NOMEM);
+        mw_memory_fail_at(0);
+        end(&f);
+    }
+}
+
+static void test_switch(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        mw_err err;
+        bool on;
+    } rows[] = {{"errors=true", MW_OK, true},      {"errors=false", MW_OK, false},
+                {"limit=1", MW_OK, false},         {"errors=", MW_E_INVALID, false},
+                {"errors=1", MW_E_INVALID, false}, {"errors=TRUE", MW_E_INVALID, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fixture f;
+        bool on = true;
+        mw_api_call *call = begin(&f, rows[i].query);
+        assert_int_equal(mw_api_switch(call, "errors", &on), rows[i].err);
+        assert_int_equal(on, rows[i].on);
+        end(&f);
+    }
+}
+
 /* A filter that cannot be read is not one that is absent. */
 static void test_no_memory(void **state)
 {
@@ -167,8 +239,10 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_page),  cmocka_unit_test(test_refusals),  cmocka_unit_test(test_hint),
-        cmocka_unit_test(test_space), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_page),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_hint),      cmocka_unit_test(test_space),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_switch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

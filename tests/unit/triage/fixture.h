@@ -147,7 +147,7 @@ static inline void append_spans(const span_spec *specs, size_t count)
                             .rows.spans = rows,
                             .item_count = count};
     assert_int_equal(mw_store_append(store, &batch, on_appended, &result), MW_OK);
-    for (int i = 0; i < 10000 && !__atomic_load_n(&result.done, __ATOMIC_ACQUIRE); i++)
+    for (int i = 0; i < 60000 && !__atomic_load_n(&result.done, __ATOMIC_ACQUIRE); i++)
         usleep(1000);
     assert_int_equal(__atomic_load_n(&result.done, __ATOMIC_ACQUIRE), 1);
     assert_int_equal(result.err, MW_OK);
@@ -219,7 +219,7 @@ static inline mw_slice arrive(const char *incident, const char *action)
 
 static inline void settle(void)
 {
-    for (int i = 0; i < 20000 && mw_triage_active(triage); i++)
+    for (int i = 0; i < 60000 && mw_triage_active(triage); i++)
         usleep(1000);
     assert_int_equal(mw_triage_active(triage), 0);
 }

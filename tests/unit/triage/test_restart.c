@@ -138,7 +138,7 @@ static bool is_completed(mw_slice alarm)
 /* True when a write was refused, false when all went through before the limit was met. */
 static bool await_refused_write(mw_slice alarm)
 {
-    for (int i = 0; i < 10000 && !is_completed(alarm); i++, usleep(1000)) {
+    for (int i = 0; i < 60000 && !is_completed(alarm); i++, usleep(1000)) {
         mw_state_stats stats;
         mw_state_stats_read(state_db, &stats);
         if (!stats.writable)
@@ -149,7 +149,7 @@ static bool await_refused_write(mw_slice alarm)
 
 static void await_completed(mw_slice alarm)
 {
-    for (int i = 0; i < 10000; i++, usleep(1000))
+    for (int i = 0; i < 60000; i++, usleep(1000))
         if (is_completed(alarm))
             return;
     fail_msg("alarm %.*s was not taken up again", MW_SLICE_FMT(alarm));
@@ -267,17 +267,15 @@ static mw_investigation_row ended(const char *status, const char *gap)
 }
 
 /* Telemetry that cannot be read is said, not passed over. */
-static void test_unreadable_telemetry_fails_the_run(void **unused)
+static void test_unreadable_telemetry_is_a_gap(void **unused)
 {
     (void)unused;
     static const span_spec span = {"checkout", "POST /pay", "", T0 - MINUTE, true};
     append_spans(&span, 1);
     assert_int_equal(nftw(store_path, damage_file, 8, FTW_PHYS), 0);
-    uint64_t failed = mw_counter_value(MW_COUNT_INVESTIGATIONS_FAILED);
     mw_log_init(MW_LOG_ERROR + 1, MW_LOG_LOGFMT, STDERR_FILENO);
     start();
-    ended("FAILED", "provider_failed");
-    assert_int_equal(mw_counter_value(MW_COUNT_INVESTIGATIONS_FAILED), failed + 1);
+    ended("COMPLETED", "telemetry_damaged");
 }
 
 /* Monotonic time in leaps: each look at the clock is a minute later. */
@@ -316,7 +314,7 @@ int main(void)
         WITH_TRIAGE(test_failed_commits_are_tried_again),
         WITH_TRIAGE(test_window_at_the_ends_of_time),
         WITH_TRIAGE(test_one_pool_thread),
-        WITH_TRIAGE(test_unreadable_telemetry_fails_the_run),
+        WITH_TRIAGE(test_unreadable_telemetry_is_a_gap),
         WITH_TRIAGE(test_time_limit_of_a_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

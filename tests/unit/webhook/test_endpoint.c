@@ -174,7 +174,7 @@ static int connect_door(void)
     address.sin_port = htons((uint16_t)strtoul(strrchr(endpoint, ':') + 1, NULL, 10));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval patience = {.tv_sec = 20};
+    struct timeval patience = {.tv_sec = 60};
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
         abort();
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -321,7 +321,7 @@ static mw_alarm_row alarm_of(mw_slice id)
 
 static void settle(void)
 {
-    for (int i = 0; i < 20000 && mw_triage_active(triage); i++)
+    for (int i = 0; i < 60000 && mw_triage_active(triage); i++)
         usleep(1000);
 }
 
@@ -624,7 +624,7 @@ static void done_gate(mw_state_job *job, mw_err err)
 
 static void await(int *flag)
 {
-    for (int i = 0; i < 20000 && !__atomic_load_n(flag, __ATOMIC_ACQUIRE); i++)
+    for (int i = 0; i < 60000 && !__atomic_load_n(flag, __ATOMIC_ACQUIRE); i++)
         usleep(1000);
     assert_int_equal(__atomic_load_n(flag, __ATOMIC_ACQUIRE), 1);
 }

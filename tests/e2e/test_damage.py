@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""A byte that flips in a stored block, under the real program: `midwatch check` names file and place,
+everything else stays readable while the daemon runs and after a start, answers and status say that
+something is left out, and nothing else is lost when the rest is merged."""
+import glob
+import os
+import unittest
+
+from exports import one_of
+from harness import SLOWNESS, Case, Daemon, wait_for
+
+REQUESTS = 12
+SIGNALS = ("traces", "logs", "metrics")
+
+
+def blocks_of(path):
+    """(offset, header and stored bytes) of each block of a segment."""
+    with open(path, "rb") as segment:
+        data = segment.read()
+    at, found = data.find(b"MWBLOCK\n"), []
+    while at >= 0:
+        after = data.find(b"MWBLOCK\n", at + 8)
+        found.append((at, after if after >= 0 else len(data)))
+        at = after
+    return found
+
+
+class DamageTest(Case):
+    def setUp(self):
+        self.daemon = Daemon(arguments=["--merge-after", "1h"]).start()
+        self.addCleanup(self.end)
+        for _ in range(REQUESTS):
+            for signal in SIGNALS:
+                answer = self.daemon.request("POST", f"/v1/{signal}", one_of(signal),
+                                             {"content-type": "application/x-protobuf"},
+                                             port="http")
+                self.assertEqual(answer.status, 200)
+
+    def end(self):
+        try:
+            if self.daemon.process:
+                self.daemon.stop()
+        finally:
+            self.daemon.remove()
+
+    def segments(self):
+        return sorted(glob.glob(os.path.join(self.daemon.data, "**", "*.seg"), recursive=True))
+
+    def damage(self, block, into):
+        """Flips a byte of the n-th block, `into` bytes behind its header; where that block is."""
+        place = 0
+        for path in self.segments():
+            for offset, end in blocks_of(path):
+                if place == block:
+                    at = min(offset + 128 + into, end - 9)
+                    with open(path, "r+b") as segment:
+                        segment.seek(at)
+                        byte = segment.read(1)
+                        segment.seek(at)
+                        segment.write(bytes([byte[0] ^ 0x20]))
+                    return path, offset
+                place += 1
+        raise AssertionError("no such block")
+
+    def answers(self):
+        """Numbers of items that the lists show, and the warnings with them."""
+        shown, warned = {}, set()
+        for signal, path, key in (("traces", "traces", "spans"), ("logs", "logs", None),
+                                  ("metrics", "metrics", "points")):
+            answer = self.daemon.api(path + "?limit=1000")
+            shown[signal] = sum(item[key] if key else 1 for item in answer["items"])
+            warned.add(tuple(w["code"] for w in answer.get("warnings", [])))
+        return shown, warned
+
+    def check(self, code):
+        done = self.daemon.cli_raw("check")
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stderr
+
+    def test_columns_and_items(self):
+        whole = {signal: REQUESTS for signal in SIGNALS}
+        self.assertEqual(self.answers(), (whole, {()}))
+        self.assertEqual(self.daemon.api("status")["store"]["damaged_blocks"], 0)
+        # Requests were sent in turns: blocks 3, 4, 5 hold one item of each signal.
+        for block in (3, 4, 5):
+            path, offset = self.damage(block, 0)
+            self.assertIn(f"{path} at byte {offset}: ", self.check(1))
+        shown, warned = self.answers()
+        self.assertEqual(shown, {signal: REQUESTS - 1 for signal in SIGNALS})
+        self.assertIn(("damaged_blocks",), warned)
+        self.assertEqual(self.answers(), (shown, {("damaged_blocks",)}))
+        self.assertEqual(self.daemon.api("status")["store"]["damaged_blocks"], 3)
+        self.assertIn("DAMAGED", self.daemon.cli("status"))
+        self.assertIn("midwatch_store_damaged_blocks_total 3\n",
+                      self.daemon.get("/metrics").body.decode())
+        self.assertIn("a stored block cannot be read", self.daemon.log())
+        for known in self.daemon.api("traces?limit=1000")["items"]:
+            self.daemon.api("traces/" + known["trace_id"])
+        # What comes from now on is taken and shown.
+        answer = self.daemon.post_traces(one_of("traces"))
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(self.answers()[0]["traces"], REQUESTS)
+        self.daemon.restart()
+        self.assertEqual(self.answers()[0], {**shown, "traces": REQUESTS})
+        self.assertEqual(self.daemon.api("status")["store"]["damaged_blocks"], 3)
+
+    def test_items_alone(self):
+        """The columns are whole: a list of traces counts the span, its content is not there."""
+        path, offset = self.damage(6, 10 ** 9)
+        self.assertIn(f"{path} at byte {offset}: the items of a block", self.check(1))
+        self.assertEqual(self.answers()[0]["traces"], REQUESTS)
+        shown = 0
+        for known in self.daemon.api("traces?limit=1000")["items"]:
+            shown += self.daemon.get("/api/v1/traces/" + known["trace_id"]).status == 200
+        self.assertEqual(shown, REQUESTS - 1)
+        self.assertEqual(self.daemon.api("status")["store"]["damaged_blocks"], 1)
+
+    def test_merging_goes_around(self):
+        """A segment with damage stays as it is; the others are merged, and nothing of them is lost."""
+        self.daemon.restart()  # a segment of its own for what comes
+        self.damage(3, 0)
+        self.daemon.stop()
+        self.daemon.arguments = ["--merge-after", "1s"]
+        self.daemon.start()
+        for _ in range(REQUESTS):
+            self.assertEqual(self.daemon.post_traces(one_of("traces")).status, 200)
+        wait_for("a merge", lambda: self.daemon.api("status")["store"].get("merged_segments"),
+                 20 * SLOWNESS)
+        expected = {"traces": 2 * REQUESTS - 1, "logs": REQUESTS, "metrics": REQUESTS}
+        self.assertEqual(self.answers()[0], expected)
+        self.daemon.restart()
+        self.assertEqual(self.answers()[0], expected)
+
+
+if __name__ == "__main__":
+    unittest.main()

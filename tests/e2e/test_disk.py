@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""A disk that is full, and one that cannot be written to, under the real program: what is sent is
+refused retryably and what is there is answered, readiness and status say why, and it goes on by itself
+when there is room again, also when it was started meanwhile.
+
+The disk is a small tmpfs in a mount namespace of this test's own, so root is needed; without, the tests
+are skipped by name."""
+import base64
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import otlp
+from exports import ExportCase, one_of
+from harness import BINARY, SLOWNESS, Case, Daemon, wait_for
+from kills import Alarms
+
+INSIDE = "MIDWATCH_TEST_NAMESPACE"
+DISK_BYTES = 32 << 20
+SIGNALS = ("traces", "logs", "metrics")
+RETRY_INFO = b"type.googleapis.com/google.rpc.RetryInfo"
+
+
+def can_mount():
+    """True inside a namespace of our own; enters one first where that is allowed."""
+    if os.environ.get(INSIDE):
+        return os.environ[INSIDE] == "1"
+    probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    os.environ[INSIDE] = "0" if probe.returncode else "1"
+    if probe.returncode == 0:
+        os.execvp("unshare", ["unshare", "--mount", sys.executable, *sys.argv])
+    return False
+
+
+class Disk:
+    """A small file system with a data directory on it."""
+
+    def __init__(self):
+        self.place = tempfile.mkdtemp(prefix="midwatch-test-")
+        self.mount("-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "midwatch-test", self.place)
+        self.data = os.path.join(self.place, "data")
+        self.filler = os.path.join(self.place, "filler")
+
+    @staticmethod
+    def mount(*arguments):
+        subprocess.run(["mount", *arguments], check=True)
+
+    def fill(self):
+        """Until nothing fits any more."""
+        with open(self.filler, "ab", buffering=0) as filler:
+            for size in (1 << 16, 1 << 12, 1):
+                try:
+                    while True:
+                        filler.write(b"x" * size)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+
+    def free(self):
+        os.unlink(self.filler)
+
+    def read_only(self, on):
+        self.mount("-o", "remount,ro" if on else "remount,rw", self.place)
+
+    def remove(self):
+        subprocess.run(["umount", "--lazy", self.place], check=False)
+        shutil.rmtree(self.place, ignore_errors=True)
+
+
+class FullDisk(ExportCase):
+    """One disk and one daemon a test."""
+
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    @classmethod
+    def tearDownClass(cls):
+        pass
+
+    def setUp(self):
+        self.disk = Disk()
+        self.addCleanup(self.disk.remove)
+        self.daemon = Daemon(data=self.disk.data)
+        # Not on the disk that is full, as journald's is not.
+        self.daemon.log_path = self.disk.place + ".log"
+        self.addCleanup(self.end)
+        self.daemon.start()
+        self.sent = {signal: 0 for signal in SIGNALS}
+
+    def end(self):
+        if self.daemon.process:
+            self.daemon.stop()
+        os.unlink(self.daemon.log_path)
+
+    # ---- what is asked
+
+    def send_one_of_each(self):
+        for signal in SIGNALS:
+            answer = self.post(one_of(signal), signal)
+            self.assertEqual(answer.status, 200, answer.body)
+            self.assert_success(self.call(one_of(signal), signal))
+            self.sent[signal] += 2
+
+    def check_refused(self):
+        """All signals over both transports, retryably."""
+        for signal in SIGNALS:
+            answer = self.post(one_of(signal), signal)
+            self.assertEqual(answer.status, 503, answer.body)
+            self.assertGreater(int(answer.headers["retry-after"]), 0)
+            answer = self.call(one_of(signal), signal)
+            self.assert_grpc(answer, 14)
+            text = answer.headers["grpc-status-details-bin"]
+            self.assertIn(RETRY_INFO, base64.b64decode(text + "=" * (-len(text) % 4)))
+
+    def reasons(self):
+        """What /readyz gives as the reasons, None when it is ready."""
+        answer = self.daemon.get("/readyz")
+        ready = answer.json()
+        self.assertEqual(answer.status, 200 if ready["ready"] else 503)
+        return None if ready["ready"] else {r["check"]: r["message"] for r in ready["reasons"]}
+
+    def check_readable(self):
+        stored = self.daemon.api("status")["stored"]
+        self.assertEqual((stored["spans"], stored["logs"], stored["points"]),
+                         tuple(self.sent[signal] for signal in SIGNALS))
+        self.assertEqual(sum(t["spans"] for t in self.daemon.api("traces?limit=1000")["items"]),
+                         self.sent["traces"])
+        self.assertEqual(len(self.daemon.api("logs?limit=1000")["items"]), self.sent["logs"])
+        self.assertEqual(sum(m["points"] for m in self.daemon.api("metrics?limit=1000")["items"]),
+                         self.sent["metrics"])
+
+    def fill_until_refused(self):
+        """What is left of the last blocks may still take a small request."""
+        self.disk.fill()
+
+        def refused():
+            self.disk.fill()
+            answer = self.post(one_of("traces"))
+            self.sent["traces"] += answer.status == 200
+            return answer.status == 503
+        wait_for("a refusal", refused)
+
+    # ---- the tests
+
+    def test_full_while_running(self):
+        self.send_one_of_each()
+        self.fill_until_refused()
+        self.check_refused()
+        self.assertIn("store", self.reasons())
+        self.assertIn("no space", self.reasons()["store"])
+        status = self.daemon.cli_json("status")
+        self.assertFalse(status["ready"])
+        self.assertFalse(status["store"]["writable"])
+        text = self.daemon.cli("status")
+        self.assertIn("NOT READY", text)
+        self.assertIn("NOT WRITABLE", text)
+        self.assertIn(status["store"]["last_error"], text)
+        self.check_readable()
+        self.disk.free()
+        wait_for("/readyz", lambda: self.reasons() is None)
+        self.send_one_of_each()
+        self.check_readable()
+        self.daemon.restart()
+        self.check_readable()
+
+    def test_alarms_on_a_full_disk(self):
+        alarms = Alarms(self.daemon, self.daemon.cli_json("webhook", "create", "--name", "n",
+                                                          "--source", "devops-agent"))
+        self.assertTrue(alarms.deliver(alarms.delivery()))
+        kept = alarms.delivery()
+
+        def refused():
+            self.disk.fill()
+            return alarms.deliver(alarms.delivery()) is False
+        wait_for("a refused alarm", refused)
+        self.assertIn("state", self.reasons())
+        self.assertIn("the last commit of state failed", self.daemon.cli("status"))
+        before = self.daemon.api("alarms?limit=1000")["items"]
+        self.assertFalse(alarms.deliver(kept))
+        self.assertEqual(len(self.daemon.api("alarms?limit=1000")["items"]), len(before))
+        self.disk.free()
+        wait_for("/readyz", lambda: self.reasons() is None)
+        self.assertTrue(alarms.deliver(kept))
+        found = self.daemon.api("alarms?limit=1000")["items"]
+        self.assertEqual(len(found), len(before) + 1)
+
+    def test_killed_on_a_full_disk(self):
+        """It starts, answers what is there, and takes more once there is room."""
+        self.send_one_of_each()
+        self.fill_until_refused()
+        self.daemon.kill()
+        self.disk.fill()
+        self.daemon.start()
+        self.check_readable()
+        self.fill_until_refused()
+        self.check_refused()
+        self.check_readable()
+        self.disk.free()
+        wait_for("/readyz", lambda: self.reasons() is None)
+        self.send_one_of_each()
+        self.daemon.restart()
+        self.check_readable()
+
+    def test_started_on_a_full_disk(self):
+        """After a clean stop, again and again: what a start gave up is kept for the next one as soon as
+        there is room."""
+        self.send_one_of_each()
+        for _ in range(3):
+            self.daemon.stop()
+            self.disk.fill()
+            self.daemon.start()
+            self.check_readable()
+            self.fill_until_refused()
+            self.disk.free()
+            wait_for("/readyz", lambda: self.reasons() is None)
+            self.send_one_of_each()
+            self.check_readable()
+
+    def test_read_only(self):
+        """Nothing can be answered without writing (the socket, SQLite's log): it says what to do."""
+        self.send_one_of_each()
+        self.daemon.stop()
+        self.disk.read_only(True)
+        done = subprocess.run([BINARY, "serve", "--data", self.disk.data], capture_output=True,
+                              text=True, timeout=30 * SLOWNESS, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("Read-only", done.stderr)
+        self.assertIn(self.disk.data, done.stderr)
+        checked = subprocess.run([BINARY, "check", "--data", self.disk.data], capture_output=True,
+                                 text=True, timeout=30 * SLOWNESS, check=False)
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.disk.read_only(False)
+        self.daemon.start()
+        self.check_readable()
+
+
+if __name__ == "__main__":
+    if can_mount():
+        unittest.main()
+    NAMES = [name for name in dir(FullDisk) if name.startswith("test_")]
+    print("skipped, since mounting is not allowed here: " + ", ".join(NAMES))
+    print(f"0 passed, 0 failed, {len(NAMES)} skipped")
