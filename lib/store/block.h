@@ -19,8 +19,8 @@ typedef struct mw_index_block {
     struct mw_segment *segment;
     uint64_t offset;
     mw_block_header header;
-    uint32_t number; /* merged: its position among the blocks of its segment */
-    bool has_sessions; /* some row names a session of its own */
+    uint32_t number;                   /* merged: its position among the blocks of its segment */
+    bool has_sessions;                 /* some row names a session of its own */
     uint32_t all_traces, all_sessions; /* keys, wherever they are */
     bool keys_in_footer; /* keys of traces and sessions are not here, but in the segment's footer */
     uint32_t trace_count, session_count, service_count, name_count;

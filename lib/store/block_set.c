@@ -1,6 +1,6 @@
 /* Sets of blocks. See block_set.h. One thread: the view's. */
-#include "lib/base/log.h"
 #include "lib/store/block_set.h"
+#include "lib/base/log.h"
 #include "lib/store/store_int.h"
 
 /* A search costs about this many steps of a walk along both runs. */
@@ -97,12 +97,11 @@ static mw_err found_pair(void *ctx, uint64_t key, uint32_t block)
 static mw_err search_footer(const mw_segment *segment, const wanted_keys *wanted,
                             footer_search *search)
 {
-    mw_err err =
-        wanted->keys
-            ? mw_footer_find(segment->footer, segment->fd, wanted->kind, wanted->keys,
-                             wanted->count, found_block, search)
-            : mw_footer_each_between(segment->footer, segment->fd, wanted->kind, wanted->low,
-                                     wanted->high, found_pair, search);
+    mw_err err = wanted->keys
+                     ? mw_footer_find(segment->footer, segment->fd, wanted->kind, wanted->keys,
+                                      wanted->count, found_block, search)
+                     : mw_footer_each_between(segment->footer, segment->fd, wanted->kind,
+                                              wanted->low, wanted->high, found_pair, search);
     if (err == MW_E_CORRUPT || err == MW_E_IO)
         MW_LOG(MW_LOG_ERROR, "store",
                "the footer of a merged segment cannot be read: run `midwatch check --rebuild`",

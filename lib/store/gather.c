@@ -25,7 +25,7 @@ typedef struct gathering {
     mw_block_set wanted_blocks; /* that hold a wanted trace, when not all are */
     mw_block_set log_blocks;    /* that hold a trace of this part, when it is not all of these */
     mw_trace_set traces;        /* of this part */
-    trace_rows *rows_of; /* by number in `traces` */
+    trace_rows *rows_of;        /* by number in `traces` */
     size_t rows_of_capacity;
     mw_join_span **chunks;
     size_t chunk_count, chunk_capacity;
@@ -496,8 +496,8 @@ static mw_err collect_between(mw_store_view *view, const stretch *wanted, mw_tra
             continue;
         mw_err err = mw_view_hot(view, block, &hot);
         if (err == MW_OK)
-            err = spans ? add_spans_between(&hot, wanted, set)
-                        : add_logs_between(&hot, wanted, set);
+            err =
+                spans ? add_spans_between(&hot, wanted, set) : add_logs_between(&hot, wanted, set);
         if (err == MW_OK && mw_trace_set_bytes(set) > view->query_budget)
             err = MW_E_LIMIT;
         if (err != MW_OK)

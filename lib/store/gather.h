@@ -34,7 +34,8 @@ typedef struct mw_gather_question {
      * the same one more than once. May be NULL. */
     mw_err (*session)(void *ctx, uint64_t key, mw_slice session_id);
     /* Each trace once, in no order; the join is valid during the call. The view must not be read
-     * meanwhile. An error ends the gathering. NULL: only the sessions are wanted, nothing is joined. */
+     * meanwhile. An error ends the gathering. NULL: only the sessions are wanted, nothing is
+     * joined. */
     mw_err (*trace)(void *ctx, const uint8_t *trace_id, const mw_join *join);
     void *ctx;
 } mw_gather_question;
@@ -78,8 +79,8 @@ typedef struct mw_own_session_log {
 } mw_own_session_log;
 
 /* Calls for each such record, blocks in order of commit, but for blocks that end before from_ns or
- * begin behind to_ns and (keys not NULL) those without one of the ascending keys: of the others every
- * record. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, or what the callback returned, which ends it. */
+ * begin behind to_ns and (keys not NULL) those without one of the ascending keys: of the others
+ * every record. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, or what the callback returned, which ends it. */
 MW_MUST_USE mw_err mw_each_own_session_log(mw_store_view *view, uint64_t from_ns, uint64_t to_ns,
                                            const uint64_t *keys, size_t count,
                                            mw_err (*log)(void *ctx, const mw_own_session_log *log),

@@ -122,8 +122,8 @@ static bool is_listed(const mw_segment *segment, mw_segment *const *list, size_t
 /* What a segment's blocks add to the index's numbers: +1, or takes away: -1. */
 static void count_segment(mw_index *index, const mw_segment *segment, int sign)
 {
-    uint64_t bytes = segment->header.kind == MW_SEGMENT_MERGED ? segment->end
-                                                                : MW_SEGMENT_HEADER_SIZE;
+    uint64_t bytes =
+        segment->header.kind == MW_SEGMENT_MERGED ? segment->end : MW_SEGMENT_HEADER_SIZE;
     for (const mw_index_block *block = segment->blocks; block; block = block->next_in_segment) {
         uint64_t items = block->header.item_count;
         index->items[block->header.signal] += sign > 0 ? items : -items;

@@ -4,9 +4,11 @@
  * is a reference to the table and the count at that moment. What lies below the count never
  * changes, so readers take the lock only to open and close. A full table is replaced by a larger
  * copy; the old one lives as long as a snapshot holds it. A table holds a reference on each of its
- * segments: that is how a view pins what it reads, and how a later retention can drop a segment by
- * publishing a table without it.
- * Tried on paper and dropped: a lock-free list of chunks. The lock is held for nanoseconds.
+ * segments: that is how a view pins what it reads, and how merging and retention drop segments by
+ * publishing a table without them. Blocks stand by the first sequences of their segments: those of
+ * the log as committed, those of a merged segment together and in the order of its file.
+ * Tried on paper and dropped: a lock-free list of chunks. The lock is held for nanoseconds, and for
+ * a copy of the table when segments are replaced: a millisecond for a hundred thousand blocks.
  */
 #ifndef MW_STORE_INDEX_H
 #define MW_STORE_INDEX_H

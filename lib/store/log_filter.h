@@ -17,8 +17,8 @@ typedef struct mw_log_filter {
     mw_block_set trace_blocks;   /* by trace: that hold it */
     mw_block_set session_blocks; /* by session: that name it */
     mw_block_set member_blocks;  /* and those that hold a trace of `members` */
-    mw_log_members members; /* by session: those of the present share */
-    bool own_sessions;      /* and the records that name it: in the first share alone */
+    mw_log_members members;      /* by session: those of the present share */
+    bool own_sessions;           /* and the records that name it: in the first share alone */
     mw_origin_filter origin;
     /* of the present block */
     const mw_hot *hot;

@@ -73,7 +73,8 @@ static mw_err end_of_block(mw_store_view *view, const mw_index_block *block, mw_
         return MW_OK;
     mw_err err = mw_view_hot(view, block, &hot);
     if (err == MW_OK && hot.count > 0) /* 0: left out as damaged */
-        *out = (mw_log_position){mw_hot_seq(&hot, hot.count - 1), mw_hot_index(&hot, hot.count - 1)};
+        *out =
+            (mw_log_position){mw_hot_seq(&hot, hot.count - 1), mw_hot_index(&hot, hot.count - 1)};
     return err;
 }
 

@@ -16,7 +16,8 @@ static uint64_t order_of_block(const mw_log_scan *scan, const mw_newest_block *b
     return order_of(scan, block->max_ns, mw_view_block(scan->view, block->block)->header.seq);
 }
 
-/* Newest first: of the same time the last committed comes first, so sequence and position count down. */
+/* Newest first: of the same time the last committed comes first, so sequence and position count
+ * down. */
 static void key_of(const mw_log_scan *scan, mw_page_key *key, uint64_t time_ns, uint64_t seq,
                    uint32_t index)
 {
@@ -107,7 +108,8 @@ static mw_err learn_sessions(mw_log_scan *scan, size_t from, size_t to)
     for (size_t i = from; err == MW_OK && i < to; i++) {
         uint32_t at = scan->blocks.items[i].block;
         mw_hot hot;
-        if (!mw_log_filter_block(&scan->filter, at) || !mw_log_filter_has_members(&scan->filter, at))
+        if (!mw_log_filter_block(&scan->filter, at) ||
+            !mw_log_filter_has_members(&scan->filter, at))
             continue;
         err = mw_view_hot(scan->view, mw_view_block(scan->view, at), &hot);
         if (err == MW_OK)

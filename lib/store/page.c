@@ -217,9 +217,9 @@ mw_err mw_window_init(mw_window *window, const mw_store_view *view, mw_window_ki
         if (!window_holds(block, kind) || block->header.event_min_ns > window->next_to_ns)
             continue;
         bool traces = kind == MW_WINDOW_TRACES;
-        window->blocks[window->count++] = (mw_window_block){
-            traces ? trace_start_max(view, i) : block->header.event_max_ns,
-            traces ? block->all_traces : block->all_sessions};
+        window->blocks[window->count++] =
+            (mw_window_block){traces ? trace_start_max(view, i) : block->header.event_max_ns,
+                              traces ? block->all_traces : block->all_sessions};
     }
     if (window->count > 1)
         qsort(window->blocks, window->count, sizeof *window->blocks, window_compare);

@@ -86,10 +86,11 @@ typedef struct mw_window {
 } mw_window;
 
 /* MW_E_NOMEM. */
-MW_MUST_USE mw_err mw_window_init(mw_window *window, const mw_store_view *view,
-                                  mw_window_kind kind, const mw_page_bounds *bounds);
+MW_MUST_USE mw_err mw_window_init(mw_window *window, const mw_store_view *view, mw_window_kind kind,
+                                  const mw_page_bounds *bounds);
 void mw_window_fini(mw_window *window);
-/* The next stretch, both ends included; false when there is nothing older that the page may hold. */
+/* The next stretch, both ends included; false when there is nothing older that the page may
+ * hold. */
 bool mw_window_next(mw_window *window, uint64_t *from_ns, uint64_t *to_ns);
 
 /* Blocks of one signal that can hold rows within the bounds, by event time max, newest first: for

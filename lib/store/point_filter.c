@@ -3,8 +3,8 @@
 
 #include "lib/store/point_filter.h"
 
-mw_err mw_point_filter_init(mw_point_filter *filter, mw_store_view *view,
-                            const mw_store_page *page, const mw_metric_query *query)
+mw_err mw_point_filter_init(mw_point_filter *filter, mw_store_view *view, const mw_store_page *page,
+                            const mw_metric_query *query)
 {
     uint64_t session = mw_text_key(view->store->key_seed, query->session_id);
 

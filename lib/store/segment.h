@@ -40,9 +40,8 @@ MW_MUST_USE mw_segment *mw_segment_adopt(const char *path, int fd, const mw_segm
 /* An existing merged file of `size` bytes, with its footer and the entries of its blocks; takes the
  * descriptor. One reference, the caller's. MW_E_CORRUPT (the footer is damaged), MW_E_IO,
  * MW_E_NOMEM: the descriptor stays the caller's. */
-MW_MUST_USE mw_err mw_segment_open_merged(const char *path, int fd,
-                                          const mw_segment_header *header, uint64_t size,
-                                          mw_segment **out);
+MW_MUST_USE mw_err mw_segment_open_merged(const char *path, int fd, const mw_segment_header *header,
+                                          uint64_t size, mw_segment **out);
 /* Gives a merged segment that has none its blocks' entries, in the order of the file. They become
  * the segment's; the array does not. */
 void mw_segment_give_blocks(mw_segment *segment, mw_index_block *const *blocks, size_t count);

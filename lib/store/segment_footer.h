@@ -45,8 +45,8 @@
  *
  * Replaced: ids of the segments that this one replaces, and of those that they replaced; and where
  * segments of the log end that may still lie in the directory while the one whose header said so
- * (segment_format.h: predecessor's end) is among the replaced. Checked for itself, so that it can be
- * read when the rest is damaged
+ * (segment_format.h: predecessor's end) is among the replaced. Checked for itself, so that it can
+ * be read when the rest is damaged
  *
  *   8     magic "MWREPLD\n"
  *   8     ids (n)
@@ -73,15 +73,15 @@
  *   176  8 s  keys of services (mw_text_key), ascending
  *        8 m  keys of metric names, ascending
  *
- * Directory: pairs of 12 bytes, key (8) and number of the block (4), ascending, distinct; a block is
- * numbered by its place in the file, from 0. Keys are mw_trace_key of the trace ids of spans and
+ * Directory: pairs of 12 bytes, key (8) and number of the block (4), ascending, distinct; a block
+ * is numbered by its place in the file, from 0. Keys are mw_trace_key of the trace ids of spans and
  * log records (0 = those without a trace, or an id that begins so), mw_text_key of own session ids
- * of all signals. Pages of 512 pairs (6144 bytes), of which the last is shorter. Fences: of each page
- * its first key (8) and its checksum (8).
+ * of all signals. Pages of 512 pairs (6144 bytes), of which the last is shorter. Fences: of each
+ * page its first key (8) and its checksum (8).
  *
  * Texts: distinct own session ids of spans and log records, ascending by bytes, those longer than
- * 4096 bytes left out; each 2 bytes length and the text. Pages of 32 KiB or the last text more, each
- * packed for itself. Text fences: of each page
+ * 4096 bytes left out; each 2 bytes length and the text. Pages of 32 KiB or the last text more,
+ * each packed for itself. Text fences: of each page
  *
  *   4    bytes in the file       4    the same, unpacked
  *   8    checksum as in the file
@@ -142,7 +142,7 @@ MW_MUST_USE mw_err mw_footer_writer_finish(mw_footer_writer *writer,
                                            const mw_segment_header *header, uint64_t offset,
                                            const mw_footer_facts *facts, mw_slice *out);
 
-/* ---- reading (any thread; immutable once loaded) ---------------------------------------------- */
+/* ---- reading (any thread; immutable once loaded) --------------------------------------------- */
 
 #define MW_FOOTER_SECTIONS 12u
 
@@ -191,7 +191,7 @@ typedef struct mw_footer {
     mw_footer_directory directories[MW_KEY_KINDS];
     mw_footer_text_page *text_pages;
     size_t text_page_count;
-    char *text_firsts; /* what text_pages[].first point into */
+    char *text_firsts;               /* what text_pages[].first point into */
     mw_footer_filter_place *filters; /* by block */
     size_t block_count;
 } mw_footer;

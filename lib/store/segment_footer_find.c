@@ -154,8 +154,8 @@ mw_err mw_footer_find(const mw_footer *footer, int fd, mw_key_kind kind, const u
 }
 
 mw_err mw_footer_each_between(const mw_footer *footer, int fd, mw_key_kind kind, uint64_t low,
-                              uint64_t high,
-                              mw_err (*key)(void *ctx, uint64_t key, uint32_t block), void *ctx)
+                              uint64_t high, mw_err (*key)(void *ctx, uint64_t key, uint32_t block),
+                              void *ctx)
 {
     directory_walk walk;
     mw_err err = MW_OK;

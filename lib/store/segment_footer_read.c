@@ -98,8 +98,8 @@ static mw_err read_trailer(loading *load)
     load->text_page_count = mw_get_u64(bytes + 72);
     const unsigned char *table = bytes + MW_FOOTER_SECTION_TABLE;
     for (size_t i = 0; i < MW_FOOTER_SECTIONS; i++, table += MW_FOOTER_SECTION_SIZE)
-        footer->sections[i] = (mw_footer_section){mw_get_u64(table), mw_get_u64(table + 8),
-                                                  mw_get_u64(table + 16)};
+        footer->sections[i] =
+            (mw_footer_section){mw_get_u64(table), mw_get_u64(table + 8), mw_get_u64(table + 16)};
     return sections_fit(load) && counts_fit(load) ? MW_OK : MW_E_CORRUPT;
 }
 
@@ -110,7 +110,8 @@ static uint64_t replaced_size(const char *front, uint64_t room)
 {
     uint64_t ids = mw_get_u64(front + 8), ends = mw_get_u64(front + 16);
     room = room < RESIDENT_MAX ? room : RESIDENT_MAX;
-    if (memcmp(front, MW_REPLACED_MAGIC, 8) != 0 || ids > room / 8 || ends > room / MW_REPLACED_END_SIZE)
+    if (memcmp(front, MW_REPLACED_MAGIC, 8) != 0 || ids > room / 8 ||
+        ends > room / MW_REPLACED_END_SIZE)
         return 0;
     uint64_t size = MW_REPLACED_FRONT + 8 * ids + MW_REPLACED_END_SIZE * ends + 8;
     return size <= room ? size : 0;
@@ -297,8 +298,8 @@ static bool filter_fits(const mw_footer *footer, const char *record, mw_footer_f
     uint64_t offset = mw_get_u64(record + 152), len = mw_get_u64(record + 160);
     if (offset > filters->length || len > filters->length - offset)
         return false;
-    *out = (mw_footer_filter_place){filters->offset + offset, mw_get_u64(record + 168),
-                                    (size_t)len};
+    *out =
+        (mw_footer_filter_place){filters->offset + offset, mw_get_u64(record + 168), (size_t)len};
     return true;
 }
 
@@ -319,8 +320,7 @@ static mw_err take_block(const loading *load, mw_slice *bytes, uint64_t *at, mw_
     uint64_t keys = (uint64_t)services + names;
     const char *first = record + MW_FOOTER_RECORD_SIZE;
     if (keys > (bytes->len - MW_FOOTER_RECORD_SIZE) / 8 || !ascends(first, services) ||
-        !ascends(first + 8 * (size_t)services, names) ||
-        !filter_fits(load->footer, record, filter))
+        !ascends(first + 8 * (size_t)services, names) || !filter_fits(load->footer, record, filter))
         return MW_E_CORRUPT;
     mw_index_block *block = mw_alloc(MW_MEM_STORE, sizeof *block + (size_t)keys * 8);
     if (!block)

@@ -251,8 +251,8 @@ static uint64_t place_now(const mw_footer_writer *writer)
 static uint64_t checksum_at(const mw_footer_writer *writer, const void *bytes, size_t len,
                             uint64_t offset)
 {
-    return XXH3_64bits_withSeed(
-        bytes, len, mw_footer_seed(writer->header->salt, writer->header->id, offset));
+    return XXH3_64bits_withSeed(bytes, len,
+                                mw_footer_seed(writer->header->salt, writer->header->id, offset));
 }
 
 static void begin_section(mw_footer_writer *writer, unsigned section)
@@ -359,8 +359,8 @@ static void put_fences(mw_footer_writer *writer, unsigned section, unsigned dire
     begin_section(writer, section);
     for (size_t i = 0; i < list->count && writer->out.err == MW_OK; i += MW_FOOTER_PAGE_PAIRS) {
         size_t left = list->count - i;
-        size_t len = (left < MW_FOOTER_PAGE_PAIRS ? left : MW_FOOTER_PAGE_PAIRS) *
-                     MW_FOOTER_PAIR_SIZE;
+        size_t len =
+            (left < MW_FOOTER_PAGE_PAIRS ? left : MW_FOOTER_PAGE_PAIRS) * MW_FOOTER_PAIR_SIZE;
         uint64_t checksum =
             checksum_at(writer, writer->out.data + (offset - writer->offset), len, offset);
         put_u64(&writer->out, key_of(&list->items[i]));

@@ -109,8 +109,12 @@
  * Pieces: for each 1 MiB of the unpacked chunk, of which the last is shorter, 4 bytes length in the
  * file and then that many bytes: an lz4 block, or the piece as it is when the length is its own.
  *
- * Which blocks count. A segment that another names as its predecessor ends at the offset written
- * there. Otherwise, the newest ends before the first block that does not validate (a torn tail),
+ * Order in merged segments. Spans stand by the first start of their trace, then by trace, a trace's
+ * together: no trace of a block starts behind the next block of spans. Points stand by series, time
+ * and start, log records as they were committed. The blocks of a signal stand together.
+ *
+ * Which blocks count. A segment of the log that another names as its predecessor ends at the offset
+ * written there; or at that which a footer kept when the other was merged. Otherwise, the newest ends before the first block that does not validate (a torn tail),
  * and any other at its own durable end: its creator never acknowledged anything in it.
  */
 #ifndef MW_STORE_SEGMENT_FORMAT_H

@@ -41,8 +41,8 @@ typedef struct mw_walk_gap {
     uint64_t from, to;
 } mw_walk_gap;
 
-/* The blocks of a segment whose headers validate and fit below the limit (of a merged one: where the
- * footer begins). */
+/* The blocks of a segment whose headers validate and fit below the limit (of a merged one: where
+ * the footer begins). */
 typedef struct mw_walk {
     mw_walked_block *blocks;
     size_t block_count, block_capacity;

@@ -31,9 +31,9 @@ typedef struct session_listing {
     bool overflow;           /* a part exceeded the budget */
     seen_table seen;         /* candidates of the part */
     mw_session_totals totals;
-    mw_key_set settled; /* sessions of which it is known whether the page holds them */
-    bool settled_full;  /* no longer kept */
-    mw_top top;         /* values are places in `found` */
+    mw_key_set settled;      /* sessions of which it is known whether the page holds them */
+    bool settled_full;       /* no longer kept */
+    mw_top top;              /* values are places in `found` */
     mw_session_total *found; /* what was offered */
     size_t found_count, found_capacity;
     mw_text_requests requests;
@@ -126,9 +126,8 @@ static mw_err note_own_log(void *ctx, const mw_own_session_log *log)
 /* Every session that was seen last in the stretch, and others. */
 static mw_err find_candidates(session_listing *listing)
 {
-    mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
-                                   .session = note_session,
-                                   .ctx = listing};
+    mw_gather_question question = {
+        .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX, .session = note_session, .ctx = listing};
     seen_fini(&listing->seen);
     mw_err err = mw_gather_between(listing->view, &question, MW_GATHER_LATEST, listing->from_ns,
                                    listing->to_ns);
@@ -250,8 +249,9 @@ static mw_err take_part(session_listing *listing)
     return err;
 }
 
-/* Offers every session that was seen last in the stretch. A part with too many candidates is split in
- * two, as a gathering's is: depth first, so that the stack has at most one entry a bit and one. */
+/* Offers every session that was seen last in the stretch. A part with too many candidates is split
+ * in two, as a gathering's is: depth first, so that the stack has at most one entry a bit and
+ * one. */
 static mw_err take_stretch(session_listing *listing)
 {
     struct {

@@ -40,9 +40,9 @@ static bool compare_session(void *ctx, mw_slice text)
 {
     session_search *search = ctx;
     /* Longer ones are not in the footers: found whole only, merged or not. */
-    bool fits = search->exact ? mw_slice_equal(text, search->text)
-                              : text.len <= MW_FOOTER_TEXT_MAX &&
-                                    mw_slice_starts(text, search->text);
+    bool fits = search->exact
+                    ? mw_slice_equal(text, search->text)
+                    : text.len <= MW_FOOTER_TEXT_MAX && mw_slice_starts(text, search->text);
     if (!fits)
         return true;
     uint64_t key = mw_text_key(search->key_seed, text);

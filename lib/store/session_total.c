@@ -156,7 +156,8 @@ mw_err mw_session_totals_add_logs(mw_store_view *view, mw_session_totals *totals
         return MW_E_NOMEM;
     for (size_t i = 0; i < totals->count; i++)
         keys[i] = totals->items[i].key;
-    mw_err err = mw_each_own_session_log(view, 0, UINT64_MAX, keys, totals->count, add_own_log, totals);
+    mw_err err =
+        mw_each_own_session_log(view, 0, UINT64_MAX, keys, totals->count, add_own_log, totals);
     mw_free(MW_MEM_QUERY, keys);
     return err;
 }

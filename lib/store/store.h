@@ -277,7 +277,8 @@ typedef struct mw_store_page {
 size_t mw_store_shown_max(void);
 
 /* trace id from a hex prefix of 6 to 32 digits. MW_E_SYNTAX, MW_E_NOT_FOUND, MW_E_AMBIGUOUS,
- * MW_E_IO, MW_E_CORRUPT. Cost: a binary search per block. */
+ * MW_E_IO, MW_E_CORRUPT. Cost: a binary search in each block of the log, a page of the directory in
+ * each merged segment, and the columns of the blocks found. */
 MW_MUST_USE mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
                                        uint8_t trace_id[MW_TRACE_ID_SIZE]);
 
@@ -320,10 +321,11 @@ typedef struct mw_trace_list {
     mw_slice next_cursor; /* empty at the end */
 } mw_trace_list;
 
-/* By start. Memory is bounded however much is stored. Cost: the columns of the newest blocks until
- * the page is full, then those of the log records of the page's traces; of all blocks, in several
- * passes, when it never is. Of one trace the first 262,144 spans in order of commit are looked at
- * (lists, sessions, and whose session a log record inherits; trace_read takes all).
+/* By start. Memory is bounded however much is stored. Cost: wherever the page begins, the columns
+ * of the blocks that hold its traces, of some more around them, and a pass over the directory of
+ * each merged segment; of all blocks behind the page's beginning, once, when it never is full. Of
+ * one trace the first 262,144 spans in the order of the blocks are looked at (lists, sessions, and
+ * whose session a log record inherits; trace_read takes all).
  * MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page,
                                        mw_arena *arena, mw_trace_list *out);
@@ -345,9 +347,12 @@ typedef struct mw_session_list {
     mw_slice next_cursor;
 } mw_session_list;
 
-/* By last_seen. Cost as trace_list, the blocks of log records counted like those of spans: a page
- * reads the columns of both in its window, then those of the page's sessions. Of one trace at least
- * the first 262,144 log records without a session of their own are looked at. */
+/* By last_seen. Cost as trace_list, the blocks of log records counted like those of spans: the
+ * columns of a stretch of time, then those of all blocks with traces and log records of the
+ * sessions that the stretch names, as long as these sessions may be. A page that never is full ends
+ * when all sessions that the directories name are known; else it costs all blocks behind its
+ * beginning. Of one trace at least the first 262,144 log records without a session of their own are
+ * looked at. */
 MW_MUST_USE mw_err mw_store_session_list(mw_store_view *view, const mw_store_page *page,
                                          mw_arena *arena, mw_session_list *out);
 
@@ -357,9 +362,9 @@ typedef struct mw_session {
     size_t trace_count;
 } mw_session;
 
-/* Exact id, else a unique prefix of 6 or more bytes. A session that only log records name has no
- * traces. Cost: the blocks that hold its id, and those of its traces. MW_E_NOT_FOUND,
- * MW_E_AMBIGUOUS, MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
+/* Exact id, else a unique prefix of 6 or more bytes (of ids of up to 4096 bytes). A session that
+ * only log records name has no traces. Cost: the blocks that hold its id, and those of its traces.
+ * MW_E_NOT_FOUND, MW_E_AMBIGUOUS, MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_session_read(mw_store_view *view, mw_slice session_id, mw_arena *arena,
                                          mw_session *out);
 
@@ -563,9 +568,9 @@ typedef struct mw_log_tail {
 /* What follows `after` and matches; asked again from `position` on, each record that was stored
  * comes once. A session is matched, and told, by the spans of the view: a record whose span is
  * committed later does not inherit from it. Cost: a search in the index, the columns of at most 64
- * blocks of log records, as log_list with what it says of text, then the items of those that hold
- * the answer; with a wanted session first the columns of the spans' blocks that name it, also
- * those that were there before. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
+ * blocks of log records and about 131,072 records, as log_list with what it says of text, then the
+ * items of those that hold the answer; with a wanted session first the columns of the spans' blocks
+ * that name it, also those that were there before. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_log_follow(mw_store_view *view, const mw_log_follow *follow,
                                        const mw_log_query *query, mw_arena *arena,
                                        mw_log_tail *out);

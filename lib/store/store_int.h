@@ -55,8 +55,8 @@ struct mw_store_view {
     mw_view_slot slots[MW_VIEW_SLOTS];
     size_t slots_bytes;
     uint64_t slots_count;
-    size_t query_budget; /* MW_QUERY_BUDGET; tests make it small */
-    bool (*stop)(void *ctx);      /* NULL = never */
+    size_t query_budget;     /* MW_QUERY_BUDGET; tests make it small */
+    bool (*stop)(void *ctx); /* NULL = never */
     void *stop_ctx;
     mw_damaged_place *left_out; /* once it tolerates damage */
     size_t left_out_count;

@@ -232,8 +232,7 @@ static mw_err find_page(trace_listing *listing)
     mw_gather_question question = {
         .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX, .trace = offer_trace, .ctx = listing};
     mw_window window;
-    mw_err err =
-        mw_window_init(&window, listing->view, MW_WINDOW_TRACES, &listing->bounds);
+    mw_err err = mw_window_init(&window, listing->view, MW_WINDOW_TRACES, &listing->bounds);
 
     while (err == MW_OK && listing->top.count < listing->top.capacity &&
            mw_window_next(&window, &listing->from_ns, &listing->to_ns))

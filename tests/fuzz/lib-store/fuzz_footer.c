@@ -3,10 +3,10 @@
  * Input: 2 bytes, where the blocks end (in steps of 8 behind the header); then the footer, from its
  * first section to its trailer. Checksums would stop every mutation at the door, so they are put
  * right first, from the inside out: of pages, block headers, lists of replaced segments, sections,
- * trailer; the sections' places follow from their lengths, of which the last gets what is left. What
- * stands behind the checksums must hold by itself. Oracle: nothing reads out of bounds (sanitizers),
- * nothing stays allocated, a look-up of a key says what the walk through the directory says, texts
- * begin with what was asked for.
+ * trailer; the sections' places follow from their lengths, of which the last gets what is left.
+ * What stands behind the checksums must hold by itself. Oracle: nothing reads out of bounds
+ * (sanitizers), nothing stays allocated, a look-up of a key says what the walk through the
+ * directory says, texts begin with what was asked for.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -205,8 +205,7 @@ static void ask_texts(const mw_footer *footer, int fd)
     mw_slice prefixes[] = {MW_SLICE_NONE, MW_SLICE("s"), MW_SLICE("session-1"),
                            footer->text_page_count ? footer->text_pages[0].first : MW_SLICE("x")};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-        mw_err err =
-            mw_footer_session_texts(footer, fd, prefixes[i], 1000, see_text, &prefixes[i]);
+        mw_err err = mw_footer_session_texts(footer, fd, prefixes[i], 1000, see_text, &prefixes[i]);
         CHECK(err == MW_OK || err == MW_E_CORRUPT);
     }
 }

@@ -389,10 +389,10 @@ static void test_follower_thread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dense),    cmocka_unit_test(test_many_blocks),
-        cmocka_unit_test(test_edges),    cmocka_unit_test(test_large_blocks),
-        cmocka_unit_test(test_without_memory),
-        cmocka_unit_test(test_listener), cmocka_unit_test(test_follower_thread),
+        cmocka_unit_test(test_dense),           cmocka_unit_test(test_many_blocks),
+        cmocka_unit_test(test_edges),           cmocka_unit_test(test_large_blocks),
+        cmocka_unit_test(test_without_memory),  cmocka_unit_test(test_listener),
+        cmocka_unit_test(test_follower_thread),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
 }

@@ -435,12 +435,11 @@ static void test_verify_against_blocks(void **state)
     /* The keys of the first block for all. */
     mw_block_reader_init(&reader);
     assert_int_equal(mw_footer_writer_new(&writer), MW_OK);
-    assert_int_equal(mw_read_hot(&reader, segment->fd, segment->blocks->offset,
-                                 &segment->blocks->header, &hot),
-                     MW_OK);
+    assert_int_equal(
+        mw_read_hot(&reader, segment->fd, segment->blocks->offset, &segment->blocks->header, &hot),
+        MW_OK);
     for (const mw_index_block *block = segment->blocks; block; block = block->next_in_segment) {
-        mw_index_block *entry =
-            mw_index_block_new(&hot, &segment->blocks->header, store->key_seed);
+        mw_index_block *entry = mw_index_block_new(&hot, &segment->blocks->header, store->key_seed);
         mw_hot shown = hot;
         shown.count = block->header.item_count; /* the last block has fewer */
         assert_true(shown.count <= hot.count);
@@ -456,8 +455,8 @@ static void test_verify_against_blocks(void **state)
                      MW_OK);
     int fd = open(segment->path, O_RDWR | O_CLOEXEC);
     assert_int_equal(ftruncate(fd, (off_t)segment->header.durable_end), 0);
-    assert_int_equal(
-        pwrite(fd, bytes.data, bytes.len, (off_t)segment->header.durable_end), bytes.len);
+    assert_int_equal(pwrite(fd, bytes.data, bytes.len, (off_t)segment->header.durable_end),
+                     bytes.len);
     assert_int_equal(fstat(fd, &status), 0);
     close(fd);
     mw_footer_writer_free(writer);

@@ -79,8 +79,7 @@ static inline void merge_add_contexts(test_merge *merge, merge_source *source)
 
 static inline void merge_add_source(test_merge *merge, mw_index_block *entry)
 {
-    merge->sources =
-        realloc(merge->sources, (merge->source_count + 1) * sizeof *merge->sources);
+    merge->sources = realloc(merge->sources, (merge->source_count + 1) * sizeof *merge->sources);
     merge_source *source = &merge->sources[merge->source_count++];
     memset(source, 0, sizeof *source);
     source->entry = entry;
@@ -201,12 +200,13 @@ static inline size_t merge_drop_repeats(test_merge *merge, mw_signal signal, mer
 static inline size_t merge_order_rows(test_merge *merge, mw_signal signal, merge_row *rows,
                                       size_t count)
 {
+    if (count == 0)
+        return 0;
     if (signal == MW_SIGNAL_LOGS) {
         qsort(rows, count, sizeof *rows, merge_by_commit);
         return count;
     }
-    qsort(rows, count, sizeof *rows,
-          signal == MW_SIGNAL_TRACES ? merge_by_trace : merge_by_series);
+    qsort(rows, count, sizeof *rows, signal == MW_SIGNAL_TRACES ? merge_by_trace : merge_by_series);
     count = merge_drop_repeats(merge, signal, rows, count);
     if (signal == MW_SIGNAL_METRICS)
         return count;
@@ -370,9 +370,9 @@ static inline void merge_pack_source(test_merge *merge, mw_block_pack *pack,
                                          source->entry->offset, &source->entry->header,
                                          &source->hot),
                      MW_OK);
-    assert_int_equal(mw_block_pack_add(pack, &source->entry->header, &source->hot, &walk, rows, to,
-                                       count),
-                     MW_OK);
+    assert_int_equal(
+        mw_block_pack_add(pack, &source->entry->header, &source->hot, &walk, rows, to, count),
+        MW_OK);
     mw_items_walk_end(&walk);
     mw_block_reader_fini(&reader);
     free(rows);
@@ -449,7 +449,8 @@ typedef struct merge_lists {
 static inline void merge_note_input(merge_lists *lists, const mw_segment *input)
 {
     const mw_footer *footer = input->footer;
-    size_t old = footer ? footer->replaced.count : 0, ends = footer ? footer->replaced.end_count : 1;
+    size_t old = footer ? footer->replaced.count : 0,
+           ends = footer ? footer->replaced.end_count : 1;
     mw_footer_request *requests = NULL;
     size_t request_count = 0;
 
@@ -474,11 +475,10 @@ static inline void merge_note_input(merge_lists *lists, const mw_segment *input)
             requests[request_count++].arrival_ns = block->header.arrival_ns;
         }
     }
-    lists->requests = realloc(lists->requests, (lists->request_count + request_count + 1) *
-                                                   sizeof *lists->requests);
+    lists->requests = realloc(lists->requests,
+                              (lists->request_count + request_count + 1) * sizeof *lists->requests);
     if (request_count)
-        memcpy(lists->requests + lists->request_count, requests,
-               request_count * sizeof *requests);
+        memcpy(lists->requests + lists->request_count, requests, request_count * sizeof *requests);
     lists->request_count += request_count;
     mw_free(MW_MEM_STORE, requests);
 }
@@ -498,8 +498,8 @@ static inline mw_segment *merge_write(test_merge *merge, const merge_lists *list
                                    .end_count = lists->end_count,
                                    .requests = lists->requests,
                                    .request_count = lists->request_count,
-                                   .rollups = merge->rollups ? mw_slice_of(merge->rollups)
-                                                             : MW_SLICE_NONE,
+                                   .rollups =
+                                       merge->rollups ? mw_slice_of(merge->rollups) : MW_SLICE_NONE,
                                    .arrival_max_ns = merge->arrival_max,
                                    .last_seq = merge->last_seq};
     assert_int_equal(mw_footer_writer_finish(merge->footer, &merge->header,
@@ -515,7 +515,8 @@ static inline mw_segment *merge_write(test_merge *merge, const merge_lists *list
     assert_int_equal(write(fd, footer.data, footer.len), footer.len);
     assert_int_equal(fstat(fd, &status), 0);
     assert_int_equal(
-        mw_segment_open_merged(path, fd, &merge->header, (uint64_t)status.st_size, &segment), MW_OK);
+        mw_segment_open_merged(path, fd, &merge->header, (uint64_t)status.st_size, &segment),
+        MW_OK);
     assert_int_equal(segment->block_count, merge->blocks);
     mw_footer_forget_requests(segment->footer);
     return segment;
@@ -536,8 +537,8 @@ static inline mw_segment **segments_in_order(mw_store *store, size_t *count)
     return list;
 }
 
-/* Merges `count` segments that nobody appends to and publishes the result, which stays referenced by
- * the index alone. `keep`: their files stay in the directory, as after a kill. */
+/* Merges `count` segments that nobody appends to and publishes the result, which stays referenced
+ * by the index alone. `keep`: their files stay in the directory, as after a kill. */
 static inline void merge_segments(test_merge *merge, mw_segment *const *inputs, size_t count,
                                   bool keep)
 {

@@ -3,8 +3,8 @@
  * Random spans with a fixed seed: repeats with other content, parents that never come, cycles,
  * equal times, late sessions; and log records: before their spans, of unknown spans and traces,
  * with sessions of their own that nothing else knows. The same questions are asked with a large
- * and a tiny query budget, so that the passes over parts are exercised, again after a restart, and again
- * when segments were merged.
+ * and a tiny query budget, so that the passes over parts are exercised, again after a restart, and
+ * again when segments were merged.
  */
 #include "tests/unit/lib-store/query_model.h"
 #include "tests/unit/lib-store/quick_disk.h"

@@ -99,17 +99,16 @@ static void check_directory(const mw_segment *segment, const mw_index_block **en
     key_walk walk = {.entries = entries, .kind = kind};
     size_t pairs = 0;
     for (size_t i = 0; i < segment->block_count; i++) {
-        const uint64_t *keys = kind == MW_KEYS_TRACES ? mw_index_traces(entries[i])
-                                                      : mw_index_sessions(entries[i]);
-        size_t count =
-            kind == MW_KEYS_TRACES ? entries[i]->trace_count : entries[i]->session_count;
+        const uint64_t *keys =
+            kind == MW_KEYS_TRACES ? mw_index_traces(entries[i]) : mw_index_sessions(entries[i]);
+        size_t count = kind == MW_KEYS_TRACES ? entries[i]->trace_count : entries[i]->session_count;
         found_blocks found = {0};
         pairs += distinct(keys, count);
         if (count == 0)
             continue;
-        assert_int_equal(mw_footer_find(segment->footer, segment->fd, kind, keys, count,
-                                        found_block, &found),
-                         MW_OK);
+        assert_int_equal(
+            mw_footer_find(segment->footer, segment->fd, kind, keys, count, found_block, &found),
+            MW_OK);
         for (size_t k = 0; k < segment->block_count; k++) {
             bool meets = false;
             for (size_t j = 0; j < count && !meets; j++)
@@ -175,10 +174,10 @@ static void check_texts(const mw_segment *segment)
                      MW_OK);
     assert_true(all > 300 && all <= 400);
     for (int digit = 0; digit < 10; digit++) {
-        char prefix[16];
+        char prefix[24];
         snprintf(prefix, sizeof prefix, "session-%d", digit);
-        assert_int_equal(mw_footer_session_texts(segment->footer, segment->fd,
-                                                 mw_slice_of(prefix), 10000, count_text, &some),
+        assert_int_equal(mw_footer_session_texts(segment->footer, segment->fd, mw_slice_of(prefix),
+                                                 10000, count_text, &some),
                          MW_OK);
     }
     assert_int_equal(some, all);
@@ -248,11 +247,10 @@ static void test_damage(void **state)
         assert_int_equal(pread(segment->fd, &byte, 1, (off_t)at), 1);
         changed = byte ^ 0x20;
         assert_int_equal(pwrite(segment->fd, &changed, 1, (off_t)at), 1);
-        mw_err err =
-            mw_footer_load(segment->fd, size, &segment->header, &footer, &blocks, &count);
+        mw_err err = mw_footer_load(segment->fd, size, &segment->header, &footer, &blocks, &count);
         mw_footer_replaced replaced;
-        assert_int_equal(
-            mw_footer_read_replaced(segment->fd, size, &segment->header, &replaced), MW_OK);
+        assert_int_equal(mw_footer_read_replaced(segment->fd, size, &segment->header, &replaced),
+                         MW_OK);
         assert_int_equal(replaced.count, whole->replaced.count);
         mw_footer_replaced_fini(&replaced);
         if (at >= whole->sections[MW_FOOTER_REPLACED].offset) {
