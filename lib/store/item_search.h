@@ -47,8 +47,8 @@ MW_MUST_USE mw_err mw_item_search_block(mw_item_search *search, const mw_index_b
                                         bool *may);
 /* Does the item of a row fit? Rows of a block in ascending order. MW_E_CORRUPT, MW_E_IO,
  * MW_E_NOMEM, MW_E_TIMEOUT. */
-MW_MUST_USE mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot,
-                                       uint32_t row, bool *fits);
+MW_MUST_USE mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot, uint32_t row,
+                                       bool *fits);
 /* Behind the rows of a block: what reads items next may use the view's buffers. */
 void mw_item_search_leave(mw_item_search *search);
 
