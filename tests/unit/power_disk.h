@@ -89,7 +89,8 @@ static inline void power_put(power_content *content, size_t at, const char *data
 {
     if (at + len > content->len)
         power_resize(content, at + len);
-    memcpy(content->data + at, data, len);
+    if (len)
+        memcpy(content->data + at, data, len);
 }
 
 /* The first `len` bytes of what an event did; a truncation has none. */
@@ -191,6 +192,8 @@ static inline void power_pend(power_list *list, size_t event)
 
 static inline void power_drop_first(power_list *list, size_t count)
 {
+    if (count == 0)
+        return;
     memmove(list->items, list->items + count, (list->count - count) * sizeof *list->items);
     list->count -= count;
 }

@@ -561,7 +561,7 @@ static void test_bit_flips(void **state)
     test_dir_fini(&dir);
 }
 
-/* Of three batches, one a signal: which can be read? A question that meets damage is asked again. */
+/* Of three batches, one a signal: how many can be read? What meets damage is asked again. */
 static unsigned readable_batches(mw_store *store)
 {
     mw_store_page page = {.limit = 10};
