@@ -1,8 +1,9 @@
 /* The codec "fields" of item chunks: items cut into their top-level protobuf fields, of which equal
  * ones are kept once, and of the columns' values none, then zstd.
  *
- * In the file the chunk is zstd frames, one behind the other; what they unpack to, together, is
- * items_raw bytes (n items, r resources, c scopes, m metric heads; numbers little endian):
+ * In the file the chunk is zstd frames, one behind the other; what they unpack to, together, is as
+ * long as the block's header says (n items, r resources, c scopes, m metric heads; numbers little
+ * endian):
  *
  *   size     what
  *   4, 4, 4  r, c, m (0 but for metrics)
@@ -10,7 +11,7 @@
  *   4        w: 1, 2 or 4, bytes of a reference
  *   8 (r+c+m) length of the message, length of its schema URL (metric heads: 0): resources, then
  *            scopes, then heads
- *   w n x    each item's resource, its scope and, metrics alone, its metric head
+ *   w n x    each item's resource; then of all its scope; then, metrics alone, its metric head
  *            bytes: message and schema URL of each resource, scope and head
  *   k        tokens
  *            dictionary: up to the end
@@ -22,11 +23,12 @@
  *   1 .. f   fields that the row's columns tell (the table below; f entries for the signal)
  *   f+1 ...  the dictionary's, in its order
  *
- * Tokens are varints as in protobuf:
+ * Tokens, and the length behind one, are varints as in protobuf, of at most 5 bytes:
  *
  *   0        the field that is expected here
  *   1        the next one of the dictionary that no token named yet: as many bytes as the protobuf
- *            field (tag and payload) is long that begins there
+ *            field (tag and payload) is long that begins there. Never one of the wire types 3 and
+ *            4, groups
  *   2, len   likewise, but `len` bytes (at least 1), whatever they are: from where an item is no
  *            protobuf message
  *   3 + i    field i; of the dictionary only one that was named before
@@ -50,8 +52,10 @@
  *   traces   1  0a 10, trace id        2  12 08, span id         3  22 08, parent span id
  *            4  39, start              5  41, end
  *   metrics  1  11, start              2  19, time               3  21, value (a double's bits)
- *            4  21, count              5  29, value              6  31, value as an integer
- *                                                                   (0 when it is none of 64 bits)
+ *            4  21, count              5  29, value              6  31, value as a signed
+ *                                                                   integer: what is behind the
+ *                                                                   point cut off, 0 for a NaN and
+ *                                                                   where 64 bits do not hold it
  *   logs     1  09, time               2  4a 10, trace id        3  52 08, span id
  *            4  59, time
  *

@@ -22,8 +22,14 @@
  *   10  session fences
  *   11  text fences
  *
- * Checksums are XXH3-64. Their seed, but for "replaced", is that of a block at the place where the
- * checked bytes begin (segment_format.h: of segment id and offset, with the segment's salt).
+ * Checksums are XXH3-64. Their seed is that of a block at the place in the file where the checked
+ * bytes begin (segment_format.h: of segment id and offset, with the segment's salt): a section, the
+ * trailer, a page, a filter. Only the checksum inside of "replaced" has another one.
+ *
+ * The key of a text is XXH3-64 of it, or 1 where that is 0. The seed is XXH3-64 of all of
+ * digest.key, and the seed of that is XXH3-64, with seed 0, of the ten bytes "text keys\0". An
+ * empty text has no key. The key of a trace is the first 8 bytes of its id as a big-endian number,
+ * which sorts as ids do.
  *
  * Trailer, 384 bytes, the last of the file
  *
@@ -33,8 +39,8 @@
  *    12    4  sections, 12
  *    16    8  segment id
  *    24    8  where the footer begins
- *    32    8  the latest arrival of all items, unix ns
- *    40    8  the highest commit sequence of all items
+ *    32    8  the latest arrival of all that was merged, repeats included, unix ns
+ *    40    8  the highest commit sequence, likewise
  *    48    8  blocks
  *    56    8  pairs of "traces"
  *    64    8  pairs of "sessions"
@@ -43,10 +49,10 @@
  *   368    8  zero
  *   376    8  checksum of bytes 0..375
  *
- * Replaced: ids of the segments that this one replaces, and of those that they replaced; and where
- * segments of the log end that may still lie in the directory while the one whose header said so
- * (segment_format.h: predecessor's end) is among the replaced. Checked for itself, so that it can
- * be read when the rest is damaged
+ * Replaced: ids of the segments that this one replaces, and of those that they replaced: their
+ * blocks count no more; and where segments of the log end that may still lie in the directory while
+ * the one whose header said so (segment_format.h: predecessor's end) is among the replaced. Checked
+ * for itself, so that it can be read when the rest is damaged
  *
  *   8     magic "MWREPLD\n"
  *   8     ids (n)
@@ -55,8 +61,8 @@
  *   16 m  id of a segment of the log, its end
  *   8     checksum of all before, seed = the segment's id
  *
- * Requests: digest (16) and arrival (8) of each commit that a start shall recognise when it is sent
- * again; in order of arrival.
+ * Requests: 24 bytes each, digest (16) and arrival (8) of each commit that a start shall recognise
+ * when it is sent again; in order of arrival. As many as fill the section.
  *
  * Blocks: one record each, in the order of the file
  *
@@ -67,21 +73,21 @@
  *   140    4  distinct keys of metric names (m); 0 but for metrics
  *   144    4  pairs of "traces" that name the block
  *   148    4  pairs of "sessions" that name the block
- *   152    8  its filter's offset in "filters"
+ *   152    8  its filter's offset in "filters", from where that begins
  *   160    8  its filter's length, 0 = none
  *   168    8  its filter's checksum
- *   176  8 s  keys of services (mw_text_key), ascending
+ *   176  8 s  keys of services, ascending
  *        8 m  keys of metric names, ascending
  *
  * Directory: pairs of 12 bytes, key (8) and number of the block (4), ascending, distinct; a block
- * is numbered by its place in the file, from 0. Keys are mw_trace_key of the trace ids of spans and
- * log records (0 = those without a trace, or an id that begins so), mw_text_key of own session ids
- * of all signals. Pages of 512 pairs (6144 bytes), of which the last is shorter. Fences: of each
- * page its first key (8) and its checksum (8).
+ * is numbered by its place in the file, from 0. Keys of "traces" are those of the trace ids of
+ * spans and log records (0 = those without a trace, or an id that begins so), of "sessions" those
+ * of the texts in the column session id, of all signals. Pages of 512 pairs (6144 bytes), of which
+ * the last is shorter. Fences: of each page its first key (8) and its checksum (8).
  *
- * Texts: distinct own session ids of spans and log records, ascending by bytes, those longer than
- * 4096 bytes left out; each 2 bytes length and the text. Pages of 32 KiB or the last text more,
- * each packed for itself. Text fences: of each page
+ * Texts: distinct session ids of that column, of spans and log records, ascending by bytes, those
+ * longer than 4096 bytes left out; each 2 bytes length and the text. Pages of 32 KiB or the last
+ * text more, each packed for itself. Text fences: of each page
  *
  *   4    bytes in the file       4    the same, unpacked
  *   8    checksum as in the file

@@ -1,7 +1,10 @@
 /* The segment file, drawn. With this page a stranger can write a reader.
  *
- * A store is a directory of files "%016x.seg" (the segment id in hex); "*.tmp" are unfinished and
- * removed at start. All numbers are little endian, without alignment. Checksums are XXH3-64.
+ * A store is a directory of files "%016x.seg" (the segment id in hex, small letters); "*.tmp" are
+ * unfinished and removed at start. Beside them lie digest.key, 192 random bytes under which
+ * digests, series and keys of texts are hashed (needed for none of what this page draws), and
+ * catalogue.db, which is derived from the segments. All numbers are little endian, without
+ * alignment. Checksums are XXH3-64.
  * A file is a segment header and then blocks, each beginning at a multiple of 8. There are two
  * kinds: the log, to which requests are appended as they come, a block each; and merged segments,
  * which are written once, from older segments that they replace, and end with a footer
@@ -22,7 +25,7 @@
  *    48    8  durable end: bytes of this file that were synced before it got its name; merged: the
  *             end of the blocks, where the footer begins
  *    56    8  the first commit sequence that this file's own appends may have; merged: the lowest
- *             of its items
+ *             of all that was merged, repeats included
  *    64    8  salt: random, so that no sender can forge a block inside its own data
  *    72    8  checksum of bytes 0..71, seed = segment id
  *
@@ -34,15 +37,16 @@
  *    12    4  items (n), at least 1
  *    16    8  commit sequence; merged: the lowest of its items
  *    24    8  synced: the offset up to which the file was known to be durable when this was written
- *    32   16  digest of the request (DESIGN 4.6), zero = not computed; merged: zero
+ *    32   16  digest of the request (DESIGN 4.6): equal ones mean that it was sent again; zero =
+ *             not computed; merged: zero
  *    48    8  event time min: the earliest start, log time or point time
  *    56    8  event time max: the latest of all these, and of span ends
- *    64    8  arrival, unix ns; merged: the earliest of its items
+ *    64    8  arrival, unix ns; merged: the earliest of the blocks that its items come from
  *    72    4  hot chunk: bytes in the file         76    4  the same, unpacked
  *    80    4  item chunk: bytes in the file        84    4  the same, unpacked
  *    88    8  checksum of the hot chunk as in the file, seed 0
  *    96    8  checksum of the item chunk as in the file with the padding behind it, seed 0
- *   104    4  spans with status ERROR, log records of severity ERROR (17) or above
+ *   104    4  spans with status ERROR, log records of severity ERROR (17) or above, 255 included
  *   108    1  signal: 1 = traces (items are spans), 2 = metrics (data points), 3 = logs
  *   109    1  codec of the hot chunk: 0 = as it is, 1 = lz4 block, 3 = planes
  *   110    1  codec of the item chunk: 0, 1, or 2 = pieces, when it is longer than 1 MiB, or
@@ -57,8 +61,8 @@
  * Hot chunk, unpacked (n items, t traces, s strings, reference width w)
  *
  *   size     what
- *   4        t, 0 for metrics
- *   4        s
+ *   4        t: trace ids, 0 for metrics
+ *   4        s: strings, distinct, none of them empty
  *   4        bytes of all strings
  *   4        w: 2 or 4
  *   16 t     trace ids, ascending, distinct; a log record without one has the id of zeros
@@ -83,14 +87,35 @@
  *            Rows of many commits have, behind the other wide columns: commit sequence - the
  *            block's, position in that commit.
  *
+ *            min is the block's event time min. Ids are bytes in their order; tokens are signed.
+ *            Texts are what the item, its scope and its resource say (collector/resolve.h), never
+ *            what it inherits from other spans; all but origins end at 256 bytes, at the last whole
+ *            character. Narrow numbers are OTLP's, 255 for one beyond those, but for
+ *
+ *            operation kind  0 other, 1 agent, 2 workflow, 3 model, 4 embedding, 5 tool,
+ *                            6 retrieval, 7 memory, 8 guardrail, 9 eval, 10 http, 11 rpc, 12 db,
+ *                            13 messaging
+ *            kind of points  1 gauge, 2 sum, 3 histogram, 4 exponential histogram, 5 summary
+ *            flags           1 a text is no UTF-8; spans: 2 has an event "exception"; points:
+ *                            2 value sent as integer, 4 monotonic sum, 8 no recorded value
+ *
+ *            Value and count: of gauges and sums the value, as a double, and 0; of the others the
+ *            sum of what was observed and its count. A NaN where there is no value. Series: a keyed
+ *            hash of all that tells one series from another (collector/series.h). Origin: AWS
+ *            request headers, "name=value", one a line.
+ *
  * Planes: a byte, then zstd frames, one behind the other; what they unpack to, together, is the hot
- * chunk with some columns written differently, at the same places and as long:
+ * chunk (as long as the header says, the byte not counted) with some columns written differently,
+ * at the same places and as long:
  *
  *            a column of 8 bytes a row, and a reference, stands as planes: the first bytes of all
- *            rows, then the second ones, and so on. Span ids do not, nor columns of a byte
- *            before that the event time, series, start of a point, value, count, commit sequence
- *            and position became steps: the difference d to the row above (to 0 in the first),
- *            modulo 2^64, as the number 2 d, or for a negative d as -2 d - 1
+ *            rows, then the second ones, and so on. Span ids, of spans and of log records, do not
+ *            (parent span ids do), nor columns of a byte, nor what stands before or behind the
+ *            columns
+ *            before that the event time (start - min, time - min), series, start of a point,
+ *            value (its bits), count, commit sequence and position became steps: the difference d
+ *            to the row above (to 0 in the first), modulo 2^64, as the number 2 d, or for a
+ *            negative d as -2 d - 1
  *            before that, if the byte is 1 (it is 0 else), a parent that is the span id of row p in
  *            the block became, in row i, the number 1 + (the step i - p, likewise written). No
  *            parent is then an id of 1 to 2^32 - 1, read as a number; those of other blocks stay
@@ -106,6 +131,12 @@
  *   4 n      its metric head (metrics alone)
  *            bytes: message and schema URL of each resource, scope and head, then the items
  *
+ *            An item is the OTLP message Span, LogRecord or of its kind of data point, byte for
+ *            byte as it was received (from JSON: as protobuf); resources and scopes are Resource
+ *            and InstrumentationScope, likewise, empty when there was none. A head is a Metric
+ *            message without its points: name, description, unit, metadata, and data of its kind
+ *            that holds temporality and monotonic alone.
+ *
  * Pieces: for each 1 MiB of the unpacked chunk, of which the last is shorter, 4 bytes length in the
  * file and then that many bytes: an lz4 block, or the piece as it is when the length is its own.
  *
@@ -113,9 +144,22 @@
  * together: no trace of a block starts behind the next block of spans. Points stand by series, time
  * and start, log records as they were committed. The blocks of a signal stand together.
  *
- * Which blocks count. A segment of the log that another names as its predecessor ends at the offset
- * written there; or at that which a footer kept when the other was merged. Otherwise, the newest ends before the first block that does not validate (a torn tail),
- * and any other at its own durable end: its creator never acknowledged anything in it.
+ * Which blocks count. None of a segment that a merged one of the directory names as replaced
+ * (segment_footer.h), though its file may still lie there. A merged segment has blocks up to its
+ * durable end. Of segments of the log, one whose end somebody wrote down ends there: it stands in
+ * the header of the segment whose predecessor it is, also when that is replaced, or in a footer.
+ * Otherwise, the newest that is not replaced ends before its torn tail, and any other at its own
+ * durable end: its creator never acknowledged anything in it.
+ *
+ * The torn tail of the newest begins at the first block of which header or chunks do not validate,
+ * behind all that was durable: its durable end, and what a valid header in it names as synced.
+ * Before that, and in every other segment, such a block is damage. It is left out alone; behind a
+ * header that does not validate, the next block begins at the next multiple of 8 where one does.
+ *
+ * Which rows count. A span is known by trace id and span id, a point by series, time and start. Of
+ * rows that are equal in that, the first by commit sequence and position counts; a merge drops the
+ * others of its inputs, and copies in different segments stay until they meet. Log records all
+ * count.
  */
 #ifndef MW_STORE_SEGMENT_FORMAT_H
 #define MW_STORE_SEGMENT_FORMAT_H

@@ -190,7 +190,9 @@ def read_strings(cursor, count, size):
     text = cursor.take(size)
     begins = (0,) + ends[:-1]
     demand(list(ends) == sorted(ends) and (not ends or ends[-1] == size), "ends of strings")
-    return [b""] + [text[begin:end] for begin, end in zip(begins, ends)]
+    strings = [b""] + [text[begin:end] for begin, end in zip(begins, ends)]
+    demand(len(set(strings)) == len(strings), "distinct strings, none of them empty")
+    return strings
 
 
 def read_hot(block, data):

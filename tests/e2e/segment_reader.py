@@ -7,6 +7,7 @@ program leaves to `midwatch check`. segment_chunks.py is the part of it that unp
 
 Python's standard library, and through ctypes liblz4, libzstd and libxxhash.
 """
+import contextlib
 import itertools
 import json
 import os
@@ -55,10 +56,6 @@ class Block:
     """One block: header, and the rest when asked."""
 
     def __init__(self, segment, offset):
-        self.read_header(segment, offset)
-        self.check_chunks()
-
-    def read_header(self, segment, offset):
         data = segment.data
         demand(offset + BLOCK_HEADER.size <= len(data), "no room for a block")
         self.segment, self.offset = segment, offset
@@ -72,13 +69,12 @@ class Block:
         demand(self.items >= 1 and self.signal in WIDE and rows in (0, 1), "a block's numbers")
         self.of_many_commits = rows == 1
 
-    def check_chunks(self):
-        hot_at = self.offset + len(self.header)
-        items_at = hot_at + self.hot_size
+        items_at = offset + len(self.header) + self.hot_size
         self.end = (items_at + self.items_size + 7) // 8 * 8
-        data = self.segment.data
-        demand(self.end <= len(data), "a block longer than its file")
-        self.hot, self.packed_items = data[hot_at:items_at], data[items_at:self.end]
+        demand(self.end <= min(len(data), segment.limit()), "a block across the end")
+        self.hot, self.packed_items = data[items_at - self.hot_size:items_at], data[items_at:self.end]
+
+    def check_chunks(self):
         demand(checksum(self.hot, 0) == self.hot_sum, "a hot chunk")
         demand(checksum(self.packed_items, 0) == self.items_sum, "an item chunk")
         demand(not any(self.packed_items[self.items_size:]), "padding")
@@ -296,33 +292,42 @@ class Segment:
     def seed(self, offset):
         return checksum(struct.pack("<2Q", self.id, offset), self.salt)
 
+    def limit(self):
+        return len(self.data) if self.end is None else self.end
+
+    def header_behind(self, offset, synced):
+        """Where the next block begins that was written when `synced` bytes were durable."""
+        for at in range(offset + 8, self.limit(), 8):
+            if self.data[at:at + 8] == b"MWBLOCK\n":
+                with contextlib.suppress(Damage):
+                    if Block(self, at).synced >= synced:
+                        return at
+        return None
+
     def proven(self, offset):
         """Were the bytes at `offset` durable once? So says the file's header, or a later block."""
-        if offset < self.durable_end:
-            return True
-        later = Block.__new__(Block)
-        for at in range(offset + 8, len(self.data), 8):
-            if self.data[at:at + 8] == b"MWBLOCK\n":
-                try:
-                    later.read_header(self, at)
-                except Damage:
-                    continue
-                if later.synced > offset:
-                    return True
-        return False
+        return offset < self.durable_end or self.header_behind(offset, offset + 1) is not None
 
-    def blocks(self):
+    def blocks(self, damaged=None):
+        """Those that count. Where there is damage it ends with it, or leaves that out and appends
+        the offset to the list `damaged`."""
         at = SEGMENT_HEADER.size
-        while at < len(self.data) if self.end is None else at != self.end:
+        while at < self.limit():
+            block = fault = None
             try:
                 block = Block(self, at)
-            except Damage:
-                if self.end is None and not self.proven(at):
-                    return
-                raise
-            demand(self.end is None or block.end <= self.end, "a block across the end")
-            yield block
-            at = block.end
+                block.check_chunks()
+            except Damage as damage:
+                fault = damage
+            if not fault:
+                yield block
+            elif self.end is None and not self.proven(at):
+                return
+            elif damaged is None:
+                raise fault
+            else:
+                damaged.append(at)
+            at = block.end if block else self.header_behind(at, 0) or self.limit()
 
 
 class Store:
@@ -347,13 +352,13 @@ class Store:
         for log in logs:
             log.end = ends.get(log.id, None if log.id == newest else log.durable_end)
 
-    def blocks(self):
+    def blocks(self, damaged=None):
         for segment in self.segments:
-            yield from segment.blocks()
+            yield from segment.blocks(damaged)
 
-    def rows(self):
+    def rows(self, damaged=None):
         """All that is stored, repeats of spans and points included."""
-        return [item for block in self.blocks() for item in block]
+        return [item for block in self.blocks(damaged) for item in block]
 
     def __iter__(self):
         """Every item once, in the order of the commits."""

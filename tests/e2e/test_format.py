@@ -77,19 +77,24 @@ def split(signal, body):
 # ---- columns, from the items' own bytes ----------------------------------------------------------
 
 
+def text_of(found, field):
+    """What a column holds of a text: 256 bytes, or less where a character would be cut."""
+    return first(found, field)[:256].decode(errors="ignore").encode()
+
+
 def span_columns(found, _sent):
     return {"trace_id": first(found, 1), "span_id": first(found, 2),
-            "parent_id": first(found, 4, NO_SPAN) or NO_SPAN, "name": first(found, 5),
+            "parent_id": first(found, 4, NO_SPAN) or NO_SPAN, "name": text_of(found, 5),
             "kind": first(found, 6, 0), "start": number_of(found, 7), "end": number_of(found, 8),
             "status": first(otlp.fields(first(found, 15)), 3, 0),
-            "status_message": first(otlp.fields(first(found, 15)), 2)}
+            "status_message": text_of(otlp.fields(first(found, 15)), 2)}
 
 
 def log_columns(found, _sent):
     time, severity = number_of(found, 1) or number_of(found, 11), first(found, 2, 0)
     return {**({"time": time} if time else {}), "severity": severity if severity <= 24 else 255,
             "trace_id": first(found, 9, NO_TRACE) or NO_TRACE,
-            "span_id": first(found, 10, NO_SPAN) or NO_SPAN, "name": first(found, 12)}
+            "span_id": first(found, 10, NO_SPAN) or NO_SPAN, "name": text_of(found, 12)}
 
 
 POINT_KINDS = [otlp.GAUGE, otlp.SUM, otlp.HISTOGRAM, otlp.EXPONENTIAL_HISTOGRAM, otlp.SUMMARY]
@@ -185,7 +190,8 @@ def odd_span():
 
 def odd_traces():
     """Also a span that ends before it began, and one whose parent is not in the store."""
-    return otlp.request([odd_span(), otlp.span(TRACE, b"\xcc" * 8, NO_SPAN, end=START - 5),
+    return otlp.request([odd_span(), otlp.span(TRACE, b"\xcc" * 8, NO_SPAN, end=START - 5,
+                                               name="x" + "\u00e9" * 200),
                          otlp.span(TRACE, b"\xdd" * 8, b"\xde" * 8, start=1, end=2 ** 64 - 1)],
                         service=KNOWN)
 
@@ -207,6 +213,12 @@ def odd_logs():
     """An empty record in an empty scope of an empty resource; severities out of the ordinary."""
     empty = otlp.length_field(1, otlp.length_field(2, otlp.length_field(2, b"")))
     return empty + otlp.logs_request([otlp.log_record(severity=number) for number in (99, 17, 0)])
+
+
+def many_traces():
+    """More than a page of the directories, and of the sessions' texts."""
+    return otlp.logs_request([otlp.log_record(trace_id=os.urandom(16), attributes=[
+        ("session.id", os.urandom(32).hex())]) for _ in range(700)], service=KNOWN)
 
 
 def repeat_of_root(number):
@@ -334,6 +346,7 @@ class FormatTest(Case):
         sender.send("traces", odd_traces())
         sender.send("metrics", odd_points())
         sender.send("logs", odd_logs())
+        sender.send("logs", many_traces())
         sender.send("logs", signals.request([signals.log(START, "from aws", 9)]),
                     {"x-aws-log-group": "/group"})
         sender.send("logs", large_log(1))
@@ -445,9 +458,10 @@ class FormatTest(Case):
 
     # ---- the daemon's own count ------------------------------------------------------------------
 
-    def counts(self, store):
-        signal = collections.Counter(item.signal for item in store.rows())
-        return [len(list(store.blocks())), signal[TRACES], signal[LOGS], signal[METRICS]]
+    def counts(self, store, damaged=None):
+        signal = collections.Counter(item.signal for item in store.rows(damaged))
+        return [len(list(store.blocks([] if damaged else None))), signal[TRACES], signal[LOGS],
+                signal[METRICS]]
 
     def test_counts_are_those_of_the_status(self):
         blocks, spans, logs, points = self.counts(self.store)
@@ -482,6 +496,11 @@ class FormatTest(Case):
         self.assertEqual({(block.signal, block.hot[0]) for block in blocks
                           if block.hot_codec == PLANES} & {(TRACES, 1), (METRICS, 0), (LOGS, 0)},
                          {(TRACES, 1), (METRICS, 0), (LOGS, 0)})
+        footers = [segment.footer for segment in self.merged()]
+        self.assertGreater(max(len(footer.traces) for footer in footers), 512)
+        self.assertGreater(max(len(footer.sessions) for footer in footers), 512)
+        self.assertGreater(max(footer.text_pages for footer in footers), 1)
+        self.assertTrue(all(record.filter_size for footer in footers for record in footer.blocks))
         logs = [segment for segment in self.store.segments if segment.kind != MERGED]
         self.assertGreaterEqual(len(logs), 2)
         self.assertEqual(logs[-1].predecessor, logs[-2].id)
@@ -500,6 +519,22 @@ class FormatTest(Case):
         counts, damaged, remarks = self.check(directory)
         self.assertEqual((counts, damaged), (self.counts(store), 1))
         self.assertIn(f"at byte {last.offset}: a torn tail", remarks)
+
+    def test_damage_is_left_out_alone(self):
+        """A header of the log and a chunk of a merged segment; what is around them is read."""
+        directory = self.copy()
+        newest, merged = self.store.segments[-1], self.merged()[0]
+        hurt = [(newest, list(newest.blocks())[1], 16), (merged, list(merged.blocks())[0], 200)]
+        for segment, block, offset in hurt:
+            with open(os.path.join(directory, f"{segment.id:016x}.seg"), "r+b") as file:
+                file.seek(block.offset + offset)
+                file.write(bytes([segment.data[block.offset + offset] ^ 1]))
+        store, damaged = segment_reader.Store(directory), []
+        counts = self.counts(store, damaged)
+        self.assertEqual(sorted(damaged), sorted(block.offset for _, block, _ in hurt))
+        self.assertEqual(counts[0], len(list(self.store.blocks())) - 2)
+        counted, count_of_damage, remarks = self.check(directory)
+        self.assertEqual((counted, count_of_damage), (counts, 2), remarks)
 
     def test_replaced_segments_count_no_more(self):
         """As when the power went between a merge and the removal of what it replaced."""
@@ -520,7 +555,7 @@ class FormatTest(Case):
             path = os.path.join(directory, f"{segment.id:016x}.seg")
             ends = [80] + [block.end for block in segment.blocks()]
             end = len(segment.data) if segment.kind == MERGED else ends[-1]
-            for offset in range(0, end, max(1, end // 40)):
+            for offset in range(0, end, max(1, end // 24)):
                 with self.subTest(kind=segment.kind, offset=offset), self.assertRaises(Damage):
                     self.read_with_a_flip(path, segment, offset, ends[-1])
 
