@@ -1,8 +1,8 @@
 /* How long the items of a block are, without reading them: what cutting output blocks needs.
  *
  * The lengths stand in front of an item chunk. Of a chunk packed as one lz4 block only the front is
- * unpacked (about a fiftieth of the work); others are walked. What comes back is not checked against
- * the chunk's checksum: whoever reads the items later does that.
+ * unpacked (about a fiftieth of the work); others are walked. What comes back is not checked
+ * against the chunk's checksum: whoever reads the items later does that.
  */
 #ifndef MW_STORE_ITEM_LENGTHS_H
 #define MW_STORE_ITEM_LENGTHS_H

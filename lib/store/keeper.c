@@ -300,9 +300,9 @@ static int64_t real_mono_ns(void)
     return mw_clock_mono_ns(mw_clock_system());
 }
 
-/* Asks the writer to leave its segment if that is due. True when merging should wait for it: what it
- * leaves, of which it tells at once, belongs into the same merge. But a segment that is not left soon
- * holds nothing up, nor does its successor. */
+/* Asks the writer to leave its segment if that is due. True when merging should wait for it: what
+ * it leaves, of which it tells at once, belongs into the same merge. But a segment that is not left
+ * soon holds nothing up, nor does its successor. */
 static bool leave_if_due(mw_store *store, const survey *all, const mw_policy_limits *limits)
 {
     mw_keeper *keeper = &store->keeper;
@@ -462,7 +462,8 @@ static mw_err retire_old(mw_store *store)
 
 /* ---- the catalogue --------------------------------------------------------------------------- */
 
-/* A row could not be written (a full disk, somebody who reads at length): all are compared again. */
+/* A row could not be written (a full disk, somebody who reads at length): all are compared again.
+ * */
 static void catch_up_catalogue(mw_store *store)
 {
     survey all;

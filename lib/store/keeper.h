@@ -2,10 +2,10 @@
  * the unmerged tail up to date. Never between a request and its answer.
  *
  * It wakes when the writer leaves a segment, and once a second. In order: the tail's roll-up
- * (rollup_tail.h), merges that are due (merge_policy.h), retention. The newest segment of the log is
- * never merged: when it is due, the writer is asked to leave it, which makes its successor first.
- * So there is always a file whose header knows where the one before ended and which sequence comes
- * next, even when all else was merged and retired.
+ * (rollup_tail.h), merges that are due (merge_policy.h), retention. The newest segment of the log
+ * is never merged: when it is due, the writer is asked to leave it, which makes its successor
+ * first. So there is always a file whose header knows where the one before ended and which sequence
+ * comes next, even when all else was merged and retired.
  *
  * Without the thread (mw_store_config.merge false) mw_store_merge_all does the same on its caller's
  * thread; one at a time then.

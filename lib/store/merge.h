@@ -29,9 +29,9 @@
 /* A sync of a merge covers at most this much. */
 #define MW_MERGE_PIECE ((size_t)1 << 20)
 
-/* `conflicting`: of the repeats, those with other content than the one that was kept. Content is the
- * bytes of the item; where an earlier segment holds the kept one, its columns, so that no item of
- * that segment need be read. */
+/* `conflicting`: of the repeats, those with other content than the one that was kept. Content is
+ * the bytes of the item; where an earlier segment holds the kept one, its columns, so that no item
+ * of that segment need be read. */
 typedef struct mw_merge_result {
     uint64_t items_in, items_out, repeats, conflicting;
     uint64_t bytes_in, bytes_out;
@@ -44,9 +44,9 @@ typedef struct mw_merge_result {
 /* Merges `inputs` (complete: nobody appends to them; in order of their sequences) into segment
  * `header.id`, with what is in view, written and named, not yet published. *out is the new segment
  * with its entries and footer, one reference; NULL when nothing is left (inputs without items, or
- * repeats of earlier segments alone). The view's stop is set. MW_E_NOMEM, MW_E_LIMIT, MW_E_NO_SPACE,
- * MW_E_IO, MW_E_CORRUPT (result->damaged), MW_E_TIMEOUT (asked to stop). Nothing is left behind on
- * an error. */
+ * repeats of earlier segments alone). The view's stop is set. MW_E_NOMEM, MW_E_LIMIT,
+ * MW_E_NO_SPACE, MW_E_IO, MW_E_CORRUPT (result->damaged), MW_E_TIMEOUT (asked to stop). Nothing is
+ * left behind on an error. */
 typedef struct mw_merge_job {
     mw_store *store;
     mw_store_view *view; /* sees the inputs, and the segments before them (repeats, edges) */

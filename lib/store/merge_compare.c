@@ -1,7 +1,7 @@
 /* What was removed as a repeat: is it what was kept? See merge_int.h.
  *
- * Repeats are few, mostly, and nearly always equal. Lengths are known; only rows of equal length are
- * read, with one pass over the blocks that hold some, and compared by hash.
+ * Repeats are few, mostly, and nearly always equal. Lengths are known; only rows of equal length
+ * are read, with one pass over the blocks that hold some, and compared by hash.
  */
 #include <xxhash.h>
 

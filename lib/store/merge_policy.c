@@ -24,7 +24,8 @@ static bool is_log(const mw_policy_segment *segment)
     return !segment->merged && !segment->current && !segment->aside;
 }
 
-/* Side by side from `first`, as many as fit; *more tells that another one follows, which does not. */
+/* Side by side from `first`, as many as fit; *more tells that another one follows, which does not.
+ * */
 static size_t fitting_logs(const mw_policy_segment *segments, size_t count, size_t first,
                            const mw_policy_limits *limits, bool *more)
 {

@@ -1,15 +1,14 @@
 /* Which segments are merged next. Pure: segments in, a choice out.
  *
- * Segments of the log, oldest first, as many side by side as fit one merge: when more are there than
- * fit, or when the oldest has waited long enough. Merged segments that are still small are merged
- * again, or slow traffic would leave a file for each time that merging was due: when eight or more
- * lie side by side and become one that is of the next size, sizes being powers of eight. So an item
- * is written again once for each factor of eight by which its segment grows, and never once that has
- * a quarter of the target. Retention removes whole segments, by their latest arrival; segments that
- * arrived more than MW_MERGE_SPAN_NS apart are therefore not put together, so that nothing outlives
- * its time by more than a day.
- * Tried on paper and dropped: to merge a new segment into a small one before it. It writes the
- * same items again each time.
+ * Segments of the log, oldest first, as many side by side as fit one merge: when more are there
+ * than fit, or when the oldest has waited long enough. Merged segments that are still small are
+ * merged again, or slow traffic would leave a file for each time that merging was due: when eight
+ * or more lie side by side and become one that is of the next size, sizes being powers of eight. So
+ * an item is written again once for each factor of eight by which its segment grows, and never once
+ * that has a quarter of the target. Retention removes whole segments, by their latest arrival;
+ * segments that arrived more than MW_MERGE_SPAN_NS apart are therefore not put together, so that
+ * nothing outlives its time by more than a day. Tried on paper and dropped: to merge a new segment
+ * into a small one before it. It writes the same items again each time.
  */
 #ifndef MW_STORE_MERGE_POLICY_H
 #define MW_STORE_MERGE_POLICY_H
@@ -30,9 +29,8 @@ typedef struct mw_policy_segment {
     uint64_t items, bytes;
     uint64_t arrival_min_ns, arrival_max_ns; /* without items: when it was made */
     bool merged;
-    bool
-        current; /* the newest of the log: taken once the writer has left it, when it is not newest */
-    bool aside; /* has damage */
+    bool current; /* the newest of the log: taken when the writer has left it for another */
+    bool aside;   /* has damage */
 } mw_policy_segment;
 
 typedef struct mw_policy_limits {
