@@ -215,11 +215,12 @@ class Footer:
         pages, fences, texts = self.section("texts"), self.section("text_fences"), []
         for _ in range(self.text_pages):
             packed, raw = fences.numbers(2)
-            own, codec, length = fences.number(8), fences.number(1), fences.number(1)
+            own, packed_so, length = fences.number(8), fences.number(1), fences.number(1)
             seed = self.segment.seed(self.places["texts"][0] + pages.at)
             page = pages.take(packed)
             demand(checksum(page, seed) == own, "a page of texts")
-            page = Cursor(unpack_lz4(page, raw) if codec == LZ4 else page)
+            demand(packed_so in (0, 1), "a page of texts")
+            page = Cursor(unpack_zstd(page, raw) if packed_so else page)
             first = len(texts)
             while page.at < len(page.data):
                 texts.append(page.take(page.number(2)))
