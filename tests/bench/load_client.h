@@ -4,7 +4,8 @@
  * gRPC it shares its slots as streams. load_turn waits for the network once and moves what it can;
  * slots that got their answer are `done`, and those of a broken connection never will be.
  *
- * All memory is the caller's, and load_close_all frees it; one thread. Included by otlp_load.c only.
+ * All memory is the caller's, and load_close_all frees it; one thread. Included by otlp_load.c
+ * only.
  */
 #ifndef MW_TESTS_BENCH_LOAD_CLIENT_H
 #define MW_TESTS_BENCH_LOAD_CLIENT_H
