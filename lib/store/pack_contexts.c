@@ -123,8 +123,7 @@ mw_err mw_pack_contexts_add(mw_pack_contexts *contexts, mw_items_walk *walk, con
     return err;
 }
 
-mw_slice mw_pack_contexts_message(const mw_pack_contexts *contexts, unsigned kind,
-                                  uint32_t number)
+mw_slice mw_pack_contexts_message(const mw_pack_contexts *contexts, unsigned kind, uint32_t number)
 {
     mw_slice entry = mw_byte_table_get(&contexts->tables[kind], number);
     return mw_slice_first(mw_slice_from(entry, HEAD), mw_get_u32(entry.data));

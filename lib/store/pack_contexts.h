@@ -38,8 +38,7 @@ static inline uint32_t mw_pack_contexts_count(const mw_pack_contexts *contexts, 
 }
 
 /* A message, without its URL. */
-mw_slice mw_pack_contexts_message(const mw_pack_contexts *contexts, unsigned kind,
-                                  uint32_t number);
+mw_slice mw_pack_contexts_message(const mw_pack_contexts *contexts, unsigned kind, uint32_t number);
 
 /* Bytes of all lengths, and of all messages and URLs. */
 uint64_t mw_pack_contexts_lengths(const mw_pack_contexts *contexts);

@@ -21,9 +21,9 @@ typedef struct mw_fetched_row {
     mw_store_context head; /* of the metric; empty but for points */
 } mw_fetched_row;
 
-/* Calls `take` for each place (none stands twice), `at` its position in `places`; blocks in order of commit. The view
- * must not be read during a call. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, or what the callback returned,
- * which ends it. */
+/* Calls `take` for each place (none stands twice), `at` its position in `places`; blocks in order
+ * of commit. The view must not be read during a call. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, or what
+ * the callback returned, which ends it. */
 MW_MUST_USE mw_err mw_rows_fetch(mw_store_view *view, const mw_row_place *places, size_t count,
                                  mw_arena *arena,
                                  mw_err (*take)(void *ctx, size_t at, const mw_fetched_row *row),

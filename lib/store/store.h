@@ -63,8 +63,9 @@ MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void (*report)(void *ctx, const mw_store_damage *damage),
                                    void *ctx, mw_store_verified *out);
 /* Does the catalogue (derived) know of segments that are not there, or not as long as they were?
- * Files that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported, MW_E_NOT_FOUND
- * (no catalogue: nothing was ever merged, or the next start makes it), MW_E_IO, MW_E_NOMEM. */
+ * Files that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported,
+ * MW_E_NOT_FOUND (no catalogue: nothing was ever merged, or the next start makes it), MW_E_IO,
+ * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_store_verify_catalogue(
     const char *directory, void (*report)(void *ctx, const mw_store_damage *damage), void *ctx);
 /* Makes again what is derived: the catalogue, and footers that are damaged; removes segments that
@@ -185,8 +186,8 @@ typedef struct mw_store_item {
     uint32_t metric; /* METRICS: index in batch.metrics; else 0 */
 } mw_store_item;
 
-/* `oversized`, here and below: in answers, the length of what was left out because it is longer than
- * mw_store_shown_max(); 0 when nothing was. */
+/* `oversized`, here and below: in answers, the length of what was left out because it is longer
+ * than mw_store_shown_max(); 0 when nothing was. */
 typedef struct mw_store_context {
     mw_slice bytes; /* OTLP Resource or InstrumentationScope message; may be empty */
     mw_slice schema_url;
@@ -388,8 +389,8 @@ MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query
 
 /* Attributes that an item, its scope or its resource must have, all of them: a key and its value as
  * text. A string is its own text; an integer, a double or a bool fits when it is written as the API
- * shows it ("5", "5.0", "true"); arrays, lists and bytes equal nothing. Of equal keys in one message
- * the last counts. What is oversized is not searched. */
+ * shows it ("5", "5.0", "true"); arrays, lists and bytes equal nothing. Of equal keys in one
+ * message the last counts. What is oversized is not searched. */
 typedef struct mw_attribute_query {
     mw_slice key, value;
 } mw_attribute_query;
@@ -456,11 +457,11 @@ typedef struct mw_red_list {
     uint64_t as_of;              /* commit sequence that it includes */
     uint64_t left_out;           /* spans and calls that roll-ups had no room for (rollup.h), of all
                                   * times */
-    uint64_t unread; /* merged segments whose roll-ups are damaged, and not in it */
+    uint64_t unread;             /* merged segments whose roll-ups are damaged, and not in it */
 } mw_red_list;
 
-/* Cost: the roll-ups of the segments whose minutes meet the window, and what was committed since the
- * last look, a second's below 65 k spans/s. MW_E_LIMIT (by_minute over too long a window),
+/* Cost: the roll-ups of the segments whose minutes meet the window, and what was committed since
+ * the last look, a second's below 65 k spans/s. MW_E_LIMIT (by_minute over too long a window),
  * MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_red(mw_store *store, const mw_red_query *query, mw_arena *arena,
                                 mw_red_list *out);

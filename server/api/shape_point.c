@@ -343,8 +343,8 @@ static void write_head(mw_series_writer *writer, const mw_series *series,
     mw_json_attributes(json, head->metadata, head->n_metadata, &writer->scratch);
 }
 
-/* Attributes are part of the series' identity, so those of one point are those of all; of points that
- * were left out, nobody's are known. */
+/* Attributes are part of the series' identity, so those of one point are those of all; of points
+ * that were left out, nobody's are known. */
 static mw_err write_attributes(mw_series_writer *writer, const mw_series *series)
 {
     any_point point = {.attributes = NULL};

@@ -24,8 +24,9 @@ mw_err mw_api_trace_list(mw_api_call *call)
     return MW_OK;
 }
 
-/* Logs that do not fit beside the spans, in the answer or in memory, are null: log_count says how many there are, and the list
- * of logs has pages. Without spans there is nothing to show, so those are not given up. */
+/* Logs that do not fit beside the spans, in the answer or in memory, are null: log_count says how
+ * many there are, and the list of logs has pages. Without spans there is nothing to show, so those
+ * are not given up. */
 static mw_err write_logs(mw_api_call *call, mw_store_view *view,
                          const uint8_t trace_id[MW_TRACE_ID_SIZE])
 {

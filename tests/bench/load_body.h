@@ -13,8 +13,7 @@
  *   metrics  data points of about 380 bytes, half of them in histograms of 15 bounds; each its own
  *            series, the same in every request
  *
- * All memory is the caller's; one thread. Included by otlp_load.c
- * only.
+ * All memory is the caller's; one thread. Included by load_client.h only.
  */
 #ifndef MW_TESTS_BENCH_LOAD_BODY_H
 #define MW_TESTS_BENCH_LOAD_BODY_H

@@ -27,8 +27,8 @@ DOORS = {
 }
 # Rooms whose job is SQL.
 SQL_ROOMS = ("lib/store", "lib/state")
-# Gives SQLite's allocator to the memory account and asks it nothing.
-SQLITE_HEADER_ALLOWED = ("server/allocators.c",)
+# Give SQLite its allocator and its syncs of files, and ask it nothing.
+SQLITE_HEADER_ALLOWED = ("server/allocators.c", "lib/base/sqlite_vfs.c")
 # A statement, not a word: verb and the word that must follow it, inside a string literal.
 SQL_TEXT = re.compile(
     r'"[^"\n]*\b(?:SELECT\s+[\w*(,. ]+\s+FROM\s|INSERT\s+(?:OR\s+\w+\s+)?INTO\s|UPDATE\s+\w+\s+SET\s|'

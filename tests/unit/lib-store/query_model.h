@@ -660,7 +660,8 @@ static void merge_model(mw_store *store, expected *out, uint64_t seed, size_t ru
     expect(out);
 }
 
-/* The same by the program itself: nothing is left that was sent twice. Returns how many spans went. */
+/* The same by the program itself: nothing is left that was sent twice. Returns how many spans
+ * went. */
 static inline size_t merge_whole_model(mw_store *store, expected *out)
 {
     sent_spans *all = &out->all;
