@@ -48,16 +48,9 @@ lint_format() {
     return $bad
 }
 
-# All archives of one compiler, warnings as errors.
-archives_of() {
-    "$make" --no-print-directory -s print-rooms |
-        sed -e 's/:.*//' -e 's,/,-,g' -e "s,^,$1/lib," -e 's,$,.a,'
-}
+# The program, its tests and benchmarks by one compiler, warnings as errors.
 lint_compile() {
-    local compiler=$1 directory="$build/lint-$1" archives
-    mapfile -t archives < <(archives_of "$directory")
-    "$make" --no-print-directory -k -j"$jobs" BUILD="$directory" CC="$compiler" WERROR=-Werror \
-        "${archives[@]}"
+    "$make" --no-print-directory -k -j"$jobs" BUILD="$build/lint-$1" CC="$1" WERROR=-Werror tests-built
 }
 lint_gcc() { lint_compile gcc; }
 lint_clang() { lint_compile clang; }

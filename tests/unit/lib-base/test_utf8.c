@@ -14,8 +14,8 @@ static void test_valid(void **state)
                                        "\xee\x80\x80",
                                        "\xf0\x90\x80\x80",
                                        "\xf4\x8f\xbf\xbf",
-                                       "abcdefgh\xc3\xa9"
-                                       "abcdefgh\xc3\xa9"};
+                                       ("abcdefgh\xc3\xa9"
+                                        "abcdefgh\xc3\xa9")};
     static const char *const bad[] = {"\x80",
                                       "\xc0\x80",
                                       "\xc1\xbf",

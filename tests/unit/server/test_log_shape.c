@@ -92,8 +92,8 @@ static void test_full_record(void **state)
                 .session_id = MW_SLICE("inherited"),
                 .origin = MW_SLICE("x-aws-log-group=/aws/a=b\nx-aws-log-stream=s")},
         .bytes = written(&log),
-        .resource = {written(&resource), MW_SLICE("https://r")},
-        .scope = {written(&scope), MW_SLICE_NONE}};
+        .resource = {.bytes = written(&resource), .schema_url = MW_SLICE("https://r")},
+        .scope = {.bytes = written(&scope)}};
     json_t *root = write_record(&record, &err);
     assert_non_null(root);
     expect(root, "time", "\"2023-11-14T22:13:20.000000001Z\"");

@@ -234,8 +234,8 @@ static void test_series(void **state)
         "\"monotonic\":true,\"metadata\":{\"meta\":\"data\"},"
         "\"metric_namespace\":\"bedrock-agentcore\",\"oversized_bytes\":null,"
         "\"resource\":{\"service.name\":\"shop\"}",
-        "\"time_unix_nano\":\"1700000060000000001\",\"start\":null,\"start_unix_nano\":null,"
-        "\"flags\":0,\"value\":2,\"exemplars\":[],\"oversized_bytes\":null}",
+        ("\"time_unix_nano\":\"1700000060000000001\",\"start\":null,\"start_unix_nano\":null,"
+         "\"flags\":0,\"value\":2,\"exemplars\":[],\"oversized_bytes\":null}"),
         "\"start_unix_nano\":\"1700000000000000000\",\"flags\":0,\"value\":1"};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (!strstr(text, wanted[i]))
