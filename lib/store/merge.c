@@ -90,6 +90,8 @@ static mw_err plan_rows(mw_merging *merging, mw_merge_plan *plan,
             err = mw_merge_hot(merging, inputs[i], &hot);
         if (err == MW_OK)
             err = mw_merge_plan_add(plan, &hot);
+        if (err == MW_OK && plan->signal == MW_SIGNAL_TRACES)
+            mw_merge_near_add(merging, plan, &hot);
     }
     if (err == MW_OK && plan->signal == MW_SIGNAL_TRACES)
         err = mw_merge_find_earlier(merging, plan);
@@ -101,6 +103,8 @@ static mw_err merge_rows(mw_merging *merging, mw_signal signal, size_t rows,
 {
     mw_merge_plan plan;
     mw_err err = mw_merge_plan_init(&plan, signal, rows, merging->job->store->key_seed);
+    if (err == MW_OK && signal == MW_SIGNAL_TRACES)
+        err = mw_merge_near_begin(merging, rows);
     if (err == MW_OK)
         err = plan_rows(merging, &plan, inputs, count);
     if (err == MW_OK)
@@ -353,6 +357,9 @@ static void end(mw_merging *merging)
     mw_filter_writer_free(merging->filter);
     mw_rollup_rows_fini(&merging->rollup_rows);
     mw_rollup_free(merging->rollup);
+    mw_free(MW_MEM_MERGE, merging->near.words);
+    mw_free(MW_MEM_MERGE, merging->kept_columns);
+    mw_free(MW_MEM_MERGE, merging->earlier_rows);
     mw_free(MW_MEM_MERGE, merging->earlier);
     mw_free(MW_MEM_MERGE, merging->blocks);
 }

@@ -59,7 +59,7 @@ static void ask_all(comparison *work)
     for (size_t i = 0; i < work->repeats; i++) {
         const mw_plan_repeat *repeat = &plan->repeats[i];
         if (repeat->kept_earlier) {
-            work->hashes[2 * i + 1] = work->merging->earlier[repeat->kept].columns;
+            work->hashes[2 * i + 1] = work->merging->kept_columns[repeat->kept];
             ask(work, 2 * i, repeat->removed);
         } else if (plan->lengths[repeat->removed] != plan->lengths[repeat->kept]) {
             work->hashes[2 * i + 1] = 1;

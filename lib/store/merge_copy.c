@@ -19,7 +19,7 @@ typedef struct group_block {
 
 typedef struct copying {
     mw_merging *merging;
-    const mw_merge_plan *plan;
+    mw_merge_plan *plan;
     const mw_index_block *const *inputs;
     mw_merge_traces traces;
     size_t first, count; /* the group: outputs [first, first + count) of the plan */
@@ -230,8 +230,7 @@ static size_t rows_at_most(const mw_merge_plan *plan)
     return most;
 }
 
-mw_err mw_merge_copy(mw_merging *merging, const mw_merge_plan *plan,
-                     const mw_index_block *const *inputs)
+mw_err mw_merge_copy(mw_merging *merging, mw_merge_plan *plan, const mw_index_block *const *inputs)
 {
     copying work = {.merging = merging, .plan = plan, .inputs = inputs};
     size_t most = rows_at_most(plan);

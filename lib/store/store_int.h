@@ -26,7 +26,8 @@ struct mw_store {
     mw_keeper keeper;
     mw_retention_limits limits;
     int64_t merge_after_ns;
-    bool merges; /* mw_store_config.merge */
+    bool merges;              /* mw_store_config.merge */
+    size_t merge_earlier_max; /* 0 = MW_MERGE_EARLIER_MAX; tests make it small */
     struct mw_catalogue *catalogue;
     struct mw_rollup_tail *tail;
     /* written by the keeper, read by statistics and appends */

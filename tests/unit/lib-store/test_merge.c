@@ -245,7 +245,8 @@ static size_t temporary_files(const test_dir *dir)
 
 /* ---- the same after -------------------------------------------------------------------------- */
 
-static void run_random(uint64_t seed, size_t rounds)
+/* `earlier_max`: of spans of earlier segments in memory; 0 = as the program has it. */
+static void run_random(uint64_t seed, size_t rounds, size_t earlier_max)
 {
     test_random random = {seed};
     test_dir dir;
@@ -256,6 +257,7 @@ static void run_random(uint64_t seed, size_t rounds)
     test_dir_init(&dir);
     mw_store *store = small_store(&dir);
     for (size_t round = 0; round < rounds; round++) {
+        store->merge_earlier_max = earlier_max;
         append_random(store, &random, 1 + random_below(&random, 40));
         free(want.rows);
         want = read_all(store);
@@ -299,15 +301,23 @@ static void test_one_merge(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 8; seed++)
-        run_random(seed, 1);
+        run_random(seed, 1, 0);
 }
 
 /* Enough of them that small merged segments are merged again, twice. */
 static void test_many_merges(void **state)
 {
     (void)state;
-    run_random(20, 30);
-    run_random(21, 80);
+    run_random(20, 30, 0);
+    run_random(21, 80, 0);
+}
+
+/* Repeats of earlier segments go, however few of their spans fit in memory. */
+static void test_few_earlier_spans(void **state)
+{
+    (void)state;
+    run_random(22, 30, 1);
+    run_random(23, 30, 50);
 }
 
 /* A row that is a block by itself, in pieces; and groups smaller than the whole. */
@@ -723,11 +733,11 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_merge),           cmocka_unit_test(test_many_merges),
-        cmocka_unit_test(test_long_rows),           cmocka_unit_test(test_conflicts),
-        cmocka_unit_test(test_requests_stay_known), cmocka_unit_test(test_sequences_go_on),
-        cmocka_unit_test(test_each_call_fails),     cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_damage_is_set_aside),
+        cmocka_unit_test(test_one_merge),         cmocka_unit_test(test_many_merges),
+        cmocka_unit_test(test_few_earlier_spans), cmocka_unit_test(test_long_rows),
+        cmocka_unit_test(test_conflicts),         cmocka_unit_test(test_requests_stay_known),
+        cmocka_unit_test(test_sequences_go_on),   cmocka_unit_test(test_each_call_fails),
+        cmocka_unit_test(test_no_memory),         cmocka_unit_test(test_damage_is_set_aside),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -158,27 +158,33 @@ static void check_window(const window_test *test)
     mw_rollup_free(window);
 }
 
-static void reopen(window_test *test)
+/* What a store may hold in memory; 0 = as the program does. */
+typedef struct window_limits {
+    size_t spans_kept, spans_step; /* of the tail */
+    size_t merge_earlier;
+} window_limits;
+
+static void open_limited(window_test *test, const window_limits *limits)
 {
-    mw_store_close(test->store);
     test->store = open_small(test->dir.store);
+    mw_rollup_tail_limit(test->store->tail, limits->spans_kept, limits->spans_step);
+    test->store->merge_earlier_max = limits->merge_earlier;
 }
 
-static void run_random(uint64_t seed, size_t spans_kept, size_t spans_step)
+static void run_random(uint64_t seed, const window_limits *limits)
 {
     window_test *test = calloc(1, sizeof *test);
     test->random = (test_random){seed};
     test_dir_init(&test->dir);
-    test->store = open_small(test->dir.store);
-    mw_rollup_tail_limit(test->store->tail, spans_kept, spans_step);
+    open_limited(test, limits);
     for (int step = 0; step < 60; step++) {
         append_random(test);
         switch (random_below(&test->random, 8)) {
         case 0: assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK); break;
         case 1: assert_int_equal(mw_rollup_tail_update(test->store->tail), MW_OK); break;
         case 2:
-            reopen(test);
-            mw_rollup_tail_limit(test->store->tail, spans_kept, spans_step);
+            mw_store_close(test->store);
+            open_limited(test, limits);
             break;
         default: break;
         }
@@ -199,8 +205,9 @@ static void run_random(uint64_t seed, size_t spans_kept, size_t spans_step)
 static void test_random_lives(void **state)
 {
     (void)state;
+    const window_limits limits = {MW_TAIL_SPANS_MAX, MW_TAIL_STEP, 0};
     for (uint64_t seed = 1; seed <= 15; seed++)
-        run_random(seed, MW_TAIL_SPANS_MAX, MW_TAIL_STEP);
+        run_random(seed, &limits);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
 
@@ -208,8 +215,9 @@ static void test_random_lives(void **state)
 static void test_small_memory(void **state)
 {
     (void)state;
+    const window_limits limits = {40, 40, 0};
     for (uint64_t seed = 101; seed <= 115; seed++)
-        run_random(seed, 40, 40);
+        run_random(seed, &limits);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
 }
 
@@ -217,9 +225,22 @@ static void test_small_memory(void **state)
 static void test_small_steps(void **state)
 {
     (void)state;
+    const window_limits limits = {MW_TAIL_SPANS_MAX, 10, 0};
     for (uint64_t seed = 201; seed <= 215; seed++)
-        run_random(seed, MW_TAIL_SPANS_MAX, 10);
+        run_random(seed, &limits);
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
+}
+
+/* A merge has memory for the earlier spans of one or two traces: it reads them for these at a time,
+ * and neither loses an edge nor keeps a repeat. */
+static void test_few_earlier_spans(void **state)
+{
+    (void)state;
+    const window_limits limits = {MW_TAIL_SPANS_MAX, MW_TAIL_STEP, 2 * SPANS};
+    for (uint64_t seed = 301; seed <= 315; seed++)
+        run_random(seed, &limits);
+    assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
+    assert_int_equal(mw_memory_component_used(MW_MEM_MERGE), 0);
 }
 
 /* ---- beside merges --------------------------------------------------------------------------- */
@@ -552,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_random_lives),
         cmocka_unit_test(test_small_memory),
         cmocka_unit_test(test_small_steps),
+        cmocka_unit_test(test_few_earlier_spans),
         cmocka_unit_test(test_each_span_once_beside_merges),
         cmocka_unit_test_setup_teardown(test_red_services, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_red_operations_by_minute, set_up, tear_down),
