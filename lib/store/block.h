@@ -8,6 +8,8 @@
 #ifndef MW_STORE_BLOCK_H
 #define MW_STORE_BLOCK_H
 
+#include <stdatomic.h>
+
 #include "lib/store/segment_format.h"
 
 struct mw_segment;
@@ -24,11 +26,22 @@ typedef struct mw_index_block {
     uint32_t all_traces, all_sessions; /* keys, wherever they are */
     bool keys_in_footer; /* keys of traces and sessions are not here, but in the segment's footer */
     uint32_t trace_count, session_count, service_count, name_count;
+    /* Of spans, the latest start; 0 = not known yet. Spans end long after they start: the header's
+     * maximum would let a list of the newest traces read all blocks of as long a time. The first
+     * who reads the columns notes it; all would note the same. */
+    _Atomic uint64_t start_max_ns;
     /* Ascending, one run after the other: mw_trace_key of the traces (a value may stand twice, for
      * two ids that begin alike; records without a trace have the key 0), mw_text_key of the own
      * session ids, of the services, and, for metrics alone, of the names. */
     uint64_t keys[];
 } mw_index_block;
+
+/* None of the block's spans starts later. */
+static inline uint64_t mw_index_start_max(const mw_index_block *block)
+{
+    uint64_t known = atomic_load_explicit(&block->start_max_ns, memory_order_relaxed);
+    return known ? known : block->header.event_max_ns;
+}
 
 static inline const uint64_t *mw_index_traces(const mw_index_block *block)
 {

@@ -247,6 +247,14 @@ static void put_keys(const mw_hot *hot, const uint8_t *marks, uint8_t bit, uint6
         qsort(keys, count, sizeof *keys, key_compare);
 }
 
+static uint64_t start_max(const mw_hot *hot)
+{
+    uint64_t max_ns = 0;
+    for (uint32_t row = 0; row < hot->count; row++)
+        max_ns = mw_hot_time(hot, row) > max_ns ? mw_hot_time(hot, row) : max_ns;
+    return max_ns;
+}
+
 mw_index_block *mw_index_block_new(const mw_hot *hot, const mw_block_header *header,
                                    uint64_t key_seed)
 {
@@ -271,6 +279,8 @@ mw_index_block *mw_index_block_new(const mw_hot *hot, const mw_block_header *hea
         block->session_count = sessions;
         block->service_count = services;
         block->name_count = names;
+        if (hot->signal == MW_SIGNAL_TRACES)
+            atomic_init(&block->start_max_ns, start_max(hot));
         uint64_t *at = block->keys;
         for (uint32_t i = 0; i < hot->traces; i++)
             *at++ = mw_trace_key(mw_hot_trace_id(hot, i));

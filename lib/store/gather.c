@@ -453,13 +453,16 @@ static bool in_stretch(const stretch *wanted, uint64_t time_ns)
     return time_ns >= wanted->from_ns && time_ns <= wanted->to_ns;
 }
 
-/* Rows of a trace are neighbours, mostly: it is added once for them. */
-static mw_err add_spans_between(const mw_hot *hot, const stretch *wanted, mw_trace_set *set)
+/* Rows of a trace are neighbours, mostly: it is added once for them. *start_max: of all rows. */
+static mw_err add_spans_between(const mw_hot *hot, const stretch *wanted, mw_trace_set *set,
+                                uint64_t *start_max)
 {
     uint32_t last = NO_ROW;
     mw_err err = MW_OK;
+    *start_max = 0;
     for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
         uint64_t start = mw_hot_time(hot, row), latest = start;
+        *start_max = start > *start_max ? start : *start_max;
         if (wanted->time == MW_GATHER_LATEST) {
             uint64_t end = start + mw_hot_u64(hot, MW_WIDE_DURATION, row);
             /* Clocks being what they are, the end may come before the start. */
@@ -482,22 +485,49 @@ static mw_err add_logs_between(const mw_hot *hot, const stretch *wanted, mw_trac
     return err;
 }
 
+/* May a row be in the stretch? */
+static bool meets_stretch(const mw_index_block *block, const stretch *wanted)
+{
+    uint64_t max_ns = wanted->time == MW_GATHER_STARTS && mw_block_holds(block, MW_SIGNAL_TRACES)
+                          ? mw_index_start_max(block)
+                          : block->header.event_max_ns;
+    return max_ns >= wanted->from_ns && block->header.event_min_ns <= wanted->to_ns;
+}
+
+static mw_err collect_spans_between(mw_store_view *view, size_t at, const stretch *wanted,
+                                    mw_trace_set *set)
+{
+    uint64_t start_max;
+    mw_hot hot;
+    mw_err err = mw_view_hot(view, mw_view_block(view, at), &hot);
+    if (err == MW_OK)
+        err = add_spans_between(&hot, wanted, set, &start_max);
+    if (err == MW_OK)
+        mw_view_note_start(view, at, start_max);
+    return err;
+}
+
+static mw_err collect_logs_between(mw_store_view *view, size_t at, const stretch *wanted,
+                                   mw_trace_set *set)
+{
+    mw_hot hot;
+    mw_err err = mw_view_hot(view, mw_view_block(view, at), &hot);
+    return err == MW_OK ? add_logs_between(&hot, wanted, set) : err;
+}
+
 /* Adds the traces with a row in the stretch. MW_E_LIMIT when the set exceeds the budget. */
 static mw_err collect_between(mw_store_view *view, const stretch *wanted, mw_trace_set *set)
 {
     bool logs = wanted->time == MW_GATHER_LATEST;
     for (size_t i = 0; i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
-        bool spans = mw_block_holds(block, MW_SIGNAL_TRACES);
-        mw_hot hot;
-        if (block->header.event_max_ns < wanted->from_ns ||
-            block->header.event_min_ns > wanted->to_ns ||
-            !(spans || (logs && mw_block_holds(block, MW_SIGNAL_LOGS))))
+        mw_err err = MW_OK;
+        if (!meets_stretch(block, wanted))
             continue;
-        mw_err err = mw_view_hot(view, block, &hot);
-        if (err == MW_OK)
-            err =
-                spans ? add_spans_between(&hot, wanted, set) : add_logs_between(&hot, wanted, set);
+        if (mw_block_holds(block, MW_SIGNAL_TRACES))
+            err = collect_spans_between(view, i, wanted, set);
+        else if (logs && mw_block_holds(block, MW_SIGNAL_LOGS))
+            err = collect_logs_between(view, i, wanted, set);
         if (err == MW_OK && mw_trace_set_bytes(set) > view->query_budget)
             err = MW_E_LIMIT;
         if (err != MW_OK)

@@ -176,12 +176,12 @@ static int window_compare(const void *left, const void *right)
     return a->max_ns > b->max_ns ? -1 : a->max_ns < b->max_ns;
 }
 
-/* Spans of a merged segment stand by the start of their traces: none of a block's traces starts
- * behind the next block of spans. Its own maximum says when the longest span ends. */
+/* Spans of a merged segment stand by the start of their traces: hardly one of a block's traces
+ * starts behind the next block of spans. Its own maximum says when the longest span ends. */
 static uint64_t trace_start_max(const mw_store_view *view, size_t at)
 {
     const mw_index_block *block = mw_view_block(view, at);
-    uint64_t max_ns = block->header.event_max_ns;
+    uint64_t max_ns = mw_index_start_max(block);
     if (block->segment->header.kind != MW_SEGMENT_MERGED || at + 1 == mw_view_count(view))
         return max_ns;
     const mw_index_block *next = mw_view_block(view, at + 1);

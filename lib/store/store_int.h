@@ -73,6 +73,13 @@ static inline const mw_index_block *mw_view_block(const mw_store_view *view, siz
     return view->snapshot.table->blocks[at];
 }
 
+/* What reading all of a block's spans has shown: see mw_index_start_max. */
+static inline void mw_view_note_start(const mw_store_view *view, size_t at, uint64_t start_max_ns)
+{
+    atomic_store_explicit(&view->snapshot.table->blocks[at]->start_max_ns, start_max_ns,
+                          memory_order_relaxed);
+}
+
 /* A question about one signal passes over the blocks of the others. */
 static inline bool mw_block_holds(const mw_index_block *block, mw_signal signal)
 {
