@@ -134,6 +134,31 @@ static size_t find(const mw_option *table, size_t count, mw_slice name)
     return i;
 }
 
+/* A bound as somebody would write it: "1s", "64MiB"; in the largest unit that divides it. */
+static const char *bound_text(mw_option_type type, uint64_t value, char *out, size_t size)
+{
+    static const struct {
+        mw_option_type type;
+        uint64_t unit;
+        const char *name;
+    } units[] = {{MW_OPTION_DURATION, UINT64_C(86400000000000), "d"},
+                 {MW_OPTION_DURATION, UINT64_C(3600000000000), "h"},
+                 {MW_OPTION_DURATION, UINT64_C(60000000000), "m"},
+                 {MW_OPTION_DURATION, UINT64_C(1000000000), "s"},
+                 {MW_OPTION_DURATION, UINT64_C(1000000), "ms"},
+                 {MW_OPTION_BYTES, UINT64_C(1) << 30, "GiB"},
+                 {MW_OPTION_BYTES, UINT64_C(1) << 20, "MiB"},
+                 {MW_OPTION_BYTES, UINT64_C(1) << 10, "KiB"}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (units[i].type != type || value == 0 || value % units[i].unit)
+            continue;
+        snprintf(out, size, "%llu%s", (unsigned long long)(value / units[i].unit), units[i].name);
+        return out;
+    }
+    snprintf(out, size, "%llu", (unsigned long long)value);
+    return out;
+}
+
 mw_err mw_options_set(const mw_option *table, size_t count, void *target, mw_option_origin *origins,
                       mw_slice name, mw_slice value, mw_option_origin origin, mw_detail *detail)
 {
@@ -148,11 +173,13 @@ mw_err mw_options_set(const mw_option *table, size_t count, void *target, mw_opt
         return mw_detail_set(detail, err == MW_E_LIMIT ? MW_E_LIMIT : MW_E_INVALID, option->name,
                              form_of(option->type), "cannot use '%.*s'",
                              MW_SLICE_FMT(mw_slice_first(value, 100)));
-    if (!in_bounds(option, number))
+    if (!in_bounds(option, number)) {
+        char least[32], most[32];
         return mw_detail_set(detail, MW_E_LIMIT, option->name, "choose a value inside the bounds",
-                             "%.*s is outside %llu to %llu",
-                             MW_SLICE_FMT(mw_slice_first(value, 100)),
-                             (unsigned long long)option->min, (unsigned long long)option->max);
+                             "%.*s is outside %s to %s", MW_SLICE_FMT(mw_slice_first(value, 100)),
+                             bound_text(option->type, option->min, least, sizeof least),
+                             bound_text(option->type, option->max, most, sizeof most));
+    }
     origins[i] = origin;
     return MW_OK;
 }

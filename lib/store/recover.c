@@ -11,6 +11,7 @@
 
 typedef struct recovery {
     mw_writer *writer;
+    mw_damage *damage; /* what is lost is told with every answer */
     uint64_t key_seed;
     mw_block_reader reader;
     /* Of all segments, for the retry window. */
@@ -50,10 +51,12 @@ static mw_err settle_names(const char *directory)
     return written > 0 && (size_t)written < sizeof path ? mw_io_sync_parent(path) : MW_E_IO;
 }
 
-static void log_damage(const char *path, uint64_t offset, const char *what)
+static void log_damage(const recovery *rec, const char *path, const mw_block_place *place,
+                       const char *what)
 {
-    mw_count(MW_COUNT_STORE_DAMAGED, 1);
-    MW_LOG(MW_LOG_ERROR, "store", what, MW_KV_STR("file", path), MW_KV_U64("offset", offset));
+    mw_damage_note(rec->damage, place->segment_id, place->offset);
+    MW_LOG(MW_LOG_ERROR, "store", what, MW_KV_STR("file", path),
+           MW_KV_U64("offset", place->offset));
 }
 
 /* Both chunks are what was written? */
@@ -139,8 +142,10 @@ static mw_err index_blocks(recovery *rec, mw_segment *segment, const mw_walked_b
         mw_hot hot;
         mw_err err = mw_read_hot(&rec->reader, segment->fd, block->offset, &block->header, &hot);
         if (err == MW_E_CORRUPT) {
-            log_damage(segment->path, block->offset,
+            mw_block_place place = mw_segment_place(segment, block->offset);
+            log_damage(rec, segment->path, &place,
                        "a stored block is damaged: its items are not shown");
+            segment->aside = true; /* a merge would drop what may yet be mended */
             continue;
         }
         if (err != MW_OK)
@@ -220,11 +225,13 @@ static void note_walked(mw_writer *writer, const mw_segment_file *file, const mw
         note_sequence(writer, walk->blocks[i].header.seq);
 }
 
-static void log_gaps(const char *path, const mw_walk *walk)
+static void log_gaps(const recovery *rec, const mw_segment_file *file, const mw_walk *walk)
 {
-    for (size_t i = 0; i < walk->gap_count; i++)
-        log_damage(path, walk->gaps[i].from,
+    for (size_t i = 0; i < walk->gap_count; i++) {
+        mw_block_place place = {file->header.salt, file->id, walk->gaps[i].from};
+        log_damage(rec, file->path, &place,
                    "a stretch of a segment is damaged: its items are not shown");
+    }
 }
 
 static mw_err recover_blocks(recovery *rec, const mw_segment_file *file, mw_segment *segment,
@@ -233,7 +240,8 @@ static mw_err recover_blocks(recovery *rec, const mw_segment_file *file, mw_segm
     size_t first = walk->block_count;
     mw_err err = MW_OK;
 
-    log_gaps(segment->path, walk);
+    log_gaps(rec, file, walk);
+    segment->aside = walk->gap_count > 0;
     if (file->newest)
         err = trim_tail(rec, file, walk, &first);
     note_walked(rec->writer, file, walk);
@@ -296,7 +304,8 @@ static mw_err make_entries(recovery *rec, const mw_segment_file *file, const mw_
         mw_hot hot;
         mw_err err = mw_read_hot(&rec->reader, file->fd, block->offset, &block->header, &hot);
         if (err == MW_E_CORRUPT) {
-            log_damage(file->path, block->offset,
+            mw_block_place place = {file->header.salt, file->id, block->offset};
+            log_damage(rec, file->path, &place,
                        "a stored block is damaged: its items are not shown");
             continue;
         }
@@ -319,13 +328,15 @@ static mw_err open_without_footer(recovery *rec, const mw_segment_file *file, mw
     size_t count = 0;
     mw_walk walk;
 
-    log_damage(file->path, file->header.durable_end,
-               "the footer of a merged segment is damaged: its blocks are read instead; run "
-               "`midwatch check --rebuild`");
+    MW_LOG(MW_LOG_ERROR, "store",
+           "the footer of a merged segment is damaged: its blocks are read instead; run "
+           "`midwatch check --rebuild`",
+           MW_KV_STR("file", file->path));
+    mw_count(MW_COUNT_STORE_DAMAGED, 1);
     mw_err err = mw_segment_walk(file, &walk);
     if (err != MW_OK)
         return err;
-    log_gaps(file->path, &walk);
+    log_gaps(rec, file, &walk);
     entries = mw_calloc(MW_MEM_STORE, walk.block_count + 1, sizeof(mw_index_block *));
     err = entries ? make_entries(rec, file, &walk, entries, &count, last_seq) : MW_E_NOMEM;
     *out = err == MW_OK ? mw_segment_adopt(file->path, file->fd, &file->header, file->size) : NULL;
@@ -449,9 +460,9 @@ static mw_err recover_files(recovery *rec, mw_segment_files *files, mw_detail *d
     return err;
 }
 
-mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail)
+mw_err mw_recover(mw_writer *writer, mw_damage *damage, uint64_t key_seed, mw_detail *detail)
 {
-    recovery rec = {.writer = writer, .key_seed = key_seed};
+    recovery rec = {.writer = writer, .damage = damage, .key_seed = key_seed};
     mw_segment_files files;
 
     writer->next_segment_id = 1;

@@ -9,11 +9,14 @@
 #ifndef MW_STORE_RECOVER_H
 #define MW_STORE_RECOVER_H
 
+#include "lib/store/damage.h"
 #include "lib/store/writer.h"
 
-/* Before the writer's thread starts; fills its index, sequence, next id and predecessor.
+/* Before the writer's thread starts; fills its index, sequence, next id and predecessor. What is
+ * damaged is left out and noted; a segment of the log with damage is set aside.
  * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM. */
-MW_MUST_USE mw_err mw_recover(mw_writer *writer, uint64_t key_seed, mw_detail *detail);
+MW_MUST_USE mw_err mw_recover(mw_writer *writer, mw_damage *damage, uint64_t key_seed,
+                              mw_detail *detail);
 
 /* Removes files under temporary names: nothing in them was ever acknowledged. Under the directory's
  * lock alone. */

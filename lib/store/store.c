@@ -157,7 +157,7 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
     if (err != MW_OK)
         return err;
     store->key_seed = mw_key_seed(store->digest_key);
-    err = mw_recover(&store->writer, store->key_seed, detail);
+    err = mw_recover(&store->writer, &store->damage, store->key_seed, detail);
     if (err == MW_OK) {
         take_stock(store);
         open_catalogue(store);

@@ -9,7 +9,7 @@
 /* What an investigation looks at, too. */
 #define WINDOW_NS (30 * MINUTE_NS)
 /* Spans that claim to start later than this from now do not move the window: a clock is wrong. */
-#define AHEAD_NS (60 * MINUTE_NS)
+#define AHEAD_NS (10 * MINUTE_NS)
 
 const char *const mw_api_window_names[] = {"since", "until", NULL};
 const char *const mw_api_service_filters[] = {"since", "until", "operations", "minutes", NULL};
