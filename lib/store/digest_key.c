@@ -37,3 +37,9 @@ uint64_t mw_key_seed(const uint8_t key[MW_DIGEST_KEY_SIZE])
     uint64_t salt = XXH3_64bits(purpose, sizeof purpose);
     return XXH3_64bits_withSeed(key, MW_DIGEST_KEY_SIZE, salt);
 }
+
+uint64_t mw_key_check(uint64_t key_seed)
+{
+    static const char purpose[] = "key check";
+    return XXH3_64bits_withSeed(purpose, sizeof purpose, key_seed);
+}

@@ -16,5 +16,7 @@ MW_MUST_USE mw_err mw_digest_key_load(const char *directory, uint8_t key[MW_DIGE
 /* The seed of mw_text_key, made of the key: texts have the same key in every process that opens the
  * store, as footers need. */
 uint64_t mw_key_seed(const uint8_t key[MW_DIGEST_KEY_SIZE]);
+/* What footers keep of the seed: by it is known whether their keys were made with this one. */
+uint64_t mw_key_check(uint64_t key_seed);
 
 #endif

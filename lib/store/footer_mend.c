@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/store/block_filter.h"
+#include "lib/store/digest_key.h"
 #include "lib/store/footer_mend.h"
 #include "lib/store/items_walk.h"
 #include "lib/store/rollup_rows.h"
@@ -210,6 +211,8 @@ static mw_err make_footer(mending *work, uint64_t arrival_max_ns, mw_slice *out)
     size_t len = 0;
     const mw_footer_replaced *replaced = &work->file->replaced;
     mw_err err = add_blocks(work);
+    if (err == MW_OK && work->done.blocks == 0)
+        err = MW_E_NOT_FOUND;
     if (err == MW_OK)
         err = mw_rollup_write(work->rollup, &rollups, &len);
     if (err != MW_OK)
@@ -220,7 +223,8 @@ static mw_err make_footer(mending *work, uint64_t arrival_max_ns, mw_slice *out)
                                    .end_count = replaced->end_count,
                                    .rollups = mw_slice_bytes(rollups, len),
                                    .arrival_max_ns = arrival_max_ns,
-                                   .last_seq = work->last_seq};
+                                   .last_seq = work->last_seq,
+                                   .key_check = mw_key_check(work->key_seed)};
     err = mw_footer_writer_finish(work->footer, &work->file->header, work->file->header.durable_end,
                                   &facts, out);
     mw_free(MW_MEM_MERGE, rollups);

@@ -1,5 +1,6 @@
 /* A merge from its beginning to the named file. See merge.h; its parts are in merge_int.h. */
 #include "lib/base/log.h"
+#include "lib/store/digest_key.h"
 #include "lib/store/item_lengths.h"
 #include "lib/store/merge_int.h"
 #include "lib/store/retry_window.h"
@@ -291,6 +292,7 @@ static mw_err write_footer(mw_merging *merging, const facts *list)
         .rollups = {rollups, rollups_len},
         .arrival_max_ns = merging->arrival_max_ns,
         .last_seq = merging->last_seq,
+        .key_check = mw_key_check(merging->job->store->key_seed),
     };
     err = mw_footer_writer_finish(merging->footer, &merging->file.header, merging->file.offset,
                                   &said, &bytes);

@@ -92,14 +92,15 @@ static mw_err check_sections(const mw_segment *segment)
     return err;
 }
 
-/* Opens it; MW_E_CORRUPT when any part of the footer is damaged. */
-static mw_err open_whole(mw_segment_file *file, mw_segment **out)
+/* Opens it; MW_E_CORRUPT when any part of the footer is damaged, or its keys are another's. */
+static mw_err open_whole(const rebuilding *run, mw_segment_file *file, mw_segment **out)
 {
     mw_err err = mw_segment_open_merged(file->path, file->fd, &file->header, file->size, out);
     if (err != MW_OK)
         return err;
     file->fd = -1; /* the segment's now */
-    err = check_sections(*out);
+    err = (*out)->footer->key_check == mw_key_check(run->key_seed) ? check_sections(*out)
+                                                                   : MW_E_CORRUPT;
     if (err != MW_OK) {
         mw_segment_unref(*out);
         *out = NULL;
@@ -152,11 +153,15 @@ static mw_err mend(rebuilding *run, mw_segment_file *file)
 static mw_err take_merged(rebuilding *run, mw_segment_file *file)
 {
     mw_segment *segment = NULL;
-    mw_err err = open_whole(file, &segment);
+    mw_err err = open_whole(run, file, &segment);
     if (err == MW_E_CORRUPT) {
         err = mend(run, file);
         if (err == MW_OK)
-            err = open_whole(file, &segment);
+            err = open_whole(run, file, &segment);
+    }
+    if (err == MW_E_NOT_FOUND) {
+        say(run, file->path, 0, "left alone: none of its blocks can be read");
+        return MW_OK;
     }
     if (err != MW_OK)
         return refuse(run, err, file->path);
@@ -198,12 +203,44 @@ static mw_err remove_superseded(rebuilding *run)
 
 /* ---- the catalogue --------------------------------------------------------------------------- */
 
+/* The old catalogue is the last to know of a file that vanished. */
+static mw_err say_missing(void *ctx, const mw_catalogue_segment *row)
+{
+    rebuilding *run = ctx;
+    char text[192], *path;
+    for (size_t i = 0; i < run->files.count; i++)
+        if (run->files.items[i].id == row->id)
+            return MW_OK;
+    snprintf(text, sizeof text,
+             "the file is gone: %llu spans, %llu log records and %llu points are lost",
+             (unsigned long long)row->items[MW_SIGNAL_TRACES],
+             (unsigned long long)row->items[MW_SIGNAL_LOGS],
+             (unsigned long long)row->items[MW_SIGNAL_METRICS]);
+    path = mw_segment_path(run->directory, row->id);
+    if (!path)
+        return MW_E_NOMEM;
+    say(run, path, 0, text);
+    mw_free(MW_MEM_STORE, path);
+    return MW_OK;
+}
+
+static void say_all_missing(rebuilding *run)
+{
+    mw_catalogue *old = NULL;
+    if (mw_catalogue_open_reader(run->directory, &old) != MW_OK)
+        return;
+    mw_err ignored = mw_catalogue_each(old, say_missing, run); /* a damaged one cannot tell */
+    (void)ignored;
+    mw_catalogue_close(old);
+}
+
 static mw_err make_catalogue(rebuilding *run)
 {
     char path[4096], text[96];
     mw_catalogue *catalogue = NULL;
     mw_catalogue_changes changes;
     snprintf(path, sizeof path, "%s/%s", run->directory, MW_CATALOGUE_NAME);
+    say_all_missing(run);
     mw_catalogue_discard(run->directory);
     mw_err err = mw_catalogue_open(run->directory, &catalogue);
     if (err == MW_OK)

@@ -6,6 +6,7 @@
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
 #include "lib/store/block_reader.h"
+#include "lib/store/digest_key.h"
 #include "lib/store/recover.h"
 #include "lib/store/segment_walk.h"
 
@@ -329,7 +330,8 @@ static mw_err open_without_footer(recovery *rec, const mw_segment_file *file, mw
     mw_walk walk;
 
     MW_LOG(MW_LOG_ERROR, "store",
-           "the footer of a merged segment is damaged: its blocks are read instead; run "
+           "the footer of a merged segment is damaged, or of another digest.key: its blocks "
+           "are read instead; run "
            "`midwatch check --rebuild`",
            MW_KV_STR("file", file->path));
     mw_count(MW_COUNT_STORE_DAMAGED, 1);
@@ -366,6 +368,12 @@ static mw_err recover_merged(recovery *rec, mw_segment_file *file)
     mw_segment *segment = NULL;
     uint64_t last_seq = file->header.first_seq;
     mw_err err = mw_segment_open_merged(file->path, file->fd, &file->header, file->size, &segment);
+    if (err == MW_OK && segment->footer->key_check != mw_key_check(rec->key_seed)) {
+        mw_segment_unref(segment); /* and the descriptor with it */
+        segment = NULL;
+        file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+        err = file->fd < 0 ? MW_E_IO : MW_E_CORRUPT;
+    }
     if (err == MW_OK)
         last_seq = segment->footer->last_seq;
     else if (err == MW_E_CORRUPT)

@@ -46,7 +46,8 @@
  *    64    8  pairs of "sessions"
  *    72    8  pages of "texts"
  *    80  288  of each section: offset in the file (8), length (8), checksum (8)
- *   368    8  zero
+ *   368    8  which seed the keys of texts were made with: checksum of "key check\0", seed = that seed
+ *             (segment_format.h); keys made with another find nothing
  *   376    8  checksum of bytes 0..375
  *
  * Replaced: ids of the segments that this one replaces, and of those that they replaced: their
@@ -140,7 +141,8 @@ typedef struct mw_footer_facts {
     size_t request_count;
     mw_slice rollups;
     uint64_t arrival_max_ns;
-    uint64_t last_seq; /* the highest commit sequence of the items */
+    uint64_t last_seq;  /* the highest commit sequence of the items */
+    uint64_t key_check; /* mw_key_check */
 } mw_footer_facts;
 /* The bytes that belong at `offset` (the end of the blocks), the writer's until it is freed. Of
  * `header` id and salt are used. Once only. MW_E_NOMEM, MW_E_LIMIT. */
@@ -192,6 +194,7 @@ typedef struct mw_footer {
     mw_footer_request *requests; /* freed by mw_footer_forget_requests once taken over */
     size_t request_count;
     uint64_t arrival_max_ns, last_seq;
+    uint64_t key_check; /* another than mw_key_check's: the keys of texts are of no use */
     uint64_t segment_id, salt;
     mw_footer_section sections[MW_FOOTER_SECTIONS];
     mw_footer_directory directories[MW_KEY_KINDS];

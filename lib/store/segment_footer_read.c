@@ -92,6 +92,7 @@ static mw_err read_trailer(loading *load)
         return MW_E_CORRUPT;
     footer->arrival_max_ns = mw_get_u64(bytes + 32);
     footer->last_seq = mw_get_u64(bytes + 40);
+    footer->key_check = mw_get_u64(bytes + 368);
     footer->block_count = mw_get_u64(bytes + 48);
     footer->directories[MW_KEYS_TRACES].pair_count = mw_get_u64(bytes + 56);
     footer->directories[MW_KEYS_SESSIONS].pair_count = mw_get_u64(bytes + 64);

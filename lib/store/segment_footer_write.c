@@ -481,6 +481,7 @@ static void put_trailer(mw_footer_writer *writer, const mw_footer_facts *facts)
         mw_put_u64(at + 8, writer->sections[i].length);
         mw_put_u64(at + 16, writer->sections[i].checksum);
     }
+    mw_put_u64(trailer + 368, facts->key_check);
     const size_t checked = sizeof trailer - 8;
     mw_put_u64(trailer + checked, checksum_at(writer, trailer, checked, place_now(writer)));
     mw_buffer_append(&writer->out, trailer, sizeof trailer);

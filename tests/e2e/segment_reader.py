@@ -174,6 +174,7 @@ class Footer:
                "another's footer")
         demand(checksum(trailer[:376], self.segment.seed(at)) ==
                int.from_bytes(trailer[376:], "little"), "a trailer")
+        self.key_check = int.from_bytes(trailer[368:376], "little")
         self.places, end = {}, self.begin
         for name, place in zip(SECTIONS, struct.iter_unpack("<3Q", trailer[80:368])):
             demand(place[0] == end, f"a gap before {name}")
@@ -374,6 +375,8 @@ class Store:
         """Compares the footers with the blocks."""
         for segment in self.segments:
             if segment.footer:
+                demand(segment.footer.key_check == checksum(b"key check\0", self.text_seed),
+                       "another digest.key")
                 segment.footer.check_blocks(list(segment.blocks()), self.text_seed)
 
 

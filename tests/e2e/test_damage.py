@@ -131,6 +131,49 @@ class DamageTest(Case):
         self.daemon.restart()
         self.assertEqual(self.answers()[0], expected)
 
+    def test_header_of_a_block(self):
+        """Nobody can read what is behind it: a start says so with every answer, a merge goes around."""
+        path, offset = self.damage(3, -100)
+        self.daemon.stop()
+        self.daemon.arguments = ["--merge-after", "1s"]
+        self.daemon.start()
+        expected = {"traces": REQUESTS - 1, "logs": REQUESTS, "metrics": REQUESTS}
+        self.assertEqual(self.answers(), (expected, {("damaged_blocks",)}))
+        self.assertEqual(self.daemon.post_traces(one_of("traces")).status, 200)
+        wait_for("a merge", lambda: self.daemon.api("status")["store"]["merges"] or
+                 not self.daemon.api("status")["store"]["unmerged_bytes"], 20 * SLOWNESS)
+        self.assertIn(f"{path} at byte {offset}", self.check(1))
+        self.assertIn(path, self.segments())
+
+    def test_lost_key(self):
+        """Without its digest.key a store makes another one; what footers know by the old one is made
+        of the blocks again, at the start for the moment and by --rebuild for good."""
+        self.daemon.stop()
+        self.daemon.arguments = ["--merge-after", "1s"]
+        self.daemon.start()
+        wait_for("a merge", lambda: self.daemon.api("status")["store"]["merged_segments"],
+                 20 * SLOWNESS)
+        wait_for("all merged", lambda: not self.daemon.api("status")["store"]["unmerged_bytes"],
+                 20 * SLOWNESS)
+        sessions = [s["session_id"] for s in self.daemon.api("sessions?limit=1000")["items"]]
+        self.daemon.stop()
+        for key in glob.glob(os.path.join(self.daemon.data, "**", "digest.key"), recursive=True):
+            os.unlink(key)
+        self.daemon.start()
+        whole = {signal: REQUESTS for signal in SIGNALS}
+        self.assertEqual(self.answers()[0], whole)
+        for session in sessions:
+            self.assertEqual(self.daemon.api("sessions/" + session)["session_id"], session)
+        self.daemon.stop()
+        self.check(1)
+        done = self.daemon.cli_raw("check", "--rebuild")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.check(0)
+        self.daemon.start()
+        self.assertEqual(self.answers(), (whole, {()}))
+        for session in sessions:
+            self.assertEqual(self.daemon.api("sessions/" + session)["session_id"], session)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -13,6 +13,7 @@
 #include "lib/base/buffer.h"
 #include "lib/store/block_pack.h"
 #include "lib/store/block_reader.h"
+#include "lib/store/digest_key.h"
 #include "lib/store/segment_footer.h"
 #include "tests/unit/lib-store/store_test.h"
 
@@ -501,7 +502,8 @@ static inline mw_segment *merge_write(test_merge *merge, const merge_lists *list
                                    .rollups =
                                        merge->rollups ? mw_slice_of(merge->rollups) : MW_SLICE_NONE,
                                    .arrival_max_ns = merge->arrival_max,
-                                   .last_seq = merge->last_seq};
+                                   .last_seq = merge->last_seq,
+                                   .key_check = mw_key_check(merge->store->key_seed)};
     assert_int_equal(mw_footer_writer_finish(merge->footer, &merge->header,
                                              merge->header.durable_end, &facts, &footer),
                      MW_OK);
