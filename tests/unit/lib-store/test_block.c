@@ -444,7 +444,9 @@ static void test_segment_header_flips(void **state)
     (void)state;
     mw_segment_header_write(&header, bytes);
     assert_int_equal(mw_segment_header_read(bytes, &read), MW_OK);
-    assert_memory_equal(&header, &read, sizeof header);
+    /* Up to the last member: what pads the struct behind it is nobody's. */
+    assert_memory_equal(&header, &read, offsetof(mw_segment_header, kind));
+    assert_int_equal(header.kind, read.kind);
     for (size_t bit = 0; bit < sizeof bytes * 8; bit++) {
         bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
         assert_int_equal(mw_segment_header_read(bytes, &read), MW_E_CORRUPT);
