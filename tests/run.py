@@ -39,6 +39,7 @@ LEFT_OUT = {"tsan": """
     lib-store/test_metric_queries lib-store/test_power_loss lib-store/test_queries
     lib-store/test_rollup lib-store/test_segment_footer lib-store/test_span_list
     lib-store/test_torture lib-state/test_power_loss
+    proto/test_scan proto/test_scan_logs proto/test_scan_metrics
     """.split()}
 # What is shown of a failed program's output: its end, where the failure is.
 OUTPUT_SHOWN = 20000
