@@ -152,7 +152,7 @@ static size_t fill_blocks(mw_index_table *table, const mw_index *index, const mw
 
     for (size_t i = 0; i < index->block_count; i++) {
         mw_index_block *block = old->blocks[i];
-        if (block->segment != last) {
+        if (i == 0 || block->segment != last) {
             last = block->segment;
             skip = is_listed(last, replaced, count);
         }

@@ -56,12 +56,13 @@ unsigned mw_row_field_count(mw_signal signal)
     return row_field_counts[signal];
 }
 
-/* 2^63 is the first double beyond; NaN fails both comparisons. */
+/* The first double beyond; NaN fails both comparisons. */
+#define TWO_TO_63 9223372036854775808.0
 static uint64_t integer_of(uint64_t bits)
 {
     double value;
     memcpy(&value, &bits, sizeof value);
-    return value >= -0x1p63 && value < 0x1p63 ? (uint64_t)(int64_t)value : 0;
+    return value >= -TWO_TO_63 && value < TWO_TO_63 ? (uint64_t)(int64_t)value : 0;
 }
 
 static uint64_t number_of(const mw_hot *hot, uint32_t row, row_source source)

@@ -67,17 +67,25 @@ static mw_err item_of(mw_rollup_cache *cache, uint64_t segment, mw_rollup_cached
     return MW_OK;
 }
 
+/* What was used longest ago; NULL when nothing is held. */
+static mw_rollup_cached *oldest_of(const mw_rollup_cache *cache)
+{
+    mw_rollup_cached *oldest = NULL;
+    for (size_t i = 0; i < cache->count; i++) {
+        mw_rollup_cached *item = &cache->items[i];
+        if (item->data && (!oldest || item->used < oldest->used))
+            oldest = item;
+    }
+    return oldest;
+}
+
 /* Room for `len` more bytes, but for a single larger piece. */
 static void make_room(mw_rollup_cache *cache, size_t len)
 {
-    while (cache->bytes && cache->bytes + len > bytes_max()) {
-        mw_rollup_cached *oldest = NULL;
-        for (size_t i = 0; i < cache->count; i++) {
-            mw_rollup_cached *item = &cache->items[i];
-            if (item->data && (!oldest || item->used < oldest->used))
-                oldest = item;
-        }
-        MW_ASSERT(oldest);
+    while (cache->bytes + len > bytes_max()) {
+        mw_rollup_cached *oldest = oldest_of(cache);
+        if (!oldest)
+            return;
         forget(cache, oldest);
     }
 }
@@ -213,7 +221,7 @@ mw_err mw_rollup_cache_newest(mw_rollup_cache *cache, mw_store_view *view, uint3
     for (size_t at = 0; err == MW_OK && (segment = next_merged(view, &at));) {
         const mw_rollup_cached *old = known(cache, segment->header.id);
         mw_rollup_cached *item;
-        mw_rollup_range range;
+        mw_rollup_range range = {.has_newest = false};
         /* Nothing newer than what was found is in most of them. */
         if (old && (old->range.empty || (*found && old->range.last <= *minute)))
             continue;

@@ -113,7 +113,7 @@ static mw_err number_traces(earlier_search *search, const mw_hot *hot, bool *any
 static mw_err read_block(earlier_search *search, const mw_index_block *block)
 {
     mw_hot hot;
-    bool any;
+    bool any = false;
     mw_err err = mw_view_hot(search->view, block, &hot);
     if (err == MW_OK)
         err = number_traces(search, &hot, &any);
