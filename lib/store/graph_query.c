@@ -116,8 +116,8 @@ static mw_err put_graph(graph_question *work)
     return err;
 }
 
-mw_err mw_store_graph(mw_store *store, uint64_t since_ns, uint64_t until_ns, mw_arena *arena,
-                      mw_graph *out)
+mw_err mw_store_graph(mw_store *store, uint64_t since_ns, uint64_t until_ns,
+                      const mw_store_stop *stop, mw_arena *arena, mw_graph *out)
 {
     graph_question work = {.arena = arena, .out = out};
     int64_t now_ns = mw_clock_wall_ns(store->writer.clock);
@@ -129,7 +129,7 @@ mw_err mw_store_graph(mw_store *store, uint64_t since_ns, uint64_t until_ns, mw_
         return err;
     mw_rollup_keep(work.rollup, MW_ROLLUP_SERVICES | MW_ROLLUP_CALLS);
     if (out->until_ns > out->since_ns)
-        err = mw_rollup_window(store, out->since_ns, out->until_ns, work.rollup, &out->as_of);
+        err = mw_rollup_window(store, out->since_ns, out->until_ns, stop, work.rollup, &out->as_of);
     if (err == MW_OK)
         err = put_graph(&work);
     out->left_out = mw_rollup_left_out(work.rollup);

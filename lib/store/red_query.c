@@ -209,7 +209,8 @@ static mw_err read_tables(red_question *work, mw_store *store)
     if (err == MW_OK && by_operation)
         err = table_new(&work->operations, minutes | MW_ROLLUP_OPERATIONS);
     if (err == MW_OK && out->until_ns > out->since_ns)
-        err = mw_rollup_window(store, out->since_ns, out->until_ns, finest->rollup, &out->as_of);
+        err = mw_rollup_window(store, out->since_ns, out->until_ns, &work->query->stop,
+                               finest->rollup, &out->as_of);
     if (err == MW_OK)
         *out = (mw_red_list){.since_ns = out->since_ns,
                              .until_ns = out->until_ns,

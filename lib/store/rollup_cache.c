@@ -6,12 +6,35 @@
 
 #define MEMORY_SHARE 32
 
+/* ---- under the lock -------------------------------------------------------------------------- */
+
+static void drop_bytes(mw_rollup_blob *bytes)
+{
+    if (bytes && --bytes->users == 0)
+        mw_free(MW_MEM_ROLLUP, bytes);
+}
+
+static void forget(mw_rollup_cache *cache, mw_rollup_cached *item)
+{
+    if (!item->bytes)
+        return;
+    cache->bytes -= item->bytes->len;
+    drop_bytes(item->bytes);
+    item->bytes = NULL;
+}
+
+void mw_rollup_cache_init(mw_rollup_cache *cache)
+{
+    memset(cache, 0, sizeof *cache);
+    pthread_mutex_init(&cache->lock, NULL);
+}
+
 void mw_rollup_cache_fini(mw_rollup_cache *cache)
 {
     for (size_t i = 0; i < cache->count; i++)
-        mw_free(MW_MEM_ROLLUP, cache->items[i].data);
+        forget(cache, &cache->items[i]);
     mw_free(MW_MEM_ROLLUP, cache->items);
-    memset(cache, 0, sizeof *cache);
+    pthread_mutex_destroy(&cache->lock);
 }
 
 static size_t bytes_max(void)
@@ -19,14 +42,6 @@ static size_t bytes_max(void)
     size_t limit = mw_memory_limit();
     return limit && limit / MEMORY_SHARE < MW_ROLLUP_CACHE_MAX ? limit / MEMORY_SHARE
                                                                : MW_ROLLUP_CACHE_MAX;
-}
-
-static void forget(mw_rollup_cache *cache, mw_rollup_cached *item)
-{
-    cache->bytes -= item->len;
-    mw_free(MW_MEM_ROLLUP, item->data);
-    item->data = NULL;
-    item->len = 0;
 }
 
 static size_t place_of(const mw_rollup_cache *cache, uint64_t segment)
@@ -42,29 +57,30 @@ static size_t place_of(const mw_rollup_cache *cache, uint64_t segment)
     return low;
 }
 
-/* The segment's place in the cache, new or old. */
-static mw_err item_of(mw_rollup_cache *cache, uint64_t segment, mw_rollup_cached **out)
+static mw_rollup_cached *find(mw_rollup_cache *cache, uint64_t segment)
 {
     size_t at = place_of(cache, segment);
-    if (at == cache->count || cache->items[at].segment != segment) {
-        if (cache->count == cache->capacity) {
-            size_t capacity = cache->capacity + cache->capacity / 2 + 16;
-            mw_rollup_cached *items =
-                mw_realloc(MW_MEM_ROLLUP, cache->items, capacity * sizeof *items);
-            if (!items)
-                return MW_E_NOMEM;
-            cache->items = items;
-            cache->capacity = capacity;
-        }
-        memmove(&cache->items[at + 1], &cache->items[at],
-                (cache->count - at) * sizeof *cache->items);
-        cache->items[at] = (mw_rollup_cached){.segment = segment};
-        cache->count++;
+    return at < cache->count && cache->items[at].segment == segment ? &cache->items[at] : NULL;
+}
+
+/* The segment's place in the cache, new or old; NULL without memory. */
+static mw_rollup_cached *item_of(mw_rollup_cache *cache, uint64_t segment)
+{
+    size_t at = place_of(cache, segment);
+    if (at < cache->count && cache->items[at].segment == segment)
+        return &cache->items[at];
+    if (cache->count == cache->capacity) {
+        size_t capacity = cache->capacity + cache->capacity / 2 + 16;
+        mw_rollup_cached *items = mw_realloc(MW_MEM_ROLLUP, cache->items, capacity * sizeof *items);
+        if (!items)
+            return NULL;
+        cache->items = items;
+        cache->capacity = capacity;
     }
-    *out = &cache->items[at];
-    (*out)->used = ++cache->uses;
-    (*out)->live = true;
-    return MW_OK;
+    memmove(&cache->items[at + 1], &cache->items[at], (cache->count - at) * sizeof *cache->items);
+    cache->items[at] = (mw_rollup_cached){.segment = segment};
+    cache->count++;
+    return &cache->items[at];
 }
 
 /* What was used longest ago; NULL when nothing is held. */
@@ -73,7 +89,7 @@ static mw_rollup_cached *oldest_of(const mw_rollup_cache *cache)
     mw_rollup_cached *oldest = NULL;
     for (size_t i = 0; i < cache->count; i++) {
         mw_rollup_cached *item = &cache->items[i];
-        if (item->data && (!oldest || item->used < oldest->used))
+        if (item->bytes && (!oldest || item->used < oldest->used))
             oldest = item;
     }
     return oldest;
@@ -90,59 +106,127 @@ static void make_room(mw_rollup_cache *cache, size_t len)
     }
 }
 
-static mw_err load(mw_rollup_cache *cache, const mw_segment *segment, mw_rollup_cached *item)
+/* A copy of the item, whose bytes are used until they are released. */
+static void use(mw_rollup_cache *cache, mw_rollup_cached *item, mw_rollup_cached *out)
+{
+    item->used = item->seen = ++cache->uses;
+    if (item->bytes)
+        item->bytes->users++;
+    *out = *item;
+}
+
+/* Segments that are in no view any more, replaced or retired: not seen since `begin`. */
+static void sweep(mw_rollup_cache *cache, uint64_t begin)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < cache->count; i++) {
+        if (cache->items[i].seen > begin)
+            cache->items[kept++] = cache->items[i];
+        else
+            forget(cache, &cache->items[i]);
+    }
+    cache->count = kept;
+}
+
+/* ---- one segment ----------------------------------------------------------------------------- */
+
+/* What the cache knows of it, without its bytes; false: nothing. */
+static bool peek(mw_rollup_cache *cache, uint64_t segment, mw_rollup_cached *out)
+{
+    pthread_mutex_lock(&cache->lock);
+    mw_rollup_cached *item = find(cache, segment);
+    if (item) {
+        item->seen = ++cache->uses;
+        *out = *item;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return item != NULL;
+}
+
+static void release(mw_rollup_cache *cache, mw_rollup_blob *bytes)
+{
+    pthread_mutex_lock(&cache->lock);
+    drop_bytes(bytes);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* From the file. Damage is an empty item. */
+static mw_err load(const mw_segment *segment, mw_rollup_cached *out)
 {
     char *data = NULL;
     size_t len = 0;
+    *out = (mw_rollup_cached){.segment = segment->header.id};
     mw_err err = mw_footer_rollups(segment->footer, segment->fd, &data, &len);
+    if (err == MW_OK)
+        err = mw_rollup_range_read((mw_slice){data, len}, UINT32_MAX, &out->range);
     if (err == MW_OK && len) {
-        make_room(cache, len);
-        item->data = mw_alloc(MW_MEM_ROLLUP, len);
-        if (item->data) {
-            memcpy(item->data, data, len);
-            item->len = len;
-            cache->bytes += len;
+        out->bytes = mw_alloc(MW_MEM_ROLLUP, sizeof *out->bytes + len);
+        if (out->bytes) {
+            out->bytes->users = 1;
+            out->bytes->len = len;
+            memcpy(out->bytes->data, data, len);
         } else {
             err = MW_E_NOMEM;
         }
     }
-    if (err == MW_OK)
-        err = mw_rollup_range_read((mw_slice){data, len}, UINT32_MAX, &item->range);
     mw_free(MW_MEM_QUERY, data);
-    if (err != MW_OK && item->data)
-        forget(cache, item);
     if (err != MW_E_CORRUPT && err != MW_E_IO)
         return err;
     MW_LOG(MW_LOG_ERROR, "store", "the roll-ups of a segment cannot be read",
            MW_KV_STR("file", segment->path), MW_KV_ERR(err));
-    item->range = (mw_rollup_range){.empty = true};
-    item->damaged = true;
+    out->range = (mw_rollup_range){.empty = true};
+    out->damaged = true;
     return MW_OK;
 }
 
-/* The item of a segment, loaded; an item that was only just made does not stay without a range. */
-static mw_err loaded(mw_rollup_cache *cache, const mw_segment *segment, mw_rollup_cached **out)
+static bool is_whole(const mw_rollup_cached *item)
 {
-    size_t before = cache->count;
-    mw_err err = item_of(cache, segment->header.id, out);
-    if (err != MW_OK)
-        return err;
-    bool made = cache->count > before;
-    if (!made && ((*out)->data || (*out)->range.empty))
-        return MW_OK;
-    err = load(cache, segment, *out);
-    if (err != MW_OK && made) {
-        size_t at = (size_t)(*out - cache->items);
-        cache->count--;
-        memmove(*out, *out + 1, (cache->count - at) * sizeof *cache->items);
+    return item && (item->bytes || item->range.empty);
+}
+
+/* What was loaded goes into the cache, unless another thread was faster. */
+static mw_err keep(mw_rollup_cache *cache, const mw_rollup_cached *loaded, mw_rollup_cached *out)
+{
+    mw_err err = MW_OK;
+    pthread_mutex_lock(&cache->lock);
+    mw_rollup_cached *item = item_of(cache, loaded->segment);
+    if (!item) {
+        err = MW_E_NOMEM;
+        drop_bytes(loaded->bytes);
+    } else if (item->used && is_whole(item)) {
+        drop_bytes(loaded->bytes);
+    } else {
+        if (loaded->bytes) {
+            make_room(cache, loaded->bytes->len);
+            cache->bytes += loaded->bytes->len;
+        }
+        *item = *loaded;
     }
+    if (item)
+        use(cache, item, out);
+    pthread_mutex_unlock(&cache->lock);
     return err;
 }
 
-static const mw_rollup_cached *known(const mw_rollup_cache *cache, uint64_t segment)
+/* The item of a segment with its bytes, to be released. */
+static mw_err take(mw_rollup_cache *cache, const mw_segment *segment, mw_rollup_cached *out)
 {
-    size_t at = place_of(cache, segment);
-    return at < cache->count && cache->items[at].segment == segment ? &cache->items[at] : NULL;
+    mw_rollup_cached loaded;
+    pthread_mutex_lock(&cache->lock);
+    mw_rollup_cached *item = find(cache, segment->header.id);
+    bool whole = is_whole(item);
+    if (whole)
+        use(cache, item, out);
+    pthread_mutex_unlock(&cache->lock);
+    if (whole)
+        return MW_OK;
+    mw_err err = load(segment, &loaded);
+    return err == MW_OK ? keep(cache, &loaded, out) : err;
+}
+
+static mw_slice bytes_of(const mw_rollup_cached *item)
+{
+    return item->bytes ? (mw_slice){item->bytes->data, item->bytes->len} : MW_SLICE_NONE;
 }
 
 static bool meets(const mw_rollup_range *range, uint64_t since_ns, uint64_t until_ns)
@@ -154,21 +238,23 @@ static bool meets(const mw_rollup_range *range, uint64_t since_ns, uint64_t unti
 static mw_err add_segment(mw_rollup_cache *cache, const mw_segment *segment, uint64_t since_ns,
                           uint64_t until_ns, mw_rollup *into)
 {
-    mw_rollup_cached *item;
-    const mw_rollup_cached *old = known(cache, segment->header.id);
-    if (old && !meets(&old->range, since_ns, until_ns)) {
-        cache->items[old - cache->items].live = true;
-        into->unread += old->damaged;
+    mw_rollup_cached item;
+    mw_err err = MW_OK;
+    if (peek(cache, segment->header.id, &item) && !meets(&item.range, since_ns, until_ns)) {
+        into->unread += item.damaged;
         return MW_OK;
     }
-    mw_err err = loaded(cache, segment, &item);
+    err = take(cache, segment, &item);
     if (err != MW_OK)
         return err;
-    into->unread += item->damaged;
-    if (!meets(&item->range, since_ns, until_ns))
-        return MW_OK;
-    return mw_rollup_read((mw_slice){item->data, item->len}, since_ns, until_ns, into);
+    into->unread += item.damaged;
+    if (meets(&item.range, since_ns, until_ns))
+        err = mw_rollup_read(bytes_of(&item), since_ns, until_ns, into);
+    release(cache, item.bytes);
+    return err;
 }
+
+/* ---- a view ---------------------------------------------------------------------------------- */
 
 /* The next merged segment of the view's blocks from *at on; NULL at the end. A segment's blocks
  * stand together. */
@@ -185,17 +271,9 @@ static const mw_segment *next_merged(mw_store_view *view, size_t *at)
     return NULL;
 }
 
-/* Segments that are in no view any more: replaced or retired. */
-static void sweep(mw_rollup_cache *cache)
+static bool is_stopped(const mw_store_view *view)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < cache->count; i++) {
-        if (cache->items[i].live)
-            cache->items[kept++] = cache->items[i];
-        else
-            forget(cache, &cache->items[i]);
-    }
-    cache->count = kept;
+    return view->stop && view->stop(view->stop_ctx);
 }
 
 mw_err mw_rollup_cache_add(mw_rollup_cache *cache, mw_store_view *view, uint64_t since_ns,
@@ -203,12 +281,38 @@ mw_err mw_rollup_cache_add(mw_rollup_cache *cache, mw_store_view *view, uint64_t
 {
     const mw_segment *segment;
     mw_err err = MW_OK;
-    for (size_t i = 0; i < cache->count; i++)
-        cache->items[i].live = false;
+    pthread_mutex_lock(&cache->lock);
+    uint64_t begin = cache->uses;
+    pthread_mutex_unlock(&cache->lock);
     for (size_t at = 0; err == MW_OK && (segment = next_merged(view, &at));)
-        err = add_segment(cache, segment, since_ns, until_ns, into);
-    if (err == MW_OK)
-        sweep(cache);
+        err =
+            is_stopped(view) ? MW_E_TIMEOUT : add_segment(cache, segment, since_ns, until_ns, into);
+    if (err != MW_OK)
+        return err;
+    pthread_mutex_lock(&cache->lock);
+    sweep(cache, begin);
+    pthread_mutex_unlock(&cache->lock);
+    return MW_OK;
+}
+
+static mw_err newest_of(mw_rollup_cache *cache, const mw_segment *segment, uint32_t limit,
+                        uint32_t *minute, bool *found)
+{
+    mw_rollup_cached item;
+    mw_rollup_range range;
+    /* Nothing newer than what was found is in most of them. */
+    if (peek(cache, segment->header.id, &item) &&
+        (item.range.empty || (*found && item.range.last <= *minute)))
+        return MW_OK;
+    mw_err err = take(cache, segment, &item);
+    if (err != MW_OK)
+        return err;
+    err = mw_rollup_range_read(bytes_of(&item), limit, &range);
+    release(cache, item.bytes);
+    if (err == MW_OK && range.has_newest && (!*found || range.newest > *minute)) {
+        *minute = range.newest;
+        *found = true;
+    }
     return err;
 }
 
@@ -218,20 +322,7 @@ mw_err mw_rollup_cache_newest(mw_rollup_cache *cache, mw_store_view *view, uint3
     const mw_segment *segment;
     mw_err err = MW_OK;
     *found = false;
-    for (size_t at = 0; err == MW_OK && (segment = next_merged(view, &at));) {
-        const mw_rollup_cached *old = known(cache, segment->header.id);
-        mw_rollup_cached *item;
-        mw_rollup_range range = {.has_newest = false};
-        /* Nothing newer than what was found is in most of them. */
-        if (old && (old->range.empty || (*found && old->range.last <= *minute)))
-            continue;
-        err = loaded(cache, segment, &item);
-        if (err == MW_OK)
-            err = mw_rollup_range_read((mw_slice){item->data, item->len}, limit, &range);
-        if (err == MW_OK && range.has_newest && (!*found || range.newest > *minute)) {
-            *minute = range.newest;
-            *found = true;
-        }
-    }
+    for (size_t at = 0; err == MW_OK && (segment = next_merged(view, &at));)
+        err = is_stopped(view) ? MW_E_TIMEOUT : newest_of(cache, segment, limit, minute, found);
     return err;
 }

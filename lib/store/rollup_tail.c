@@ -1,5 +1,6 @@
 /* The roll-up of the unmerged tail, and of a window of the whole store. See rollup_tail.h. */
 #include <pthread.h>
+#include <time.h>
 
 #include "lib/store/rollup_cache.h"
 #include "lib/store/rollup_int.h"
@@ -8,6 +9,8 @@
 
 #define MEMORY_SHARE 20
 #define SPANS_LEAST ((size_t)4096)
+/* How long a question waits for the lock before it asks whether it is to stop. */
+#define LOCK_TURN_NS 20000000
 
 typedef struct tail_segment {
     uint64_t id;
@@ -48,6 +51,7 @@ mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out)
     tail->spans_max = spans_allowed();
     tail->step = MW_TAIL_STEP;
     pthread_mutex_init(&tail->lock, NULL);
+    mw_rollup_cache_init(&tail->cache);
     mw_trace_filters_init(&tail->filters);
     *out = tail;
     return MW_OK;
@@ -168,6 +172,8 @@ typedef struct tail_step {
     tail_segment *segment; /* whose blocks are at hand */
     size_t spans;          /* that came and are not yet settled */
     uint64_t arrival_ns;   /* the earliest of them */
+    const mw_store_stop *stop;
+    bool stopped; /* by it */
 } tail_step;
 
 /* Blocks of the log that were counted and forgotten, with spans of traces that are new again. */
@@ -254,7 +260,12 @@ static mw_err take_block(tail_step *step, const mw_index_block *block)
     return err;
 }
 
-/* Counts blocks until there are none left or `most` spans have come. */
+static bool is_over(const mw_store_stop *stop)
+{
+    return stop && stop->ask && stop->ask(stop->ctx);
+}
+
+/* Counts blocks until there are none left, it is told to stop, or `most` spans have come. */
 static mw_err count_new(tail_step *step, size_t most)
 {
     mw_rollup_tail *tail = step->tail;
@@ -277,7 +288,8 @@ static mw_err count_new(tail_step *step, size_t most)
             return MW_E_NOMEM;
         if (err != MW_OK || seen++ < step->segment->blocks)
             continue;
-        if (came >= most) {
+        step->stopped = is_over(step->stop);
+        if (came >= most || step->stopped) {
             seq = block->header.seq - 1;
             break;
         }
@@ -291,16 +303,18 @@ static mw_err count_new(tail_step *step, size_t most)
     return err;
 }
 
-static mw_err bring_up_to(mw_rollup_tail *tail, mw_store_view *view, size_t most)
+/* MW_E_TIMEOUT: it is in step with a part of the view. */
+static mw_err bring_up_to(mw_rollup_tail *tail, mw_store_view *view, size_t most,
+                          const mw_store_stop *stop)
 {
-    tail_step step = {.tail = tail, .view = view, .arrival_ns = UINT64_MAX};
+    tail_step step = {.tail = tail, .view = view, .arrival_ns = UINT64_MAX, .stop = stop};
     if (has_missed_some(tail, view))
         begin_anew(tail);
     drop_merged(tail, view);
     mw_err err = count_new(&step, most);
     if (err != MW_OK)
         begin_anew(tail);
-    return err;
+    return err == MW_OK && step.stopped ? MW_E_TIMEOUT : err;
 }
 
 mw_err mw_rollup_tail_update(mw_rollup_tail *tail)
@@ -310,7 +324,7 @@ mw_err mw_rollup_tail_update(mw_rollup_tail *tail)
     mw_err err = mw_store_view_open(tail->store, &view);
     if (err == MW_OK) {
         mw_store_view_tolerate(view);
-        err = bring_up_to(tail, view, tail->step);
+        err = bring_up_to(tail, view, tail->step, NULL);
         mw_store_view_close(view);
     }
     pthread_mutex_unlock(&tail->lock);
@@ -319,32 +333,65 @@ mw_err mw_rollup_tail_update(mw_rollup_tail *tail)
 
 /* ---- windows --------------------------------------------------------------------------------- */
 
-static mw_err add_tail(mw_rollup_tail *tail, mw_store_view *view, uint64_t since_ns,
-                       uint64_t until_ns, mw_rollup *into)
+/* Waits no longer than the question may take: others hold it while they bring the tail in step. */
+static mw_err lock_tail(mw_rollup_tail *tail, const mw_store_stop *stop)
 {
-    mw_err err = bring_up_to(tail, view, SIZE_MAX);
-    for (size_t i = 0; err == MW_OK && i < tail->segment_count; i++)
-        err = mw_rollup_add(tail->segments[i].table, since_ns, until_ns, into);
+    if (!stop || !stop->ask) {
+        pthread_mutex_lock(&tail->lock);
+        return MW_OK;
+    }
+    for (;;) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += LOCK_TURN_NS;
+        if (until.tv_nsec >= MW_NS_PER_S) {
+            until.tv_nsec -= MW_NS_PER_S;
+            until.tv_sec++;
+        }
+        if (pthread_mutex_timedlock(&tail->lock, &until) == 0)
+            return MW_OK;
+        if (is_over(stop))
+            return MW_E_TIMEOUT;
+    }
+}
+
+/* A view with which the tail is in step, and the lock, which is to be given back; neither after an
+ * error. The view is opened under the lock: the tail is never ahead of it. */
+static mw_err lock_in_step(mw_rollup_tail *tail, const mw_store_stop *stop, mw_store_view **view)
+{
+    mw_err err = lock_tail(tail, stop);
+    if (err != MW_OK)
+        return err;
+    err = mw_store_view_open(tail->store, view);
+    if (err == MW_OK) {
+        mw_store_view_tolerate(*view);
+        err = bring_up_to(tail, *view, SIZE_MAX, stop);
+        if (err == MW_OK && stop)
+            mw_store_view_stop(*view, stop->ask, stop->ctx);
+        if (err != MW_OK)
+            mw_store_view_close(*view);
+    }
+    if (err != MW_OK)
+        pthread_mutex_unlock(&tail->lock);
     return err;
 }
 
-mw_err mw_rollup_window(mw_store *store, uint64_t since_ns, uint64_t until_ns, mw_rollup *into,
-                        uint64_t *as_of)
+mw_err mw_rollup_window(mw_store *store, uint64_t since_ns, uint64_t until_ns,
+                        const mw_store_stop *stop, mw_rollup *into, uint64_t *as_of)
 {
     mw_rollup_tail *tail = store->tail;
     mw_store_view *view;
-    pthread_mutex_lock(&tail->lock);
-    /* Opened under the lock: the tail is never ahead of it. */
-    mw_err err = mw_store_view_open(store, &view);
-    if (err == MW_OK) {
-        mw_store_view_tolerate(view);
-        *as_of = mw_store_view_seq(view);
-        err = add_tail(tail, view, since_ns, until_ns, into);
-        if (err == MW_OK)
-            err = mw_rollup_cache_add(&tail->cache, view, since_ns, until_ns, into);
-        mw_store_view_close(view);
-    }
+    mw_err err = lock_in_step(tail, stop, &view);
+    if (err != MW_OK)
+        return err;
+    *as_of = mw_store_view_seq(view);
+    for (size_t i = 0; err == MW_OK && i < tail->segment_count; i++)
+        err = mw_rollup_add(tail->segments[i].table, since_ns, until_ns, into);
     pthread_mutex_unlock(&tail->lock);
+    /* Merged segments stay as they are, and the view holds them. */
+    if (err == MW_OK)
+        err = mw_rollup_cache_add(&tail->cache, view, since_ns, until_ns, into);
+    mw_store_view_close(view);
     return err;
 }
 
@@ -362,27 +409,26 @@ static void newest_of_table(const mw_rollup *rollup, uint32_t limit, uint32_t *m
     }
 }
 
-mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns, uint64_t *minute_ns)
+mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns, const mw_store_stop *stop,
+                              uint64_t *minute_ns)
 {
     mw_rollup_tail *tail = store->tail;
     mw_store_view *view;
-    uint32_t limit = (uint32_t)(limit_ns / MW_MINUTE_NS), minute = 0;
-    bool found = false;
+    uint32_t limit = (uint32_t)(limit_ns / MW_MINUTE_NS), minute = 0, tail_minute = 0;
+    bool found = false, in_tail = false;
 
-    pthread_mutex_lock(&tail->lock);
-    mw_err err = mw_store_view_open(store, &view);
-    if (err == MW_OK) {
-        mw_store_view_tolerate(view);
-        err = mw_rollup_cache_newest(&tail->cache, view, limit, &minute, &found);
-        if (err == MW_OK)
-            err = bring_up_to(tail, view, SIZE_MAX);
-        for (size_t i = 0; err == MW_OK && i < tail->segment_count; i++)
-            newest_of_table(tail->segments[i].table, limit, &minute, &found);
-        mw_store_view_close(view);
-    }
+    mw_err err = lock_in_step(tail, stop, &view);
+    if (err != MW_OK)
+        return err;
+    for (size_t i = 0; i < tail->segment_count; i++)
+        newest_of_table(tail->segments[i].table, limit, &tail_minute, &in_tail);
     pthread_mutex_unlock(&tail->lock);
-    if (err == MW_OK && !found)
+    err = mw_rollup_cache_newest(&tail->cache, view, limit, &minute, &found);
+    mw_store_view_close(view);
+    if (err == MW_OK && !found && !in_tail)
         return MW_E_NOT_FOUND;
+    if (in_tail && (!found || tail_minute > minute))
+        minute = tail_minute;
     *minute_ns = minute * MW_MINUTE_NS;
     return err;
 }

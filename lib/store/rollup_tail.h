@@ -1,6 +1,6 @@
 /* The roll-up of what is not merged yet: kept in step with the commits, a block at a time.
  *
- * Belongs to the store; a mutex guards it. The keeper brings it up to date at least once a second,
+ * Belongs to the store; a mutex guards it, which nobody holds for more than bringing it up to date. The keeper brings it up to date at least once a second,
  * as far as a bounded amount of work goes (MW_TAIL_STEP), a question in full before it reads. Each
  * segment of the log has a table of its own, which goes when the segment is merged: which are
  * merged is what the question's own snapshot says, so that no span is in both. Tables add up
@@ -38,8 +38,9 @@ void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step);
 /* Takes in what the newest commits brought. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. Any thread. */
 MW_MUST_USE mw_err mw_rollup_tail_update(mw_rollup_tail *tail);
 /* The roll-ups of [since, until) of the whole store, tail and merged segments, as of *as_of, added
- * to `into`; until 0 = unbounded. Errors as above. Any thread. */
+ * to `into`; until 0 = unbounded. Errors as above, and MW_E_TIMEOUT: what was done for the tail
+ * until then stays done. Any thread. */
 MW_MUST_USE mw_err mw_rollup_window(mw_store *store, uint64_t since_ns, uint64_t until_ns,
-                                    mw_rollup *into, uint64_t *as_of);
+                                    const mw_store_stop *stop, mw_rollup *into, uint64_t *as_of);
 
 #endif

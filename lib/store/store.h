@@ -440,10 +440,17 @@ typedef struct mw_red_row {
     mw_red *minutes;    /* red, one a minute of the window when asked for; else NULL */
 } mw_red_row;
 
+/* Asked now and then, on the asking thread, whether a question is to end with MW_E_TIMEOUT. */
+typedef struct mw_store_stop {
+    bool (*ask)(void *ctx); /* NULL = never */
+    void *ctx;
+} mw_store_stop;
+
 typedef struct mw_red_query {
     uint64_t since_ns, until_ns; /* widened to whole minutes; until 0 = to the end of this one */
-    mw_slice service;            /* empty = all */
-    bool by_operation;           /* a row each, behind that of the service */
+    mw_store_stop stop;
+    mw_slice service;  /* empty = all */
+    bool by_operation; /* a row each, behind that of the service */
     bool by_minute;
 } mw_red_query;
 /* A day of minutes is the most that one answer shows one by one, and so many of all rows. */
@@ -462,13 +469,14 @@ typedef struct mw_red_list {
 
 /* Cost: the roll-ups of the segments whose minutes meet the window, and what was committed since
  * the last look, a second's below 65 k spans/s. MW_E_LIMIT (by_minute over too long a window),
- * MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
+ * MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, MW_E_TIMEOUT (the query's stop). */
 MW_MUST_USE mw_err mw_store_red(mw_store *store, const mw_red_query *query, mw_arena *arena,
                                 mw_red_list *out);
 
 /* The minute (its beginning) of the newest span that starts not after `limit_ns`, which keeps
- * clocks that go wrong out of it. MW_E_NOT_FOUND, else as mw_store_red. */
-MW_MUST_USE mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns, uint64_t *minute_ns);
+ * clocks that go wrong out of it. `stop` may be NULL. MW_E_NOT_FOUND, else as mw_store_red. */
+MW_MUST_USE mw_err mw_store_newest_minute(mw_store *store, uint64_t limit_ns,
+                                          const mw_store_stop *stop, uint64_t *minute_ns);
 
 typedef struct mw_graph_edge {
     mw_slice caller, callee;
@@ -485,9 +493,10 @@ typedef struct mw_graph {
     uint64_t since_ns, until_ns, as_of, left_out, unread;
 } mw_graph;
 
-/* The call graph of a window (DESIGN 5: what an edge is). Cost and errors as mw_store_red. */
+/* The call graph of a window (DESIGN 5: what an edge is). `stop` may be NULL. Cost and errors as
+ * mw_store_red. */
 MW_MUST_USE mw_err mw_store_graph(mw_store *store, uint64_t since_ns, uint64_t until_ns,
-                                  mw_arena *arena, mw_graph *out);
+                                  const mw_store_stop *stop, mw_arena *arena, mw_graph *out);
 
 /* Log records. Empty and zero fields match all; texts are compared whole. Bounds of the page are
  * on the row's time_ns. */

@@ -243,6 +243,11 @@ static bool is_over(void *ctx)
            (client == MW_CLIENT_HUNG_UP && taken > MW_API_HUNG_UP_NS);
 }
 
+mw_store_stop mw_api_stop(mw_api_call *call)
+{
+    return (mw_store_stop){is_over, call};
+}
+
 mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out)
 {
     mw_err err = mw_store_view_open(mw_api_store(call), out);

@@ -101,6 +101,8 @@ MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
  * answer any more. It leaves out what is known to be damaged; a call whose question finds more is
  * run again. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
+/* The same limits, for questions that open a view of their own; valid as long as the call. */
+mw_store_stop mw_api_stop(mw_api_call *call);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
 /* params[0], checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */

@@ -20,7 +20,8 @@ const char *const mw_api_service_filters[] = {"since", "until", "operations", "m
 static mw_err newest_end(mw_api_call *call, uint64_t *end_ns)
 {
     uint64_t now_ns = (uint64_t)mw_clock_wall_ns(call->server->clock), minute_ns;
-    mw_err err = mw_store_newest_minute(mw_api_store(call), now_ns + AHEAD_NS, &minute_ns);
+    const mw_store_stop stop = mw_api_stop(call);
+    mw_err err = mw_store_newest_minute(mw_api_store(call), now_ns + AHEAD_NS, &stop, &minute_ns);
     if (err == MW_E_NOT_FOUND) {
         minute_ns = now_ns - now_ns % MINUTE_NS;
         err = MW_OK;
@@ -157,10 +158,11 @@ mw_err mw_api_topology_show(mw_api_call *call)
 {
     mw_json *json = &call->json;
     mw_graph graph;
+    const mw_store_stop stop = mw_api_stop(call);
     uint64_t since_ns, until_ns;
     mw_err err = read_window(call, &since_ns, &until_ns);
     if (!err)
-        err = mw_store_graph(mw_api_store(call), since_ns, until_ns, &call->arena, &graph);
+        err = mw_store_graph(mw_api_store(call), since_ns, until_ns, &stop, &call->arena, &graph);
     if (err)
         return err;
     mw_json_object_begin(json);
@@ -208,7 +210,7 @@ static void write_service(mw_json *json, const mw_red_list *list, size_t *at, bo
 mw_err mw_api_service_list(mw_api_call *call)
 {
     mw_json *json = &call->json;
-    mw_red_query query = {.by_minute = false};
+    mw_red_query query = {.stop = mw_api_stop(call)};
     mw_red_list list;
     int64_t total = 0;
     mw_err err = read_window(call, &query.since_ns, &query.until_ns);
@@ -269,7 +271,8 @@ static void write_callee(mw_json *json, const mw_red_row *row)
 mw_err mw_api_service_show(mw_api_call *call)
 {
     mw_json *json = &call->json;
-    mw_red_query query = {.service = call->request->params[0], .by_operation = true};
+    mw_red_query query = {
+        .service = call->request->params[0], .by_operation = true, .stop = mw_api_stop(call)};
     mw_red_list list;
     mw_graph graph;
     size_t at = 0;
@@ -277,8 +280,8 @@ mw_err mw_api_service_show(mw_api_call *call)
     if (!err)
         err = mw_store_red(mw_api_store(call), &query, &call->arena, &list);
     if (!err)
-        err = mw_store_graph(mw_api_store(call), query.since_ns, query.until_ns, &call->arena,
-                             &graph);
+        err = mw_store_graph(mw_api_store(call), query.since_ns, query.until_ns, &query.stop,
+                             &call->arena, &graph);
     if (err)
         return err;
     const mw_red_row *known = find_service(&graph, query.service);

@@ -133,9 +133,10 @@ def bench_store(options):
 
 
 def bench_graph(options):
-    for distance, pairs in ((1, 200), (1000, 2000)):
-        with Midwatch(["--merge-after", "2s"]) as server:
-            store.print_graph(server, STORE_SEED, distance, pairs)
+    for transport in TRANSPORTS:
+        for distance, pairs in ((1, 200), (50, 300), (1000, 2000), (3000, 3000)):
+            with Midwatch(["--merge-after", "2s"]) as server:
+                store.print_graph(server, STORE_SEED, distance, pairs, transport)
 
 
 PARTS = {"receive": bench_receive,

@@ -213,16 +213,23 @@ def check_graph(asker, pairs):
     return wrong
 
 
-def print_graph(server, seed, distance, pairs):
-    """Both sides of each call in different requests, `distance` requests apart."""
+def print_graph(server, seed, distance, pairs, transport):
+    """Both sides of each call in different requests, `distance` requests apart; asked when all was
+    taken, until all is merged, and after a start."""
     asker = Asker(server)
-    result = measure.load(server, "grpc", "--requests", 2 * pairs, "--seconds", 600, "--in-flight",
-                          16, "--seed", seed, "--split", distance)
+    result = measure.load(server, transport, "--requests", 2 * pairs, "--seconds", 600,
+                          "--in-flight", 16, "--seed", seed, "--split", distance)
     if result["acknowledged"] != 2 * pairs:
         print(f"      only {result['acknowledged']} of {2 * pairs} requests were taken", flush=True)
         return
-    before = check_graph(asker, pairs)
-    wait_until_merged(asker)
-    after = check_graph(asker, pairs)
-    print(f"graph, callers and callees {distance} requests apart in either order, {pairs} pairs: "
-          f"edges wrong before merging {before or 'none'}, after {after or 'none'}", flush=True)
+    wrong = [check_graph(asker, pairs)]
+    while asker.status()["store"]["unmerged_bytes"] > 0:
+        wrong.append(check_graph(asker, pairs))
+        time.sleep(0.2)
+    wrong.append(check_graph(asker, pairs))
+    server.daemon.restart()
+    wrong.append(check_graph(Asker(server), pairs))
+    found = [edges for edges in wrong if edges]
+    print(f"graph, {transport}, callers and callees {distance} requests apart in either order, "
+          f"{pairs} pairs: asked {len(wrong)} times before, while and after all is merged and after "
+          f"a start, edges wrong {len(found)} times {found[-1:] or ''}", flush=True)

@@ -213,8 +213,8 @@ static inline void say_rollups(answers *out, mw_store *store)
                           (unsigned long long)red.items[i].red.count,
                           (unsigned long long)red.items[i].red.errors,
                           (unsigned long long)red.items[i].red.p99_ns);
-    assert_int_equal(mw_store_graph(store, query.since_ns, query.until_ns, &out->arena, &graph),
-                     MW_OK);
+    assert_int_equal(
+        mw_store_graph(store, query.since_ns, query.until_ns, NULL, &out->arena, &graph), MW_OK);
     for (size_t i = 0; i < graph.edge_count; i++)
         mw_buffer_appendf(&out->text, "%.*s -> %.*s: %llu\n", MW_SLICE_FMT(graph.edges[i].caller),
                           MW_SLICE_FMT(graph.edges[i].callee),

@@ -141,7 +141,7 @@ static void check_window(const window_test *test)
     mw_store_stats stats;
     uint64_t as_of = 0;
     assert_int_equal(mw_rollup_new(&window), MW_OK);
-    assert_int_equal(mw_rollup_window(test->store, 0, 0, window, &as_of), MW_OK);
+    assert_int_equal(mw_rollup_window(test->store, 0, 0, NULL, window, &as_of), MW_OK);
     assert_same_bytes(window, model);
     mw_store_stats_read(test->store, &stats);
     assert_int_equal(as_of, stats.commit_seq);
@@ -149,13 +149,37 @@ static void check_window(const window_test *test)
     assert_int_equal(mw_rollup_new(&part), MW_OK);
     assert_int_equal(mw_rollup_new(&whole), MW_OK);
     assert_int_equal(
-        mw_rollup_window(test->store, BASE + MINUTE(1), BASE + MINUTE(2), part, &as_of), MW_OK);
+        mw_rollup_window(test->store, BASE + MINUTE(1), BASE + MINUTE(2), NULL, part, &as_of),
+        MW_OK);
     assert_int_equal(mw_rollup_add(model, BASE + MINUTE(1), BASE + MINUTE(2), whole), MW_OK);
     assert_same_bytes(part, whole);
     mw_rollup_free(part);
     mw_rollup_free(whole);
     mw_rollup_free(model);
     mw_rollup_free(window);
+}
+
+static bool at_the_nth(void *ctx)
+{
+    size_t *left = ctx;
+    return *left == 0 || --*left == 0;
+}
+
+/* A question that is stopped, early or late, or not at all. */
+static void ask_stopped(window_test *test)
+{
+    size_t left = random_below(&test->random, 30);
+    const mw_store_stop stop = {at_the_nth, &left};
+    uint64_t as_of = 0, minute;
+    mw_rollup *window;
+    assert_int_equal(mw_rollup_new(&window), MW_OK);
+    mw_err err = mw_rollup_window(test->store, 0, 0, &stop, window, &as_of);
+    assert_true(err == MW_E_TIMEOUT || (err == MW_OK && left > 0));
+    mw_rollup_free(window);
+    left = 0;
+    err = mw_store_newest_minute(test->store, UINT64_MAX, &stop, &minute);
+    /* All may be counted, and nothing merged: then there was no need to ask. */
+    assert_true(err == MW_E_TIMEOUT || err == MW_OK);
 }
 
 /* What a store may hold in memory; 0 = as the program does. */
@@ -186,6 +210,7 @@ static void run_random(uint64_t seed, const window_limits *limits)
             mw_store_close(test->store);
             open_limited(test, limits);
             break;
+        case 3: ask_stopped(test); break;
         default: break;
         }
         if (random_below(&test->random, 3) == 0)
@@ -464,8 +489,8 @@ static void test_graph(void **state)
 {
     said_test *test = *state;
     mw_graph graph;
-    assert_int_equal(mw_store_graph(test->store, BASE, BASE + MINUTE(30), &test->arena, &graph),
-                     MW_OK);
+    assert_int_equal(
+        mw_store_graph(test->store, BASE, BASE + MINUTE(30), NULL, &test->arena, &graph), MW_OK);
     assert_int_equal(graph.as_of, 3);
     assert_int_equal(graph.edge_count, 2);
     assert_text(graph.edges[0].caller, "cart");
@@ -487,22 +512,47 @@ static void test_graph(void **state)
     assert_text(graph.services[2].service, "shop");
     assert_int_equal(graph.services[2].red.count, 4);
     assert_int_equal(
-        mw_store_graph(test->store, BASE + MINUTE(2), BASE + MINUTE(5), &test->arena, &graph),
+        mw_store_graph(test->store, BASE + MINUTE(2), BASE + MINUTE(5), NULL, &test->arena, &graph),
         MW_OK);
     assert_int_equal(graph.edge_count + graph.service_count, 0);
+}
+
+/* Time is up before the first block: nothing is said, and nothing is lost. */
+static void test_stopped(void **state)
+{
+    said_test *test = *state;
+    size_t left = 0;
+    mw_graph graph;
+    mw_red_list list;
+    uint64_t minute;
+    mw_red_query query = {.since_ns = BASE, .until_ns = BASE + MINUTE(30)};
+    query.stop = (mw_store_stop){at_the_nth, &left};
+    mw_store_close(test->store);
+    test->store = open_small(test->dir.store);
+    assert_int_equal(mw_store_red(test->store, &query, &test->arena, &list), MW_E_TIMEOUT);
+    assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK);
+    assert_int_equal(mw_store_red(test->store, &query, &test->arena, &list), MW_E_TIMEOUT);
+    assert_int_equal(mw_store_graph(test->store, query.since_ns, query.until_ns, &query.stop,
+                                    &test->arena, &graph),
+                     MW_E_TIMEOUT);
+    assert_int_equal(mw_store_newest_minute(test->store, UINT64_MAX, &query.stop, &minute),
+                     MW_E_TIMEOUT);
+    query.stop.ask = NULL;
+    assert_int_equal(mw_store_red(test->store, &query, &test->arena, &list), MW_OK);
+    assert_true(list.count > 0);
 }
 
 static void test_newest(void **state)
 {
     said_test *test = *state;
     uint64_t minute;
-    assert_int_equal(mw_store_newest_minute(test->store, UINT64_MAX, &minute), MW_OK);
+    assert_int_equal(mw_store_newest_minute(test->store, UINT64_MAX, NULL, &minute), MW_OK);
     assert_int_equal(minute, BASE + MINUTE(9));
-    assert_int_equal(mw_store_newest_minute(test->store, BASE + MINUTE(8), &minute), MW_OK);
+    assert_int_equal(mw_store_newest_minute(test->store, BASE + MINUTE(8), NULL, &minute), MW_OK);
     assert_int_equal(minute, BASE + MINUTE(1));
-    assert_int_equal(mw_store_newest_minute(test->store, BASE - 1, &minute), MW_E_NOT_FOUND);
+    assert_int_equal(mw_store_newest_minute(test->store, BASE - 1, NULL, &minute), MW_E_NOT_FOUND);
     assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK);
-    assert_int_equal(mw_store_newest_minute(test->store, UINT64_MAX, &minute), MW_OK);
+    assert_int_equal(mw_store_newest_minute(test->store, UINT64_MAX, NULL, &minute), MW_OK);
     assert_int_equal(minute, BASE + MINUTE(9));
 }
 
@@ -528,7 +578,8 @@ static void test_how_late(void **state)
         mw_fake_clock_advance(&clock, cases[i].late_ns);
         append_said(store, 2, 3);
         for (int merged = 0; merged < 2; merged++) {
-            assert_int_equal(mw_store_graph(store, BASE, BASE + MINUTE(1), &arena, &graph), MW_OK);
+            assert_int_equal(mw_store_graph(store, BASE, BASE + MINUTE(1), NULL, &arena, &graph),
+                             MW_OK);
             assert_int_equal(graph.edge_count, cases[i].edges);
             assert_int_equal(mw_store_merge_all(store, WAIT_NS), MW_OK);
         }
@@ -557,8 +608,9 @@ static void test_damaged_figures(void **state)
     close(fd);
     mw_store_view_close(view);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(mw_store_graph(test->store, BASE, BASE + MINUTE(30), &test->arena, &graph),
-                         MW_OK);
+        assert_int_equal(
+            mw_store_graph(test->store, BASE, BASE + MINUTE(30), NULL, &test->arena, &graph),
+            MW_OK);
         assert_int_equal(graph.unread, 1);
         /* What the log holds, in step with its callers, which are merged. */
         assert_int_equal(graph.edge_count, 2);
@@ -578,6 +630,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_red_services, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_red_operations_by_minute, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_graph, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_newest, set_up, tear_down),
         cmocka_unit_test(test_how_late),
         cmocka_unit_test_setup_teardown(test_damaged_figures, set_up, tear_down),

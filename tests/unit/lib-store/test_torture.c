@@ -226,7 +226,7 @@ static mw_err ask_red(mw_store_view *view, mw_arena *arena, summary *out)
 static mw_err ask_graph(mw_store_view *view, mw_arena *arena, summary *out)
 {
     mw_graph graph;
-    mw_err err = mw_store_graph(view->store, 0, 60 * (uint64_t)MW_NS_PER_S, arena, &graph);
+    mw_err err = mw_store_graph(view->store, 0, 60 * (uint64_t)MW_NS_PER_S, NULL, arena, &graph);
     if (err == MW_OK)
         *out = mix(mix(*out, graph.edge_count), graph.service_count);
     return err;
