@@ -1,8 +1,10 @@
 /* Filters of merged blocks, made and asked. Drawn in block_filter.h.
  *
- * A writer first gathers the distinct elements, since the filter's size follows from their number:
- * attributes as hashes in an open table, trigrams in a map of all 16 million, of which a list keeps
- * those that are set. So telling apart costs a look-up, and beginning anew what was noted.
+ * A writer first gathers the elements, since the filter's size follows from their number.
+ * Attributes are hashes in a list: fields come but once, so few are equal, and a table of them took
+ * as long as all else. Equal ones are told apart by sorting, and only where they may be many.
+ * Trigrams are in a map of all 16 million, of which a list keeps those that are set, so that
+ * beginning anew costs what was noted.
  */
 #include <xxhash.h>
 
@@ -21,7 +23,12 @@
 #define PROBES 6u
 
 #define TRIGRAM_WORDS ((size_t)1 << 18) /* 2^24 bits */
-#define TABLE_AT_FIRST ((size_t)1 << 12)
+#define ELEMENTS_AT_FIRST ((size_t)1 << 12)
+/* Before they are told apart. */
+#define ELEMENTS_MAX (2 * MW_FILTER_ATTRIBUTES_MAX)
+/* The attributes of contexts, which often are the same ones, may make the filter longer by so large
+ * a part. */
+#define CONTEXTS_PART 16u
 
 _Static_assert(MW_FILTER_TRIGRAMS_MAX *BITS_PER_ELEMENT / CELL_BITS < UINT32_MAX, "cells");
 
@@ -104,9 +111,9 @@ static uint32_t cells_for(size_t elements)
 
 struct mw_filter_writer {
     uint64_t seed;
-    /* attributes: 0 = a free place */
-    uint64_t *table;
-    size_t table_size, attributes;
+    uint64_t *elements; /* of attributes */
+    size_t elements_room, attributes;
+    size_t of_contexts; /* so many of them */
     /* trigrams: made when the first body comes */
     uint64_t *map;
     uint32_t *list;
@@ -130,56 +137,60 @@ void mw_filter_writer_free(mw_filter_writer *writer)
 {
     if (!writer)
         return;
-    mw_free(MW_MEM_MERGE, writer->table);
+    mw_free(MW_MEM_MERGE, writer->elements);
     mw_free(MW_MEM_MERGE, writer->map);
     mw_free(MW_MEM_MERGE, writer->list);
     mw_free(MW_MEM_MERGE, writer->out);
     mw_free(MW_MEM_MERGE, writer);
 }
 
-/* The place of an element in a table with room, or where it belongs. */
-static size_t place_of(const uint64_t *table, size_t size, uint64_t element)
+static int element_compare(const void *left, const void *right)
 {
-    size_t at = (size_t)element & (size - 1);
-    while (table[at] && table[at] != element)
-        at = (at + 1) & (size - 1);
-    return at;
+    uint64_t a, b;
+    memcpy(&a, left, sizeof a);
+    memcpy(&b, right, sizeof b);
+    return a < b ? -1 : a > b;
 }
 
-/* Keeps the table at most half full. */
+static void tell_apart(mw_filter_writer *writer)
+{
+    size_t kept = 0;
+    if (writer->attributes > 1)
+        qsort(writer->elements, writer->attributes, sizeof *writer->elements, element_compare);
+    for (size_t i = 0; i < writer->attributes; i++)
+        if (i == 0 || writer->elements[i] != writer->elements[i - 1])
+            writer->elements[kept++] = writer->elements[i];
+    writer->attributes = kept;
+    writer->of_contexts = 0;
+}
+
+/* Sorting again comes after as many new ones, at least, as there may be distinct ones. */
 static bool make_room(mw_filter_writer *writer)
 {
-    if (2 * (writer->attributes + 1) <= writer->table_size)
+    if (writer->attributes < writer->elements_room)
         return true;
-    size_t size = writer->table_size ? 2 * writer->table_size : TABLE_AT_FIRST;
-    uint64_t *table = mw_calloc(MW_MEM_MERGE, size, sizeof *table);
-    if (!table)
+    if (writer->elements_room == ELEMENTS_MAX) {
+        tell_apart(writer);
+        return writer->attributes <= MW_FILTER_ATTRIBUTES_MAX;
+    }
+    size_t room = writer->elements_room ? 2 * writer->elements_room : ELEMENTS_AT_FIRST;
+    uint64_t *elements = mw_realloc(MW_MEM_MERGE, writer->elements, room * sizeof *elements);
+    if (!elements)
         return false;
-    for (size_t i = 0; i < writer->table_size; i++)
-        if (writer->table[i])
-            table[place_of(table, size, writer->table[i])] = writer->table[i];
-    mw_free(MW_MEM_MERGE, writer->table);
-    writer->table = table;
-    writer->table_size = size;
+    writer->elements = elements;
+    writer->elements_room = room;
     return true;
 }
 
 static void note_attribute(mw_filter_writer *writer, uint64_t element)
 {
     element += element == 0;
-    if (!make_room(writer)) {
+    if (writer->attributes && writer->elements[writer->attributes - 1] == element)
+        return;
+    if (make_room(writer))
+        writer->elements[writer->attributes++] = element;
+    else
         writer->no_attributes = true;
-        return;
-    }
-    size_t at = place_of(writer->table, writer->table_size, element);
-    if (writer->table[at])
-        return;
-    if (writer->attributes == MW_FILTER_ATTRIBUTES_MAX) {
-        writer->no_attributes = true;
-        return;
-    }
-    writer->table[at] = element;
-    writer->attributes++;
 }
 
 static void add_attribute(mw_filter_writer *writer, mw_slice key_value)
@@ -271,6 +282,7 @@ void mw_filter_add_field(mw_filter_writer *writer, unsigned signal, mw_slice fie
 void mw_filter_add_context(mw_filter_writer *writer, mw_slice message)
 {
     const uint8_t *at = mw_wire_begin(message), *end = mw_wire_end(message);
+    size_t before = writer->attributes;
     while (at && at < end) {
         mw_wire_field field;
         at = mw_wire_next(at, end, &field);
@@ -278,6 +290,8 @@ void mw_filter_add_context(mw_filter_writer *writer, mw_slice message)
                    field.tag == MW_WIRE_TAG(MW_SCOPE_ATTRIBUTES, MW_WIRE_BYTES)))
             add_attribute(writer, field.bytes);
     }
+    if (writer->attributes > before)
+        writer->of_contexts += writer->attributes - before;
 }
 
 /* ---- the bytes ------------------------------------------------------------------------------- */
@@ -294,6 +308,11 @@ static bool make_out(mw_filter_writer *writer, size_t size)
 
 static mw_slice write_out(mw_filter_writer *writer)
 {
+    if (writer->attributes > MW_FILTER_ATTRIBUTES_MAX ||
+        writer->of_contexts > writer->attributes / CONTEXTS_PART)
+        tell_apart(writer);
+    if (writer->attributes > MW_FILTER_ATTRIBUTES_MAX)
+        writer->no_attributes = true;
     uint32_t attributes = writer->no_attributes ? 0 : cells_for(writer->attributes);
     uint32_t trigrams = writer->no_trigrams ? 0 : cells_for(writer->trigrams);
     size_t size = PREFIX + CELL * ((size_t)attributes + trigrams);
@@ -308,9 +327,8 @@ static mw_slice write_out(mw_filter_writer *writer)
     mw_put_u32(out + 4, attributes);
     mw_put_u32(out + 8, trigrams);
     mw_put_u64(out + 16, writer->seed);
-    for (size_t i = 0; attributes && i < writer->table_size; i++)
-        if (writer->table[i])
-            set_element(out + PREFIX, attributes, writer->table[i]);
+    for (size_t i = 0; attributes && i < writer->attributes; i++)
+        set_element(out + PREFIX, attributes, writer->elements[i]);
     for (size_t i = 0; trigrams && i < writer->trigrams; i++)
         set_element(out + PREFIX + CELL * (size_t)attributes, trigrams,
                     trigram_element(writer->seed, writer->list[i]));
@@ -319,11 +337,10 @@ static mw_slice write_out(mw_filter_writer *writer)
 
 static void begin_anew(mw_filter_writer *writer)
 {
-    if (writer->attributes)
-        memset(writer->table, 0, writer->table_size * sizeof *writer->table);
     for (size_t i = 0; i < writer->trigrams; i++)
         writer->map[writer->list[i] >> 6] = 0;
     writer->attributes = 0;
+    writer->of_contexts = 0;
     writer->trigrams = 0;
     writer->no_attributes = false;
     writer->no_trigrams = false;

@@ -44,8 +44,8 @@ typedef struct mw_filter_writer mw_filter_writer;
 MW_MUST_USE mw_err mw_filter_writer_new(mw_filter_writer **out); /* MW_E_NOMEM; MW_MEM_MERGE */
 void mw_filter_writer_free(mw_filter_writer *writer);            /* NULL is ignored */
 /* A field of a Span, LogRecord or data point, tag included; others than attributes and bodies are
- * ignored. `signal` as in store.h. Equal ones need to be given but once. Never fails: what cannot
- * be noted makes the filter let all pass. */
+ * ignored. `signal` as in store.h. Equal ones should be given but once, or the filter may become
+ * longer. Never fails: what cannot be noted makes the filter let all pass. */
 void mw_filter_add_field(mw_filter_writer *writer, unsigned signal, mw_slice field);
 /* A Resource or InstrumentationScope message. */
 void mw_filter_add_context(mw_filter_writer *writer, mw_slice message);

@@ -21,8 +21,9 @@
  * 40 bytes an item) and how long a merge takes. */
 #define MW_MERGE_ITEMS_MAX ((size_t)1 << 20)
 #define MW_MERGE_INPUT_MAX ((uint64_t)256 << 20)
-/* Bytes of items copied at a time; less where the memory limit is small (an eighth of it). */
-#define MW_MERGE_GROUP_MAX ((size_t)48 << 20)
+/* Bytes of items copied at a time, of which two thirds are memory; less where the memory limit is
+ * small (an eighth of it). Requests overlap in time: with half of it, most were unpacked twice. */
+#define MW_MERGE_GROUP_MAX ((size_t)96 << 20)
 /* Bytes of the log that wait to be merged; beyond it appends are refused as busy, and answers wait
  * (collector: mw_request_defer). */
 #define MW_MERGE_BACKLOG_MAX ((uint64_t)1 << 30)
