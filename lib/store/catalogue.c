@@ -83,9 +83,9 @@ static const char *const sql_texts[SQL_COUNT] = {
     [SQL_PUT_BLOCK] = "INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_REMOVE] = "DELETE FROM segment WHERE id = ?",
     [SQL_REMOVE_BLOCKS] = "DELETE FROM block WHERE segment = ?",
-    [SQL_EACH] = "SELECT id, bytes, blocks, spans, points, logs, first_seq, last_seq,"
-                 " arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns"
-                 " FROM segment ORDER BY id",
+    [SQL_EACH] = ("SELECT id, bytes, blocks, spans, points, logs, first_seq, last_seq,"
+                  " arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns"
+                  " FROM segment ORDER BY id"),
 };
 
 struct mw_catalogue {
@@ -134,7 +134,7 @@ static mw_err begin_statement(mw_catalogue *catalogue, sql_number number, const 
 
 static mw_err run(mw_catalogue *catalogue, sql_number number, const uint64_t *values, int count)
 {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     mw_err err = begin_statement(catalogue, number, values, count, &statement);
     if (err != MW_OK)
         return err;
@@ -505,7 +505,7 @@ mw_err mw_catalogue_each(mw_catalogue *catalogue,
                          mw_err (*segment)(void *ctx, const mw_catalogue_segment *segment),
                          void *ctx)
 {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     mw_err err = begin_statement(catalogue, SQL_EACH, NULL, 0, &statement);
     while (err == MW_OK) {
         mw_catalogue_segment row;

@@ -293,6 +293,7 @@ mw_err mw_rollup_cell_of(mw_rollup *rollup, mw_rollup_key key, uint64_t weight,
     }
     if (rollup->cell_count == rollup->cell_capacity && !grow_cells(rollup))
         return MW_E_NOMEM;
+    MW_ASSERT(rollup->cells);
     uint32_t slot = cell_slot(rollup, &key);
     *out = &rollup->cells[rollup->cell_count];
     **out = (mw_rollup_cell){.key = key};
@@ -580,7 +581,7 @@ mw_err mw_rollup_merge(mw_rollup *rollup, mw_rollup_key key, const mw_rollup_cou
 {
     mw_rollup_cell *to;
     int64_t *page = NULL;
-    uint32_t number = UINT32_MAX;
+    uint32_t number = 0;
 
     mw_err err = mw_rollup_cell_of(rollup, key, weight_of(counts), &to);
     if (err != MW_OK || !to)
@@ -590,7 +591,7 @@ mw_err mw_rollup_merge(mw_rollup *rollup, mw_rollup_key key, const mw_rollup_cou
     mw_rollup_sum(&to->wire_us, counts->wire_us);
     for (uint32_t i = 0; i < counts->place_count; i++) {
         uint32_t place = counts->places[i];
-        if (place / MW_ROLLUP_PAGE != number) {
+        if (!page || place / MW_ROLLUP_PAGE != number) {
             number = place / MW_ROLLUP_PAGE;
             page = page_of(rollup, to, number);
             if (!page)

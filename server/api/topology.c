@@ -125,7 +125,7 @@ static void write_entry(mw_json *json, const mw_red *entry)
     mw_json_object_end(json);
 }
 
-/* The members of a service or an operation. */
+/* The members of a service or an operation; of a list they may have minutes. */
 static void write_row(mw_json *json, const mw_red_row *row, const mw_red_list *list)
 {
     if (row->operation.len)
@@ -134,7 +134,7 @@ static void write_row(mw_json *json, const mw_red_row *row, const mw_red_list *l
         mw_json_kv_or_null(json, "service", row->service);
     write_red(json, "spans", &row->red);
     write_entry(json, &row->entry);
-    if (row->minutes)
+    if (list && row->minutes)
         write_minutes(json, row->minutes, list->since_ns, list->until_ns);
 }
 
