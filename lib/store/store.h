@@ -466,8 +466,8 @@ typedef struct mw_red_list {
     uint64_t unread;             /* merged segments whose roll-ups are damaged, and not in it */
 } mw_red_list;
 
-/* Cost: the roll-ups of the segments whose minutes meet the window, and what was committed since the
- * last look, a second's below 65 k spans/s. MW_E_LIMIT (by_minute over too long a window),
+/* Cost: the roll-ups of the segments whose minutes meet the window, and what was committed since
+ * the last look, a second's below 65 k spans/s. MW_E_LIMIT (by_minute over too long a window),
  * MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, MW_E_TIMEOUT (the query's stop). */
 MW_MUST_USE mw_err mw_store_red(mw_store *store, const mw_red_query *query, mw_arena *arena,
                                 mw_red_list *out);
