@@ -1,7 +1,8 @@
 /* The roll-up of what is not merged yet: kept in step with the commits, a block at a time.
  *
- * Belongs to the store; a mutex guards it, which nobody holds for more than bringing it up to date. The keeper brings it up to date at least once a second,
- * as far as a bounded amount of work goes (MW_TAIL_STEP), a question in full before it reads. Each
+ * Belongs to the store; a mutex guards it, which nobody holds for more than bringing it up to date.
+ * The keeper does so at least once a second, as far as a bounded amount of work goes
+ * (MW_TAIL_STEP), a question in full before it reads. Each
  * segment of the log has a table of its own, which goes when the segment is merged: which are
  * merged is what the question's own snapshot says, so that no span is in both. Tables add up
  * whatever the order (rollup.h), so nothing has to be read again then.
