@@ -90,7 +90,8 @@ static bool rollup_span(const earlier_search *work, const mw_hot *hot, uint32_t 
     uint32_t texts[3];
     for (size_t i = 0; i < 3; i++) {
         mw_slice text = mw_hot_string(hot, mw_hot_ref(hot, columns[i], row));
-        texts[i] = mw_rollup_text(work->merging->rollup, text);
+        texts[i] = columns[i] == MW_HOT_NAME ? mw_rollup_operation(work->merging->rollup, text)
+                                             : mw_rollup_text(work->merging->rollup, text);
         if (texts[i] == UINT32_MAX)
             return false;
     }

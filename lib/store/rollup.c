@@ -186,7 +186,7 @@ static bool room_for_text(mw_rollup *rollup, size_t len)
     return true;
 }
 
-uint32_t mw_rollup_text(mw_rollup *rollup, mw_slice text)
+static uint32_t number_text(mw_rollup *rollup, mw_slice text, uint32_t most)
 {
     if (text.len == 0)
         return 0;
@@ -196,7 +196,7 @@ uint32_t mw_rollup_text(mw_rollup *rollup, mw_slice text)
         if (found)
             return found;
     }
-    if (rollup->name_count == MW_ROLLUP_TEXTS_MAX)
+    if (rollup->name_count >= most)
         return MW_ROLLUP_OTHER;
     if (rollup->name_count == rollup->name_capacity && !grow_names(rollup))
         return UINT32_MAX;
@@ -208,6 +208,28 @@ uint32_t mw_rollup_text(mw_rollup *rollup, mw_slice text)
     memcpy(rollup->text + rollup->text_len, text.data, text.len);
     rollup->text_len += text.len;
     return rollup->name_slots[slot] = ++rollup->name_count;
+}
+
+uint32_t mw_rollup_text(mw_rollup *rollup, mw_slice text)
+{
+    return number_text(rollup, text, MW_ROLLUP_TEXTS_MAX);
+}
+
+uint32_t mw_rollup_operation(mw_rollup *rollup, mw_slice text)
+{
+    return number_text(rollup, text, MW_ROLLUP_OPERATIONS_MAX);
+}
+
+uint32_t mw_rollup_number(mw_rollup *into, const mw_rollup_key *key, bool right, mw_slice text,
+                          uint32_t *known)
+{
+    bool operation = right && key->kind != MW_ROLLUP_CALL;
+    if (operation && !(into->keep & MW_ROLLUP_OPERATIONS))
+        return 0;
+    /* A name of an operation that found no room may be a service's too. */
+    if (*known == 0 || (*known == MW_ROLLUP_OTHER && !operation))
+        *known = operation ? mw_rollup_operation(into, text) : mw_rollup_text(into, text);
+    return *known;
 }
 
 /* ---- cells ----------------------------------------------------------------------------------- */
@@ -630,13 +652,10 @@ mw_err mw_rollup_add(const mw_rollup *from, uint64_t since_ns, uint64_t until_ns
         mw_rollup_key key = cell->key;
         if (!mw_rollup_minute_meets(key.minute, since_ns, until_ns))
             continue;
-        uint32_t *texts[] = {&key.left, &key.right};
-        for (size_t side = 0; side < 2; side++) {
-            uint32_t *number = &numbers[*texts[side]];
-            if (*number == 0)
-                *number = mw_rollup_text(into, mw_rollup_text_of(from, *texts[side]));
-            *texts[side] = *number;
-        }
+        key.left = mw_rollup_number(into, &cell->key, false, mw_rollup_text_of(from, key.left),
+                                    &numbers[key.left]);
+        key.right = mw_rollup_number(into, &cell->key, true, mw_rollup_text_of(from, key.right),
+                                     &numbers[key.right]);
         err = key.left == UINT32_MAX || key.right == UINT32_MAX ? MW_E_NOMEM
                                                                 : add_cell(into, from, cell, key);
     }

@@ -85,6 +85,10 @@ void mw_rollup_keep(mw_rollup *rollup, unsigned what);
 #define MW_ROLLUP_TEXTS_MAX 65536u
 #define MW_ROLLUP_TEXT_MAX 256u
 uint32_t mw_rollup_text(mw_rollup *rollup, mw_slice text);
+/* The same for an operation's name. These are what a sender makes many of, so that a quarter of the
+ * texts is kept from them: services and peers that come later are still told apart. */
+#define MW_ROLLUP_OPERATIONS_MAX (MW_ROLLUP_TEXTS_MAX / 4 * 3)
+uint32_t mw_rollup_operation(mw_rollup *rollup, mw_slice text);
 /* The text of a number; valid until the next text. */
 mw_slice mw_rollup_text_of(const mw_rollup *rollup, uint32_t number);
 

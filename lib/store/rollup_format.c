@@ -277,11 +277,11 @@ static void get_texts(rollup_reading *in)
     }
 }
 
-static uint32_t number_of(rollup_reading *in, uint32_t text, mw_rollup *into)
+static uint32_t number_of(rollup_reading *in, const mw_rollup_key *key, bool right, mw_rollup *into)
 {
-    if (text && !in->numbers[text - 1])
-        in->numbers[text - 1] = mw_rollup_text(into, in->texts[text - 1]);
-    return text ? in->numbers[text - 1] : 0;
+    uint32_t text = right ? key->right : key->left;
+    return text ? mw_rollup_number(into, key, right, in->texts[text - 1], &in->numbers[text - 1])
+                : 0;
 }
 
 static void get_places(rollup_reading *in, mw_rollup_kind kind, mw_rollup_counts *cell)
@@ -332,8 +332,8 @@ static mw_err read_minute(rollup_reading *in, uint32_t minute, mw_rollup *into)
         if (!in->ok || (!first && !goes_up(&before, &key)))
             return MW_E_CORRUPT;
         before = key;
-        key.left = number_of(in, key.left, into);
-        key.right = number_of(in, key.right, into);
+        key.left = number_of(in, &before, false, into);
+        key.right = number_of(in, &before, true, into);
         err = key.left == UINT32_MAX || key.right == UINT32_MAX ? MW_E_NOMEM
                                                                 : mw_rollup_merge(into, key, &cell);
     }

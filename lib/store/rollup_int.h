@@ -66,6 +66,11 @@ struct mw_rollup {
 /* The text "(other)": the first of every table. */
 #define MW_ROLLUP_OTHER 1u
 
+/* The number that a key's text (the left or the right one) of another table has in `into`; *known
+ * keeps it, 0 at first. 0 for one that `into` does not want, UINT32_MAX without memory. */
+uint32_t mw_rollup_number(mw_rollup *into, const mw_rollup_key *key, bool right, mw_slice text,
+                          uint32_t *known);
+
 /* The cell of a key as the table keeps it, new or old; *out NULL when it is left out, by choice or
  * for want of room (then `weight` is added to left_out). Valid until the next call. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_rollup_cell_of(mw_rollup *rollup, mw_rollup_key key, uint64_t weight,

@@ -1,5 +1,6 @@
 /* Spans for a roll-up out of a block's columns. See rollup_rows.h. */
 #include "lib/store/rollup_rows.h"
+#include "lib/store/rollup_int.h"
 
 void mw_rollup_rows_init(mw_rollup_rows *rows, mw_rollup *rollup)
 {
@@ -35,8 +36,12 @@ static uint32_t number_of(mw_rollup_rows *rows, mw_hot_column column, uint32_t r
     uint32_t ref = mw_hot_ref(rows->hot, column, row);
     if (ref == 0)
         return 0;
-    if (rows->numbers[ref] == 0) {
-        uint32_t number = mw_rollup_text(rows->rollup, mw_hot_string(rows->hot, ref));
+    bool operation = column == MW_HOT_NAME;
+    /* A name of an operation that found no room may be a service's too. */
+    if (rows->numbers[ref] == 0 || (rows->numbers[ref] == MW_ROLLUP_OTHER + 1 && !operation)) {
+        mw_slice text = mw_hot_string(rows->hot, ref);
+        uint32_t number = operation ? mw_rollup_operation(rows->rollup, text)
+                                    : mw_rollup_text(rows->rollup, text);
         if (number == UINT32_MAX)
             return number;
         rows->numbers[ref] = number + 1;
