@@ -86,7 +86,8 @@ static inline bool mw_block_holds(const mw_index_block *block, mw_signal signal)
 }
 
 /* Columns of a block, valid until the next call on this view; the walk over its items, which uses
- * these columns, one at a time on a view. A damaged block is logged with its place. MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. */
+ * these columns, one at a time on a view. A damaged block is logged with its place. MW_E_CORRUPT,
+ * MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out);
 MW_MUST_USE mw_err mw_view_items(mw_store_view *view, const mw_index_block *block,
                                  const mw_hot *hot, mw_items_walk *walk);
