@@ -294,6 +294,15 @@ static mw_err write_footer(mw_merging *merging, const facts *list)
     return err == MW_OK ? mw_merge_file_write(&merging->file, bytes.data, bytes.len) : err;
 }
 
+/* Nobody reads them yet. */
+static void note_starts(const mw_merging *merging, mw_segment *merged)
+{
+    size_t at = 0;
+    for (mw_index_block *block = merged->blocks; block && at < merging->start_count;
+         block = block->next_in_segment)
+        atomic_init(&block->start_max_ns, merging->starts[at++]);
+}
+
 static mw_err name_file(mw_merging *merging, facts *list, mw_segment **out)
 {
     uint64_t blocks_end = merging->file.offset;
@@ -302,6 +311,8 @@ static mw_err name_file(mw_merging *merging, facts *list, mw_segment **out)
         err = write_footer(merging, list);
     if (err == MW_OK)
         err = mw_merge_file_name(&merging->file, blocks_end, merging->first_seq, out);
+    if (err == MW_OK)
+        note_starts(merging, *out);
     return err;
 }
 
@@ -354,6 +365,7 @@ static void end(mw_merging *merging)
     mw_rollup_rows_fini(&merging->rollup_rows);
     mw_rollup_free(merging->rollup);
     mw_free(MW_MEM_MERGE, merging->earlier);
+    mw_free(MW_MEM_MERGE, merging->starts);
     mw_free(MW_MEM_MERGE, merging->blocks);
 }
 

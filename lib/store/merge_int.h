@@ -34,6 +34,8 @@ typedef struct mw_merging {
     mw_merge_file file;
     mw_footer_writer *footer;
     mw_filter_writer *filter;
+    uint64_t *starts; /* of each block of the output: mw_index_start_max; MW_MEM_MERGE */
+    size_t start_count, start_capacity;
     mw_rollup *rollup;
     mw_rollup_rows rollup_rows;
     mw_merge_earlier_span *earlier; /* by trace; MW_MEM_MERGE */
