@@ -300,6 +300,15 @@ static mw_err write_footer(mw_merging *merging, const facts *list)
     return err == MW_OK ? mw_merge_file_write(&merging->file, bytes.data, bytes.len) : err;
 }
 
+/* Nobody reads them yet. */
+static void note_starts(const mw_merging *merging, mw_segment *merged)
+{
+    size_t at = 0;
+    for (mw_index_block *block = merged->blocks; block && at < merging->start_count;
+         block = block->next_in_segment)
+        atomic_init(&block->start_max_ns, merging->starts[at++]);
+}
+
 static mw_err name_file(mw_merging *merging, facts *list, mw_segment **out)
 {
     uint64_t blocks_end = merging->file.offset;
@@ -308,6 +317,8 @@ static mw_err name_file(mw_merging *merging, facts *list, mw_segment **out)
         err = write_footer(merging, list);
     if (err == MW_OK)
         err = mw_merge_file_name(&merging->file, blocks_end, merging->first_seq, out);
+    if (err == MW_OK)
+        note_starts(merging, *out);
     return err;
 }
 
@@ -363,6 +374,7 @@ static void end(mw_merging *merging)
     mw_free(MW_MEM_MERGE, merging->kept_columns);
     mw_free(MW_MEM_MERGE, merging->earlier_rows);
     mw_free(MW_MEM_MERGE, merging->earlier);
+    mw_free(MW_MEM_MERGE, merging->starts);
     mw_free(MW_MEM_MERGE, merging->blocks);
 }
 

@@ -55,6 +55,22 @@ static mw_slice make_filter(const copying *work, const mw_block_pack *pack)
     return mw_filter_writer_finish(target.filter);
 }
 
+/* The new segment's entries are made from its footer, which does not say it. */
+static mw_err keep_start(mw_merging *merging, const mw_index_block *entry)
+{
+    if (merging->start_count == merging->start_capacity) {
+        size_t capacity = merging->start_capacity ? 2 * merging->start_capacity : 64;
+        uint64_t *grown = mw_realloc(MW_MEM_MERGE, merging->starts, capacity * sizeof *grown);
+        if (!grown)
+            return MW_E_NOMEM;
+        merging->starts = grown;
+        merging->start_capacity = capacity;
+    }
+    merging->starts[merging->start_count++] =
+        atomic_load_explicit(&entry->start_max_ns, memory_order_relaxed);
+    return MW_OK;
+}
+
 /* Into the file, and into all that the footer says of it. */
 static mw_err write_block(copying *work, const mw_block_pack *pack, mw_encoded_block *block)
 {
@@ -65,6 +81,8 @@ static mw_err write_block(copying *work, const mw_block_pack *pack, mw_encoded_b
 
     mw_block_seal(block, block->header.seq, file->synced, &place);
     mw_err err = mw_merge_file_write(file, block->data, block->len);
+    if (err == MW_OK)
+        err = keep_start(merging, block->entry);
     if (err == MW_OK)
         err = mw_footer_writer_block(merging->footer, block->entry, hot, make_filter(work, pack));
     if (err == MW_OK && work->plan->signal == MW_SIGNAL_TRACES)

@@ -40,6 +40,8 @@ typedef struct mw_merging {
     mw_merge_file file;
     mw_footer_writer *footer;
     mw_filter_writer *filter;
+    uint64_t *starts; /* of each block of the output: mw_index_start_max; MW_MEM_MERGE */
+    size_t start_count, start_capacity;
     mw_rollup *rollup;
     mw_rollup_rows rollup_rows;
     /* merge_earlier.c's */
