@@ -272,12 +272,12 @@ static void note_success(mw_store *store)
                MW_KV_STR("directory", store->directory));
 }
 
-/* A plan needs 40 bytes an item and what is copied as much again: an eighth of a small limit. */
+/* A plan needs 40 bytes an item and what is copied as much again: an eighth of what a small limit
+ * leaves beside the largest request. */
 static uint64_t items_max(void)
 {
-    size_t limit = mw_memory_limit();
-    uint64_t fits = limit / 8 / 40;
-    if (limit == 0 || fits > MW_MERGE_ITEMS_MAX)
+    uint64_t fits = mw_memory_ceiling() / 8 / 40;
+    if (fits > MW_MERGE_ITEMS_MAX)
         return MW_MERGE_ITEMS_MAX;
     return fits > 1024 ? fits : 1024;
 }

@@ -342,8 +342,8 @@ static mw_err end_file(mw_merging *merging, mw_segment **out)
 
 static size_t group_max(void)
 {
-    size_t share = mw_memory_limit() / 8;
-    return mw_memory_limit() && share < MW_MERGE_GROUP_MAX ? share : MW_MERGE_GROUP_MAX;
+    size_t share = mw_memory_ceiling() / 5;
+    return share < MW_MERGE_GROUP_MAX ? share : MW_MERGE_GROUP_MAX;
 }
 
 static mw_err begin(mw_merging *merging)

@@ -68,8 +68,8 @@ uint64_t mw_latency_value_ns(uint32_t bucket)
 
 static uint32_t cells_allowed(void)
 {
-    size_t limit = mw_memory_limit(), fits = limit / MEMORY_SHARE / CELL_COST;
-    if (limit == 0 || fits > MW_ROLLUP_CELLS_MAX)
+    size_t fits = mw_memory_ceiling() / MEMORY_SHARE / CELL_COST;
+    if (fits > MW_ROLLUP_CELLS_MAX)
         return MW_ROLLUP_CELLS_MAX;
     return fits < CELLS_AT_FIRST ? CELLS_AT_FIRST : (uint32_t)fits;
 }

@@ -39,9 +39,8 @@ void mw_rollup_cache_fini(mw_rollup_cache *cache)
 
 static size_t bytes_max(void)
 {
-    size_t limit = mw_memory_limit();
-    return limit && limit / MEMORY_SHARE < MW_ROLLUP_CACHE_MAX ? limit / MEMORY_SHARE
-                                                               : MW_ROLLUP_CACHE_MAX;
+    size_t share = mw_memory_ceiling() / MEMORY_SHARE;
+    return share < MW_ROLLUP_CACHE_MAX ? share : MW_ROLLUP_CACHE_MAX;
 }
 
 static size_t place_of(const mw_rollup_cache *cache, uint64_t segment)

@@ -14,7 +14,7 @@
 #include "lib/store/store_int.h"
 
 /* About 20 KB a million spans for a dozen services: a day and more at 5 k spans/s. Less where the
- * memory limit is small: a 32nd of it. */
+ * memory limit is small: a 32nd of its ceiling. */
 #define MW_ROLLUP_CACHE_MAX ((size_t)16 << 20)
 
 typedef struct mw_rollup_blob {

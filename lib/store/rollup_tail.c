@@ -36,8 +36,8 @@ struct mw_rollup_tail {
 
 static size_t spans_allowed(void)
 {
-    size_t limit = mw_memory_limit(), fits = limit / MEMORY_SHARE / sizeof(mw_join_node);
-    if (limit == 0 || fits > MW_TAIL_SPANS_MAX)
+    size_t fits = mw_memory_ceiling() / MEMORY_SHARE / sizeof(mw_join_node);
+    if (fits > MW_TAIL_SPANS_MAX)
         return MW_TAIL_SPANS_MAX;
     return fits < SPANS_LEAST ? SPANS_LEAST : fits;
 }

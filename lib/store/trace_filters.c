@@ -24,9 +24,8 @@ void mw_trace_filters_fini(mw_trace_filters *filters)
 
 static size_t bytes_max(void)
 {
-    size_t limit = mw_memory_limit();
-    return limit && limit / MEMORY_SHARE < MW_TRACE_FILTERS_MAX ? limit / MEMORY_SHARE
-                                                                : MW_TRACE_FILTERS_MAX;
+    size_t share = mw_memory_ceiling() / MEMORY_SHARE;
+    return share < MW_TRACE_FILTERS_MAX ? share : MW_TRACE_FILTERS_MAX;
 }
 
 static size_t size_of(const mw_trace_filter *filter)

@@ -14,7 +14,7 @@
 #include "lib/store/segment_footer.h"
 
 /* Of all filters: 20 minutes at 100 k spans/s, 16 to a trace. Less where the memory limit is
- * small: a 32nd of it. */
+ * small: a 32nd of its ceiling. */
 #define MW_TRACE_FILTERS_MAX ((size_t)16 << 20)
 /* Fewer keys are looked up rather than a filter made for them. */
 #define MW_TRACE_FILTER_KEYS 16u

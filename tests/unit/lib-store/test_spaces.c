@@ -466,18 +466,30 @@ static void test_disk_refuses(void **state)
     house_fini(&all);
 }
 
+/* The n-th allocation fails, wherever: a thread of another store may be the one that meets it, and
+ * then it is tried again. */
+static void create_without_memory(house *all, uint64_t n)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        mw_memory_fail_at(n);
+        mw_err err = create(all, "a");
+        mw_memory_fail_at(0);
+        assert_int_equal(is_there(all, "a"), err == MW_OK);
+        if (err == MW_E_NOMEM)
+            return;
+        assert_int_equal(remove_space(all, "a"), MW_OK);
+    }
+    fail_msg("allocation %llu never failed", (unsigned long long)n);
+}
+
 static void test_without_memory(void **state)
 {
     (void)state;
     house all;
     mw_detail detail = {.message = ""};
     house_init(&all);
-    for (uint64_t n = 1; n <= 3; n++) {
-        mw_memory_fail_at(n);
-        assert_int_equal(create(&all, "a"), MW_E_NOMEM);
-        assert_false(is_there(&all, "a"));
-    }
-    mw_memory_fail_at(0);
+    for (uint64_t n = 1; n <= 3; n++)
+        create_without_memory(&all, n);
     mw_spaces_close(all.spaces);
     for (uint64_t n = 1; n <= 4; n++) {
         mw_memory_fail_at(n);
