@@ -21,7 +21,8 @@ typedef struct mw_footer_mended {
 } mw_footer_mended;
 
 /* `file` is as mw_segment_files_load left it, merged, its header whole. MW_E_NOMEM, MW_E_IO,
- * MW_E_NO_SPACE, MW_E_LIMIT, MW_E_NOT_FOUND (none of its blocks can be read); nothing has changed then. */
+ * MW_E_NO_SPACE, MW_E_LIMIT, MW_E_NOT_FOUND (none of its blocks can be read); nothing has changed
+ * then. */
 MW_MUST_USE mw_err mw_footer_mend(const mw_segment_file *file, const char *directory,
                                   uint64_t key_seed, uint64_t arrival_max_ns,
                                   mw_footer_mended *out);

@@ -22,7 +22,8 @@
 #define MW_MERGE_ITEMS_MAX ((size_t)1 << 20)
 #define MW_MERGE_INPUT_MAX ((uint64_t)256 << 20)
 /* Bytes of items copied at a time, of which two thirds are memory; less where the memory limit is
- * small (a fifth of its ceiling). Requests overlap in time: with half of it, most were unpacked twice. */
+ * small (a fifth of its ceiling). Requests overlap in time: with half of it, most were unpacked
+ * twice. */
 #define MW_MERGE_GROUP_MAX ((size_t)96 << 20)
 /* Bytes of the log that wait to be merged; beyond it appends are refused as busy, and answers wait
  * (collector: mw_request_defer). */

@@ -93,8 +93,8 @@ uint32_t mw_rollup_operation(mw_rollup *rollup, mw_slice text);
 mw_slice mw_rollup_text_of(const mw_rollup *rollup, uint32_t number);
 
 /* Cells (a minute of an operation, or of an edge) of one table, of about 340 bytes each; where
- * the memory limit is small as many as fit a sixteenth of its ceiling. Beyond, spans of new cells count
- * under the operation "(other)", and beyond a quarter more spans and calls are left out, and
+ * the memory limit is small as many as fit a sixteenth of its ceiling. Beyond, spans of new cells
+ * count under the operation "(other)", and beyond a quarter more spans and calls are left out, and
  * counted as that. */
 #define MW_ROLLUP_CELLS_MAX ((uint32_t)1 << 17)
 uint64_t mw_rollup_left_out(const mw_rollup *rollup);

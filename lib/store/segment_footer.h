@@ -46,8 +46,8 @@
  *    64    8  pairs of "sessions"
  *    72    8  pages of "texts"
  *    80  288  of each section: offset in the file (8), length (8), checksum (8)
- *   368    8  which seed the keys of texts were made with: checksum of "key check\0", seed = that seed
- *             (segment_format.h); keys made with another find nothing
+ *   368    8  which seed the keys of texts were made with: checksum of "key check\0", seed = that
+ *             seed (segment_format.h); keys made with another find nothing
  *   376    8  checksum of bytes 0..375
  *
  * Replaced: ids of the segments that this one replaces, and of those that they replaced: their
