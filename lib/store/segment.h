@@ -22,7 +22,7 @@ typedef struct mw_segment {
                                * in the order of the file, and then immutable once published */
     size_t block_count;       /* likewise */
     struct mw_footer *footer; /* merged: owned, immutable; else NULL */
-    bool aside;               /* keeper's thread: has damage, is not merged */
+    bool aside;               /* recovery, then the keeper's thread: has damage, is not merged */
 } mw_segment;
 
 /* "DIRECTORY/%016x.seg" in MW_MEM_STORE; NULL without memory. */

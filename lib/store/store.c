@@ -95,7 +95,7 @@ static void take_stock(mw_store *store)
         const mw_footer *footer = block->segment->footer;
         uint64_t latest = footer ? footer->arrival_max_ns : block->header.arrival_ns;
         newest_ns = latest > newest_ns ? latest : newest_ns;
-        if (block->segment->header.kind == MW_SEGMENT_LOG)
+        if (block->segment->header.kind == MW_SEGMENT_LOG && !block->segment->aside)
             atomic_fetch_add(&store->unmerged_bytes, mw_block_size(&block->header));
     }
     mw_retention_clock_start(&store->keeper.clock, newest_ns,
