@@ -1,6 +1,6 @@
 /* mw_store_rebuild: makes again what is derived. Offline, one thread, under the directory's lock.
  *
- * In order: unfinished files go; footers that are damaged are made again (footer_mend.h); segments
+ * In order: unfinished files go; headers with one damaged byte are put right; footers that are damaged are made again (footer_mend.h); segments
  * that another one replaced go; the catalogue is made of what is there. Each step leaves a
  * directory that a start takes, so a kill between two costs nothing but another run.
  */
@@ -52,6 +52,75 @@ static mw_err claim(const char *directory, int *fd, mw_detail *detail)
     close(*fd);
     return mw_detail_set(detail, MW_E_CONFLICT, "data", "stop it first", "%s is in use by a daemon",
                          directory);
+}
+
+/* ---- headers --------------------------------------------------------------------------------- */
+
+/* A header's checksum has 64 bits: of the 20,400 headers that differ in one byte, the one that fits
+ * it is the one that was written. */
+static bool find_damaged_byte(unsigned char bytes[MW_SEGMENT_HEADER_SIZE], uint64_t id)
+{
+    mw_segment_header header;
+    for (size_t at = 0; at < MW_SEGMENT_HEADER_SIZE; at++) {
+        const unsigned char found = bytes[at];
+        for (unsigned other = 1; other < 256; other++) {
+            bytes[at] = (unsigned char)(found ^ other);
+            if (mw_segment_header_read(bytes, &header) == MW_OK && header.id == id)
+                return true;
+        }
+        bytes[at] = found;
+    }
+    return false;
+}
+
+static mw_err write_header(const char *path, unsigned char bytes[MW_SEGMENT_HEADER_SIZE])
+{
+    int fd = mw_io_current()->open(path, O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return errno == EROFS ? MW_E_NO_SPACE : MW_E_IO;
+    struct iovec iov = {bytes, MW_SEGMENT_HEADER_SIZE};
+    mw_err err = mw_io_write_all(fd, &iov, 1, 0);
+    if (err == MW_OK && mw_io_current()->fdatasync(fd) != 0)
+        err = MW_E_IO;
+    close(fd);
+    return err;
+}
+
+/* Puts right what headers can be put right; *any tells whether one was. */
+static mw_err mend_headers(rebuilding *run, bool *any)
+{
+    mw_err err = MW_OK;
+    *any = false;
+    for (size_t i = 0; err == MW_OK && i < run->files.count; i++) {
+        const mw_segment_file *file = &run->files.items[i];
+        unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
+        if (file->header_err != MW_E_CORRUPT || file->fd < 0 ||
+            mw_pread_all(file->fd, bytes, sizeof bytes, 0) != MW_OK ||
+            !find_damaged_byte(bytes, file->id))
+            continue;
+        err = write_header(file->path, bytes);
+        if (err != MW_OK)
+            return refuse(run, err, file->path);
+        say(run, file->path, 0, "a damaged byte of its header was put right");
+        *any = true;
+    }
+    return err;
+}
+
+/* With headers that are as they were written, as far as that can be had: what the directory says of
+ * each file depends on all of them. */
+static mw_err load_files(rebuilding *run)
+{
+    bool mended;
+    mw_err err = mw_segment_files_load(run->directory, &run->files);
+    if (err != MW_OK)
+        return refuse(run, err, run->directory);
+    err = mend_headers(run, &mended);
+    if (err != MW_OK || !mended)
+        return err;
+    mw_segment_files_fini(&run->files);
+    err = mw_segment_files_load(run->directory, &run->files);
+    return err == MW_OK ? err : refuse(run, err, run->directory);
 }
 
 /* ---- footers --------------------------------------------------------------------------------- */
@@ -264,10 +333,9 @@ static mw_err rebuild_locked(rebuilding *run)
         return err;
     run->key_seed = mw_key_seed(key);
     mw_remove_unfinished(run->directory);
-    err = mw_segment_files_load(run->directory, &run->files);
-    if (err != MW_OK)
-        return refuse(run, err, run->directory);
-    err = take_all_merged(run);
+    err = load_files(run);
+    if (err == MW_OK)
+        err = take_all_merged(run);
     if (err == MW_OK)
         err = remove_superseded(run);
     if (err == MW_OK)

@@ -402,9 +402,11 @@ static mw_err refuse_header(const mw_segment_file *file, mw_detail *detail)
                              "this program reads version %u of the segment format, and %s is of "
                              "another",
                              MW_SEGMENT_VERSION, file->path);
-    return mw_detail_set(detail, MW_E_CORRUPT, "data",
-                         "run `midwatch check`; move the file away to start without it",
-                         "%s does not begin with a segment header", file->path);
+    return mw_detail_set(
+        detail, MW_E_CORRUPT, "data",
+        "run `midwatch check --rebuild`, which puts one wrong byte right; else move "
+        "the file away to start without it",
+        "%s does not begin with a segment header", file->path);
 }
 
 /* What a merged segment took the place of, and a kill left lying. */

@@ -145,6 +145,24 @@ class DamageTest(Case):
         self.assertIn(f"{path} at byte {offset}", self.check(1))
         self.assertIn(path, self.segments())
 
+    def test_header_of_a_segment(self):
+        """One byte of it: a start refuses and says what to do, and --rebuild puts it right."""
+        path = self.segments()[0]
+        self.daemon.stop()
+        for at in (0, 9, 20, 40, 66, 79):
+            with open(path, "r+b") as segment:
+                segment.seek(at)
+                byte = segment.read(1)
+                segment.seek(at)
+                segment.write(bytes([byte[0] ^ 0x5a]))
+            self.check(1)
+            done = self.daemon.cli_raw("check", "--rebuild")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("a damaged byte of its header", done.stdout + done.stderr)
+        self.check(0)
+        self.daemon.start()
+        self.assertEqual(self.answers(), ({signal: REQUESTS for signal in SIGNALS}, {()}))
+
     def test_lost_key(self):
         """Without its digest.key a store makes another one; what footers know by the old one is made
         of the blocks again, at the start for the moment and by --rebuild for good."""
