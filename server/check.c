@@ -181,9 +181,10 @@ static int check_stores(const mw_server_settings *settings, bool rebuild)
 static int check_state(const mw_server_options *options)
 {
     mw_detail detail = {.message = ""};
-    char path[MW_PATH_SIZE];
+    char path[MW_PATH_SIZE], key_path[MW_PATH_SIZE];
     mw_data_path(options, "state.db", path);
-    mw_err err = mw_state_verify(path, &detail);
+    mw_data_path(options, "state.key", key_path);
+    mw_err err = mw_state_verify(path, key_path, &detail);
     if (err == MW_E_NOT_FOUND) {
         printf("state            none yet at %s\n", path);
         return MW_EXIT_DONE;

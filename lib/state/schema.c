@@ -192,10 +192,11 @@ static mw_err refuse_newer(int64_t version, mw_detail *detail)
                          (long long)version, (long long)NEWEST);
 }
 
-mw_err mw_schema_known(mw_state_tx *tx, mw_detail *detail)
+mw_err mw_schema_known(mw_state_tx *tx, bool *filled, mw_detail *detail)
 {
     int64_t tables = 0, version = 0;
     mw_err err = read_number(tx, sql_tables, &tables);
+    *filled = tables > 0;
     if (err != MW_OK || tables == 0)
         return err; /* a daemon that was killed at its first start: an empty file */
     err = read_number(tx, sql_version, &version);

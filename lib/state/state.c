@@ -14,6 +14,7 @@
 #include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "lib/base/sqlite_vfs.h"
+#include "lib/state/key_check_int.h"
 #include "lib/state/rows_int.h"
 
 /* Somebody may look at the file with sqlite3; our own writer is alone. */
@@ -26,8 +27,6 @@
 
 static const char sql_begin_read[] = "BEGIN";
 static const char sql_end_read[] = "COMMIT";
-static const char sql_setting_get[] = "SELECT value FROM setting WHERE key = ?";
-static const char sql_setting_put[] = "INSERT INTO setting(key, value) VALUES (?, ?)";
 
 /* What every connection gets; the cache is in KiB. FULL: an acknowledged commit survives power
  * loss. */
@@ -151,67 +150,37 @@ static mw_err open_readers(mw_state *state, const mw_state_config *config, mw_de
 
 /* ---- the key ------------------------------------------------------------------------------- */
 
-#define KEY_CHECK MW_SLICE("key_check")
-
-static mw_err read_key_check(mw_state_tx *tx, mw_arena *arena, mw_slice *sealed)
+/* For a fresh database only: for an old one it would silently make all its secrets unreadable. A
+ * key file that is there already is taken. */
+static mw_err fresh_key(mw_state *state, const mw_state_config *config, mw_detail *detail)
 {
-    mw_sql sql = mw_sql_prepare(tx, sql_setting_get);
-    mw_sql_text(&sql, KEY_CHECK);
-    while (mw_sql_step(&sql))
-        *sealed = mw_sql_take_text(&sql, arena);
-    return mw_sql_end(&sql);
-}
-
-static mw_err write_key_check(mw_state *state, mw_detail *detail)
-{
-    uint8_t sealed[sizeof "key_check" + MW_SEAL_OVERHEAD];
-    mw_err err = mw_seal(state->key, KEY_CHECK, KEY_CHECK, sealed);
-    if (err != MW_OK)
-        return err;
-    mw_sql sql = mw_sql_prepare(&state->writer, sql_setting_put);
-    mw_sql_text(&sql, KEY_CHECK);
-    mw_sql_blob(&sql, mw_slice_bytes(sealed, KEY_CHECK.len + MW_SEAL_OVERHEAD));
-    err = mw_sql_run(&sql);
-    return err == MW_OK ? err
-                        : mw_detail_set(detail, err, "state", NULL,
-                                        "cannot write the state file: %s", mw_err_text(err));
-}
-
-static mw_err verify_key(mw_state *state, mw_slice sealed, mw_detail *detail)
-{
-    uint8_t plain[64];
-    size_t len;
-    if (sealed.len < MW_SEAL_OVERHEAD || sealed.len - MW_SEAL_OVERHEAD > sizeof plain ||
-        mw_unseal(state->key, KEY_CHECK, sealed, plain, &len) != MW_OK)
-        return mw_detail_set(detail, MW_E_CORRUPT, "key", "restore the key file of this database",
-                             "the key file does not fit the state file");
-    return MW_OK;
-}
-
-/* A fresh key is made for a fresh database only: for an old one it would silently make all its
- * secrets unreadable. */
-static mw_err load_key(mw_state *state, const mw_state_config *config, mw_detail *detail)
-{
-    mw_arena arena;
-    mw_arena_init(&arena, MW_MEM_STATE, 0);
-    mw_slice sealed = MW_SLICE_NONE;
-    mw_err err = read_key_check(&state->writer, &arena, &sealed);
-    if (err != MW_OK)
-        mw_detail_set(detail, err, "state", NULL, "cannot read the state file: %s",
-                      mw_err_text(err));
-    if (err == MW_OK)
-        err = mw_seal_key_load(config->key_path, state->key, detail);
-    if (err == MW_E_NOT_FOUND && sealed.len)
-        err = mw_detail_set(detail, MW_E_CORRUPT, "key", "restore it from a backup",
-                            "the key file %s is missing; it opens the secrets of this database",
-                            config->key_path);
+    mw_err err = mw_seal_key_load(config->key_path, state->key, detail);
     if (err == MW_E_NOT_FOUND) {
         err = mw_seal_key_create(config->key_path, detail);
         if (err == MW_OK)
             err = mw_seal_key_load(config->key_path, state->key, detail);
     }
-    if (err == MW_OK)
-        err = sealed.len ? verify_key(state, sealed, detail) : write_key_check(state, detail);
+    if (err != MW_OK)
+        return err;
+    err = mw_key_check_write(&state->writer, state->key);
+    return err == MW_OK ? err
+                        : mw_detail_set(detail, err, "state", NULL,
+                                        "cannot write the state file: %s", mw_err_text(err));
+}
+
+static mw_err load_key(mw_state *state, const mw_state_config *config, mw_detail *detail)
+{
+    mw_arena arena;
+    mw_arena_init(&arena, MW_MEM_STATE, 0);
+    mw_slice sealed;
+    mw_err err = mw_key_check_read(&state->writer, &arena, &sealed);
+    if (err != MW_OK)
+        mw_detail_set(detail, err, "state", NULL, "cannot read the state file: %s",
+                      mw_err_text(err));
+    else if (sealed.len)
+        err = mw_key_check_load(config->key_path, sealed, state->key, detail);
+    else
+        err = fresh_key(state, config, detail);
     mw_arena_reset(&arena);
     return err;
 }

@@ -1,10 +1,11 @@
 /* Offline verification of state.db, for `midwatch check`. One thread, a connection of its own;
  * reads only, and takes no lock that the daemon's writer would wait for (it is in WAL mode). */
+#include <openssl/crypto.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
 #include "lib/base/buffer.h"
-#include "lib/state/rows_int.h"
+#include "lib/state/key_check_int.h"
 
 static const char sql_integrity[] = "PRAGMA integrity_check(1)";
 static const char sql_foreign_keys[] = "PRAGMA foreign_key_check";
@@ -94,24 +95,44 @@ static mw_err check_references(mw_state_tx *tx, mw_detail *detail)
     return err;
 }
 
-static mw_err check_all(mw_state_tx *tx, mw_detail *detail)
+static mw_err check_key(mw_state_tx *tx, const char *key_path, mw_detail *detail)
 {
-    mw_err err = mw_schema_identify(tx, detail);
-    if (err == MW_OK)
-        err = mw_schema_known(tx, detail);
-    if (err == MW_OK)
-        err = check_pages(tx, detail);
-    return err == MW_OK ? check_references(tx, detail) : err;
+    uint8_t key[MW_SEAL_KEY_SIZE];
+    mw_arena arena;
+    mw_slice sealed;
+    mw_arena_init(&arena, MW_MEM_STATE, 0);
+    mw_err err = mw_key_check_read(tx, &arena, &sealed);
+    if (err == MW_OK && sealed.len)
+        err = mw_key_check_load(key_path, sealed, key, detail);
+    OPENSSL_cleanse(key, sizeof key);
+    mw_arena_reset(&arena);
+    return err;
 }
 
-mw_err mw_state_verify(const char *path, mw_detail *detail)
+/* A file that no start has filled yet has neither rows nor a key. */
+static mw_err check_all(mw_state_tx *tx, const char *key_path, mw_detail *detail)
+{
+    bool filled = false;
+    mw_err err = mw_schema_identify(tx, detail);
+    if (err == MW_OK)
+        err = mw_schema_known(tx, &filled, detail);
+    if (err == MW_OK)
+        err = check_pages(tx, detail);
+    if (err == MW_OK)
+        err = check_references(tx, detail);
+    if (err == MW_OK && filled)
+        err = check_key(tx, key_path, detail);
+    return err;
+}
+
+mw_err mw_state_verify(const char *path, const char *key_path, mw_detail *detail)
 {
     mw_state_tx tx = {.db = NULL};
     if (!is_there(path, ""))
         return MW_E_NOT_FOUND;
     mw_err err = connect_to(path, &tx);
     if (err == MW_OK)
-        err = check_all(&tx, detail);
+        err = check_all(&tx, key_path, detail);
     for (unsigned i = 0; i < tx.statement_count; i++)
         sqlite3_finalize(tx.statements[i].prepared);
     sqlite3_close(tx.db);

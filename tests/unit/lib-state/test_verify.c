@@ -11,7 +11,7 @@ static mw_detail seen;
 static mw_err verify(void)
 {
     memset(&seen, 0, sizeof seen);
-    return mw_state_verify(db_path, &seen);
+    return mw_state_verify(db_path, key_path, &seen);
 }
 
 static bool is_file(const char *suffix)
@@ -50,8 +50,31 @@ static void test_odd_path(void **state)
     close_state();
     snprintf(odd, sizeof odd, "%s/a %%41?b#c.db", directory);
     assert_int_equal(rename(db_path, odd), 0);
-    assert_int_equal(mw_state_verify(odd, &seen), MW_OK);
+    assert_int_equal(mw_state_verify(odd, key_path, &seen), MW_OK);
     assert_int_equal(rename(odd, db_path), 0);
+    must_open();
+}
+
+/* Without its key a daemon would not start: the secrets stay shut. */
+static void test_key(void **state)
+{
+    (void)state;
+    char aside[128];
+    close_state();
+    snprintf(aside, sizeof aside, "%s.aside", key_path);
+    assert_int_equal(rename(key_path, aside), 0);
+    assert_int_equal(verify(), MW_E_CORRUPT);
+    assert_non_null(strstr(seen.message, "is missing"));
+    int fd = open(key_path, O_WRONLY | O_CREAT, 0600);
+    char other[65];
+    memset(other, 'a', 64);
+    other[64] = '\n';
+    assert_int_equal(write(fd, other, sizeof other), sizeof other);
+    close(fd);
+    assert_int_equal(verify(), MW_E_CORRUPT);
+    assert_non_null(strstr(seen.message, "does not fit"));
+    assert_int_equal(rename(aside, key_path), 0);
+    assert_int_equal(verify(), MW_OK);
     must_open();
 }
 
@@ -132,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_STATE(test_whole),
         WITH_STATE(test_odd_path),
+        WITH_STATE(test_key),
         WITH_STATE(test_none),
         WITH_STATE(test_foreign_and_newer),
         WITH_STATE(test_dangling_reference),
