@@ -34,8 +34,9 @@ MW_MUST_USE mw_err mw_state_open(const mw_state_config *config, mw_state **out, 
 void mw_state_close(mw_state *state);
 
 /* Offline verification (`midwatch check`): every page and row, what refers to what, and whether the
- * key file is the one that opens the secrets. Reads only; beside a daemon it sees the last commit. MW_E_NOT_FOUND (no such file), MW_E_CORRUPT (detail has
- * the first thing that is wrong), MW_E_UNSUPPORTED (a newer schema), MW_E_IO, MW_E_NOMEM. */
+ * key file is the one that opens the secrets. Reads only; beside a daemon it sees the last commit.
+ * MW_E_NOT_FOUND (no such file), MW_E_CORRUPT (detail has the first thing that is wrong),
+ * MW_E_UNSUPPORTED (a newer schema), MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_state_verify(const char *path, const char *key_path, mw_detail *detail);
 
 /* A connection inside a transaction: the writer's, or a reader's. Never crosses threads. */

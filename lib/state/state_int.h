@@ -51,8 +51,8 @@ void mw_state_writer_stop(mw_state *state);
 /* schema.c. Checks that the file is ours (before anything writes to it): MW_E_CORRUPT, MW_E_IO. */
 MW_MUST_USE mw_err mw_schema_identify(mw_state_tx *tx, mw_detail *detail);
 /* The version is one that this program can open. MW_E_UNSUPPORTED, MW_E_CORRUPT (no table of
- * versions), MW_E_IO. Changes nothing. *filled: there are tables; a first start may have been cut off
- * before. */
+ * versions), MW_E_IO. Changes nothing. *filled: there are tables; a first start may have been cut
+ * off before. */
 MW_MUST_USE mw_err mw_schema_known(mw_state_tx *tx, bool *filled, mw_detail *detail);
 /* Brings the schema to the newest version: MW_E_UNSUPPORTED, MW_E_IO, MW_E_NO_SPACE. */
 MW_MUST_USE mw_err mw_schema_migrate(mw_state_tx *tx, int64_t now_ns, mw_detail *detail);

@@ -1,8 +1,9 @@
 /* mw_store_rebuild: makes again what is derived. Offline, one thread, under the directory's lock.
  *
- * In order: unfinished files go; headers with one damaged byte are put right; footers that are damaged are made again (footer_mend.h); segments
- * that another one replaced go; the catalogue is made of what is there. Each step leaves a
- * directory that a start takes, so a kill between two costs nothing but another run.
+ * In order: unfinished files go; headers with one damaged byte are put right; footers that are
+ * damaged are made again (footer_mend.h); segments that another one replaced go; the catalogue is
+ * made of what is there. Each step leaves a directory that a start takes, so a kill between two
+ * costs nothing but another run.
  */
 #include <errno.h>
 #include <fcntl.h>
