@@ -1,6 +1,7 @@
 /* The memory account. Relaxed atomics: readers want totals, not an order of events. */
 #include <malloc.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "lib/base/memory.h"
 
@@ -133,6 +134,21 @@ void mw_free(mw_component component, void *pointer)
         return;
     account_remove(component, malloc_usable_size(pointer));
     free(pointer);
+}
+
+bool mw_have_room(mw_component component, void *array, size_t *capacity, size_t count, size_t size)
+{
+    void *old, *grown;
+    if (count <= *capacity)
+        return true;
+    size_t wanted = count + count / 2 + 16;
+    memcpy(&old, array, sizeof old);
+    grown = mw_realloc(component, old, wanted * size);
+    if (!grown)
+        return false;
+    memcpy(array, &grown, sizeof grown);
+    *capacity = wanted;
+    return true;
 }
 
 void *mw_alloc_or_die(mw_component component, size_t size)

@@ -50,6 +50,12 @@ MW_MUST_USE void *mw_realloc(mw_component component, void *pointer, size_t size)
 /* NULL is ignored. The component must be the one it was allocated under. */
 void mw_free(mw_component component, void *pointer);
 
+/* Room for `count` elements of `size` bytes in a growing array, half as much again ahead, contents
+ * kept. `array` is the address of its pointer, NULL at first with a capacity of 0. False without
+ * memory, and nothing has changed. */
+MW_MUST_USE bool mw_have_room(mw_component component, void *array, size_t *capacity, size_t count,
+                              size_t size);
+
 /* Never NULL: aborts when the system has no memory, ignores our limit. */
 void *mw_alloc_or_die(mw_component component, size_t size) __attribute__((returns_nonnull));
 void *mw_calloc_or_die(mw_component component, size_t count, size_t size)

@@ -44,23 +44,6 @@ typedef struct gathering {
     mw_join join;
 } gathering;
 
-/* Room for `count` elements, contents kept; false without memory. `array` is the address of a
- * pointer. */
-static bool have_room(void *array, size_t *capacity, size_t count, size_t size)
-{
-    void *old, *grown;
-    if (count <= *capacity)
-        return true;
-    size_t wanted = count + count / 2 + 16;
-    memcpy(&old, array, sizeof old);
-    grown = mw_realloc(MW_MEM_QUERY, old, wanted * size);
-    if (!grown)
-        return false;
-    memcpy(array, &grown, sizeof grown);
-    *capacity = wanted;
-    return true;
-}
-
 static mw_join_span *row_at(const gathering *work, uint32_t row)
 {
     return &work->chunks[row / ROWS_A_CHUNK][row % ROWS_A_CHUNK];
@@ -69,8 +52,8 @@ static mw_join_span *row_at(const gathering *work, uint32_t row)
 static mw_join_span *new_row(gathering *work)
 {
     if (work->row_count % ROWS_A_CHUNK == 0) {
-        if (!have_room(&work->chunks, &work->chunk_capacity, work->chunk_count + 1,
-                       sizeof *work->chunks))
+        if (!mw_have_room(MW_MEM_QUERY, &work->chunks, &work->chunk_capacity, work->chunk_count + 1,
+                          sizeof *work->chunks))
             return NULL;
         mw_join_span *chunk = mw_alloc(MW_MEM_QUERY, ROWS_A_CHUNK * sizeof *chunk);
         if (!chunk)
@@ -112,8 +95,8 @@ static mw_err number_trace(gathering *work, const uint8_t *id, uint32_t *number)
     mw_err err = mw_trace_set_add(&work->traces, id, number);
     if (err != MW_OK || work->traces.count == before)
         return err;
-    if (!have_room(&work->rows_of, &work->rows_of_capacity, work->traces.count,
-                   sizeof *work->rows_of))
+    if (!mw_have_room(MW_MEM_QUERY, &work->rows_of, &work->rows_of_capacity, work->traces.count,
+                      sizeof *work->rows_of))
         return MW_E_NOMEM;
     work->rows_of[*number] = (trace_rows){.head = NO_ROW, .tail = NO_ROW, .log_head = NO_ROW};
     return MW_OK;
@@ -123,9 +106,10 @@ static mw_err number_trace(gathering *work, const uint8_t *id, uint32_t *number)
 static mw_err number_block(gathering *work, const mw_hot *hot, bool *any)
 {
     *any = false;
-    if (!have_room(&work->number_of, &work->number_capacity, hot->traces, sizeof(uint32_t)) ||
-        !have_room(&work->session_key, &work->session_capacity, (size_t)hot->strings + 1,
-                   sizeof(uint64_t)))
+    if (!mw_have_room(MW_MEM_QUERY, &work->number_of, &work->number_capacity, hot->traces,
+                      sizeof(uint32_t)) ||
+        !mw_have_room(MW_MEM_QUERY, &work->session_key, &work->session_capacity,
+                      (size_t)hot->strings + 1, sizeof(uint64_t)))
         return MW_E_NOMEM;
     memset(work->session_key, 0, ((size_t)hot->strings + 1) * sizeof(uint64_t));
     for (uint32_t i = 0; i < hot->traces; i++) {
@@ -241,8 +225,8 @@ static mw_err add_log(gathering *work, trace_rows *trace, uint64_t span_id, uint
     }
     if (trace->log_runs == MW_GATHER_TRACE_LOGS_MAX)
         return MW_OK;
-    if (work->log_count >= NO_ROW ||
-        !have_room(&work->logs, &work->log_capacity, work->log_count + 1, sizeof *work->logs))
+    if (work->log_count >= NO_ROW || !mw_have_room(MW_MEM_QUERY, &work->logs, &work->log_capacity,
+                                                   work->log_count + 1, sizeof *work->logs))
         return MW_E_NOMEM;
     MW_ASSERT(work->logs);
     work->logs[work->log_count] = (mw_join_log){span_id, time_ns, time_ns, 1, trace->log_head};
@@ -255,7 +239,8 @@ static mw_err add_log(gathering *work, trace_rows *trace, uint64_t span_id, uint
 static mw_err number_log_block(gathering *work, const mw_hot *hot, bool *any)
 {
     *any = false;
-    if (!have_room(&work->number_of, &work->number_capacity, hot->traces, sizeof(uint32_t)))
+    if (!mw_have_room(MW_MEM_QUERY, &work->number_of, &work->number_capacity, hot->traces,
+                      sizeof(uint32_t)))
         return MW_E_NOMEM;
     for (uint32_t i = 0; i < hot->traces; i++) {
         work->number_of[i] = NO_ROW;
@@ -298,8 +283,8 @@ static mw_err hand_over_logs(gathering *work, const trace_rows *trace)
     work->join.log_count = trace->logs;
     if (trace->log_runs == 0)
         return MW_OK;
-    if (!have_room(&work->log_copy, &work->log_copy_capacity, trace->log_runs,
-                   sizeof *work->log_copy))
+    if (!mw_have_room(MW_MEM_QUERY, &work->log_copy, &work->log_copy_capacity, trace->log_runs,
+                      sizeof *work->log_copy))
         return MW_E_NOMEM;
     for (uint32_t at = trace->log_head; at != NO_ROW; at = work->logs[at].next)
         work->log_copy[count++] = work->logs[at];
@@ -313,7 +298,8 @@ static mw_err join_trace(gathering *work, uint32_t number)
     const trace_rows *trace = &work->rows_of[number];
     if (trace->count == 0)
         return MW_OK;
-    if (!have_room(&work->pointers, &work->pointer_capacity, trace->count, sizeof(mw_join_span *)))
+    if (!mw_have_room(MW_MEM_QUERY, &work->pointers, &work->pointer_capacity, trace->count,
+                      sizeof(mw_join_span *)))
         return MW_E_NOMEM;
     size_t count = 0;
     for (uint32_t row = trace->head; row != NO_ROW; row = row_at(work, row)->next)

@@ -8,23 +8,6 @@
 #define PAIRWISE_MAX 32u
 #define KEPT_EARLIER ((uint64_t)1 << 32)
 
-/* Room for `count` elements, contents kept; false without memory. `array` is the address of a
- * pointer. */
-static bool have_room(void *array, size_t *capacity, size_t count, size_t size)
-{
-    void *old, *grown;
-    if (count <= *capacity)
-        return true;
-    size_t wanted = count + count / 2 + 64;
-    memcpy(&old, array, sizeof old);
-    grown = mw_realloc(MW_MEM_MERGE, old, wanted * size);
-    if (!grown)
-        return false;
-    memcpy(array, &grown, sizeof grown);
-    *capacity = wanted;
-    return true;
-}
-
 /* ---- life ------------------------------------------------------------------------------------ */
 
 mw_err mw_merge_plan_init(mw_merge_plan *plan, mw_signal signal, size_t rows, uint64_t seed)
@@ -67,8 +50,8 @@ static mw_err new_group(mw_merge_plan *plan, uint64_t key)
 {
     if (plan->group_count == plan->group_capacity) {
         size_t capacity = plan->group_capacity;
-        if (!have_room(&plan->group_keys, &capacity, plan->group_count + 1,
-                       sizeof *plan->group_keys))
+        if (!mw_have_room(MW_MEM_MERGE, &plan->group_keys, &capacity, plan->group_count + 1,
+                          sizeof *plan->group_keys))
             return MW_E_NOMEM;
         uint32_t *rows =
             mw_realloc(MW_MEM_MERGE, plan->group_rows, capacity * sizeof *plan->group_rows);
@@ -84,7 +67,8 @@ static mw_err new_group(mw_merge_plan *plan, uint64_t key)
 
 static mw_err number_traces(mw_merge_plan *plan, const mw_hot *hot)
 {
-    if (!have_room(&plan->number_of, &plan->number_capacity, hot->traces, sizeof *plan->number_of))
+    if (!mw_have_room(MW_MEM_MERGE, &plan->number_of, &plan->number_capacity, hot->traces,
+                      sizeof *plan->number_of))
         return MW_E_NOMEM;
     for (uint32_t i = 0; i < hot->traces; i++) {
         mw_err err = mw_trace_set_add(&plan->traces, mw_hot_trace_id(hot, i), &plan->number_of[i]);
@@ -176,8 +160,8 @@ mw_err mw_merge_plan_add(mw_merge_plan *plan, const mw_hot *hot)
 {
     mw_err err = MW_OK;
     MW_ASSERT(hot->signal == plan->signal && hot->count <= plan->row_capacity - plan->row_count);
-    if (!have_room(&plan->blocks, &plan->block_capacity, plan->block_count + 1,
-                   sizeof *plan->blocks))
+    if (!mw_have_room(MW_MEM_MERGE, &plan->blocks, &plan->block_capacity, plan->block_count + 1,
+                      sizeof *plan->blocks))
         return MW_E_NOMEM;
     if (plan->signal == MW_SIGNAL_TRACES)
         err = add_spans(plan, hot);
@@ -193,8 +177,8 @@ mw_err mw_merge_plan_add(mw_merge_plan *plan, const mw_hot *hot)
 mw_err mw_merge_plan_earlier(mw_merge_plan *plan, uint32_t trace, uint64_t span_id)
 {
     MW_ASSERT(trace < plan->group_count && plan->earlier_count < UINT32_MAX);
-    if (!have_room(&plan->earlier, &plan->earlier_capacity, plan->earlier_count + 1,
-                   sizeof *plan->earlier))
+    if (!mw_have_room(MW_MEM_MERGE, &plan->earlier, &plan->earlier_capacity,
+                      plan->earlier_count + 1, sizeof *plan->earlier))
         return MW_E_NOMEM;
     plan->earlier[plan->earlier_count++] = (mw_plan_earlier){trace, span_id};
     return MW_OK;
@@ -214,8 +198,8 @@ typedef struct finishing {
 
 static mw_err next_output(mw_merge_plan *plan)
 {
-    if (!have_room(&plan->outputs, &plan->output_capacity, plan->output_count + 1,
-                   sizeof *plan->outputs))
+    if (!mw_have_room(MW_MEM_MERGE, &plan->outputs, &plan->output_capacity, plan->output_count + 1,
+                      sizeof *plan->outputs))
         return MW_E_NOMEM;
     plan->outputs[plan->output_count++] = (mw_plan_output){.first = plan->kept};
     return MW_OK;
@@ -516,8 +500,8 @@ static mw_err list_repeats(mw_merge_plan *plan)
     if (plan->repeat_count == 0)
         return MW_OK;
     size_t count = 0;
-    if (!have_room(&plan->repeats, &plan->repeat_capacity, plan->repeat_count,
-                   sizeof *plan->repeats))
+    if (!mw_have_room(MW_MEM_MERGE, &plan->repeats, &plan->repeat_capacity, plan->repeat_count,
+                      sizeof *plan->repeats))
         return MW_E_NOMEM;
     for (uint32_t row = 0; row < plan->row_count; row++)
         if (plan->places[row] == MW_PLAN_REMOVED)

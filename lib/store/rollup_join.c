@@ -33,23 +33,6 @@ void mw_rollup_join_fini(mw_rollup_join *join)
     memset(join, 0, sizeof *join);
 }
 
-/* Room for `count` elements, contents kept; false without memory. `array` is the address of a
- * pointer. */
-static bool have_room(void *array, size_t *capacity, size_t count, size_t size)
-{
-    void *old, *grown;
-    if (count <= *capacity)
-        return true;
-    size_t wanted = count + count / 2 + 16;
-    memcpy(&old, array, sizeof old);
-    grown = mw_realloc(MW_MEM_ROLLUP, old, wanted * size);
-    if (!grown)
-        return false;
-    memcpy(array, &grown, sizeof grown);
-    *capacity = wanted;
-    return true;
-}
-
 /* ---- spans by trace -------------------------------------------------------------------------- */
 
 static mw_join_node *node_at(const mw_rollup_join *join, size_t at)
@@ -63,8 +46,8 @@ static mw_err next_node(mw_rollup_join *join, mw_join_node **out)
     if (join->span_count == NO_NODE)
         return MW_E_LIMIT;
     if (join->span_count == join->chunk_count * NODES_A_CHUNK) {
-        if (!have_room(&join->chunks, &join->chunk_capacity, join->chunk_count + 1,
-                       sizeof *join->chunks))
+        if (!mw_have_room(MW_MEM_ROLLUP, &join->chunks, &join->chunk_capacity,
+                          join->chunk_count + 1, sizeof *join->chunks))
             return MW_E_NOMEM;
         mw_join_node *chunk = mw_alloc(MW_MEM_ROLLUP, NODES_A_CHUNK * sizeof *chunk);
         if (!chunk)
@@ -94,8 +77,8 @@ static mw_err add_row(mw_rollup_join *join, uint32_t row, uint32_t trace, bool e
     of->tail = at;
     if (earlier || of->touched)
         return MW_OK;
-    if (!have_room(&join->touched, &join->touched_capacity, join->touched_count + 1,
-                   sizeof *join->touched))
+    if (!mw_have_room(MW_MEM_ROLLUP, &join->touched, &join->touched_capacity,
+                      join->touched_count + 1, sizeof *join->touched))
         return MW_E_NOMEM;
     join->touched[join->touched_count++] = trace;
     of->touched = true;
@@ -109,10 +92,10 @@ static mw_err number_trace(mw_rollup_join *join, const uint8_t *id, uint32_t *nu
     mw_err err = mw_trace_set_add(&join->traces, id, number);
     if (err != MW_OK || join->traces.count == before)
         return err;
-    if (!have_room(&join->trace_nodes, &join->trace_capacity, join->traces.count,
-                   sizeof *join->trace_nodes) ||
-        !have_room(&join->fresh_numbers, &join->fresh_capacity, join->fresh.count + 1,
-                   sizeof *join->fresh_numbers))
+    if (!mw_have_room(MW_MEM_ROLLUP, &join->trace_nodes, &join->trace_capacity, join->traces.count,
+                      sizeof *join->trace_nodes) ||
+        !mw_have_room(MW_MEM_ROLLUP, &join->fresh_numbers, &join->fresh_capacity,
+                      join->fresh.count + 1, sizeof *join->fresh_numbers))
         return MW_E_NOMEM;
     join->trace_nodes[*number] = (mw_join_trace){.head = NO_NODE, .tail = NO_NODE};
     err = mw_trace_set_add(&join->fresh, id, &fresh);
@@ -123,8 +106,8 @@ static mw_err number_trace(mw_rollup_join *join, const uint8_t *id, uint32_t *nu
 
 static mw_err number_room(mw_rollup_join *join, const mw_hot *hot)
 {
-    bool room =
-        have_room(&join->numbers, &join->number_capacity, hot->traces, sizeof *join->numbers);
+    bool room = mw_have_room(MW_MEM_ROLLUP, &join->numbers, &join->number_capacity, hot->traces,
+                             sizeof *join->numbers);
     return room ? mw_rollup_rows_begin(&join->rows, hot) : MW_E_NOMEM;
 }
 
@@ -188,8 +171,10 @@ static mw_err put_spans(mw_rollup_join *join, uint32_t trace, bool earlier, size
     for (uint32_t at = join->trace_nodes[trace].head; at != NO_NODE;) {
         const mw_join_node *node = node_at(join, at);
         if (node->span.earlier == earlier) {
-            if (!have_room(&join->spans, &join->spans_capacity, *count + 1, sizeof *join->spans) ||
-                !have_room(&join->nodes, &join->node_capacity, *count + 1, sizeof *join->nodes))
+            if (!mw_have_room(MW_MEM_ROLLUP, &join->spans, &join->spans_capacity, *count + 1,
+                              sizeof *join->spans) ||
+                !mw_have_room(MW_MEM_ROLLUP, &join->nodes, &join->node_capacity, *count + 1,
+                              sizeof *join->nodes))
                 return MW_E_NOMEM;
             join->spans[*count] = node->span;
             join->nodes[(*count)++] = at;
