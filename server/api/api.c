@@ -200,7 +200,8 @@ static const error_row error_rows[] = {
     {MW_E_BUSY, 503, "busy", "try again in a second"},
     {MW_E_TIMEOUT, 504, "timeout", "ask for less with since, until or a filter"},
     {MW_E_CLOSED, 503, "unavailable", "the daemon is shutting down"},
-    {MW_E_NO_SPACE, 503, "storage_full", "make room on the disk of the data directory, or make it writable"},
+    {MW_E_NO_SPACE, 503, "storage_full",
+     "make room on the disk of the data directory, or make it writable"},
 };
 
 static error_row describe(mw_err err)
