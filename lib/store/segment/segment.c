@@ -143,7 +143,7 @@ static mw_err create_file(const char *temporary, int flags, const char *path,
     return MW_OK;
 }
 
-/* A spare file that cannot be used is none. */
+/* A spare file that cannot be used is none, and removed. */
 static mw_err create_of_spare(mw_spare *spare, const char *path, const mw_segment_header *header,
                               mw_slice carried, int *out)
 {
@@ -151,6 +151,8 @@ static mw_err create_of_spare(mw_spare *spare, const char *path, const mw_segmen
     if (!from)
         return MW_E_NOT_FOUND;
     mw_err err = create_file(from, 0, path, header, carried, out);
+    if (err != MW_OK)
+        (void)mw_io_current()->unlink(from);
     mw_free(MW_MEM_STORE, from);
     return err;
 }
