@@ -1,6 +1,6 @@
 /* What a group of the log costs until it is durable, by how its file came to its space.
  *
- *   sync_cost DIRECTORY [ROUNDS [BYTES...]]        on the disk to be measured; 5 rounds, 4096 409600
+ *   sync_cost DIRECTORY [ROUNDS [BYTES...]]    on the disk to be measured; 5 rounds, 4096 409600
  *
  * One thread writes a group of BYTES behind the other with pwrite and syncs each with fdatasync, as
  * the store's writer does (lib/store/segment/segment.c), into a file that

@@ -156,8 +156,8 @@
  * Before that, and in every other segment, such a block is damage. It is left out alone; behind a
  * header that does not validate, the next block begins at the next multiple of 8 where one does.
  *
- * Where the newest ends in order, the file ends, or eight zero bytes stand behind the last block (as
- * many as there are before the file's end). What follows them is left over from another segment,
+ * Where the newest ends in order, the file ends, or eight zero bytes stand behind the last block
+ * (as many as there are before the file's end). What follows them is left over from another segment,
  * whose file was used again: none of its blocks validates here. Anything else there is a torn tail,
  * or damage of a block that nothing behind it proves.
  *

@@ -25,8 +25,8 @@ typedef struct recovery {
     size_t tail_first;
 } recovery;
 
-/* A finished segment was renamed; what still has the temporary name was never acknowledged. What has
- * the name of a spare file was merged. */
+/* A finished segment was renamed; what still has the temporary name was never acknowledged. What
+ * has the name of a spare file was merged. */
 void mw_remove_unfinished(const char *directory)
 {
     DIR *dir = opendir(directory);

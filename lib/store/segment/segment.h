@@ -53,9 +53,9 @@ MW_MUST_USE mw_err mw_segment_open_merged(const char *path, int fd, const mw_seg
  * the segment's; the array does not. */
 void mw_segment_give_blocks(mw_segment *segment, mw_index_block *const *blocks, size_t count);
 
-/* Writes at the end and syncs; `iov` is used up, and has room for one more behind `count`. After an error the file must not be written or
- * synced again: the kernel may have dropped the pages and would call the next sync a success.
- * MW_E_IO, MW_E_NO_SPACE. */
+/* Writes at the end and syncs; `iov` is used up, and has room for one more behind `count`. After an
+ * error the file must not be written or synced again: the kernel may have dropped the pages and
+ * would call the next sync a success. MW_E_IO, MW_E_NO_SPACE. */
 MW_MUST_USE mw_err mw_segment_append(mw_segment *segment, struct iovec *iov, size_t count);
 /* Cuts off what a spare file held behind the end: nothing more is appended. If that fails it stays,
  * and nobody reads it. */
