@@ -505,6 +505,7 @@ static mw_err run_round(mw_store *store, bool for_all, uint64_t target_seq, bool
         if (retired != MW_OK)
             MW_LOG(MW_LOG_DEBUG, "store", "retention waits", MW_KV_ERR(retired));
         catch_up_catalogue(store);
+        mw_spare_expire(&store->spare);
     }
     return err;
 }
