@@ -9,7 +9,7 @@ void mw_spare_init(mw_spare *spare)
     memset(spare, 0, sizeof *spare);
     pthread_mutex_init(&spare->lock, NULL);
     spare->least = MW_SPARE_LEAST;
-    spare->keep_ns = MW_SPARE_KEEP_NS;
+    atomic_init(&spare->keep_ns, MW_SPARE_KEEP_NS);
 }
 
 void mw_spare_fini(mw_spare *spare)
@@ -84,7 +84,8 @@ void mw_spare_expire(mw_spare *spare)
 {
     char *path = NULL;
     pthread_mutex_lock(&spare->lock);
-    if (spare->path && mw_clock_mono_ns(mw_clock_system()) - spare->given_ns >= spare->keep_ns) {
+    if (spare->path &&
+        mw_clock_mono_ns(mw_clock_system()) - spare->given_ns >= atomic_load(&spare->keep_ns)) {
         path = spare->path;
         spare->path = NULL;
     }

@@ -19,6 +19,7 @@
 #define MW_STORE_SEGMENT_SPARE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,11 +34,11 @@ struct mw_segment;
 
 typedef struct mw_spare {
     pthread_mutex_t lock;
-    char *path;       /* MW_MEM_STORE; NULL = there is none */
-    bool promised;    /* one is on its way */
-    int64_t given_ns; /* when; the system's monotonic clock */
-    int64_t keep_ns;  /* MW_SPARE_KEEP_NS; tests make it short */
-    uint64_t least;   /* bytes of a file */
+    char *path;              /* MW_MEM_STORE; NULL = there is none */
+    bool promised;           /* one is on its way */
+    int64_t given_ns;        /* when; the system's monotonic clock */
+    _Atomic int64_t keep_ns; /* MW_SPARE_KEEP_NS; tests make it short, with the writer running */
+    uint64_t least;          /* bytes of a file */
 } mw_spare;
 
 void mw_spare_init(mw_spare *spare);

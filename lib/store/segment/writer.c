@@ -294,7 +294,8 @@ static int patience_ms(const mw_writer *writer)
     if (!atomic_load(&writer->writable))
         return MW_WRITE_RETRY_MS;
     bool longer = writer->segment && writer->segment->size > writer->segment->end;
-    return longer && writer->spare ? (int)(writer->spare->keep_ns / MW_NS_PER_MS) : -1;
+    return longer && writer->spare ? (int)(atomic_load(&writer->spare->keep_ns) / MW_NS_PER_MS)
+                                   : -1;
 }
 
 static void do_without_work(mw_writer *writer)

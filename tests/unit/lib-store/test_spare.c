@@ -206,7 +206,7 @@ static void test_nobody_appends(void **state)
     (void)state;
     house_init(&all);
     use_spare(&all);
-    all.store->spare.keep_ns = 100 * MW_NS_PER_MS; /* seen with the next append */
+    atomic_store(&all.store->spare.keep_ns, 100 * MW_NS_PER_MS); /* seen with the next append */
     append(&all, 1);
     const mw_segment *segment = all.store->writer.segment;
     for (int tries = 0; file_size(segment->path) > segment->end; tries++) {
