@@ -3,8 +3,6 @@
 #include "lib/base/counter.h"
 #include "server/api/api_int.h"
 
-/* What a waiting call keeps alive beside its body: head, arena, connection. */
-#define CALL_COST 8192
 /* {"name":...,"source":...}: names are short. */
 #define WEBHOOK_BODY_MAX 16384
 #define SPACE_BODY_MAX 1024
@@ -350,6 +348,13 @@ static void run_job(mw_job *job)
         mw_request_reply(call->request, &response);
 }
 
+static mw_pool *pool_of(const mw_api_call *call)
+{
+    if (!call->entry->scans)
+        return call->server->desk_pool;
+    return mw_api_asks_pattern(call) ? call->server->pattern_pool : call->server->pool;
+}
+
 /* On the loop's thread: which entry it was is found by the route's place in the table. */
 static void handle(void *ctx, mw_request *request)
 {
@@ -371,8 +376,12 @@ static void handle(void *ctx, mw_request *request)
     call->entry = entry;
     call->received_ns = mw_clock_mono_ns(server->clock);
     call->job.run = run_job;
-    call->job.item.cost_bytes = CALL_COST + request->body.len;
-    mw_err err = mw_pool_submit(entry->scans ? server->pool : server->desk_pool, &call->job);
+    call->job.item.cost_bytes = MW_API_CALL_COST + request->body.len;
+    mw_pool *pool = pool_of(call);
+    mw_err err = mw_pool_submit(pool, &call->job);
+    if (err == MW_E_BUSY && pool == server->pattern_pool)
+        err = mw_detail_set(&call->detail, err, "pattern", "try again in a second",
+                            "others with patterns wait already, as many as may");
     if (err)
         reply_error(call, err);
 }

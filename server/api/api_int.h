@@ -29,6 +29,12 @@
 /* Rows and unpacked spans behind one answer. */
 #define MW_API_ARENA_MAX ((size_t)256 << 20)
 
+/* A pattern whose budget (item_search.c) is spent: said by lists and to followers. */
+#define MW_API_PATTERN_GIVEN_UP "the pattern takes too long on these records and was given up"
+#define MW_API_PATTERN_HINT                                                                        \
+    "take repeats within repeats out of it, or let it see fewer records with text, service, "      \
+    "since or until"
+
 typedef struct mw_api_call {
     mw_job job;
     mw_server *server;
@@ -81,6 +87,8 @@ MW_MUST_USE mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uin
 /* The value of a filter that page_read has allowed; data NULL when absent. An empty one is
  * MW_E_INVALID: it would match everything. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
+/* Is it asked for a pattern? Looks at the query alone, which need not be good. */
+bool mw_api_asks_pattern(const mw_api_call *call);
 /* A filter that is "true" or "false"; false when absent. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out);
 /* The values of "attribute", KEY=VALUE each, at most MW_ATTRIBUTE_QUERIES_MAX; they live as long as

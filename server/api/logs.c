@@ -157,6 +157,17 @@ static mw_err write_list(mw_api_call *call, const mw_log_query *query, const mw_
     return MW_OK;
 }
 
+/* The rest of a page's errors name what they are of themselves. */
+static mw_err read_page(mw_api_call *call, mw_store_view *view, const mw_log_query *query,
+                        const mw_store_page *bounds, mw_log_list *list)
+{
+    mw_err err = mw_store_log_list(view, bounds, query, &call->arena, list);
+    if (err && list->given_up)
+        return mw_detail_set(&call->detail, err, "pattern", MW_API_PATTERN_HINT, "%s",
+                             MW_API_PATTERN_GIVEN_UP);
+    return mw_api_cursor_error(call, err);
+}
+
 /* Records hold prompts and may be large. */
 static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_log_query *query,
                         mw_store_page *bounds)
@@ -166,8 +177,7 @@ static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_log_que
         mw_log_list list = {.items = NULL};
         size_t written = 0;
         mw_api_try_again(call);
-        err =
-            mw_api_cursor_error(call, mw_store_log_list(view, bounds, query, &call->arena, &list));
+        err = read_page(call, view, query, bounds, &list);
         if (!err)
             err = write_list(call, query, &list, &written);
         if (err)

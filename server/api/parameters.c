@@ -97,6 +97,11 @@ mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out)
     return err;
 }
 
+bool mw_api_asks_pattern(const mw_api_call *call)
+{
+    return occurrences(call->request->query, MW_SLICE("pattern")) > 0;
+}
+
 mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out)
 {
     mw_slice text;
