@@ -64,6 +64,7 @@ typedef struct mw_cli {
     bool color;
     size_t width; /* columns, 0 = unbounded */
     int64_t now_ns;
+    size_t turned_back; /* durations shown as "-" */
 } mw_cli;
 
 /* ---- commands.c ---------------------------------------------------------------------------- */
@@ -169,6 +170,9 @@ bool mw_is_null(const json_t *object, const char *key);
 /* "412ms", "1.25s", "2m03s", "1h02m". Pure. */
 void mw_duration_text(double ms, char *out, size_t size);
 #define MW_CELL_SIZE 48
+/* The duration_ms of a span or a trace; "-" where the end was sent as before the start, which is
+ * counted and told behind the answer. */
+void mw_taken_text(mw_cli *cli, const json_t *object, char out[MW_CELL_SIZE]);
 /* The name of a SeverityNumber: "WARN", "ERROR2"; empty for 0, digits beyond 24. Pure. */
 void mw_severity_text(int64_t severity, char out[MW_CELL_SIZE]);
 mw_style mw_severity_style(int64_t severity);

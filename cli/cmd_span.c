@@ -22,7 +22,7 @@ static void add_row(mw_cli *cli, mw_table *table, const json_t *span)
     mw_table_cell(table, mw_text(span, "name"));
     mw_table_cell(table, mw_text(span, "operation_kind"));
     mw_table_cell(table, mw_text(span, "service"));
-    mw_duration_text(mw_number(span, "duration_ms"), text, sizeof text);
+    mw_taken_text(cli, span, text);
     mw_table_cell(table, mw_slice_of(text));
     mw_table_cell(table, status);
     if (mw_slice_equal(status, MW_SLICE("ERROR")))

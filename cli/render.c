@@ -53,6 +53,11 @@ static int render_answer(mw_cli *cli, mw_answer *answer,
     render(cli, answer->root, &text);
     int status = mw_print(&text);
     mw_buffer_fini(&text);
+    if (!status && cli->turned_back)
+        fprintf(stderr,
+                "midwatch: - under DURATION: %zu of them end before they start, as sent; --json "
+                "has both times\n",
+                cli->turned_back);
     return status;
 }
 

@@ -82,6 +82,9 @@ static void add(void *ctx, const char *name, mw_store *store)
     to->retired_items += one.retired_items;
     to->merges += one.merges;
     to->merge_failures += one.merge_failures;
+    to->merging_fails |= one.merging_fails;
+    if (one.merge_failed_ns > to->merge_failed_ns)
+        to->merge_failed_ns = one.merge_failed_ns;
     if (one.oldest_arrival_ns &&
         (!to->oldest_arrival_ns || one.oldest_arrival_ns < to->oldest_arrival_ns))
         to->oldest_arrival_ns = one.oldest_arrival_ns;

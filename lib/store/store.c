@@ -320,6 +320,8 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     out->retired_items = atomic_load(&store->retired_items);
     out->merges = atomic_load(&store->merge_count);
     out->merge_failures = atomic_load(&store->merge_failures);
+    out->merge_failed_ns = atomic_load(&store->merge_failed_ns);
+    out->merging_fails = atomic_load(&store->keeper.failing);
     out->writable = atomic_load(&store->writer.writable);
     out->last_error = (mw_err)atomic_load(&store->writer.last_error);
 }

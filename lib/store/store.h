@@ -666,6 +666,8 @@ typedef struct mw_store_stats {
     uint64_t repeats, conflicting; /* removed by merges since the start; the latter differed */
     uint64_t retired_segments, retired_items; /* since the start */
     uint64_t merges, merge_failures;
+    uint64_t merge_failed_ns; /* when it last was; 0 = never */
+    bool merging_fails;       /* and none has succeeded since */
     uint64_t oldest_arrival_ns; /* of what is stored; 0 = nothing */
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);

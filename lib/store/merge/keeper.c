@@ -255,6 +255,7 @@ static void note_failure(mw_store *store, mw_err err)
 {
     mw_keeper *keeper = &store->keeper;
     atomic_fetch_add(&store->merge_failures, 1);
+    atomic_store(&store->merge_failed_ns, (uint64_t)mw_clock_wall_ns(store->writer.clock));
     if (!atomic_exchange(&keeper->failing, true)) {
         keeper->pause_ns = MW_KEEPER_PAUSE_MIN_NS;
         MW_LOG(MW_LOG_ERROR, "store", "merging failed and is tried again; new data is still taken",

@@ -2,6 +2,8 @@
  * when appends have to wait for it.
  */
 #include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
 
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/store_test.h"
@@ -129,12 +131,59 @@ static void test_backlog(void **state)
     test_dir_fini(&dir);
 }
 
+static bool no_names;
+static pthread_t merger; /* without a keeper, who asks */
+
+/* The writer's renames are left alone. */
+static int rename_unless(const char *from, const char *to)
+{
+    if (!pthread_equal(pthread_self(), merger) || !no_names)
+        return mw_io_system()->rename(from, to);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* A merge that failed stays counted; whether merging still fails is told apart, and since when. */
+static void test_failures_are_told(void **state)
+{
+    test_dir dir;
+    static mw_io io;
+    (void)state;
+    io = *mw_io_current();
+    io.rename = rename_unless;
+    merger = pthread_self();
+    const mw_io *before = mw_io_current();
+    mw_io_use(&io);
+    test_dir_init(&dir);
+    mw_store *store = open_store(dir.store);
+    assert_int_equal(append_spans(store, 1, 1, 2), MW_OK);
+    assert_int_equal(stats_of(store).merge_failed_ns, 0);
+    no_names = true;
+    uint64_t begun_ns = (uint64_t)mw_clock_wall_ns(mw_clock_system());
+    assert_int_not_equal(mw_store_merge_all(store, 10 * MW_NS_PER_S), MW_OK);
+    mw_store_stats failed = stats_of(store);
+    assert_true(failed.merging_fails);
+    assert_true(failed.merge_failures > 0);
+    assert_true(failed.merge_failed_ns >= begun_ns);
+    no_names = false;
+    assert_int_equal(mw_store_merge_all(store, 10 * MW_NS_PER_S), MW_OK);
+    mw_store_stats mended = stats_of(store);
+    assert_false(mended.merging_fails);
+    assert_true(mended.merges > failed.merges);
+    assert_int_equal(mended.merge_failures, failed.merge_failures);
+    assert_int_equal(mended.merge_failed_ns, failed.merge_failed_ns);
+    mw_store_close(store);
+    test_dir_fini(&dir);
+    mw_io_use(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stops),
         cmocka_unit_test(test_beside_senders),
         cmocka_unit_test(test_backlog),
+        cmocka_unit_test(test_failures_are_told),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
 }
