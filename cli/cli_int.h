@@ -77,6 +77,8 @@ extern const size_t mw_noun_count;
 /* By name, plural or alias; NULL when there is none. Pure. */
 const mw_noun *mw_noun_find(const char *text);
 const mw_command *mw_command_find(const char *noun, const char *verb);
+/* "list, show"; the length of what it wrote. */
+size_t mw_append_verbs(mw_buffer *out, const mw_noun *noun);
 void mw_help_all(mw_buffer *out);
 void mw_help_noun(mw_buffer *out, const mw_noun *noun);
 

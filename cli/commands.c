@@ -164,37 +164,34 @@ void mw_help_noun(mw_buffer *out, const mw_noun *noun)
         mw_buffer_appendf(out, "\nAn ID may be cut to a prefix of at least 6 characters.\n");
 }
 
-#define VERBS_SIZE 64
-
-/* "list, show"; its length. */
-static size_t verbs_of(const mw_noun *noun, char out[VERBS_SIZE])
+size_t mw_append_verbs(mw_buffer *out, const mw_noun *noun)
 {
-    size_t used = 0;
-    out[0] = '\0';
+    size_t before = out->len;
     for (size_t i = 0; i < mw_command_count; i++)
         if (strcmp(mw_commands[i].noun, noun->name) == 0 && mw_commands[i].verb[0])
-            used += (size_t)snprintf(out + used, VERBS_SIZE - used, "%s%s", used ? ", " : "",
-                                     mw_commands[i].verb);
-    MW_ASSERT(used < VERBS_SIZE);
-    return used;
+            mw_buffer_appendf(out, "%s%s", out->len > before ? ", " : "", mw_commands[i].verb);
+    return out->len - before;
 }
 
 /* What this version serves, a noun a line. */
 static void append_nouns(mw_buffer *out)
 {
-    char verbs[VERBS_SIZE];
+    mw_buffer verbs;
     size_t width = 0;
+    mw_buffer_init(&verbs, MW_MEM_BASE, 1024);
     for (size_t i = 0; i < mw_noun_count; i++) {
-        size_t len = verbs_of(&mw_nouns[i], verbs);
+        size_t len = mw_append_verbs(&verbs, &mw_nouns[i]);
         width = len > width ? len : width;
     }
     for (size_t i = 0; i < mw_noun_count; i++) {
         if (!mw_nouns[i].summary)
             continue;
-        verbs_of(&mw_nouns[i], verbs);
-        mw_buffer_appendf(out, "  %-13s  %-*s  %s\n", mw_nouns[i].name, (int)width, verbs,
-                          mw_nouns[i].summary);
+        mw_buffer_clear(&verbs);
+        mw_append_verbs(&verbs, &mw_nouns[i]);
+        mw_buffer_appendf(out, "  %-13s  %-*.*s  %s\n", mw_nouns[i].name, (int)width,
+                          MW_SLICE_FMT(mw_buffer_slice(&verbs)), mw_nouns[i].summary);
     }
+    mw_buffer_fini(&verbs);
 }
 
 void mw_help_all(mw_buffer *out)

@@ -4,13 +4,16 @@
 
 /* ---- whose ----------------------------------------------------------------------------------- */
 
+/* Of a name that cannot be one. */
+#define NAME_SHOWN 80
+
 static mw_err find(mw_server *server, mw_slice name, const char *field, mw_space **out,
                    mw_detail *detail)
 {
     if (!mw_space_name_valid(name))
-        return mw_detail_set(detail, MW_E_INVALID, field,
-                             "a name is 1 to 63 lower-case letters, digits and -",
-                             "this cannot be the name of a space");
+        return mw_detail_set(
+            detail, MW_E_INVALID, field, "a name is 1 to 63 lower-case letters, digits and -",
+            "'%.*s' cannot be the name of a space", MW_SLICE_FMT(mw_slice_first(name, NAME_SHOWN)));
     mw_err err = mw_spaces_get(server->spaces, name, out);
     if (err != MW_E_NOT_FOUND)
         return err;

@@ -29,6 +29,25 @@ class OptionsTest(Case):
                          "counted; the longest that can be given is 106751d\n")
 
 
+class UsageTest(Case):
+    def test_what_does_not_fit_is_named(self):
+        rows = {("span", "show"): "span show: no such verb; it has list, see midwatch help span",
+                ("space",): "space: say what to do; it has list, create, delete, see midwatch help "
+                            "space",
+                ("service", "list", "--limit", "4"):
+                    "--limit: not an option of service list; see midwatch help service",
+                ("service", "show"): "service show: an argument is missing; midwatch service show "
+                                     "NAME",
+                ("span", "list", "--attribute", "x"):
+                    "--attribute: not a key and a value with = between them; for example "
+                    "--attribute http.route=/orders"}
+        for arguments, message in rows.items():
+            with self.subTest(arguments=arguments):
+                done = run(*arguments)
+                self.assertEqual((done.returncode, done.stdout, done.stderr),
+                                 (2, "", f"midwatch: {message}\n"))
+
+
 class SpansTest(DaemonCase):
     @classmethod
     def prepare(cls):
@@ -51,6 +70,19 @@ class SpansTest(DaemonCase):
         span = json.loads(listed.stdout)["items"][0]
         self.assert_json(span["duration_ms"], -2000.0)
         self.assertEqual(self.daemon.cli_raw("span", "list", "--name", "plain").stderr, "")
+
+    def test_refusals_name_the_thing(self):
+        rows = {"spans?space=TEAM": "'TEAM' cannot be the name of a space",
+                "spans?duration_min_ms=99999999999": "longer than can be asked for",
+                "spans?duration_min_ms=soon": "not a duration"}
+        for path, message in rows.items():
+            with self.subTest(path=path):
+                error = self.daemon.get("/api/v1/" + path).json()["error"]
+                self.assertEqual(error["message"], message)
+        hint = self.daemon.get("/api/v1/spans?space=").json()["error"]["hint"]
+        self.assertEqual(hint, "leave it out to ask default")
+        error = self.daemon.get("/api/v1/nosuch").json()["error"]
+        self.assertIn(" and others.", error["message"])
 
     def test_a_long_pattern(self):
         done = self.daemon.cli_raw("log", "list", "--pattern", "a" * 1025)
