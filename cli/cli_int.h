@@ -115,6 +115,9 @@ typedef struct mw_answer {
 /* Asks and parses. A refusal or a failure is printed on stderr in one line. Returns the exit
  * status; the answer is valid, and to be freed, whatever it is. body NULL = GET. */
 int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out);
+/* The same with a body of one member or more, which it takes; NULL (text that is not UTF-8) is told
+ * as the name of `what`. */
+int mw_client_post(mw_cli *cli, const char *path, json_t *body, const char *what, mw_answer *out);
 /* The same with DELETE. */
 int mw_client_delete(mw_cli *cli, const char *path, mw_answer *out);
 void mw_answer_free(mw_answer *answer);
@@ -195,6 +198,10 @@ void mw_field(mw_buffer *out, const char *title, mw_slice text);
 void mw_visible(mw_buffer *out, mw_slice text);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
+
+/* A table with what `add` puts into it for each item. */
+void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, const json_t *items,
+                   void (*add)(mw_cli *cli, mw_table *table, const json_t *item), mw_buffer *out);
 
 /* The whole of a command that shows what an answer holds: calls, prints the body itself with
  * --json, else hands the tree to `render` and prints what it wrote. */

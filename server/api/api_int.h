@@ -103,8 +103,10 @@ static inline mw_store *mw_api_store(const mw_api_call *call)
 {
     return mw_space_store(call->space);
 }
-/* The body, one JSON value, the caller's. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
-MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
+/* A request without parameters that changes something: reads its body, one JSON value, and hands it
+ * to `change`. MW_E_UNSUPPORTED (content-type), MW_E_INVALID, or what `change` returns. */
+MW_MUST_USE mw_err mw_api_change(mw_api_call *call,
+                                 mw_err (*change)(mw_api_call *call, json_t *root));
 /* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
  * answer any more. It leaves out what is known to be damaged; a call whose question finds more is
  * run again. MW_E_NOMEM. */
@@ -128,13 +130,15 @@ void mw_api_warnings(mw_api_call *call);
 /* The same in two steps, for a list with members of its own between them. */
 void mw_api_items_end(mw_api_call *call);
 void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total);
-/* The limit with which a page of large items is asked for again that failed with `err` after
- * `written` of them: with those that fit the answer, or half of them when even reading them took
- * the memory of one question. The page has a cursor to go on with, which a refusal has not. 0:
- * there is nothing to try. */
-size_t mw_api_smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written);
-/* Before each try: forgets what the one before has read and written. */
-void mw_api_try_again(mw_api_call *call);
+/* A page of items that may be large: `write` asks the store and writes the whole list, *written
+ * being the items that the answer had room for. What does not fit an answer, or the memory of a
+ * question, is asked for again with fewer: the page has a cursor to go on with, which a refusal has
+ * not. Errors as of `write`. */
+MW_MUST_USE mw_err mw_api_list_page(mw_api_call *call, const mw_api_page *page,
+                                    mw_err (*write)(mw_api_call *call, mw_store_view *view,
+                                                    const mw_store_page *bounds, const void *query,
+                                                    size_t *written),
+                                    mw_store_view *view, const void *query);
 
 /* Text that is JSON already (from our own tables); empty becomes `otherwise`. */
 void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *otherwise);

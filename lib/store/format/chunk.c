@@ -169,3 +169,14 @@ mw_err mw_chunk_unpack(uint8_t codec, mw_slice stored, void *out, uint32_t raw_l
     int got = LZ4_decompress_safe(stored.data, out, (int)stored.len, (int)raw_len);
     return got >= 0 && (uint32_t)got == raw_len ? MW_OK : MW_E_CORRUPT;
 }
+
+mw_err mw_chunk_pad_items(mw_block_buffer *to, size_t from, mw_block_header *header)
+{
+    if (!mw_block_buffer_reserve(to, MW_BLOCK_ALIGN))
+        return MW_E_NOMEM;
+    uint32_t padded = mw_items_padded(header);
+    memset(to->data + to->used, 0, padded - header->items_stored);
+    to->used = from + padded;
+    header->items_checksum = mw_chunk_checksum(to->data + from, padded);
+    return MW_OK;
+}

@@ -370,15 +370,7 @@ static mw_err pack_items(mw_block_pack *pack, const mw_hot *hot, mw_block_buffer
         to->used = from;
         err = pack_plain(pack, hot, to, header);
     }
-    if (err == MW_OK && !mw_block_buffer_reserve(to, MW_BLOCK_ALIGN))
-        err = MW_E_NOMEM;
-    if (err != MW_OK)
-        return err;
-    uint32_t padded = mw_items_padded(header);
-    memset(to->data + to->used, 0, padded - header->items_stored);
-    to->used = from + padded;
-    header->items_checksum = mw_chunk_checksum(to->data + from, padded);
-    return MW_OK;
+    return err == MW_OK ? mw_chunk_pad_items(to, from, header) : err;
 }
 
 static mw_err pack_chunks(mw_block_pack *pack, uint64_t key_seed, mw_block_buffer *to,
