@@ -99,6 +99,7 @@ replay_programs := $(fuzz_sources:tests/%.c=$(BUILD)/tests/%_replay)
 fuzz_programs := $(fuzz_sources:tests/%.c=$(BUILD)/tests/%)
 bench_sources := $(sort $(wildcard tests/bench/*.c tests/bench/*/*.c))
 bench_programs := $(bench_sources:tests/%.c=$(BUILD)/tests/%)
+refusing_disk := $(BUILD)/tests/refusing_disk.so
 test_room = $(subst -,/,$(notdir $(patsubst %/,%,$(dir $(1)))))
 
 .SECONDARY: $(generated)
@@ -156,7 +157,7 @@ run: deps ## install what is missing, build, start the daemon, print what to do 
 
 # ---- checks ----------------------------------------------------------------------------------
 
-tests-built: $(BUILD)/midwatch $(unit_programs) $(replay_programs) $(bench_programs)
+tests-built: $(BUILD)/midwatch $(unit_programs) $(replay_programs) $(bench_programs) $(refusing_disk)
 
 test: deps-test ## build and run every check that needs Debian packages alone
 	@+$(MAKE) --no-print-directory -j$$(nproc) tests-built
@@ -184,6 +185,10 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $$(call room_archives,tests/fuzz/%.c)
 $(BUILD)/tests/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(foreach r,$(rooms),$(call archive,$(r)))
 	@mkdir -p $(@D)
 	$(call quiet,LINK,$@)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(call link_rooms,collector) $(libs)
+# Preloaded into a daemon; never instrumented.
+$(refusing_disk): tests/e2e/refusing_disk.c
+	@mkdir -p $(@D)
+	$(call quiet,LINK,$@)$(CC) -D_GNU_SOURCE -std=c17 -O1 -g $(warnings) $(WERROR) -fPIC -shared -o $@ $< -ldl
 -include $(wildcard $(BUILD)/tests/*/*/*.d)
 
 asan_flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -403,7 +403,7 @@ static int serve(wiring *all)
         err = mw_data_lock(data, &server->lock_fd, &detail);
     if (err)
         return fail("data directory", err, &detail);
-    mw_ballast_release(&server->settings.values);
+    (void)mw_ballast_release(&server->settings.values, "this start");
     mw_endpoints_remove(server);
     int status = run(all);
     if (atomic_load(&server->net)) {

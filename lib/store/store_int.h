@@ -93,6 +93,9 @@ MW_MUST_USE mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block,
 MW_MUST_USE mw_err mw_view_items(mw_store_view *view, const mw_index_block *block,
                                  const mw_hot *hot, mw_items_walk *walk);
 
+/* Known as damaged, and tolerated: it has no rows. */
+bool mw_view_leaves_out(const mw_store_view *view, const mw_index_block *block);
+
 /* Is an item or a context of that length left out of answers (mw_store_shown_max)? */
 static inline bool mw_is_oversized(uint64_t len)
 {

@@ -118,15 +118,20 @@ void mw_api_items_end(mw_api_call *call)
     mw_json_array_end(&call->json);
 }
 
+void mw_api_damage_text(size_t blocks, char out[MW_DAMAGE_TEXT_SIZE])
+{
+    snprintf(out, MW_DAMAGE_TEXT_SIZE,
+             "%zu stored blocks are damaged and left out of answers; `midwatch check` names them",
+             blocks);
+}
+
 void mw_api_warnings(mw_api_call *call)
 {
-    char text[160];
+    char text[MW_DAMAGE_TEXT_SIZE];
     mw_json *json = &call->json;
     if (call->damaged == 0)
         return;
-    snprintf(text, sizeof text,
-             "%zu stored blocks are damaged and left out of answers; `midwatch check` names them",
-             call->damaged);
+    mw_api_damage_text(call->damaged, text);
     mw_json_key(json, MW_SLICE("warnings"));
     mw_json_array_begin(json);
     mw_json_object_begin(json);
@@ -215,7 +220,8 @@ static const error_row error_rows[] = {
     {MW_E_BUSY, 503, "busy", "try again in a second"},
     {MW_E_TIMEOUT, 504, "timeout", "ask for less with since, until or a filter"},
     {MW_E_CLOSED, 503, "unavailable", "the daemon is shutting down"},
-    {MW_E_NO_SPACE, 503, "storage_full", "free space on the disk of the data directory"},
+    {MW_E_NO_SPACE, 503, "storage_full",
+     "make room on the disk of the data directory, or make it writable"},
 };
 
 static error_row describe(mw_err err)

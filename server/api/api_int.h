@@ -124,6 +124,9 @@ MW_MUST_USE mw_err mw_api_cursor_error(mw_api_call *call, mw_err err);
 /* The envelope {"items":[...],"next_cursor":...,"total":...}. total < 0 is null. */
 void mw_api_list_begin(mw_api_call *call);
 void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
+/* What is said of that many damaged blocks, NUL-terminated. Pure. */
+#define MW_DAMAGE_TEXT_SIZE 160
+void mw_api_damage_text(size_t blocks, char out[MW_DAMAGE_TEXT_SIZE]);
 /* Member "warnings" when there is something to say: [{"code","message"}]. Lists have it by
  * themselves. */
 void mw_api_warnings(mw_api_call *call);

@@ -34,6 +34,7 @@ struct mw_log_follower {
     /* of who runs */
     mw_log_following at;
     mw_log_position told; /* the client has an id at or behind this */
+    size_t told_damaged;  /* the client knows that so many blocks are left out */
     bool greeted;
     mw_buffer text; /* events on their way; between steps the rest of a large one, or nothing */
     size_t sent, held;
@@ -177,21 +178,51 @@ static bool is_over(void *ctx)
     return done || mw_space_is_closing(follower->space);
 }
 
-static mw_err ask(mw_log_follower *follower, mw_arena *arena, mw_log_tail *tail)
+static mw_err ask_view(mw_log_follower *follower, mw_store_view *view, mw_arena *arena,
+                       mw_log_tail *tail)
 {
-    mw_store_view *view;
     mw_log_follow follow = {follower->at.after, follower->at.since_ns, STEP_RECORDS, STEP_BYTES};
-    mw_err err = mw_store_view_open(mw_space_store(follower->space), &view);
-    if (err)
-        return err;
-    mw_store_view_stop(view, is_over, follower);
-    err = mw_store_log_follow(view, &follow, &follower->at.query, arena, tail);
+    mw_err err = mw_store_log_follow(view, &follow, &follower->at.query, arena, tail);
     if (err == MW_E_NOMEM && arena->used > LARGE_STEP) {
         mw_arena_reset(arena);
         follow.limit = 1;
         err = mw_store_log_follow(view, &follow, &follower->at.query, arena, tail);
     }
+    return err;
+}
+
+/* Without what is damaged, as lists are answered; *damaged: how many blocks that leaves out. */
+static mw_err ask(mw_log_follower *follower, mw_arena *arena, mw_log_tail *tail, size_t *damaged)
+{
+    mw_store_view *view;
+    mw_err err = mw_store_view_open(mw_space_store(follower->space), &view);
+    if (err)
+        return err;
+    mw_store_view_stop(view, is_over, follower);
+    (void)mw_store_view_tolerate(view);
+    err = ask_view(follower, view, arena, tail);
+    /* Each time finds one more, so there is an end to it (damage.h). */
+    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(view)) {
+        mw_arena_reset(arena);
+        err = ask_view(follower, view, arena, tail);
+    }
+    *damaged = mw_store_view_left_out(view);
     mw_store_view_close(view);
+    return err;
+}
+
+/* Before the first record behind which one may be missing. */
+static mw_err tell_damage(mw_log_follower *follower, size_t damaged)
+{
+    char text[MW_DAMAGE_TEXT_SIZE], data[MW_DAMAGE_TEXT_SIZE + 64];
+    if (damaged <= follower->told_damaged)
+        return MW_OK;
+    mw_api_damage_text(damaged, text);
+    snprintf(data, sizeof data, "{\"code\":\"damaged_blocks\",\"message\":\"%s\"}", text);
+    add_event(follower, follower->at.after, "warning", mw_slice_of(data));
+    mw_err err = flush(follower);
+    if (!err || follower->sent) /* what was begun will end */
+        follower->told_damaged = damaged;
     return err;
 }
 
@@ -216,12 +247,15 @@ static mw_err send_what_is_new(mw_log_follower *follower, bool *more)
 {
     mw_arena arena;
     mw_log_tail tail = {.more = false};
+    size_t damaged = 0;
     mw_arena_init(&arena, MW_MEM_QUERY, MW_API_ARENA_MAX);
-    mw_err err = ask(follower, &arena, &tail);
+    mw_err err = ask(follower, &arena, &tail, &damaged);
+    if (err && tail.given_up)
+        tell_problem(follower, "timeout", MW_API_PATTERN_GIVEN_UP, MW_API_PATTERN_HINT);
+    if (!err)
+        err = tell_damage(follower, damaged);
     if (!err)
         err = add_records(follower, &tail);
-    else if (tail.given_up)
-        tell_problem(follower, "timeout", MW_API_PATTERN_GIVEN_UP, MW_API_PATTERN_HINT);
     mw_arena_reset(&arena);
     if (err)
         return err;
@@ -239,6 +273,7 @@ static mw_err step(mw_log_follower *follower, bool *more)
         err = tell_place(follower);
     if (!err)
         err = send_what_is_new(follower, more);
+    /* Also: more of the stored data cannot be read than is tolerated. */
     if (err == MW_E_CORRUPT || err == MW_E_IO) {
         MW_LOG(MW_LOG_ERROR, "api", "a follower of log records was ended", MW_KV_ERR(err));
         tell_problem(follower, "internal", mw_err_text(err), "see the daemon's log");

@@ -125,7 +125,7 @@ static mw_err follow_logs(mw_api_call *call, const mw_api_page *page)
     mw_log_following following = {.since_ns = page->since_ns};
     mw_err err = refuse_pages(call);
     if (!err)
-        err = mw_store_view_open(mw_api_store(call), &view);
+        err = mw_api_view_open(call, &view);
     if (err)
         return err;
     err = read_query(call, view, &following.query);

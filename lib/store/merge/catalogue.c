@@ -99,7 +99,7 @@ struct mw_catalogue {
 
 static mw_err error_of(sqlite3 *db, int code)
 {
-    int reason = db ? sqlite3_system_errno(db) : 0;
+    int reason = mw_sqlite_reason(db);
     switch (code & 0xff) {
     case SQLITE_FULL:
     case SQLITE_READONLY: return MW_E_NO_SPACE;
