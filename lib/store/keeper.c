@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
-#include "lib/store/catalogue.h"
+#include "lib/store/catalogue_log.h"
 #include "lib/store/merge.h"
 #include "lib/store/merge_policy.h"
 #include "lib/store/rollup_tail.h"
@@ -166,7 +166,7 @@ static void note_in_catalogue(mw_store *store, const survey *all, mw_policy_choi
     if (merged)
         err = mw_catalogue_put_segment(store->catalogue, merged);
     for (size_t i = choice.first; !merged && i < choice.first + choice.count; i++)
-        if (all->facts[i].merged && err == MW_OK)
+        if (err == MW_OK)
             err = mw_catalogue_remove(store->catalogue, all->segments[i]->header.id);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err));
@@ -356,9 +356,11 @@ static mw_err merge_due(mw_store *store, bool for_all, uint64_t target_seq, bool
     *rest = false;
     if (atomic_load(&keeper->failing) && !for_all && mono_ns(store) < keeper->retry_at_ns)
         return MW_OK;
-    while (err == MW_OK && more)
+    while (err == MW_OK && more) {
+        mw_catalogue_note_log(store, false);
         err =
             is_stopping(store) ? MW_E_TIMEOUT : merge_next(store, for_all, target_seq, &more, rest);
+    }
     if (err != MW_OK && err != MW_E_TIMEOUT)
         note_failure(store, err);
     return err;
@@ -383,7 +385,7 @@ static void remove_remnants(mw_store *store, const mw_segment *segment)
 static void retire(mw_store *store, mw_segment *segment, const mw_policy_segment *facts)
 {
     mw_err err = MW_OK;
-    if (store->catalogue && facts->merged)
+    if (store->catalogue)
         err = mw_catalogue_remove(store->catalogue, segment->header.id);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err));
@@ -471,12 +473,10 @@ static void catch_up_catalogue(mw_store *store)
         return;
     mw_err err = survey_begin(store, 0, &all);
     if (err == MW_OK) {
-        size_t count = 0;
         for (size_t i = 0; i < all.count; i++)
-            if (all.facts[i].merged)
-                all.segments[count++] = all.segments[i];
+            all.segments[i]->row_blocks = 0; /* put again in the next round */
         err = mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)all.segments,
-                                     count, NULL, NULL, NULL);
+                                     all.count, NULL, NULL, NULL);
         survey_end(&all);
     }
     if (err == MW_OK)
@@ -496,6 +496,7 @@ static void update_tail(mw_store *store)
 static mw_err run_round(mw_store *store, bool for_all, uint64_t target_seq, bool *rest)
 {
     mw_keeper *keeper = &store->keeper;
+    mw_catalogue_note_log(store, false);
     update_tail(store);
     mw_err err = merge_due(store, for_all, target_seq, rest);
     if (mono_ns(store) >= keeper->retention_at_ns) {
