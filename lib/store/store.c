@@ -75,7 +75,9 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->directory = store->directory;
     writer->clock = config->clock;
     writer->index = &store->index;
-    writer->segment_max_bytes = config->segment_max_bytes;
+    store->limits = (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
+    writer->segment_max_bytes =
+        (size_t)mw_retention_segment_max(&store->limits, config->segment_max_bytes);
     /* Two segments fit a merge, however short their items are. */
     writer->segment_max_items = MW_MERGE_ITEMS_MAX / 2;
     writer->left = wake_keeper;
@@ -83,7 +85,6 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->unmerged_bytes = &store->unmerged_bytes;
     store->merge_after_ns = config->merge_after_ns ? config->merge_after_ns : MW_STORE_MERGE_AFTER;
     store->merges = config->merge;
-    store->limits = (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
 }
 
 /* What recovery found: how much waits to be merged, and when the newest of it came. Before any
@@ -99,7 +100,7 @@ static void take_stock(mw_store *store)
         if (block->segment->header.kind == MW_SEGMENT_LOG && !block->segment->aside)
             atomic_fetch_add(&store->unmerged_bytes, mw_block_size(&block->header));
     }
-    mw_retention_clock_start(&store->keeper.clock, newest_ns,
+    mw_retention_clock_start(&store->keeper.clock, store->limits.age_ns, newest_ns,
                              mw_clock_mono_ns(store->writer.clock));
 }
 
