@@ -507,7 +507,8 @@ static void catch_up_catalogue(mw_store *store)
 
 static void update_tail(mw_store *store)
 {
-    mw_err err = store->tail ? mw_rollup_tail_update(store->tail) : MW_OK;
+    const mw_store_stop stop = {is_stopping, store};
+    mw_err err = store->tail ? mw_rollup_tail_update(store->tail, &stop) : MW_OK;
     if (err != MW_OK)
         MW_LOG(MW_LOG_DEBUG, "store", "the newest roll-ups are behind", MW_KV_ERR(err));
 }
