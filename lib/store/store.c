@@ -10,11 +10,11 @@
 
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
-#include "lib/store/catalogue_log.h"
-#include "lib/store/digest_key.h"
-#include "lib/store/merge.h"
-#include "lib/store/recover.h"
-#include "lib/store/rollup_tail.h"
+#include "lib/store/format/digest_key.h"
+#include "lib/store/merge/catalogue_log.h"
+#include "lib/store/merge/merge.h"
+#include "lib/store/rollup/rollup_tail.h"
+#include "lib/store/segment/recover.h"
 #include "lib/store/store_int.h"
 
 static const char *const operation_kind_names[MW_OP_COUNT] = {
@@ -145,8 +145,9 @@ static void reconcile_catalogue(mw_store *store)
 {
     const mw_index_table *table = store->index.table;
     mw_catalogue_changes changes;
-    mw_err err = mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)table->segments,
-                                        table->segment_count, tell_missing, store, &changes);
+    mw_err err =
+        mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)table->segments,
+                               table->segment_count, tell_missing, store, &changes);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err),
                MW_KV_STR("directory", store->directory));

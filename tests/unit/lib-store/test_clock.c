@@ -224,11 +224,8 @@ static void test_year_fast(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_CLOCK(test_backwards),
-        WITH_CLOCK(test_readiness),
-        WITH_CLOCK(test_retention),
-        WITH_CLOCK(test_year_slow),
-        WITH_CLOCK(test_year_fast),
+        WITH_CLOCK(test_backwards), WITH_CLOCK(test_readiness), WITH_CLOCK(test_retention),
+        WITH_CLOCK(test_year_slow), WITH_CLOCK(test_year_fast),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, open("/dev/null", O_WRONLY));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,8 @@
 
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
-#include "lib/store/catalogue.h"
-#include "lib/store/segment_walk.h"
+#include "lib/store/merge/catalogue.h"
+#include "lib/store/segment/segment_walk.h"
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/store_test.h"
 

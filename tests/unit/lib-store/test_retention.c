@@ -1,5 +1,5 @@
 /* Retention: which segments go by age and by size, and which clock is believed. */
-#include "lib/store/retention.h"
+#include "lib/store/merge/retention.h"
 #include "tests/check.h"
 
 #define DAY_NS (24 * 3600 * MW_NS_PER_S)
@@ -294,11 +294,16 @@ static void test_put_right(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_limits),  cmocka_unit_test(test_age),
-        cmocka_unit_test(test_size),       cmocka_unit_test(test_size_counts_what_age_took),
-        cmocka_unit_test(test_log_stays),  cmocka_unit_test(test_steady),
-        cmocka_unit_test(test_jump_ahead), cmocka_unit_test(test_two_jumps),
-        cmocka_unit_test(test_jump_back),  cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_no_limits),
+        cmocka_unit_test(test_age),
+        cmocka_unit_test(test_size),
+        cmocka_unit_test(test_size_counts_what_age_took),
+        cmocka_unit_test(test_log_stays),
+        cmocka_unit_test(test_steady),
+        cmocka_unit_test(test_jump_ahead),
+        cmocka_unit_test(test_two_jumps),
+        cmocka_unit_test(test_jump_back),
+        cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_start),
         cmocka_unit_test(test_log_goes_by_size),
         cmocka_unit_test(test_parts_of_the_size),

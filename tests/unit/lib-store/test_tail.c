@@ -1,10 +1,10 @@
 /* The roll-up of the tail under pressure: told to stop in the middle of its work, and with many
  * stores that share what memory there is for it.
  */
-#include "lib/store/rollup_join.h"
-#include "lib/store/rollup_tail.h"
+#include "lib/store/rollup/rollup_join.h"
+#include "lib/store/rollup/rollup_tail.h"
+#include "lib/store/segment/tail_share.h"
 #include "lib/store/spaces.h"
-#include "lib/store/tail_share.h"
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/store_test.h"
 
