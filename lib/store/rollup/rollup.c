@@ -74,6 +74,15 @@ static uint32_t cells_allowed(void)
     return fits < CELLS_AT_FIRST ? CELLS_AT_FIRST : (uint32_t)fits;
 }
 
+void mw_rollup_full(mw_rollup *rollup, bool full)
+{
+    uint32_t cells = rollup->cell_count > CELLS_AT_FIRST ? rollup->cell_count : CELLS_AT_FIRST;
+    uint32_t names = rollup->name_count > NAMES_AT_FIRST ? rollup->name_count : NAMES_AT_FIRST;
+    uint32_t most = cells_allowed();
+    rollup->cells_max = full && cells < most ? cells : most;
+    rollup->names_max = full ? names : MW_ROLLUP_TEXTS_MAX;
+}
+
 mw_err mw_rollup_new(mw_rollup **out)
 {
     mw_rollup *rollup = mw_calloc(MW_MEM_ROLLUP, 1, sizeof *rollup);
@@ -81,7 +90,7 @@ mw_err mw_rollup_new(mw_rollup **out)
         return MW_E_NOMEM;
     mw_random_bytes(&rollup->seed, sizeof rollup->seed);
     rollup->keep = MW_ROLLUP_ALL;
-    rollup->cells_max = cells_allowed();
+    mw_rollup_full(rollup, false);
     if (mw_rollup_text(rollup, MW_SLICE("(other)")) != MW_ROLLUP_OTHER) {
         mw_rollup_free(rollup);
         return MW_E_NOMEM;
@@ -196,7 +205,7 @@ static uint32_t number_text(mw_rollup *rollup, mw_slice text, uint32_t most)
         if (found)
             return found;
     }
-    if (rollup->name_count >= most)
+    if (rollup->name_count >= most || rollup->name_count >= rollup->names_max)
         return MW_ROLLUP_OTHER;
     if (rollup->name_count == rollup->name_capacity && !grow_names(rollup))
         return UINT32_MAX;

@@ -45,7 +45,7 @@ typedef struct mw_rollup_name {
 struct mw_rollup {
     uint64_t seed; /* of the hashes: random, so that no sender can make cells or texts pile up */
     unsigned keep;
-    uint32_t cells_max;
+    uint32_t cells_max, names_max;
     uint64_t left_out;
     uint64_t unread; /* tables of segments that could not be added to it */
     mw_rollup_cell *cells;

@@ -33,6 +33,19 @@ void mw_rollup_join_fini(mw_rollup_join *join)
     memset(join, 0, sizeof *join);
 }
 
+size_t mw_rollup_join_bytes(const mw_rollup_join *join)
+{
+    return join->chunk_count * NODES_A_CHUNK * sizeof(mw_join_node) + mw_rollup_bytes(join->rollup);
+}
+
+size_t mw_rollup_join_growth(const mw_rollup_join *join, size_t spans)
+{
+    size_t chunks = (join->span_count + spans + NODES_A_CHUNK - 1) / NODES_A_CHUNK;
+    return chunks > join->chunk_count
+               ? (chunks - join->chunk_count) * NODES_A_CHUNK * sizeof(mw_join_node)
+               : 0;
+}
+
 /* ---- spans by trace -------------------------------------------------------------------------- */
 
 static mw_join_node *node_at(const mw_rollup_join *join, size_t at)

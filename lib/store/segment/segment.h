@@ -23,6 +23,7 @@ typedef struct mw_segment {
     size_t block_count;       /* likewise */
     struct mw_footer *footer; /* merged: owned, immutable; else NULL */
     bool aside;               /* recovery, then the keeper's thread: has damage, is not merged */
+    size_t row_blocks; /* likewise; of the log: blocks that its row in the catalogue speaks of */
 } mw_segment;
 
 /* "DIRECTORY/%016x.seg" in MW_MEM_STORE; NULL without memory. */

@@ -205,7 +205,7 @@ static void run_random(uint64_t seed, const window_limits *limits)
         append_random(test);
         switch (random_below(&test->random, 8)) {
         case 0: assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK); break;
-        case 1: assert_int_equal(mw_rollup_tail_update(test->store->tail), MW_OK); break;
+        case 1: assert_int_equal(mw_rollup_tail_update(test->store->tail, NULL), MW_OK); break;
         case 2:
             mw_store_close(test->store);
             open_limited(test, limits);
