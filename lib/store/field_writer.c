@@ -67,14 +67,14 @@ static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
     return x == y;
 }
 
-static mw_slice bytes_of(const mw_field_writer *writer, const mw_row_fields *told, uint32_t field)
+static inline mw_slice bytes_of(const mw_field_writer *writer, const mw_row_fields *told, uint32_t field)
 {
     if (field <= writer->row_fields)
         return mw_row_field(told, field);
     return mw_byte_table_get(&writer->table, field - writer->row_fields - 1);
 }
 
-static bool stands_here(mw_slice field, const uint8_t *at, const uint8_t *end)
+static inline bool stands_here(mw_slice field, const uint8_t *at, const uint8_t *end)
 {
     return field.len <= (size_t)(end - at) &&
            same_bytes(at, (const uint8_t *)field.data, field.len);
@@ -97,34 +97,65 @@ static mw_err add_rest(mw_field_writer *writer, mw_slice rest, uint32_t *number)
     return err;
 }
 
+/* Where a short field of bytes is kept when it was looked up; NULL for all others. Its last bytes
+ * and its length tell most such fields apart, and what meets in a place is only looked up again. */
+static uint32_t *recent_of(mw_field_writer *writer, const uint8_t *at, const uint8_t *end)
+{
+    uint64_t tail;
+    if (end - at < 2 || (at[0] & 0x87) != MW_WIRE_BYTES || at[1] >= 0x80 || at[1] < sizeof tail ||
+        at[1] > end - at - 2)
+        return NULL;
+    memcpy(&tail, at + 2 + at[1] - sizeof tail, sizeof tail);
+    uint64_t hash = (tail ^ at[1]) * UINT64_C(0x9e3779b97f4a7c15);
+    return &writer->recent[hash >> (64 - MW_FIELDS_RECENT_BITS)];
+}
+
+/* The row's field that stands here, 0 = none. */
+static uint32_t told_here(const mw_field_writer *writer, const mw_row_fields *told,
+                          const uint8_t *at, const uint8_t *end)
+{
+    for (uint32_t i = 1; i <= writer->row_fields; i++) {
+        mw_slice bytes = mw_row_field(told, i);
+        if ((uint8_t)bytes.data[0] == *at && stands_here(bytes, at, end))
+            return i;
+    }
+    return 0;
+}
+
+/* The field that begins here, from the table; what is no field is an item's rest. */
+static mw_err number_of(mw_field_writer *writer, const uint8_t *at, const uint8_t *end,
+                        uint32_t *recent, uint32_t *field)
+{
+    mw_wire_field parsed;
+    uint32_t number;
+    const uint8_t *behind =
+        writer->table.count < DISTINCT_MAX ? mw_wire_next(at, end, &parsed) : NULL;
+    mw_err err = behind ? mw_byte_table_put(&writer->table,
+                                            mw_slice_bytes(at, (size_t)(behind - at)), &number)
+                        : add_rest(writer, mw_slice_bytes(at, (size_t)(end - at)), &number);
+    if (err != MW_OK)
+        return err;
+    *field = number + writer->row_fields + 1;
+    if (behind && recent)
+        *recent = *field;
+    return MW_OK;
+}
+
 /* The field's number from its bytes; *at moves behind it. */
 static mw_err look_up(mw_field_writer *writer, const mw_row_fields *told, const uint8_t **at,
                       const uint8_t *end, uint32_t *field)
 {
-    mw_wire_field parsed;
-    uint32_t number;
+    uint32_t *recent = recent_of(writer, *at, end);
+    mw_err err = MW_OK;
 
-    for (uint32_t i = 1; i <= writer->row_fields; i++) {
-        mw_slice bytes = mw_row_field(told, i);
-        if ((uint8_t)bytes.data[0] == **at && stands_here(bytes, *at, end)) {
-            *at += bytes.len;
-            *field = i;
-            return MW_OK;
-        }
-    }
-    const uint8_t *behind =
-        writer->table.count < DISTINCT_MAX ? mw_wire_next(*at, end, &parsed) : NULL;
-    mw_err err;
-    if (behind)
-        err =
-            mw_byte_table_put(&writer->table, mw_slice_bytes(*at, (size_t)(behind - *at)), &number);
-    else
-        err = add_rest(writer, mw_slice_bytes(*at, (size_t)(end - *at)), &number);
-    if (err != MW_OK)
-        return err;
-    *at = behind ? behind : end;
-    *field = number + writer->row_fields + 1;
-    return MW_OK;
+    *field = recent ? *recent : 0;
+    if (*field == 0 || !stands_here(bytes_of(writer, told, *field), *at, end))
+        *field = told_here(writer, told, *at, end);
+    if (*field == 0)
+        err = number_of(writer, *at, end, recent, field);
+    if (err == MW_OK)
+        *at += bytes_of(writer, told, *field).len;
+    return err;
 }
 
 /* Room in `next` for all fields that there are. */

@@ -10,6 +10,8 @@
 #include "lib/store/byte_table.h"
 #include "lib/store/item_fields.h"
 
+#define MW_FIELDS_RECENT_BITS 11u
+
 typedef struct mw_field_writer {
     mw_byte_table table; /* number in the table + row_fields + 1 = field */
     uint32_t *next;      /* by field: the one that followed it last */
@@ -21,6 +23,7 @@ typedef struct mw_field_writer {
     uint32_t *from; /* by place: where its fields begin in `list` */
     uint32_t *raw;  /* numbers in the table that are no protobuf fields, ascending */
     uint32_t raw_count, raw_room;
+    uint32_t recent[1u << MW_FIELDS_RECENT_BITS]; /* fields by their last bytes; 0 = none */
     uint64_t bytes; /* of all items */
     uint32_t *cut;  /* by field of the present source in fields: 0 = not met, else here */
     uint32_t cut_room;
