@@ -19,7 +19,7 @@
 mw_err mw_field_writer_init(mw_field_writer *writer, mw_signal signal, uint32_t rows)
 {
     writer->row_fields = mw_row_field_count(signal);
-    writer->rows = rows;
+    writer->rows = writer->rows_room = rows;
     writer->next_room = DISTINCT_AT_FIRST;
     writer->list_room = (size_t)rows * FIELDS_A_ROW;
     mw_err err = mw_byte_table_init(&writer->table, DISTINCT_AT_FIRST, BYTES_AT_FIRST);
@@ -27,6 +27,25 @@ mw_err mw_field_writer_init(mw_field_writer *writer, mw_signal signal, uint32_t 
     writer->list = mw_alloc(MW_MEM_MERGE, writer->list_room * sizeof *writer->list);
     writer->from = mw_alloc(MW_MEM_MERGE, rows * sizeof *writer->from);
     return err == MW_OK && writer->next && writer->list && writer->from ? MW_OK : MW_E_NOMEM;
+}
+
+mw_err mw_field_writer_again(mw_field_writer *writer, uint32_t rows)
+{
+    mw_byte_table_clear(&writer->table);
+    mw_free(MW_MEM_MERGE, writer->numbers);
+    writer->numbers = NULL;
+    memset(writer->next, 0, writer->next_room * sizeof *writer->next);
+    memset(writer->recent, 0, sizeof writer->recent);
+    writer->listed = 0;
+    writer->raw_count = 0;
+    writer->bytes = 0;
+    writer->rows = rows;
+    if (rows <= writer->rows_room)
+        return MW_OK;
+    mw_free(MW_MEM_MERGE, writer->from);
+    writer->from = mw_alloc(MW_MEM_MERGE, rows * sizeof *writer->from);
+    writer->rows_room = writer->from ? rows : 0;
+    return writer->from ? MW_OK : MW_E_NOMEM;
 }
 
 void mw_field_writer_fini(mw_field_writer *writer)
@@ -45,7 +64,7 @@ size_t mw_field_writer_size(const mw_field_writer *writer)
 {
     return mw_byte_table_size(&writer->table) +
            sizeof(uint32_t) *
-               (writer->next_room + writer->list_room + writer->rows + writer->raw_room);
+               (writer->next_room + writer->list_room + writer->rows_room + writer->raw_room);
 }
 
 /* ---- cutting --------------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@ typedef struct mw_field_writer {
     uint32_t *next;      /* by field: the one that followed it last */
     uint32_t *numbers;   /* by field, in finishing: its number in the chunk */
     uint32_t next_room;
-    uint32_t row_fields, rows;
+    uint32_t row_fields, rows, rows_room;
     uint32_t *list; /* fields of all items, each item's ended by 0 */
     size_t listed, list_room;
     uint32_t *from; /* by place: where its fields begin in `list` */
@@ -31,6 +31,8 @@ typedef struct mw_field_writer {
 
 /* Begins zeroed. MW_E_NOMEM: still to be finished. */
 MW_MUST_USE mw_err mw_field_writer_init(mw_field_writer *writer, mw_signal signal, uint32_t rows);
+/* Begins anew, with the memory of the block before. Errors likewise. */
+MW_MUST_USE mw_err mw_field_writer_again(mw_field_writer *writer, uint32_t rows);
 void mw_field_writer_fini(mw_field_writer *writer);
 size_t mw_field_writer_size(const mw_field_writer *writer);
 
