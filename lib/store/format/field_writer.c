@@ -364,27 +364,32 @@ static uint32_t put_new(token_writer *out, uint32_t field)
     return out->known++;
 }
 
-/* `next` is by numbers of the chunk from here on. */
+/* `next` is by numbers of the chunk from here on. The tokens are bytes, which might be anything's: in
+ * locals, what they are made from is not read again behind each of them. */
 static void put_item(token_writer *out, const uint32_t *field)
 {
-    mw_field_writer *writer = out->writer;
+    const uint32_t *numbers = out->writer->numbers;
+    uint32_t *next = out->writer->next;
+    unsigned char *token = out->token;
     uint32_t before = 0, number;
     do {
-        uint32_t guess = writer->next[before];
-        bool named = *field <= writer->row_fields || writer->numbers[*field];
-        number = *field <= writer->row_fields ? *field : writer->numbers[*field];
-        if (!named) {
+        uint32_t guess = next[before];
+        number = numbers[*field];
+        if (!number && *field) {
+            out->token = token;
             number = put_new(out, *field);
-            writer->next[number] = writer->next[guess];
+            token = out->token;
+            next[number] = next[guess];
         } else if (number == guess) {
-            *out->token++ = MW_TOKEN_EXPECTED;
+            *token++ = MW_TOKEN_EXPECTED;
         } else {
-            out->token = put_varint(out->token, MW_TOKEN_FIELD + number);
+            token = put_varint(token, MW_TOKEN_FIELD + number);
         }
-        writer->next[before] = number;
+        next[before] = number;
         before = number;
         field++;
     } while (number);
+    out->token = token;
 }
 
 mw_err mw_field_writer_finish(mw_field_writer *writer, unsigned char *tokens, size_t *len,
@@ -396,6 +401,8 @@ mw_err mw_field_writer_finish(mw_field_writer *writer, unsigned char *tokens, si
     writer->numbers = mw_calloc(MW_MEM_MERGE, fields, sizeof *writer->numbers);
     if (!writer->numbers)
         return MW_E_NOMEM;
+    for (uint32_t field = 1; field <= writer->row_fields; field++)
+        writer->numbers[field] = field;
     memset(writer->next, 0, writer->next_room * sizeof *writer->next);
     for (uint32_t place = 0; place < writer->rows; place++)
         put_item(&out, writer->list + writer->from[place]);
