@@ -366,7 +366,9 @@ static void end_frame(frame_writer *writer, size_t end)
     writer->done = end;
 }
 
-/* A column that is long enough gets frames of its own, one a plane. */
+/* A column that is long enough gets frames of its own, one a plane. A plane that is the one before
+ * again stays in its frame, where it is a single match: upper bytes of numbers mostly do not change,
+ * and a frame costs as much as thousands of bytes. */
 static void end_frames(frame_writer *writer, const plane_column *column, size_t rows)
 {
     unsigned planes = column->form == FORM_BYTES ? 1 : column->width;
@@ -374,8 +376,11 @@ static void end_frames(frame_writer *writer, const plane_column *column, size_t 
     if (plane < FRAME_MIN)
         return;
     end_frame(writer, column->at);
-    for (unsigned p = 1; p <= planes; p++)
-        end_frame(writer, column->at + p * plane);
+    for (unsigned p = 1; p <= planes; p++) {
+        const unsigned char *next = writer->raw + column->at + p * plane;
+        if (p == planes || memcmp(next, next - plane, plane) != 0)
+            end_frame(writer, column->at + p * plane);
+    }
 }
 
 /* ---- both ways ------------------------------------------------------------------------------- */

@@ -54,6 +54,20 @@ mw_err mw_block_pack_new(mw_signal signal, uint32_t rows, mw_block_pack **out)
     return MW_OK;
 }
 
+mw_err mw_block_pack_again(mw_block_pack *pack, uint32_t rows)
+{
+    MW_ASSERT(rows > 0 && pack->raw);
+    mw_free(MW_MEM_MERGE, pack->raw);
+    pack->raw = NULL;
+    pack->rows = rows;
+    pack->added = 0;
+    pack->arrival_ns = UINT64_MAX;
+    mw_err err = mw_pack_columns_again(&pack->columns, rows);
+    if (err == MW_OK)
+        err = mw_pack_contexts_again(&pack->contexts, rows);
+    return err == MW_OK ? mw_field_writer_again(&pack->fields, rows) : err;
+}
+
 void mw_block_pack_free(mw_block_pack *pack)
 {
     if (!pack)

@@ -3,7 +3,7 @@
  * Of a trace that goes on, earlier segments may hold any number of spans; few of them matter: those
  * that a span of the merge repeats, is a child of, or has as a child or as a child of the same
  * parent. A Bloom filter of the ids and parents of the merge's spans finds them (and about one in
- * 200 of the others, which does no harm). Where they are still more than fit, they are read again
+ * 200 of the others, which does no harm); most merges continue no trace and never make it. Where they are still more than fit, they are read again
  * for some of the traces at a time, in the order in which these are written. The view's thread.
  */
 #include "lib/base/id.h"
@@ -60,24 +60,34 @@ static uint64_t id_of(const mw_hot *hot, mw_wide_column column, uint32_t row)
 
 mw_err mw_merge_near_begin(mw_merging *merging, size_t rows)
 {
-    mw_merge_near *near = &merging->near;
+    merging->near.parents = mw_alloc(MW_MEM_MERGE, rows * sizeof *merging->near.parents);
+    return merging->near.parents ? MW_OK : MW_E_NOMEM;
+}
+
+void mw_merge_near_add(mw_merging *merging, const mw_merge_plan *plan, const mw_hot *hot)
+{
+    memcpy(merging->near.parents + plan->row_count - hot->count, hot->wide[MW_WIDE_PARENT],
+           MW_SPAN_ID_SIZE * (size_t)hot->count);
+}
+
+/* The filter, when the first earlier span of a trace is met. Until the plan is finished it has the
+ * rows' traces in their places. */
+static mw_err make_filter(mw_merge_near *near, const mw_merge_plan *plan)
+{
+    size_t rows = plan->row_count;
     mw_random_bytes(&near->seed, sizeof near->seed);
     near->shift = 64 - 4;
     while (near->shift > 64 - 32 && rows * 2 / KEYS_A_WORD > UINT64_C(1) << (64 - near->shift))
         near->shift--;
     near->words = mw_calloc(MW_MEM_MERGE, (size_t)1 << (64 - near->shift), sizeof *near->words);
-    return near->words ? MW_OK : MW_E_NOMEM;
-}
-
-void mw_merge_near_add(mw_merging *merging, const mw_merge_plan *plan, const mw_hot *hot)
-{
-    const uint32_t *traces = plan->places + plan->row_count - hot->count;
-    for (uint32_t row = 0; row < hot->count; row++) {
-        uint64_t parent = id_of(hot, MW_WIDE_PARENT, row);
-        add_key(&merging->near, traces[row], NEAR_SPAN, id_of(hot, MW_WIDE_SPAN_ID, row));
-        if (parent)
-            add_key(&merging->near, traces[row], NEAR_PARENT, parent);
+    if (!near->words)
+        return MW_E_NOMEM;
+    for (size_t row = 0; row < rows; row++) {
+        add_key(near, plan->places[row], NEAR_SPAN, plan->ids[row]);
+        if (near->parents[row])
+            add_key(near, plan->places[row], NEAR_PARENT, near->parents[row]);
     }
+    return MW_OK;
 }
 
 /* ---- one earlier span ------------------------------------------------------------------------ */
@@ -175,11 +185,12 @@ static mw_err take_first(void *ctx, uint32_t trace, const mw_hot *hot, uint32_t 
     earlier_search *work = ctx;
     mw_merging *merging = work->merging;
     bool kept;
-    if (!is_near(merging, trace, hot, row, &kept))
-        return MW_OK;
+    mw_err err = merging->near.words ? MW_OK : make_filter(&merging->near, work->plan);
+    if (err != MW_OK || !is_near(merging, trace, hot, row, &kept))
+        return err;
     merging->earlier_rows[trace]++;
     merging->earlier_total++;
-    mw_err err = kept ? note_kept(work, trace, hot, row) : MW_OK;
+    err = kept ? note_kept(work, trace, hot, row) : MW_OK;
     if (err == MW_OK && merging->earlier_total <= earlier_max(merging))
         err = keep_span(work, trace, hot, row);
     return err;
@@ -212,6 +223,8 @@ mw_err mw_merge_find_earlier(mw_merging *merging, mw_merge_plan *plan)
         return MW_E_NOMEM;
     mw_err err = mw_each_earlier_span(merging->job->view, &plan->traces, merging->arrival_min_ns,
                                       merging->first_seq, take_first, &work);
+    mw_free(MW_MEM_MERGE, merging->near.parents);
+    merging->near.parents = NULL;
     if (merging->earlier_total > earlier_max(merging)) {
         merging->earlier_count = 0;
     } else {

@@ -23,9 +23,10 @@ typedef struct mw_merge_earlier_span {
     mw_rollup_span span;
 } mw_merge_earlier_span;
 
-/* A Bloom filter of the ids and parents of all spans of the merge. */
+/* A Bloom filter of the ids and parents of all spans of the merge. MW_MEM_MERGE. */
 typedef struct mw_merge_near {
-    uint64_t *words; /* MW_MEM_MERGE */
+    uint64_t *parents; /* by row, until it is known whether the filter is needed */
+    uint64_t *words;   /* NULL = it was not */
     uint64_t seed;   /* random: nobody can make ids that pass */
     unsigned shift;  /* 64 - log2 of how many words */
 } mw_merge_near;
@@ -64,8 +65,8 @@ MW_MUST_USE mw_err mw_merge_note(mw_merging *merging, const mw_index_block *bloc
 /* A hash of all columns of a span that its sender determines. */
 uint64_t mw_span_columns(const mw_hot *hot, uint32_t row);
 
-/* merge_earlier.c: spans of the plan's traces that earlier segments hold. First of all the filter,
- * for so many rows; then each block, when the plan has it; then the search. MW_E_NOMEM, MW_E_IO,
+/* merge_earlier.c: spans of the plan's traces that earlier segments hold. First of all room for so
+ * many rows; then each block, when the plan has it; then the search. MW_E_NOMEM, MW_E_IO,
  * MW_E_TIMEOUT. */
 MW_MUST_USE mw_err mw_merge_near_begin(mw_merging *merging, size_t rows);
 void mw_merge_near_add(mw_merging *merging, const mw_merge_plan *plan, const mw_hot *hot);
