@@ -35,7 +35,8 @@ void mw_rollup_join_fini(mw_rollup_join *join)
 
 size_t mw_rollup_join_bytes(const mw_rollup_join *join)
 {
-    return join->chunk_count * NODES_A_CHUNK * sizeof(mw_join_node) + mw_rollup_bytes(join->rollup);
+    size_t counted = join->rollup ? mw_rollup_bytes(join->rollup) : 0;
+    return join->chunk_count * NODES_A_CHUNK * sizeof(mw_join_node) + counted;
 }
 
 size_t mw_rollup_join_growth(const mw_rollup_join *join, size_t spans)
