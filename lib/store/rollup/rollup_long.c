@@ -1,8 +1,8 @@
 /* A trace in parts. See rollup_long.h. */
+#include "lib/store/rollup/rollup_long.h"
 #include "lib/base/id.h"
 #include "lib/base/memory.h"
 #include "lib/store/rollup/rollup_int.h"
-#include "lib/store/rollup/rollup_long.h"
 
 #define SEEN_AT_FIRST ((size_t)1024)
 
@@ -15,7 +15,7 @@ struct mw_rollup_long {
     size_t parent_count;
     uint32_t part, parts;
     bool second;
-    /* of the part at hand: earlier spans with a new child, in order of the ids once all are there */
+    /* of the part at hand: earlier spans with a new child, by their ids once all are there */
     mw_rollup_span *kept;
     size_t kept_count, kept_capacity;
     /* ids of earlier spans whose parent is new and that were counted; 0 marks a free place */

@@ -4,12 +4,12 @@
  * The new spans are all there. Of the earlier ones two kinds matter: those that have a new child,
  * and those that a new span is the parent of. The first are kept while their part is at hand, since
  * their own calls may be taken back (rollup.h); the others are counted as they pass, and only their
- * ids are kept, so that copies in several segments count once. Which part a span is in is decided by
- * a hash of its id. Siblings of new spans pass as well: whether a call was resolved before is up to
- * them.
+ * ids are kept, so that copies in several segments count once. Which part a span is in is decided
+ * by a hash of its id. Siblings of new spans pass as well: whether a call was resolved before is up
+ * to them.
  *
- *     begin, for each part { every earlier span to _first; mw_rollup_long_turn; every earlier span to
- *     _second; mw_rollup_long_turn }, end
+ *     begin, for each part { every earlier span to _first; _turn; every earlier span to _second;
+ *     _turn }, end, free
  *
  * Spans that do not matter may be left out by who offers them. Copies that name another parent than
  * the first one count as siblings of their own. One thread; MW_MEM_ROLLUP.
