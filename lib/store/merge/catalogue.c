@@ -559,7 +559,7 @@ mw_err mw_catalogue_verify(mw_catalogue *catalogue)
 void mw_catalogue_lost_text(const mw_catalogue_segment *row, char out[MW_CATALOGUE_LOST_SIZE])
 {
     snprintf(out, MW_CATALOGUE_LOST_SIZE,
-             "commits %llu to %llu%s, %llu spans, %llu log records and %llu points are lost",
+             "commits %llu to %llu%s, %llu spans, %llu logs and %llu points are lost",
              (unsigned long long)row->first_seq, (unsigned long long)row->last_seq,
              row->kind == MW_SEGMENT_LOG ? " at least" : "",
              (unsigned long long)row->items[MW_SIGNAL_TRACES],

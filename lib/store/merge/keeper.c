@@ -458,7 +458,7 @@ static void retire_old(mw_store *store)
         MW_LOG(MW_LOG_DEBUG, "store", "retention waits", MW_KV_ERR(err));
 }
 
-/* ---- all that is due ---------------------------------------------------------------------------- */
+/* ---- all that is due ------------------------------------------------------------------------- */
 
 /* MW_E_TIMEOUT: the store is being closed. Where there is a bound on the size, room is made between
  * merges: under load there is always another one. */

@@ -11,8 +11,7 @@
 #include "lib/store/segment/segment_footer.h"
 
 /* Spans of earlier segments that are in memory at a time, 18 MiB; where more matter they are read
- * for a part of the traces at a time. Of a single trace those beyond are left aside: its edges to
- * them are not counted. */
+ * for a part of the traces at a time, and of a single trace for a part of them. */
 #define MW_MERGE_EARLIER_MAX ((size_t)1 << 18)
 /* Repeats of one merge whose bytes are compared, 4 MiB; of those beyond only the lengths are. */
 #define MW_MERGE_COMPARED_MAX ((size_t)1 << 16)
@@ -74,6 +73,15 @@ MW_MUST_USE mw_err mw_merge_find_earlier(mw_merging *merging, mw_merge_plan *pla
 /* Those of the trace at `order` in the output and of as many behind it as fit; the view is read.
  * Errors as above. */
 MW_MUST_USE mw_err mw_merge_more_earlier(mw_merging *merging, mw_merge_plan *plan, size_t order);
+
+/* The columns of an earlier span as the roll-up takes them; false without memory. */
+MW_MUST_USE bool mw_merge_earlier_row(mw_merging *merging, const mw_hot *hot, uint32_t row,
+                                      mw_rollup_span *out);
+/* A trace of the plan with more earlier spans than fit, and its own `count` spans, into the
+ * roll-up; the view is read. Errors as above. */
+bool mw_merge_is_long(const mw_merging *merging, uint32_t trace);
+MW_MUST_USE mw_err mw_merge_long_trace(mw_merging *merging, const mw_merge_plan *plan,
+                                       uint32_t trace, mw_rollup_span *spans, size_t count);
 
 /* merge_spans.c. Traces, whole, to the roll-up: spans come in the order of the output. */
 typedef struct mw_merge_traces {

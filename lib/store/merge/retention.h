@@ -4,17 +4,17 @@
  * ago that came today is a day old tomorrow.
  *
  * By size also segments of the log go, unmerged, when nothing older is left; the keeper merges
- * sooner where the size is small, so that this is rare. How near the directory stays to its size: it
- * may have the segment that is written to more, and while a merge runs its output and what comes
+ * sooner where the size is small, so that this is rare. How near the directory stays to its size:
+ * it may have the segment that is written to more, and while a merge runs its output and what comes
  * meanwhile. Segments and merges are therefore parts of the size: see below.
  *
  * Arrival is stamped with the wall clock, which can be wrong. What is known for certain is the
  * order of commits. So a segment is no older than what was committed before it: a clock that ran
  * slow for a while makes nothing older than the last that came before. A stamp ahead of now was
  * made by a clock that ran fast; it makes its own segment young until its time has come, and
- * nothing else. That leaves a store whose first stamps are slow, with nothing before them: there the
- * doubt about jumps helps (mw_retention_now), up to the second start after the clock was put right.
- * Nobody can tell then such a store from one whose program was off for as long.
+ * nothing else. That leaves a store whose first stamps are slow, with nothing before them: there
+ * the doubt about jumps helps (mw_retention_now), up to the second start after the clock was put
+ * right. Nobody can tell then such a store from one whose program was off for as long.
  */
 #ifndef MW_STORE_RETENTION_H
 #define MW_STORE_RETENTION_H

@@ -35,7 +35,8 @@ void mw_rollup_join_fini(mw_rollup_join *join)
 
 size_t mw_rollup_join_bytes(const mw_rollup_join *join)
 {
-    return join->chunk_count * NODES_A_CHUNK * sizeof(mw_join_node) + mw_rollup_bytes(join->rollup);
+    size_t counted = join->rollup ? mw_rollup_bytes(join->rollup) : 0;
+    return join->chunk_count * NODES_A_CHUNK * sizeof(mw_join_node) + counted;
 }
 
 size_t mw_rollup_join_growth(const mw_rollup_join *join, size_t spans)
@@ -134,6 +135,12 @@ mw_err mw_rollup_join_block(mw_rollup_join *join, const mw_hot *hot)
     return err;
 }
 
+void mw_rollup_join_bound(mw_rollup_join *join, size_t spans)
+{
+    join->earlier_left = spans;
+    join->left_out = 0;
+}
+
 /* ---- settling -------------------------------------------------------------------------------- */
 
 /* `numbers`: of the block's traces among the fresh ones. */
@@ -142,8 +149,14 @@ static mw_err add_earlier(mw_rollup_join *join, const mw_hot *hot, const uint32_
     mw_err err = MW_OK;
     for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
         uint32_t fresh = numbers[mw_hot_ref(hot, MW_HOT_TRACE, row)];
-        if (fresh != MW_EARLIER_NOT_WANTED)
-            err = add_row(join, row, join->fresh_numbers[fresh], true);
+        if (fresh == MW_EARLIER_NOT_WANTED)
+            continue;
+        if (join->earlier_left == 0) {
+            join->left_out++;
+            continue;
+        }
+        join->earlier_left--;
+        err = add_row(join, row, join->fresh_numbers[fresh], true);
     }
     return err;
 }

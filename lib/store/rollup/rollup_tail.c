@@ -31,7 +31,7 @@ struct mw_rollup_tail {
     uint64_t seq;           /* commits of the log up to here are counted */
     tail_segment *segments; /* in the order of the index */
     size_t segment_count, segment_capacity;
-    size_t spans_max, step;
+    size_t spans_max, step, earlier_max;
     size_t bytes; /* what of it is noted as its share */
     mw_rollup_cache cache;
     mw_trace_filters filters;
@@ -80,7 +80,7 @@ mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out)
     if (!tail)
         return MW_E_NOMEM;
     tail->store = store;
-    tail->spans_max = spans_allowed();
+    tail->spans_max = tail->earlier_max = spans_allowed();
     tail->step = MW_TAIL_STEP;
     pthread_mutex_init(&tail->lock, NULL);
     mw_rollup_cache_init(&tail->cache);
@@ -133,6 +133,13 @@ void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step)
     begin_anew(tail);
     tail->spans_max = spans_max;
     tail->step = step;
+    pthread_mutex_unlock(&tail->lock);
+}
+
+void mw_rollup_tail_limit_earlier(mw_rollup_tail *tail, size_t spans)
+{
+    pthread_mutex_lock(&tail->lock);
+    tail->earlier_max = spans;
     pthread_mutex_unlock(&tail->lock);
 }
 
@@ -250,6 +257,7 @@ static mw_err settle(tail_step *step)
     mw_rollup_join *join = &step->tail->join;
     if (step->spans == 0)
         return MW_OK;
+    mw_rollup_join_bound(join, step->tail->earlier_max);
     mw_err err = mw_rollup_join_merged(join, step->view, step->arrival_ns);
     if (err == MW_OK)
         err = read_forgotten(step);
@@ -258,6 +266,7 @@ static mw_err settle(tail_step *step)
     if (err != MW_OK)
         return err;
     mw_rollup_full(step->segment->table, !has_room(step->tail, 0));
+    join->rollup->left_out += join->left_out;
     err = mw_rollup_add(join->rollup, 0, 0, step->segment->table);
     mw_rollup_clear(join->rollup);
     step->spans = step->blocks = 0;
@@ -266,8 +275,8 @@ static mw_err settle(tail_step *step)
     return err;
 }
 
-/* Told to stop in the middle of it: as if what is not settled had not come. Nothing else is known of
- * these spans then, so that nothing is known. */
+/* Told to stop in the middle of it: as if what is not settled had not come. What is known may have
+ * a part of it, so that all is forgotten. */
 static void unsettle(tail_step *step)
 {
     if (step->blocks) {

@@ -292,8 +292,8 @@ static void test_copies(void **state)
     test_dir_fini(&dir);
 }
 
-/* The only copy, under another name: it is told as gone and as a copy, and back under its own name it
- * is read. */
+/* The only copy, under another name: it is told as gone and as a copy, and back under its own name
+ * it is read. */
 static void test_renamed(void **state)
 {
     (void)state;

@@ -523,7 +523,7 @@ static void test_catalogue_tells_what_vanished(void **state)
     assert_int_equal(verify(dir.store, &found), MW_OK); /* what is not there is not damaged */
     assert_int_equal(verify_catalogue(dir.store, &found), MW_E_CORRUPT);
     assert_int_equal(found.count, 1);
-    assert_non_null(strstr(found.text, "8 spans, 8 log records and 8 points are lost"));
+    assert_non_null(strstr(found.text, "8 spans, 8 logs and 8 points are lost"));
     mw_segment_files_fini(&files);
     /* A start takes note, and so does a rebuild. */
     mw_store_close(open_store(dir.store));

@@ -130,6 +130,69 @@ static void append_same(mw_store *store, uint64_t trace, uint64_t first, size_t 
     test_batch_fini(&batch);
 }
 
+/* ---- one long trace -------------------------------------------------------------------------- */
+
+/* A root of service "shop" whose `count` children are of service "checkout". */
+static void append_children(mw_store *store, uint64_t first, size_t count, bool root)
+{
+    test_batch batch;
+    test_batch_init(&batch, count);
+    for (size_t i = 0; i < count; i++) {
+        test_span(&batch, i, 5, first + i, 1);
+        batch.spans[i].name = MW_SLICE("charge");
+        batch.spans[i].start_ns = 1000;
+        batch.spans[i].end_ns = 2000;
+    }
+    if (root) {
+        put_id(batch.spans[0].span_id, 8, 1);
+        put_id(batch.spans[0].parent_span_id, 8, 0);
+        batch.spans[0].service = MW_SLICE("shop");
+    }
+    assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
+    test_batch_fini(&batch);
+}
+
+static uint64_t calls_of(mw_store *store, uint64_t *left_out)
+{
+    mw_arena arena;
+    mw_graph graph;
+    mw_arena_init(&arena, MW_MEM_QUERY, 0);
+    assert_int_equal(mw_store_graph(store, 0, MW_MINUTE_NS, NULL, &arena, &graph), MW_OK);
+    uint64_t calls = graph.edge_count ? graph.edges[0].red.count : 0;
+    *left_out = graph.left_out;
+    mw_arena_reset(&arena);
+    return calls;
+}
+
+/* The children came and were merged before their root. Of those for which the tail has no memory it
+ * says how many are left out; the merge counts them, in however many parts. */
+static void test_more_children_than_memory(void **state)
+{
+    (void)state;
+    enum { CHILDREN = 5000, EARLIER = 800 };
+    test_dir dir;
+    uint64_t left_out;
+    test_dir_init(&dir);
+    mw_store *store = open_store(dir.store);
+    store->merge_earlier_max = EARLIER;
+    for (uint64_t i = 0; i < 5; i++) {
+        append_children(store, 10 + i * CHILDREN / 5, CHILDREN / 5, false);
+        assert_int_equal(mw_store_merge_all(store, WAIT_NS), MW_OK);
+    }
+    assert_int_equal(calls_of(store, &left_out), 0);
+    append_children(store, 2, 1, true);
+    mw_rollup_tail_limit(store->tail, MW_TAIL_SPANS_MAX, MW_TAIL_STEP); /* from the beginning */
+    mw_rollup_tail_limit_earlier(store->tail, EARLIER);
+    assert_int_equal(calls_of(store, &left_out), EARLIER);
+    assert_int_equal(left_out, CHILDREN - EARLIER);
+    assert_int_equal(mw_store_merge_all(store, WAIT_NS), MW_OK);
+    assert_int_equal(calls_of(store, &left_out), CHILDREN);
+    assert_int_equal(left_out, 0);
+    mw_store_close(store);
+    assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
+    test_dir_fini(&dir);
+}
+
 /* ---- many stores ----------------------------------------------------------------------------- */
 
 enum { STORES = 12, REQUESTS_EACH = 20, SPANS_EACH = 2000 };
@@ -250,8 +313,11 @@ static void test_budget_of_merged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stopped_anywhere), cmocka_unit_test(test_stops_lose_nothing),
-        cmocka_unit_test(test_one_budget),       cmocka_unit_test(test_idle_gives_way),
+        cmocka_unit_test(test_stopped_anywhere),
+        cmocka_unit_test(test_stops_lose_nothing),
+        cmocka_unit_test(test_more_children_than_memory),
+        cmocka_unit_test(test_one_budget),
+        cmocka_unit_test(test_idle_gives_way),
         cmocka_unit_test(test_budget_of_merged),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
