@@ -31,8 +31,8 @@ mw_err mw_sql_error(sqlite3 *db, int code)
     case SQLITE_IOERR_SHMSIZE: return MW_E_NO_SPACE;
     default: break;
     }
-    /* SQLite tells ENOSPC of a write apart, but not of a sync, and neither a quota nor a file system
-     * gone read-only. */
+    /* SQLite tells ENOSPC of a write apart, but not of a sync, and neither a quota nor a disk gone
+     * read-only. */
     int system_error = mw_sqlite_reason(db);
     if ((code & 0xff) == SQLITE_IOERR &&
         (system_error == ENOSPC || system_error == EDQUOT || system_error == EROFS))

@@ -69,8 +69,8 @@ bool mw_space_is_closing(const mw_space *space);
  * or what mw_store_open says; nothing is left then. Blocks for some syncs. */
 MW_MUST_USE mw_err mw_spaces_create(mw_spaces *spaces, mw_slice name, mw_detail *detail);
 /* MW_OK: what it held is gone. MW_E_NOT_FOUND, MW_E_DENIED (the default), MW_E_BUSY (users did not
- * end in time), MW_E_NO_SPACE (a read-only disk), MW_E_IO: it is as before; but when the rename could
- * not be synced, only a start tells whether it is gone. Blocks. */
+ * end in time), MW_E_NO_SPACE (a read-only disk), MW_E_IO: it is as before; but when the rename
+ * could not be synced, only a start tells whether it is gone. Blocks. */
 MW_MUST_USE mw_err mw_spaces_delete(mw_spaces *spaces, mw_slice name, mw_detail *detail);
 
 /* Calls for each space, "default" first, then by name, under the lock: `space` must not come back

@@ -78,6 +78,10 @@ static void configure(mw_store *store, const mw_store_config *config)
     store->limits = (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
     writer->segment_max_bytes =
         (size_t)mw_retention_segment_max(&store->limits, config->segment_max_bytes);
+    writer->spare = &store->spare;
+    /* Half a segment, where those are small. */
+    if (writer->segment_max_bytes / 2 < MW_SPARE_LEAST)
+        store->spare.least = writer->segment_max_bytes / 2;
     /* Two segments fit a merge, however short their items are. */
     writer->segment_max_items = MW_MERGE_ITEMS_MAX / 2;
     writer->left = wake_keeper;
@@ -203,6 +207,7 @@ static void release(mw_store *store)
     mw_retry_window_fini(&store->writer.retries);
     if (store->index.table)
         mw_index_fini(&store->index);
+    mw_spare_fini(&store->spare); /* the last segments have handed over */
     mw_free(MW_MEM_STORE, store->directory);
     mw_free(MW_MEM_STORE, store);
 }
@@ -216,6 +221,7 @@ mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *d
     store->directory_fd = -1;
     mw_keeper_init(store);
     mw_damage_init(&store->damage);
+    mw_spare_init(&store->spare);
     mw_retry_window_init(&store->writer.retries);
     store->directory = mw_alloc(MW_MEM_STORE, len + 1);
     mw_err err = MW_E_NOMEM;

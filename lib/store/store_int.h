@@ -6,6 +6,7 @@
 #include "lib/store/merge/retention.h"
 #include "lib/store/segment/damage.h"
 #include "lib/store/segment/items_walk.h"
+#include "lib/store/segment/spare.h"
 #include "lib/store/segment/writer.h"
 
 /* What a question may hold in memory for its own work, its answer aside: larger questions run in
@@ -21,6 +22,7 @@ struct mw_store {
     uint8_t digest_key[MW_DIGEST_KEY_SIZE];
     mw_index index;
     mw_writer writer;
+    mw_spare spare;
     mw_damage damage;
     /* the keeper's */
     mw_keeper keeper;

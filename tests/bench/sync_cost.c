@@ -1,9 +1,9 @@
 /* What a group of the log costs until it is durable, by how its file came to its space.
  *
- *   sync_cost DIRECTORY [ROUNDS [BYTES...]]        on the disk to be measured; 5 rounds, 4096 409600
+ *   sync_cost DIRECTORY [ROUNDS [BYTES...]]    on the disk to be measured; 5 rounds, 4096 409600
  *
  * One thread writes a group of BYTES behind the other with pwrite and syncs each with fdatasync, as
- * the store's writer does (lib/store/segment.c), into a file that
+ * the store's writer does (lib/store/segment/segment.c), into a file that
  *
  *   append     grows with each write, which is what the store does
  *   keep-size  has blocks 16 MiB ahead of its end (fallocate, KEEP_SIZE) and grows into them

@@ -5,7 +5,7 @@
  * needs no rights here: while the file REFUSING_DISK_SWITCH names exists, the calls that change
  * something below REFUSING_DISK_ROOT fail, also on descriptors that were opened before. The file's
  * first letter says how: 'r' as on a read-only disk (EROFS), 'f' as on a full one (ENOSPC: no new
- * names, no writing; removing, renaming and syncs are let through), 'e' as a disk with errors (EIO).
+ * names, no writing; removing, renaming and syncs are let through), 'e' as on a bad one (EIO).
  *
  * Both names of each call are ours: with and without the suffix of large files, which callers of
  * either kind use. Reading, and what lies elsewhere, goes to the next library.

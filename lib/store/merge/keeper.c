@@ -198,7 +198,8 @@ static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choic
     atomic_fetch_sub(&store->unmerged_bytes, log_bytes(all, choice));
     note_in_catalogue(store, all, choice, merged);
     for (size_t i = 0; i < choice.count; i++)
-        remove_file(inputs[i]);
+        if (!mw_spare_offer(&store->spare, inputs[i]))
+            remove_file(inputs[i]);
     return MW_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "lib/store/segment/block_reader.h"
 #include "lib/store/segment/recover.h"
 #include "lib/store/segment/segment_walk.h"
+#include "lib/store/segment/spare.h"
 
 /* Copies of one name that are set aside. */
 #define COPIES_MAX 99u
@@ -27,7 +28,8 @@ typedef struct recovery {
     size_t tail_first;
 } recovery;
 
-/* A finished segment was renamed; what still has the temporary name was never acknowledged. */
+/* A finished segment was renamed; what still has the temporary name was never acknowledged. What
+ * has the name of a spare file was merged. */
 void mw_remove_unfinished(const char *directory)
 {
     DIR *dir = opendir(directory);
@@ -36,7 +38,8 @@ void mw_remove_unfinished(const char *directory)
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         char path[4096];
         size_t len = strlen(entry->d_name);
-        if (len != 20 || strcmp(entry->d_name + 16, ".tmp") != 0)
+        if (len != 20 || (strcmp(entry->d_name + 16, ".tmp") != 0 &&
+                          strcmp(entry->d_name + 16, MW_SPARE_SUFFIX) != 0))
             continue;
         int written = snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
         if (written > 0 && (size_t)written < sizeof path)
@@ -91,7 +94,7 @@ static mw_err trim_tail(recovery *rec, const mw_segment_file *file, mw_walk *wal
         if (err != MW_OK)
             return err;
     }
-    if (walk->end < file->size)
+    if (!mw_segment_ends_at(file, walk->end))
         MW_LOG(MW_LOG_WARN, "store", "torn tail dropped: writes that were never acknowledged",
                MW_KV_STR("file", file->path), MW_KV_U64("offset", walk->end),
                MW_KV_U64("bytes", file->size - walk->end));

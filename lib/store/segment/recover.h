@@ -19,8 +19,8 @@
 MW_MUST_USE mw_err mw_recover(mw_writer *writer, mw_damage *damage, uint64_t key_seed,
                               mw_detail *detail);
 
-/* Removes files under temporary names: nothing in them was ever acknowledged. Under the directory's
- * lock alone. */
+/* Removes files under temporary names, in which nothing was ever acknowledged, and a spare one.
+ * Under the directory's lock alone. */
 void mw_remove_unfinished(const char *directory);
 
 #endif

@@ -337,3 +337,14 @@ void mw_walk_fini(mw_walk *walk)
     mw_free(MW_MEM_STORE, walk->gaps);
     memset(walk, 0, sizeof *walk);
 }
+
+bool mw_segment_ends_at(const mw_segment_file *file, uint64_t offset)
+{
+    static const char zeros[MW_END_MARK_SIZE];
+    char mark[MW_END_MARK_SIZE];
+    if (offset >= file->size)
+        return true;
+    uint64_t rest = file->size - offset;
+    size_t len = rest < sizeof mark ? (size_t)rest : sizeof mark;
+    return mw_pread_all(file->fd, mark, len, offset) == MW_OK && memcmp(mark, zeros, len) == 0;
+}

@@ -60,5 +60,7 @@ typedef struct mw_walk {
  * the end is found, bytes that nothing proves are a torn tail and no gap. MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_segment_walk(const mw_segment_file *file, mw_walk *out);
 void mw_walk_fini(mw_walk *walk);
+/* Do the blocks of the newest segment end there in order, with the file or the mark of the end? */
+bool mw_segment_ends_at(const mw_segment_file *file, uint64_t offset);
 
 #endif

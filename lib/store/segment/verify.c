@@ -87,6 +87,8 @@ static void report_gaps(verification *run, const mw_segment_file *file, const mw
         report(run, file->path, walk->gaps[i].from,
                "a stretch with no readable block: the items in it are lost");
     bool explained = walk->gap_count > 0 && walk->gaps[walk->gap_count - 1].to == file->limit;
+    if (file->newest && mw_segment_ends_at(file, walk->end))
+        return;
     if (walk->end < file->limit && !explained)
         report(run, file->path, walk->end,
                file->found ? "a torn tail: writes cut off by a crash, or a damaged last block"

@@ -23,7 +23,7 @@ mw_segment_header mw_writer_next_header(mw_writer *writer)
 mw_err mw_writer_open_segment(mw_writer *writer, mw_segment_header *header, mw_slice carried)
 {
     mw_segment *segment = NULL;
-    mw_err err = mw_segment_create(writer->directory, header, carried, &segment);
+    mw_err err = mw_segment_create(writer->directory, header, carried, writer->spare, &segment);
     if (err != MW_OK)
         return err;
     err = mw_index_add_segment(writer->index, segment);
@@ -43,6 +43,7 @@ static void leave_segment(mw_writer *writer)
 {
     writer->predecessor_id = writer->segment->header.id;
     writer->predecessor_end = writer->segment->end;
+    mw_segment_trim(writer->segment);
     mw_segment_unref(writer->segment);
     writer->segment = NULL;
 }
@@ -154,7 +155,7 @@ static mw_err group_init(group *batch, mw_writer *writer, mw_queue_item *items)
     memset(batch, 0, sizeof *batch);
     batch->items = items;
     mark_repeats(writer, batch);
-    batch->iov = mw_alloc(MW_MEM_INGEST, batch->count * sizeof *batch->iov);
+    batch->iov = mw_alloc(MW_MEM_INGEST, (batch->count + 1) * sizeof *batch->iov);
     batch->entries = mw_alloc(MW_MEM_INGEST, batch->count * sizeof(mw_index_block *));
     return batch->iov && batch->entries ? MW_OK : MW_E_NOMEM;
 }
@@ -335,6 +336,8 @@ void mw_writer_stop(mw_writer *writer)
     mw_queue_close(&writer->queue);
     pthread_join(writer->thread, NULL);
     mw_queue_fini(&writer->queue);
+    if (writer->segment)
+        mw_segment_trim(writer->segment);
     mw_segment_unref(writer->segment);
     writer->segment = NULL;
 }

@@ -47,6 +47,7 @@ typedef struct mw_writer {
     const mw_clock *clock;
     mw_index *index;
     size_t segment_max_bytes;
+    struct mw_spare *spare;     /* files for segments; NULL = none */
     uint64_t segment_max_items; /* what one merge can take; 0 = unbounded */
     mw_queue queue;
     pthread_t thread;
