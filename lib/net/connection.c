@@ -197,13 +197,38 @@ static void take(mw_connection *connection, mw_slice bytes)
         feed_known(connection, bytes);
 }
 
+size_t mw_net_next_read(size_t room, size_t got, int64_t taken_ns)
+{
+    size_t next = room;
+    if (taken_ns > MW_NET_TURN_NS)
+        next = (size_t)((double)got * (double)MW_NET_TURN_NS / (double)taken_ns);
+    else if (got == room)
+        next = room * 2;
+    next = next < room / 16 ? room / 16 : next; /* somebody else may have had the processor */
+    if (next < MW_NET_READ_LEAST)
+        return MW_NET_READ_LEAST;
+    return next < MW_NET_READ_SIZE ? next : MW_NET_READ_SIZE;
+}
+
 /* While memory is short, little: what a body cannot take has to be kept. TLS wants room for a
  * record. */
 static size_t read_size(const mw_connection *connection)
 {
-    if (!mw_admission_is_short())
-        return MW_NET_READ_SIZE;
-    return connection->transport.ssl ? MW_NET_READ_SHORT_TLS : MW_NET_READ_SHORT;
+    bool tls = connection->transport.ssl != NULL;
+    size_t least = tls ? MW_NET_READ_SHORT_TLS : MW_NET_READ_SHORT;
+    size_t size = connection->read_room;
+    if (mw_admission_is_short() && size > least)
+        return least;
+    return tls && size < least ? least : size;
+}
+
+/* Takes what was read, and notes what that took of the loop's time. */
+static void take_turn(mw_connection *connection, mw_slice bytes, size_t room)
+{
+    int64_t begun_ns = mw_wire_now(&connection->wire);
+    take(connection, bytes);
+    connection->read_room =
+        mw_net_next_read(room, bytes.len, mw_wire_now(&connection->wire) - begun_ns);
 }
 
 static void hang_up(mw_connection *connection)
@@ -220,12 +245,14 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     mw_connection *connection = arg;
     mw_loop *loop = connection->loop;
     mw_transport *transport = &connection->transport;
-    size_t got = 0;
+    size_t got = 0, room = 0;
     mw_err err = secure(connection);
-    if (err == MW_OK)
-        err = mw_transport_read(transport, loop->read_buffer, read_size(connection), &got);
     if (err == MW_OK) {
-        take(connection, (mw_slice){loop->read_buffer, got});
+        room = read_size(connection);
+        err = mw_transport_read(transport, loop->read_buffer, room, &got);
+    }
+    if (err == MW_OK) {
+        take_turn(connection, (mw_slice){loop->read_buffer, got}, room);
         err = transport->end;
     }
     if (err == MW_E_CLOSED)
@@ -384,6 +411,7 @@ mw_err mw_connection_open(mw_loop *loop, int fd, mw_port port, const mw_peer *pe
         return MW_E_NOMEM;
     }
     connection->loop = loop;
+    connection->read_room = MW_NET_READ_FIRST;
     mw_transport_init(&connection->transport, fd);
     mw_wire_init(&connection->wire, loop->front, port);
     connection->wire.peer = *peer;
