@@ -213,6 +213,32 @@ static void hang_up(mw_connection *connection)
         mw_http1_session_hung_up(&connection->http1);
 }
 
+/* Where the next bytes go without a copy; NULL = through the loop's buffer. Not under TLS: of a
+ * record, OpenSSL would keep what does not fit, and no socket tells of that. */
+static char *body_room(const mw_connection *connection, size_t *size)
+{
+    if (connection->protocol != MW_PROTOCOL_HTTP1 || connection->transport.ssl ||
+        waiting(connection) > 0 || connection->wire.broken)
+        return NULL;
+    return mw_http1_session_room(&connection->http1, size);
+}
+
+static mw_err read_some(mw_connection *connection)
+{
+    size_t size = read_size(connection), room = 0, got = 0;
+    char *body = body_room(connection, &room);
+    char *to = body ? body : connection->loop->read_buffer;
+    mw_err err =
+        mw_transport_read(&connection->transport, to, body && room < size ? room : size, &got);
+    if (err != MW_OK)
+        return err;
+    if (body)
+        mw_http1_session_filled(&connection->http1, got);
+    else
+        take(connection, (mw_slice){to, got});
+    return connection->transport.end;
+}
+
 /* One read an event: what is left in the socket is reported again, after the others' turn. */
 static void on_read(evutil_socket_t fd, short what, void *arg)
 {
@@ -220,14 +246,9 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     mw_connection *connection = arg;
     mw_loop *loop = connection->loop;
     mw_transport *transport = &connection->transport;
-    size_t got = 0;
     mw_err err = secure(connection);
     if (err == MW_OK)
-        err = mw_transport_read(transport, loop->read_buffer, read_size(connection), &got);
-    if (err == MW_OK) {
-        take(connection, (mw_slice){loop->read_buffer, got});
-        err = transport->end;
-    }
+        err = read_some(connection);
     if (err == MW_E_CLOSED)
         hang_up(connection);
     else if (err != MW_OK && err != MW_E_AGAIN)

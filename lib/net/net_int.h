@@ -16,6 +16,9 @@
 /* One read takes at most this: large enough that a 380 KB export needs few system calls, small
  * enough to stay in the second-level cache. One buffer a loop, shared by its connections. */
 #define MW_NET_READ_SIZE ((size_t)128 << 10)
+/* Room in a body from which a read goes straight into it: below, two reads would cost more than the
+ * copy that one of them saves. */
+#define MW_NET_ROOM_MIN ((size_t)16 << 10)
 /* The same while memory is short (TLS: a record): a thousand bodies that wait hold little. */
 #define MW_NET_READ_SHORT ((size_t)4 << 10)
 #define MW_NET_READ_SHORT_TLS ((size_t)16 << 10)
