@@ -222,20 +222,40 @@ static size_t read_size(const mw_connection *connection)
     return tls && size < least ? least : size;
 }
 
-/* Takes what was read, and notes what that took of the loop's time. */
-static void take_turn(mw_connection *connection, mw_slice bytes, size_t room)
-{
-    int64_t begun_ns = mw_wire_now(&connection->wire);
-    take(connection, bytes);
-    connection->read_room =
-        mw_net_next_read(room, bytes.len, mw_wire_now(&connection->wire) - begun_ns);
-}
-
 static void hang_up(mw_connection *connection)
 {
     connection->eof = true;
     if (connection->protocol == MW_PROTOCOL_HTTP1)
         mw_http1_session_hung_up(&connection->http1);
+}
+
+/* Where the next bytes go without a copy; NULL = through the loop's buffer. Not under TLS: of a
+ * record, OpenSSL would keep what does not fit, and no socket tells of that. */
+static char *body_room(const mw_connection *connection, size_t *size)
+{
+    if (connection->protocol != MW_PROTOCOL_HTTP1 || connection->transport.ssl ||
+        waiting(connection) > 0 || connection->wire.broken)
+        return NULL;
+    return mw_http1_session_room(&connection->http1, size);
+}
+
+/* Reads once, has it taken, and notes what that took of the loop's time. */
+static mw_err read_some(mw_connection *connection)
+{
+    size_t size = read_size(connection), room = 0, got = 0;
+    char *body = body_room(connection, &room);
+    char *to = body ? body : connection->loop->read_buffer;
+    size_t most = body && room < size ? room : size;
+    mw_err err = mw_transport_read(&connection->transport, to, most, &got);
+    if (err != MW_OK)
+        return err;
+    int64_t begun_ns = mw_wire_now(&connection->wire);
+    if (body)
+        mw_http1_session_filled(&connection->http1, got);
+    else
+        take(connection, (mw_slice){to, got});
+    connection->read_room = mw_net_next_read(size, got, mw_wire_now(&connection->wire) - begun_ns);
+    return connection->transport.end;
 }
 
 /* One read an event: what is left in the socket is reported again, after the others' turn. */
@@ -245,16 +265,9 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     mw_connection *connection = arg;
     mw_loop *loop = connection->loop;
     mw_transport *transport = &connection->transport;
-    size_t got = 0, room = 0;
     mw_err err = secure(connection);
-    if (err == MW_OK) {
-        room = read_size(connection);
-        err = mw_transport_read(transport, loop->read_buffer, room, &got);
-    }
-    if (err == MW_OK) {
-        take_turn(connection, (mw_slice){loop->read_buffer, got}, room);
-        err = transport->end;
-    }
+    if (err == MW_OK)
+        err = read_some(connection);
     if (err == MW_E_CLOSED)
         hang_up(connection);
     else if (err != MW_OK && err != MW_E_AGAIN)

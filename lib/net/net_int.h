@@ -22,6 +22,9 @@
 #define MW_NET_READ_FIRST ((size_t)8 << 10)
 #define MW_NET_READ_LEAST ((size_t)2 << 10)
 #define MW_NET_TURN_NS MW_NS_PER_MS
+/* Room in a body from which a read goes straight into it: below, two reads would cost more than the
+ * copy that one of them saves. */
+#define MW_NET_ROOM_MIN ((size_t)16 << 10)
 /* The same while memory is short (TLS: a record): a thousand bodies that wait hold little. */
 #define MW_NET_READ_SHORT ((size_t)4 << 10)
 #define MW_NET_READ_SHORT_TLS ((size_t)16 << 10)
