@@ -303,7 +303,7 @@ mw_err mw_scan_attribute(mw_scanner *scan, mw_slice message, mw_found_list *foun
         if (value.type == MW_VALUE_STRING)
             mw_scan_text(scan, value.bytes);
     } else if (err == MW_OK) {
-        key = MW_SLICE_NONE;
+        key = MW_SLICE_NONE; /* it may have come before what is not plain */
         err = read_fields(scan, message, &key, &value);
     }
     if (err != MW_OK)

@@ -26,8 +26,8 @@ size_t mw_utf8_next(mw_slice text, uint32_t *code)
     return len;
 }
 
-/* Where the ASCII that begins at `i` ends, or up to seven bytes before: nearly all telemetry text is
- * nothing else. The last word overlaps the one before it, so that no byte is looked at alone. */
+/* Where the ASCII that begins at `i` ends, or up to seven bytes before: nearly all telemetry text
+ * is nothing else. The last word overlaps the one before it: no byte is looked at alone. */
 static size_t skip_ascii(mw_slice text, size_t i)
 {
     const uint64_t high = UINT64_C(0x8080808080808080);

@@ -30,8 +30,8 @@ bool mw_block_buffer_reserve(mw_block_buffer *to, size_t room)
     return true;
 }
 
-/* How soon lz4 gives up looking for more: of 1, 2, 4, 8 the first that saves most of what can be
- * saved. The log is packed again within minutes. docs/PERFORMANCE.md has the figures. */
+/* How soon lz4 gives up looking for more: of 1 to 8 the first that saves most of the time there is
+ * to save. The log is packed again within minutes. docs/PERFORMANCE.md has the figures. */
 #define LZ4_ACCELERATION 3
 
 /* Length of `raw` packed into `room` bytes at `at`; 0 when it does not fit or does not shrink. */
