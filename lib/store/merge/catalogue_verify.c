@@ -99,7 +99,12 @@ static void say_doubt(checking *run, const mw_catalogue_segment *row)
     const mw_segment_file *file = find_file(run, row->id);
     snprintf(path, sizeof path, "%s/%016llx.seg", run->directory, (unsigned long long)row->id);
     mw_catalogue_lost_text(row, lost);
-    if (file)
+    if (file && row->kind == MW_SEGMENT_LOG)
+        snprintf(
+            text, sizeof text,
+            "shorter than the %llu bytes that were acknowledged: commits up to %llu were in it",
+            (unsigned long long)row->bytes, (unsigned long long)row->last_seq);
+    else if (file)
         snprintf(text, sizeof text, "not the %llu bytes that the catalogue says",
                  (unsigned long long)row->bytes);
     else

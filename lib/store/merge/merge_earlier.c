@@ -96,8 +96,7 @@ static mw_err make_filter(mw_merge_near *near, const mw_merge_plan *plan)
 /* ---- one earlier span ------------------------------------------------------------------------ */
 
 /* Few rows of many blocks: a table of each block's texts (mw_rollup_rows) would cost more. */
-bool mw_merge_earlier_row(mw_merging *merging, const mw_hot *hot, uint32_t row,
-                          mw_rollup_span *out)
+bool mw_merge_earlier_row(mw_merging *merging, const mw_hot *hot, uint32_t row, mw_rollup_span *out)
 {
     static const mw_hot_column columns[] = {MW_HOT_SERVICE, MW_HOT_NAME, MW_HOT_PEER_SERVICE};
     uint32_t texts[3];

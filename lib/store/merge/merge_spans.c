@@ -73,9 +73,8 @@ static mw_err count_trace(mw_merge_traces *traces)
         err = mw_merge_more_earlier(merging, traces->plan, traces->order);
     if (err == MW_OK && merging->earlier_count)
         err = add_earlier(traces, trace, &distinct);
-    return err == MW_OK
-               ? mw_rollup_trace(merging->rollup, traces->spans, traces->have + distinct)
-               : err;
+    return err == MW_OK ? mw_rollup_trace(merging->rollup, traces->spans, traces->have + distinct)
+                        : err;
 }
 
 static mw_err end_trace(mw_merge_traces *traces)

@@ -36,7 +36,10 @@ void mw_rollup_join_fini(mw_rollup_join *join)
 size_t mw_rollup_join_bytes(const mw_rollup_join *join)
 {
     size_t counted = join->rollup ? mw_rollup_bytes(join->rollup) : 0;
-    return join->chunk_count * NODES_A_CHUNK * sizeof(mw_join_node) + counted;
+    return counted + join->chunk_count * NODES_A_CHUNK * sizeof(mw_join_node) +
+           mw_trace_set_bytes(&join->traces) + mw_trace_set_bytes(&join->fresh) +
+           join->trace_capacity * sizeof *join->trace_nodes +
+           join->spans_capacity * sizeof *join->spans + join->node_capacity * sizeof *join->nodes;
 }
 
 size_t mw_rollup_join_growth(const mw_rollup_join *join, size_t spans)

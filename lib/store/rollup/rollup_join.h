@@ -64,8 +64,8 @@ MW_MUST_USE mw_err mw_rollup_join_merged(mw_rollup_join *join, mw_store_view *vi
 void mw_rollup_join_bound(mw_rollup_join *join, size_t spans);
 bool mw_rollup_join_wants(const mw_rollup_join *join, const mw_index_block *block);
 MW_MUST_USE mw_err mw_rollup_join_earlier(mw_rollup_join *join, const mw_hot *hot);
-/* Bytes that its spans and what was counted take (also after a failed init), and how much more so
- * many spans would. */
+/* Bytes that its spans, their traces and what was counted take (also after a failed init), and how
+ * much more so many spans would. */
 size_t mw_rollup_join_bytes(const mw_rollup_join *join);
 size_t mw_rollup_join_growth(const mw_rollup_join *join, size_t spans);
 /* Counts what is new. MW_E_NOMEM. */

@@ -218,6 +218,30 @@ static void test_gone_by_itself(void **state)
     test_dir_fini(&dir);
 }
 
+/* Cut short: what was acknowledged is told apart from a torn tail. */
+static void test_log_segment_cut(void **state)
+{
+    (void)state;
+    test_dir dir;
+    reports found;
+    mw_segment_files files;
+    test_dir_init(&dir);
+    mw_store *store = open_small(dir.store);
+    append_all(store);
+    mw_store_close(store);
+    assert_int_equal(mw_segment_files_load(dir.store, &files), MW_OK);
+    const mw_segment_file *last = &files.items[files.count - 1];
+    assert_int_equal(truncate(last->path, (off_t)last->size + 4096),
+                     0); /* room ahead is no matter */
+    assert_int_equal(check(dir.store, &found), 1);
+    assert_non_null(strstr(found.text, "a torn tail"));
+    assert_int_equal(truncate(last->path, (off_t)last->size - 1), 0);
+    assert_int_equal(check(dir.store, &found), 2);
+    assert_non_null(strstr(found.text, "bytes that were acknowledged: commits up to 9 were in it"));
+    mw_segment_files_fini(&files);
+    test_dir_fini(&dir);
+}
+
 /* ---- copies ---------------------------------------------------------------------------------- */
 
 /* The name of a segment: of that number in the order of ids, or of an id. */
@@ -374,8 +398,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log_segment_gone), cmocka_unit_test(test_gone_after_kill),
-        cmocka_unit_test(test_gone_by_itself),   cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_renamed),          cmocka_unit_test(test_copy_stays),
+        cmocka_unit_test(test_gone_by_itself),   cmocka_unit_test(test_log_segment_cut),
+        cmocka_unit_test(test_copies),           cmocka_unit_test(test_renamed),
+        cmocka_unit_test(test_copy_stays),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
