@@ -159,9 +159,9 @@
  * header that does not validate, the next block begins at the next multiple of 8 where one does.
  *
  * Where the newest ends in order, the file ends, or eight zero bytes stand behind the last block
- * (as many as there are before the file's end). What follows them is left over from another segment,
- * whose file was used again: none of its blocks validates here. Anything else there is a torn tail,
- * or damage of a block that nothing behind it proves.
+ * (as many as there are before the file's end). What follows them is left over from another
+ * segment, whose file was used again: none of its blocks validates here. Anything else there is a
+ * torn tail, or damage of a block that nothing behind it proves.
  *
  * Which rows count. A span is known by trace id and span id, a point by series, time and start. Of
  * rows that are equal in that, the first by commit sequence and position counts; a merge drops the

@@ -101,8 +101,9 @@ static mw_err error_of(sqlite3 *db, int code)
 {
     int reason = mw_sqlite_reason(db);
     switch (code & 0xff) {
-    case SQLITE_FULL:
-    case SQLITE_READONLY: return MW_E_NO_SPACE;
+    case SQLITE_FULL: return MW_E_NO_SPACE;
+    /* A reader meets a change that a kill cut off: the next writer undoes it. */
+    case SQLITE_READONLY: return code == SQLITE_READONLY_ROLLBACK ? MW_E_AGAIN : MW_E_NO_SPACE;
     case SQLITE_NOMEM: return MW_E_NOMEM;
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return MW_E_BUSY;

@@ -45,7 +45,8 @@ typedef struct mw_catalogue_segment {
  * MW_E_NO_SPACE, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_catalogue_open(const char *directory, mw_catalogue **out);
 /* To read beside a daemon; changes nothing. MW_E_NOT_FOUND (there is none), MW_E_CORRUPT (damaged,
- * or not ours), MW_E_IO, MW_E_NOMEM. */
+ * or not ours), MW_E_AGAIN (a kill cut a change off, which the next start undoes), MW_E_IO,
+ * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_catalogue_open_reader(const char *directory, mw_catalogue **out);
 void mw_catalogue_close(mw_catalogue *catalogue); /* NULL is ignored */
 /* Removes the file and what SQLite may have left beside it; nobody has it open. */

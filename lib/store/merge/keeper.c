@@ -525,6 +525,7 @@ static mw_err run_round(mw_store *store, bool for_all, uint64_t target_seq, bool
         keeper->retention_at_ns = mono_ns(store) + ROUND_NS;
         retire_old(store);
         catch_up_catalogue(store);
+        mw_spare_expire(&store->spare);
     }
     return err;
 }

@@ -22,11 +22,10 @@ typedef struct mw_segment {
                                * in the order of the file, and then immutable once published */
     size_t block_count;       /* likewise */
     struct mw_footer *footer; /* merged: owned, immutable; else NULL */
-    uint64_t size; /* writer's thread: the file's length, which is more than `end` while a spare
-                    * file (spare.h) is filled */
-    atomic_bool reusable;   /* of the log, made by this process, and no write failed in it */
-    struct mw_spare *spare; /* the keeper's, until it lets go: who gets the file with the last */
-    char *spare_path;       /* reference; NULL = nobody. MW_MEM_STORE */
+    uint64_t size; /* writer's thread: of the file; more than `end` in what was a spare one */
+    atomic_bool reusable;   /* this process made it for the log, and no write failed in it */
+    struct mw_spare *spare; /* the keeper's, until it lets go; the last reference hands over */
+    char *spare_path;       /* to it. MW_MEM_STORE, NULL = not */
     bool aside;             /* recovery, then the keeper's thread: has damage, is not merged */
     size_t row_blocks; /* likewise; of the log: blocks that its row in the catalogue speaks of */
 } mw_segment;

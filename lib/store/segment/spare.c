@@ -1,6 +1,7 @@
 /* The file that is kept for the next segment of the log. See spare.h. */
 #include "lib/store/segment/spare.h"
 #include "lib/base/io.h"
+#include "lib/base/log.h"
 #include "lib/store/segment/segment.h"
 
 void mw_spare_init(mw_spare *spare)
@@ -8,6 +9,7 @@ void mw_spare_init(mw_spare *spare)
     memset(spare, 0, sizeof *spare);
     pthread_mutex_init(&spare->lock, NULL);
     spare->least = MW_SPARE_LEAST;
+    atomic_init(&spare->keep_ns, MW_SPARE_KEEP_NS);
 }
 
 void mw_spare_fini(mw_spare *spare)
@@ -74,7 +76,24 @@ void mw_spare_give(mw_spare *spare, char *path)
     MW_ASSERT(spare->promised && !spare->path);
     spare->path = path;
     spare->promised = false;
+    spare->given_ns = mw_clock_mono_ns(mw_clock_system());
     pthread_mutex_unlock(&spare->lock);
+}
+
+void mw_spare_expire(mw_spare *spare)
+{
+    char *path = NULL;
+    pthread_mutex_lock(&spare->lock);
+    if (spare->path &&
+        mw_clock_mono_ns(mw_clock_system()) - spare->given_ns >= atomic_load(&spare->keep_ns)) {
+        path = spare->path;
+        spare->path = NULL;
+    }
+    pthread_mutex_unlock(&spare->lock);
+    if (path && mw_io_current()->unlink(path) != 0)
+        MW_LOG(MW_LOG_WARN, "store", "a file that is not needed any more cannot be removed",
+               MW_KV_STR("file", path));
+    mw_free(MW_MEM_STORE, path);
 }
 
 char *mw_spare_take(mw_spare *spare)

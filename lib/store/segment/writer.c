@@ -3,6 +3,7 @@
 
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
+#include "lib/store/segment/spare.h"
 #include "lib/store/segment/writer.h"
 
 /* ---- segments -------------------------------------------------------------------------------- */
@@ -289,12 +290,31 @@ static void run_group(mw_writer *writer, mw_queue_item *items)
         tell_listeners(writer, batch.signals);
 }
 
+/* How long to wait for work: what an old file holds behind the segment's end does not stay for
+ * ever. */
+static int patience_ms(const mw_writer *writer)
+{
+    if (!atomic_load(&writer->writable))
+        return MW_WRITE_RETRY_MS;
+    bool longer = writer->segment && writer->segment->size > writer->segment->end;
+    return longer && writer->spare ? (int)(atomic_load(&writer->spare->keep_ns) / MW_NS_PER_MS)
+                                   : -1;
+}
+
+static void do_without_work(mw_writer *writer)
+{
+    if (!atomic_load(&writer->writable))
+        probe(writer);
+    else if (writer->segment)
+        mw_segment_trim(writer->segment);
+}
+
 static void *writer_main(void *argument)
 {
     mw_writer *writer = argument;
     for (;;) {
-        int timeout_ms = atomic_load(&writer->writable) ? -1 : MW_WRITE_RETRY_MS;
-        mw_queue_item *items = mw_queue_take(&writer->queue, MW_WRITE_GROUP_MAX, timeout_ms);
+        mw_queue_item *items =
+            mw_queue_take(&writer->queue, MW_WRITE_GROUP_MAX, patience_ms(writer));
         bool leave = take_leave(writer, &items);
         if (items)
             run_group(writer, items);
@@ -303,7 +323,7 @@ static void *writer_main(void *argument)
         else if (!items && mw_queue_is_closed(&writer->queue))
             return NULL;
         else if (!items)
-            probe(writer);
+            do_without_work(writer);
     }
 }
 

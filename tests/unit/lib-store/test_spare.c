@@ -199,6 +199,33 @@ static void test_clean_stop(void **state)
     house_fini(&all);
 }
 
+/* What is old does not stay where nobody appends. */
+static void test_nobody_appends(void **state)
+{
+    house all;
+    (void)state;
+    house_init(&all);
+    use_spare(&all);
+    atomic_store(&all.store->spare.keep_ns, 100 * MW_NS_PER_MS); /* seen with the next append */
+    append(&all, 1);
+    const mw_segment *segment = all.store->writer.segment;
+    for (int tries = 0; file_size(segment->path) > segment->end; tries++) {
+        assert_true(tries < 1000);
+        usleep(10000);
+    }
+    append(&all, 1);
+    check_killed(&all, all.appended);
+    make_spare(&all);
+    for (int tries = 0; count_files(all.dir.store, MW_SPARE_SUFFIX) > 0; tries++) {
+        assert_true(tries < 1000);
+        usleep(10000);
+        mw_spare_expire(&all.store->spare);
+    }
+    append(&all, BATCHES);
+    check_spans(all.store, all.appended);
+    house_fini(&all);
+}
+
 /* Whoever has a view open reads what was there. */
 static void test_not_while_it_is_read(void **state)
 {
@@ -353,11 +380,9 @@ static void test_failed_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_used_again),
-        cmocka_unit_test(test_clean_stop),
-        cmocka_unit_test(test_not_while_it_is_read),
-        cmocka_unit_test(test_torn),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_used_again),     cmocka_unit_test(test_clean_stop),
+        cmocka_unit_test(test_nobody_appends), cmocka_unit_test(test_not_while_it_is_read),
+        cmocka_unit_test(test_torn),           cmocka_unit_test(test_refused),
         cmocka_unit_test(test_failed_file),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, open("/dev/null", O_WRONLY));
