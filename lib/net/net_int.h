@@ -20,7 +20,7 @@
  * bytes out of one, and others of the loop wait meanwhile. It begins small, since the first read may
  * be the worst, and doubles while turns that read all they may are short. */
 #define MW_NET_READ_FIRST ((size_t)8 << 10)
-#define MW_NET_READ_LEAST ((size_t)2 << 10)
+#define MW_NET_READ_LEAST ((size_t)512)
 #define MW_NET_TURN_NS MW_NS_PER_MS
 /* The same while memory is short (TLS: a record): a thousand bodies that wait hold little. */
 #define MW_NET_READ_SHORT ((size_t)4 << 10)
