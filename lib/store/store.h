@@ -424,8 +424,8 @@ MW_MUST_USE mw_err mw_store_span_list(mw_store_view *view, const mw_store_page *
 /* ---- roll-ups ------------------------------------------------------------------------------- */
 
 /* Latency of many spans, from a histogram of MW_LATENCY_BUCKETS (lib/store/rollup/rollup.h): a
- * quantile is the middle of the bucket in which that span lies (the ceil(q * count)-th shortest), and so within
- * 9.1 % of its duration; below 1 us it is 500 ns, beyond 2^32 us just that. */
+ * quantile is the middle of the bucket in which that span lies (the ceil(q * count)-th shortest),
+ * and so within 9.1 % of its duration; below 1 us it is 500 ns, beyond 2^32 us just that. */
 typedef struct mw_red {
     uint64_t count, errors;
     uint64_t mean_ns, p50_ns, p90_ns, p99_ns; /* 0 when count is 0 */
