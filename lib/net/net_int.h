@@ -17,10 +17,10 @@
  * enough to stay in the second-level cache. One buffer a loop, shared by its connections. */
 #define MW_NET_READ_SIZE ((size_t)128 << 10)
 /* What a turn may read follows what turns took: packed bodies and header blocks make a thousand
- * bytes out of one, and others of the loop wait meanwhile. It begins small, since the first read may
- * be the worst, and doubles while turns that read all they may are short. */
+ * bytes out of one, and others of the loop wait meanwhile. It begins small, since the first read
+ * may be the worst, and doubles while turns that read all they may are short. */
 #define MW_NET_READ_FIRST ((size_t)8 << 10)
-#define MW_NET_READ_LEAST ((size_t)2 << 10)
+#define MW_NET_READ_LEAST ((size_t)512)
 #define MW_NET_TURN_NS MW_NS_PER_MS
 /* Room in a body from which a read goes straight into it: below, two reads would cost more than the
  * copy that one of them saves. */

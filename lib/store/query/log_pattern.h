@@ -15,7 +15,8 @@
 
 #include "lib/store/store.h"
 
-/* Bytes. Longer patterns are refused: people's are shorter, and the work of the worst grows with it. */
+/* Bytes. Longer patterns are refused: people's are shorter, and the work of the worst grows with
+ * it. */
 #define MW_LOG_PATTERN_MAX 1024u
 /* The worst pattern looks at all that follows, from every place. So a string is searched in steps:
  * matches that begin within so many bytes, of what ends so many bytes behind the step's begin. A
