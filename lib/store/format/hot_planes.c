@@ -7,10 +7,11 @@
 #include "lib/store/format/hot_planes.h"
 #include "lib/store/format/hot_layout.h"
 
-/* Fast levels: what planes leave is either constant or random. */
+/* What stands again in planes does so at length, so that this level is as fast as 1, and a tenth
+ * shorter. */
 #define PLANES_LEVEL 3
-/* Bytes of a column's planes that get a frame of their own, so that constant bytes and random ones
- * do not share a table of codes. Fewer cost more in frames than they save. */
+/* Random planes of so many bytes get a frame of their own, so that they do not share a table of codes
+ * with all the others. A frame costs as much as thousands of bytes that hardly change. */
 #define FRAME_MIN 4096u
 
 enum { FLAG_PARENT_ROWS = 1 };
@@ -366,9 +367,11 @@ static void end_frame(frame_writer *writer, size_t end)
     writer->done = end;
 }
 
-/* Do the bytes seem random? Of so many that are, 162 values are different on average. */
+/* Do the bytes seem random? So many bytes of a plane are looked at; of 256 random ones 162 values are
+ * different on average. */
 #define SAMPLE 256u
 #define VALUES_MAX 96u
+_Static_assert(SAMPLE <= FRAME_MIN, "a step is a byte at least");
 
 static bool is_random(const unsigned char *plane, size_t len)
 {
