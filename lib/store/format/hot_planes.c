@@ -9,8 +9,8 @@
 
 /* What stands again in planes does so at length: level 1 was no faster, and 6 % longer. */
 #define PLANES_LEVEL 3
-/* Random planes of so many bytes get a frame of their own, so that they do not share a table of codes
- * with all the others. A frame costs as much as thousands of bytes that hardly change. */
+/* Random planes of so many bytes get a frame of their own, so that they do not share a table of
+ * codes with all the others. A frame costs as much as thousands of bytes that hardly change. */
 #define FRAME_MIN 4096u
 
 enum { FLAG_PARENT_ROWS = 1 };
@@ -366,8 +366,8 @@ static void end_frame(frame_writer *writer, size_t end)
     writer->done = end;
 }
 
-/* Do the bytes seem random? So many bytes of a plane are looked at; of 256 random ones 162 values are
- * different on average. */
+/* Do the bytes seem random? So many bytes of a plane are looked at; of 256 random ones 162 values
+ * are different on average. */
 #define SAMPLE 256u
 #define VALUES_MAX 96u
 _Static_assert(SAMPLE <= FRAME_MIN, "a step is a byte at least");

@@ -442,8 +442,8 @@ static size_t count_frames(const unsigned char *at, size_t len)
     return count;
 }
 
-/* Random planes have frames of their own, and nothing else has: of spans that differ in their ids and
- * in the lowest byte of how long they took, these are what stands before the ids, the ids, the
+/* Random planes have frames of their own, and nothing else has: of spans that differ in their ids
+ * and in the lowest byte of how long they took, these are what stands before the ids, the ids, the
  * columns up to that byte, the byte, and all that is behind it. */
 static void test_frames(void **state)
 {
