@@ -86,7 +86,8 @@ static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
     return x == y;
 }
 
-static inline mw_slice bytes_of(const mw_field_writer *writer, const mw_row_fields *told, uint32_t field)
+static inline mw_slice bytes_of(const mw_field_writer *writer, const mw_row_fields *told,
+                                uint32_t field)
 {
     if (field <= writer->row_fields)
         return mw_row_field(told, field);
@@ -364,8 +365,8 @@ static uint32_t put_new(token_writer *out, uint32_t field)
     return out->known++;
 }
 
-/* `next` is by numbers of the chunk from here on. The tokens are bytes, which might be anything's: in
- * locals, what they are made from is not read again behind each of them. */
+/* `next` is by numbers of the chunk from here on. The tokens are bytes, which might be anything's:
+ * in locals, what they are made from is not read again behind each of them. */
 static void put_item(token_writer *out, const uint32_t *field)
 {
     const uint32_t *numbers = out->writer->numbers;

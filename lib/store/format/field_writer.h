@@ -24,8 +24,8 @@ typedef struct mw_field_writer {
     uint32_t *raw;  /* numbers in the table that are no protobuf fields, ascending */
     uint32_t raw_count, raw_room;
     uint32_t recent[1u << MW_FIELDS_RECENT_BITS]; /* fields by their last bytes; 0 = none */
-    uint64_t bytes; /* of all items */
-    uint32_t *cut;  /* by field of the present source in fields: 0 = not met, else here */
+    uint64_t bytes;                               /* of all items */
+    uint32_t *cut; /* by field of the present source in fields: 0 = not met, else here */
     uint32_t cut_room;
 } mw_field_writer;
 

@@ -28,7 +28,7 @@ typedef struct copying {
     size_t first, count; /* the group: outputs [first, first + count) of the plan */
     size_t done;         /* of those, written */
     group_block blocks[GROUP_BLOCKS_MAX];
-    mw_block_pack *spare; /* of a block that was written: its memory is the next one's */
+    mw_block_pack *spare;    /* of a block that was written: its memory is the next one's */
     uint32_t *rows, *places; /* of one input block, for one block of the group */
 } copying;
 

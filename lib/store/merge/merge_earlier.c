@@ -3,7 +3,7 @@
  * Of a trace that goes on, earlier segments may hold any number of spans; few of them matter: those
  * that a span of the merge repeats, is a child of, or has as a child or as a child of the same
  * parent. A Bloom filter of the ids and parents of the merge's spans finds them (and about one in
- * 200 of the others, which does no harm); most merges continue no trace and never make it. Where
+ * 200 of the others, which does no harm); a merge that continues no trace never makes it. Where
  * they are still more than fit, they are read again for some of the traces at a time, in the order
  * in which these are written; those of a single trace that are too many pass by, in parts
  * (rollup_long.h). The view's thread.

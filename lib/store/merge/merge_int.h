@@ -26,8 +26,8 @@ typedef struct mw_merge_earlier_span {
 typedef struct mw_merge_near {
     uint64_t *parents; /* by row, until it is known whether the filter is needed */
     uint64_t *words;   /* NULL = it was not */
-    uint64_t seed;   /* random: nobody can make ids that pass */
-    unsigned shift;  /* 64 - log2 of how many words */
+    uint64_t seed;     /* random: nobody can make ids that pass */
+    unsigned shift;    /* 64 - log2 of how many words */
 } mw_merge_near;
 
 typedef struct mw_merging {

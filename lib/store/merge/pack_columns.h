@@ -15,7 +15,7 @@ typedef struct mw_pack_columns {
     const mw_hot_layout *layout;
     mw_signal signal;
     uint32_t rows;
-    unsigned char *cells;            /* all of them, in one piece */
+    unsigned char *cells; /* all of them, in one piece */
     size_t cells_room;
     uint64_t *wide[MW_WIDE_COLUMNS]; /* ids as bytes; TIME and SEQ as they are, not yet less the
                                       * lowest */
