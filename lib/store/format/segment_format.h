@@ -1,11 +1,11 @@
 /* The segment file, drawn. With this page a stranger can write a reader.
  *
  * A store is a directory of files "%016x.seg" (the segment id in hex, small letters; with another
- * id in its header it is somebody's copy, and not of the store); "*.tmp" are unfinished, "*.old" not
- * needed any more, and both are removed at start. Beside them lie digest.key, 192 random bytes under
- * which digests, series and keys of texts are hashed (needed for none of what this page draws), and
- * catalogue.db, which is derived from the segments. All numbers are little endian, without
- * alignment. Checksums are XXH3-64.
+ * id in its header it is somebody's copy, and not of the store); "*.tmp" are unfinished, "*.old"
+ * not needed any more, and both are removed at start. Beside them lie digest.key, 192 random bytes
+ * under which digests, series and keys of texts are hashed (needed for none of what this page
+ * draws), and catalogue.db, which is derived from the segments. All numbers are little endian,
+ * without alignment. Checksums are XXH3-64.
  * A file is a segment header and then blocks, each beginning at a multiple of 8. There are two
  * kinds: the log, to which requests are appended as they come, a block each; and merged segments,
  * which are written once, from older segments that they replace, and end with a footer
