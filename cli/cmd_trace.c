@@ -44,7 +44,7 @@ static void add_list_row(mw_cli *cli, mw_table *table, const json_t *item)
     mw_table_cell(table, mw_text(item, "trace_id"));
     mw_table_cell(table, mw_text(item, "root_name"));
     mw_table_cell(table, mw_text(item, "service"));
-    mw_duration_text(mw_number(item, "duration_ms"), text, sizeof text);
+    mw_taken_text(cli, item, text);
     mw_table_cell(table, mw_slice_of(text));
     mw_table_cellf(table, "%lld", (long long)mw_integer(item, "spans"));
     mw_table_cellf(table, "%lld", (long long)mw_integer(item, "errors"));
@@ -60,12 +60,8 @@ static void add_list_row(mw_cli *cli, mw_table *table, const json_t *item)
 
 void mw_trace_table(mw_cli *cli, const json_t *items, mw_buffer *out)
 {
-    mw_table table;
-    mw_table_init(&table, list_columns, sizeof list_columns / sizeof list_columns[0]);
-    for (size_t i = 0; i < json_array_size(items); i++)
-        add_list_row(cli, &table, json_array_get(items, i));
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    mw_item_table(cli, list_columns, sizeof list_columns / sizeof list_columns[0], items,
+                  add_list_row, out);
 }
 
 static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
@@ -162,7 +158,8 @@ static void token_cell(mw_table *table, const json_t *span, const char *key)
         mw_table_cellf(table, "%lld", (long long)mw_integer(span, key));
 }
 
-static void add_span_row(mw_table *table, const json_t *span, size_t depth, int64_t start_ns)
+static void add_span_row(mw_cli *cli, mw_table *table, const json_t *span, size_t depth,
+                         int64_t start_ns)
 {
     char text[MW_CELL_SIZE];
     mw_slice status = mw_text(span, "status");
@@ -173,7 +170,7 @@ static void add_span_row(mw_table *table, const json_t *span, size_t depth, int6
     mw_table_cell(table, mw_text(span, "operation_kind"));
     mw_table_cell(table, mw_text(span, "service"));
     offset_cell(table, mw_integer(span, "start_unix_nano"), start_ns);
-    mw_duration_text(mw_number(span, "duration_ms"), text, sizeof text);
+    mw_taken_text(cli, span, text);
     mw_table_cell(table, mw_slice_of(text));
     mw_table_cell(table, status);
     if (error)
@@ -215,7 +212,7 @@ static void render_tree(mw_cli *cli, const json_t *root, mw_buffer *out)
         if (is_log(row))
             add_log_row(&table, row, depth, start_ns);
         else
-            add_span_row(&table, row, depth, start_ns);
+            add_span_row(cli, &table, row, depth, start_ns);
     }
     mw_table_print(&table, cli->width, cli->color, 0, out);
     mw_table_fini(&table);
@@ -267,7 +264,7 @@ static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
         mw_field(out, i ? "" : "session",
                  mw_slice_bytes(json_string_value(session), json_string_length(session)));
     mw_instant_text(root, "start", start);
-    mw_duration_text(mw_number(root, "duration_ms"), text, sizeof text);
+    mw_taken_text(cli, root, text);
     mw_buffer_appendf(out, "  %-13s %s (%s)\n", "start", start, text);
     mw_buffer_appendf(out, "  %-13s %lld spans, %lld logs, %lld errors\n", "holds",
                       (long long)mw_integer(root, "span_count"),

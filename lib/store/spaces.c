@@ -353,7 +353,7 @@ static mw_err check_new(mw_spaces *spaces, mw_slice name, mw_detail *detail)
         return mw_detail_set(detail, MW_E_CONFLICT, "name", "choose another name",
                              "there is a space of that name");
     if (full)
-        return mw_detail_set(detail, MW_E_LIMIT, "name", "delete one that is no longer used",
+        return mw_detail_set(detail, MW_E_CONFLICT, "name", "delete one that is no longer used",
                              "there are %d spaces, which is all there may be", MW_SPACES_MAX);
     return MW_OK;
 }

@@ -537,6 +537,7 @@ typedef struct mw_log_list {
     size_t count;
     mw_slice next_cursor;
     uint64_t undecided; /* records left out because the pattern took too long on them */
+    bool given_up;      /* MW_E_TIMEOUT is for the pattern: it took too long altogether */
 } mw_log_list;
 
 /* Log records have no identity: each that was stored is listed. Cost: columns of the newest blocks
@@ -573,6 +574,7 @@ typedef struct mw_log_tail {
     size_t count;
     mw_log_position position; /* to go on from; never before `after` */
     bool more;                /* the view may hold more behind it; else ask a later view */
+    bool given_up;            /* as of a list */
 } mw_log_tail;
 
 /* What follows `after` and matches; asked again from `position` on, each record that was stored
@@ -664,6 +666,8 @@ typedef struct mw_store_stats {
     uint64_t repeats, conflicting; /* removed by merges since the start; the latter differed */
     uint64_t retired_segments, retired_items; /* since the start */
     uint64_t merges, merge_failures;
+    uint64_t merge_failed_ns;   /* when it last was; 0 = never */
+    bool merging_fails;         /* and none has succeeded since */
     uint64_t oldest_arrival_ns; /* of what is stored; 0 = nothing */
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);

@@ -34,7 +34,7 @@ struct mw_store {
     struct mw_rollup_tail *tail;
     /* written by the keeper, read by statistics and appends */
     _Atomic uint64_t unmerged_bytes, repeats, conflicting, retired_segments, retired_items;
-    _Atomic uint64_t merge_count, merge_failures;
+    _Atomic uint64_t merge_count, merge_failures, merge_failed_ns;
 };
 
 /* Columns that a view keeps unpacked: a question meets the same few blocks several times, to find

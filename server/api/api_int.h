@@ -29,6 +29,12 @@
 /* Rows and unpacked spans behind one answer. */
 #define MW_API_ARENA_MAX ((size_t)256 << 20)
 
+/* A pattern whose budget (item_search.c) is spent: said by lists and to followers. */
+#define MW_API_PATTERN_GIVEN_UP "the pattern takes too long on these records and was given up"
+#define MW_API_PATTERN_HINT                                                                        \
+    "take repeats within repeats out of it, or let it see fewer records with text, service, "      \
+    "since or until"
+
 typedef struct mw_api_call {
     mw_job job;
     mw_server *server;
@@ -81,6 +87,8 @@ MW_MUST_USE mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uin
 /* The value of a filter that page_read has allowed; data NULL when absent. An empty one is
  * MW_E_INVALID: it would match everything. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
+/* Is it asked for a pattern? Looks at the query alone, which need not be good. */
+bool mw_api_asks_pattern(const mw_api_call *call);
 /* A filter that is "true" or "false"; false when absent. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out);
 /* The values of "attribute", KEY=VALUE each, at most MW_ATTRIBUTE_QUERIES_MAX; they live as long as
@@ -95,8 +103,10 @@ static inline mw_store *mw_api_store(const mw_api_call *call)
 {
     return mw_space_store(call->space);
 }
-/* The body, one JSON value, the caller's. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
-MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
+/* A request without parameters that changes something: reads its body, one JSON value, and hands it
+ * to `change`. MW_E_UNSUPPORTED (content-type), MW_E_INVALID, or what `change` returns. */
+MW_MUST_USE mw_err mw_api_change(mw_api_call *call,
+                                 mw_err (*change)(mw_api_call *call, json_t *root));
 /* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
  * answer any more. It leaves out what is known to be damaged; a call whose question finds more is
  * run again. MW_E_NOMEM. */
@@ -123,13 +133,15 @@ void mw_api_warnings(mw_api_call *call);
 /* The same in two steps, for a list with members of its own between them. */
 void mw_api_items_end(mw_api_call *call);
 void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total);
-/* The limit with which a page of large items is asked for again that failed with `err` after
- * `written` of them: with those that fit the answer, or half of them when even reading them took
- * the memory of one question. The page has a cursor to go on with, which a refusal has not. 0:
- * there is nothing to try. */
-size_t mw_api_smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written);
-/* Before each try: forgets what the one before has read and written. */
-void mw_api_try_again(mw_api_call *call);
+/* A page of items that may be large: `write` asks the store and writes the whole list, *written
+ * being the items that the answer had room for. What does not fit an answer, or the memory of a
+ * question, is asked for again with fewer: the page has a cursor to go on with, which a refusal has
+ * not. Errors as of `write`. */
+MW_MUST_USE mw_err mw_api_list_page(mw_api_call *call, const mw_api_page *page,
+                                    mw_err (*write)(mw_api_call *call, mw_store_view *view,
+                                                    const mw_store_page *bounds, const void *query,
+                                                    size_t *written),
+                                    mw_store_view *view, const void *query);
 
 /* Text that is JSON already (from our own tables); empty becomes `otherwise`. */
 void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *otherwise);

@@ -105,7 +105,7 @@ static void write_if_named(void *ctx, const char *name, mw_store *store)
         write_space(one->json, name, store);
 }
 
-static mw_err create_from(mw_api_call *call, const json_t *root)
+static mw_err create_from(mw_api_call *call, json_t *root)
 {
     mw_slice name = MW_SLICE_NONE;
     mw_err err = read_name(call, root, &name);
@@ -129,14 +129,7 @@ static mw_err create_from(mw_api_call *call, const json_t *root)
 
 mw_err mw_api_space_create(mw_api_call *call)
 {
-    json_t *root = NULL;
-    mw_err err = mw_api_no_parameters(call);
-    if (!err)
-        err = mw_api_json_body(call, &root);
-    if (!err)
-        err = create_from(call, root);
-    json_decref(root);
-    return err;
+    return mw_api_change(call, create_from);
 }
 
 /* ---- delete ---------------------------------------------------------------------------------- */

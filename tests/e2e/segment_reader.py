@@ -359,7 +359,9 @@ class Store:
             ends.update(footer.ends)
         newest = max((log.id for log in logs if log.id not in replaced), default=None)
         for log in logs:
-            log.end = ends.get(log.id, None if log.id == newest else log.durable_end)
+            later = [other for other in logs if other.id > log.id]
+            lost = later and min(later, key=lambda other: other.id).predecessor > log.id
+            log.end = ends.get(log.id, None if lost or log.id == newest else log.durable_end)
 
     def blocks(self, damaged=None):
         for segment in self.segments:

@@ -2,10 +2,14 @@
 """A byte that flips in a stored block, under the real program: `midwatch check` names file and place,
 everything else stays readable while the daemon runs and after a start, answers and status say that
 something is left out, and nothing else is lost when the rest is merged."""
+import contextlib
 import glob
 import json
 import os
+import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import unittest
 
@@ -215,6 +219,43 @@ class DamageTest(Case):
         self.assertEqual(self.answers()[0], expected)
         self.daemon.restart()
         self.assertEqual(self.answers()[0], expected)
+
+    def test_segment_gone(self):
+        """A segment of the log that somebody removed, after a kill: check and the next start say which
+        commits are missing, and the others are all there."""
+        self.daemon.kill()
+        self.daemon.start()  # the second segment
+        self.assertEqual(self.daemon.post_traces(one_of("traces")).status, 200)
+        wait_for("its row in the catalogue", lambda: self.rows() == len(self.segments()), 20 * SLOWNESS)
+        self.daemon.kill()
+        self.check(0)
+        first = self.segments()[0]
+        os.unlink(first)
+        self.assertRegex(self.check(1), re.escape(first) + r".*commits 1 to \d+ at least, \d+ spans")
+        self.daemon.start()
+        self.assertIn("a segment is gone that midwatch did not remove", self.daemon.log())
+        self.assertGreaterEqual(self.daemon.api("status")["store"]["damaged_blocks"], 1)
+        self.assertGreaterEqual(self.answers()[0]["traces"], 1)
+
+    def rows(self):
+        path = os.path.join(self.daemon.data, "store", "catalogue.db")
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as catalogue:
+            return catalogue.execute("SELECT count(*) FROM segment").fetchone()[0]
+
+    def test_copy_under_another_name(self):
+        """A backup within the directory: told by check, set aside by a start, never read twice."""
+        self.daemon.stop()
+        segment = self.segments()[0]
+        copy = os.path.join(os.path.dirname(segment), "0000000000000099.seg")
+        shutil.copy(segment, copy)
+        self.assertIn(f"{copy} at byte 0: a copy of segment", self.check(1))
+        self.daemon.start()
+        self.assertIn("a copy of a segment under another name", self.daemon.log())
+        self.assertEqual(self.answers(), ({signal: REQUESTS for signal in SIGNALS}, {()}))
+        self.assertFalse(os.path.exists(copy))
+        self.assertTrue(os.path.exists(copy + ".aside-1"))
+        self.daemon.stop()
+        self.check(0)
 
     def test_header_of_a_block(self):
         """Nobody can read what is behind it: a start says so with every answer, a merge goes around."""

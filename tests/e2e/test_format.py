@@ -517,8 +517,10 @@ class FormatTest(Case):
         self.assertEqual({(item.commit, item.position) for item in store},
                          {place for place in self.found if place[0] != last.commit})
         counts, damaged, remarks = self.check(directory)
-        self.assertEqual((counts, damaged), (self.counts(store), 1))
+        # Nor would the catalogue know of it; here it does, since it was somebody who cut it off.
+        self.assertEqual((counts, damaged), (self.counts(store), 2))
         self.assertIn(f"at byte {last.offset}: a torn tail", remarks)
+        self.assertIn(f"bytes that were acknowledged: commits up to {last.commit} were", remarks)
 
     def test_damage_is_left_out_alone(self):
         """A header of the log and a chunk of a merged segment; what is around them is read."""

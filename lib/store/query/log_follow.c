@@ -171,6 +171,7 @@ mw_err mw_store_log_follow(mw_store_view *view, const mw_log_follow *follow,
         err = mw_log_scan_find(&scan);
     if (err == MW_OK)
         err = answer(&scan, out);
+    out->given_up = scan.search.given_up;
     mw_log_scan_fini(&scan);
     return err;
 }

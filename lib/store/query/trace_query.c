@@ -122,18 +122,7 @@ static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
 static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
 {
     trace_reading *reading = ctx;
-    mw_trace_span *span = &reading->out->spans[at];
-
-    mw_hot_span(fetched->hot, fetched->row, &span->row);
-    if (!mw_span_row_copy(reading->arena, &span->row))
-        return MW_E_NOMEM;
-    span->own_session_id = span->row.session_id;
-    span->bytes = fetched->bytes;
-    span->oversized = fetched->oversized;
-    span->resource = fetched->resource;
-    span->scope = fetched->scope;
-    span->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
-    return MW_OK;
+    return mw_fetched_span(fetched, reading->arena, &reading->out->spans[at]);
 }
 
 static mw_err fill_spans(mw_store_view *view, trace_reading *reading)

@@ -27,6 +27,7 @@ typedef struct mw_segment {
     struct mw_spare *spare; /* the keeper's, until it lets go; the last reference hands over */
     char *spare_path;       /* to it. MW_MEM_STORE, NULL = not */
     bool aside;             /* recovery, then the keeper's thread: has damage, is not merged */
+    size_t row_blocks; /* likewise; of the log: blocks that its row in the catalogue speaks of */
 } mw_segment;
 
 /* "DIRECTORY/%016x.seg" in MW_MEM_STORE; NULL without memory. */

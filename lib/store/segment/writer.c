@@ -203,6 +203,7 @@ static mw_err write_group(mw_writer *writer, group *batch)
         note_failure(writer, err, pause);
         return err;
     }
+    bool first = !writer->appended;
     writer->appended = true;
     writer->segment_items += batch->rows;
     if (writer->unmerged_bytes)
@@ -211,6 +212,8 @@ static mw_err write_group(mw_writer *writer, group *batch)
     mw_count(MW_COUNT_STORE_SYNCS, 1);
     mw_index_publish(writer->index, batch->entries, batch->count, writer->next_seq - 1);
     note_success(writer);
+    if (first && writer->left)
+        writer->left(writer->left_ctx);
     return MW_OK;
 }
 
