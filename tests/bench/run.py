@@ -128,6 +128,8 @@ def bench_store(options):
             store.print_fill(transport, result)
             if transport == "http":
                 store.print_lookups(server, STORE_REQUESTS, STORE_SEED)
+            store.print_disk(server, result["spans_acknowledged"])
+            if transport == "http":
                 store.print_start(server, STORE_REQUESTS, STORE_SEED)
 
 

@@ -39,8 +39,10 @@ def requests_of(millions):
 def bench_lookups(options):
     requests = requests_of(10)
     with Midwatch(["--merge-after", "2s"]) as server:
-        store.print_fill("http ", store.fill(server, requests, SEED))
+        result = store.fill(server, requests, SEED)
+        store.print_fill("http", result)
         store.print_lookups(server, requests, SEED)
+        store.print_disk(server, result["spans_acknowledged"])
         store.print_start(server, requests, SEED)
 
 
@@ -64,6 +66,7 @@ def bench_growth(options):
         print(f"cost of a span, last two steps against the second and third: "
               f"{sum(costs[-2:]) / sum(costs[1:3]):.2f} x (bar 1.3)", flush=True)
         store.print_lookups(server, step, SEED, rounds=100)
+        store.print_disk(server, step * 50 * store.SPANS)
         store.print_start(server, step, SEED)
 
 
