@@ -16,12 +16,20 @@ typedef struct mw_resolve_key {
 extern const mw_resolve_key mw_resolve_keys[];
 extern const size_t mw_resolve_key_count;
 
+/* Text as it counts: trimmed, an array by its first element; an integer stays one. False when
+ * there is nothing in it. */
+bool mw_resolve_usable_text(const mw_value *value, mw_value *out);
+/* Counts come as integers, doubles or decimal text; what is no count is absent. */
+bool mw_resolve_usable_count(const mw_value *value, mw_value *out);
+
 /* Ranks that rules refer to by name. */
 enum {
     MW_AGENT_TRACELOOP = 2,  /* only when traceloop.span.kind is agent */
     MW_AGENT_LANGSMITH = 3,  /* only when langsmith.span.kind is chain, at the root */
     MW_AGENT_GRAPH_NODE = 4, /* only when openinference.span.kind is AGENT */
-    MW_AGENT_RANKS = 5,
+    MW_AGENT_LANGCHAIN = 5,  /* the name that LangChain's create_agent was given */
+    MW_AGENT_FUNCTION = 6,   /* the AI SDK's word for who asks */
+    MW_AGENT_RANKS = 7,
     MW_INPUT_USAGE_JSON = 7, /* where the JSON text stands in the two token lists */
     MW_OUTPUT_USAGE_JSON = 6,
     MW_INPUT_RAW = 8, /* the provider's raw count, cache always excluded */
