@@ -37,6 +37,15 @@ may_include_cli := lib/base
 may_include_server := lib/base proto lib/net lib/store lib/state lib/access triage collector \
                       webhook exporters cli
 
+# A room may have folders. They are drawn from the bottom up: what a folder's files may include
+# beside their own folder and the room's own headers. One archive all the same.
+folders_lib/store := format segment rollup merge query
+may_see_lib/store/format :=
+may_see_lib/store/segment := format
+may_see_lib/store/rollup := format segment
+may_see_lib/store/merge := format segment rollup
+may_see_lib/store/query := format segment rollup
+
 # What a room's archive needs behind it at link time, itself first.
 closure = $(1) $(may_include_$(1)) $(foreach r,$(may_include_$(1)),$(may_include_$(r)))
 uniq = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(1))))
@@ -74,7 +83,7 @@ libs := $(shell pkg-config --libs $(pkgs) 2>/dev/null) -lm
 
 # ---- sources ---------------------------------------------------------------------------------
 
-sources_of = $(sort $(wildcard $(1)/*.c) $(if $(filter server,$(1)),$(wildcard server/*/*.c)))
+sources_of = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
 protos := $(sort $(wildcard proto/*.proto))
 generated := $(protos:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
 generated_objects := $(generated:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o)
@@ -220,7 +229,8 @@ format: deps-lint ## clang-format over every C file
 	clang-format -i $(c_files)
 
 print-rooms:
-	@$(foreach r,$(rooms),echo "$(r): $(may_include_$(r))";)
+	@$(foreach r,$(rooms),echo "$(r): $(may_include_$(r))"; \
+	    $(foreach f,$(folders_$(r)),echo "folder $(r)/$(f): $(may_see_$(r)/$(f):%=$(r)/%)";))
 
 # ---- install ---------------------------------------------------------------------------------
 

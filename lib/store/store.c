@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
-#include "lib/store/catalogue.h"
-#include "lib/store/digest_key.h"
-#include "lib/store/merge.h"
-#include "lib/store/recover.h"
-#include "lib/store/rollup_tail.h"
+#include "lib/store/format/digest_key.h"
+#include "lib/store/merge/catalogue.h"
+#include "lib/store/merge/merge.h"
+#include "lib/store/rollup/rollup_tail.h"
+#include "lib/store/segment/recover.h"
 #include "lib/store/store_int.h"
 
 static const char *const operation_kind_names[MW_OP_COUNT] = {

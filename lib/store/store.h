@@ -423,7 +423,7 @@ MW_MUST_USE mw_err mw_store_span_list(mw_store_view *view, const mw_store_page *
 
 /* ---- roll-ups ------------------------------------------------------------------------------- */
 
-/* Latency of many spans, from a histogram of MW_LATENCY_BUCKETS (lib/store/rollup.h): a quantile is
+/* Latency of many spans, from a histogram of MW_LATENCY_BUCKETS (lib/store/rollup/rollup.h): a quantile is
  * the middle of the bucket in which that span lies (the ceil(q * count)-th shortest), and so within
  * 9.1 % of its duration; below 1 us it is 500 ns, beyond 2^32 us just that. */
 typedef struct mw_red {
@@ -514,7 +514,7 @@ typedef struct mw_log_query {
     uint8_t severity_min; /* records without a severity match only 0 */
     const mw_attribute_query *attributes;
     size_t attribute_count;
-    /* PCRE2 (lib/store/log_pattern.h), searched in the same strings as text; empty = any.
+    /* PCRE2 (lib/store/query/log_pattern.h), searched in the same strings as text; empty = any.
      * MW_E_SYNTAX when it does not compile: mw_log_pattern_check says where and why. */
     mw_slice pattern;
 } mw_log_query;

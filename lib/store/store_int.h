@@ -2,11 +2,11 @@
 #ifndef MW_STORE_STORE_INT_H
 #define MW_STORE_STORE_INT_H
 
-#include "lib/store/damage.h"
-#include "lib/store/items_walk.h"
-#include "lib/store/keeper.h"
-#include "lib/store/retention.h"
-#include "lib/store/writer.h"
+#include "lib/store/merge/keeper.h"
+#include "lib/store/merge/retention.h"
+#include "lib/store/segment/damage.h"
+#include "lib/store/segment/items_walk.h"
+#include "lib/store/segment/writer.h"
 
 /* What a question may hold in memory for its own work, its answer aside: larger questions run in
  * passes over parts of the traces (or sessions) by hash. A sixteenth of the default memory limit,

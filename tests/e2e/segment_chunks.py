@@ -1,5 +1,5 @@
 """The two chunks of a block, unpacked: columns, and items with what stands around them. From the
-drawings in lib/store/segment_format.h and item_fields.h; see segment_reader.py."""
+drawings in lib/store/format/segment_format.h and item_fields.h; see segment_reader.py."""
 import ctypes
 import ctypes.util
 import itertools

@@ -1,5 +1,5 @@
 """A second reader of the store's files, written from the drawings at the top of
-lib/store/segment_format.h, segment_footer.h and item_fields.h, and from nothing else of the
+lib/store/format/segment_format.h, segment_footer.h and item_fields.h, and from nothing else of the
 program: what it reads is what those pages say. It checks every checksum, also those that the
 program leaves to `midwatch check`. segment_chunks.py is the part of it that unpacks.
 

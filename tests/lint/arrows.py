@@ -38,14 +38,20 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 SYSTEM_SQL = re.compile(r'^\s*#\s*include\s+<sqlite3\.h>')
 
 
+FOLDER = "folder "
+
+
 def read_rooms(text):
-    """{room: [rooms it may include]} from lines "room: a b c"."""
-    rooms = {}
+    """({room: [rooms it may include]}, {folder of a room: [folders it may include]}) from lines
+    "room: a b c" and "folder room/x: room/y room/z"."""
+    rooms, folders = {}, {}
     for line in text.splitlines():
-        room, colon, allowed = line.partition(":")
-        if colon:
-            rooms[room.strip()] = allowed.split()
-    return rooms
+        name, colon, allowed = line.partition(":")
+        if colon and name.startswith(FOLDER):
+            folders[name[len(FOLDER):].strip()] = allowed.split()
+        elif colon:
+            rooms[name.strip()] = allowed.split()
+    return rooms, folders
 
 
 def find_circle(rooms):
@@ -91,7 +97,17 @@ def is_door(room, name):
     return False
 
 
-def check_include(path, included, rooms):
+def check_folder(path, included, folders):
+    """None, or what is wrong with this include between the folders of one room. Headers that lie in
+    the room itself are for all of its folders."""
+    own = room_of(path, folders)
+    target = room_of(included, folders)
+    if own is None or target in (None, own) or target in folders[own]:
+        return None
+    return f"{own} may not include {target} (Makefile: may_see_{own})"
+
+
+def check_include(path, included, rooms, folders):
     """None, or what is wrong with this include."""
     own = room_of(path, rooms)
     of_test = test_room_of(path, rooms)
@@ -107,7 +123,7 @@ def check_include(path, included, rooms):
             return None
         return f'"{included}" is private to {target}'
     if target == home:
-        return None
+        return check_folder(path, included, folders)
     if target not in rooms[home]:
         return f"{home} may not include {target} (Makefile: may_include_{home})"
     if not is_door(target, os.path.basename(included)):
@@ -115,13 +131,13 @@ def check_include(path, included, rooms):
     return None
 
 
-def check_file(root, path, rooms):
+def check_file(root, path, rooms, folders):
     findings = []
     room = room_of(path, rooms)
     with open(os.path.join(root, path), encoding="utf-8", errors="replace") as source:
         for number, line in enumerate(source, 1):
             match = INCLUDE.match(line)
-            wrong = check_include(path, match.group(1), rooms) if match else None
+            wrong = check_include(path, match.group(1), rooms, folders) if match else None
             if wrong:
                 findings.append(f"{path}:{number}: {wrong}")
             if room and room not in SQL_ROOMS:
@@ -140,9 +156,9 @@ def source_files(root, rooms):
                     yield os.path.relpath(os.path.join(folder, name), root)
 
 
-def check_tree(root, rooms):
+def check_tree(root, rooms, folders):
     findings = []
-    circle = find_circle(rooms)
+    circle = find_circle(rooms) or find_circle(folders)
     if circle:
         findings.append(f"Makefile:1: the arrows run in a circle: {' -> '.join(circle)}")
     for room, allowed in rooms.items():
@@ -150,7 +166,7 @@ def check_tree(root, rooms):
             if name not in rooms:
                 findings.append(f"Makefile:1: may_include_{room} names {name}, which is no room")
     for path in source_files(root, rooms):
-        findings += check_file(root, path, rooms)
+        findings += check_file(root, path, rooms, folders)
     return findings
 
 
@@ -168,11 +184,11 @@ def main():
         make = os.environ.get("MAKE", "make")
         text = subprocess.run([make, "--no-print-directory", "-s", "-C", options.root,
                                "print-rooms"], check=True, capture_output=True, text=True).stdout
-    rooms = read_rooms(text)
+    rooms, folders = read_rooms(text)
     if not rooms:
         print("Makefile:1: print-rooms gave no rooms")
         return 1
-    findings = check_tree(options.root, rooms)
+    findings = check_tree(options.root, rooms, folders)
     print("\n".join(findings), end="\n" if findings else "")
     return 1 if findings else 0
 

@@ -13,6 +13,8 @@ ROOMS = """lib/base:
 proto: lib/base
 lib/net: lib/base
 lib/store: lib/base proto
+folder lib/store/format:
+folder lib/store/query: lib/store/format
 server: lib/base lib/net lib/store
 """
 
@@ -30,15 +32,15 @@ class Tree:
 
     def findings(self, rooms=ROOMS):
         with self.folder:
-            return arrows.check_tree(self.folder.name, arrows.read_rooms(rooms))
+            return arrows.check_tree(self.folder.name, *arrows.read_rooms(rooms))
 
 
 class ArrowsTest(unittest.TestCase):
     def test_allowed_includes_pass(self):
         tree = Tree({"server/main.c": '#include <stdio.h>\n#include "lib/net/net.h"\n'
                                       '#include "server/api/api_int.h"\n',
-                     "lib/store/block.c": '#include "proto/trace.pb-c.h"\n'
-                                          '#include "lib/store/store_int.h"\n'})
+                     "lib/store/format/block.c": '#include "proto/trace.pb-c.h"\n'
+                                                 '#include "lib/store/store_int.h"\n'})
         self.assertEqual(tree.findings(), [])
 
     def test_arrow_that_is_not_in_the_table(self):
@@ -67,6 +69,14 @@ class ArrowsTest(unittest.TestCase):
         self.assertEqual(tree.findings(),
                          ['tests/bench/x.c:2: "lib/net/h2_int.h" is private to lib/net'])
 
+    def test_folders_of_a_room_have_an_order(self):
+        tree = Tree({"lib/store/query/page.c": '#include "lib/store/format/block.h"\n',
+                     "lib/store/store.c": '#include "lib/store/query/page.h"\n',
+                     "lib/store/format/block.c": '#include "lib/store/query/page.h"\n'})
+        self.assertEqual(tree.findings(), ["lib/store/format/block.c:1: lib/store/format may not "
+                                           "include lib/store/query "
+                                           "(Makefile: may_see_lib/store/format)"])
+
     def test_circle(self):
         findings = Tree({}).findings("a: b\nb: c\nc: a\n")
         self.assertEqual(findings, ["Makefile:1: the arrows run in a circle: a -> b -> c -> a"])
@@ -77,7 +87,7 @@ class ArrowsTest(unittest.TestCase):
 
     def test_sql_outside_its_rooms(self):
         sql = 'static const char q[] = "SELECT id, body FROM alarms WHERE id = ?";\n'
-        tree = Tree({"server/api.c": sql, "lib/store/catalogue.c": sql})
+        tree = Tree({"server/api.c": sql, "lib/store/merge/catalogue.c": sql})
         self.assertEqual(tree.findings(),
                          ["server/api.c:1: SQL outside lib/store and lib/state"])
 

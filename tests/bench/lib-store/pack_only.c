@@ -17,8 +17,8 @@
 
 #include "tests/bench/load_body.h"
 
-#include "lib/store/block_pack.h"
-#include "lib/store/pack_columns.h"
+#include "lib/store/merge/block_pack.h"
+#include "lib/store/merge/pack_columns.h"
 #include "proto/scan.h"
 
 #define ITEMS 512u

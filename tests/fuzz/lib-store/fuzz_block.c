@@ -11,7 +11,7 @@
 
 #include <xxhash.h>
 
-#include "lib/store/block.h"
+#include "lib/store/format/block.h"
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "lib/base/json_writer.h"
-#include "lib/store/block_filter.h"
-#include "lib/store/body_walk.h"
+#include "lib/store/format/block_filter.h"
+#include "lib/store/format/body_walk.h"
 #include "proto/wire.h"
 
 #define CHECK(condition)                                                                           \

@@ -16,7 +16,7 @@
 
 #include <xxhash.h>
 
-#include "lib/store/segment_footer_int.h"
+#include "lib/store/segment/segment_footer_int.h"
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \

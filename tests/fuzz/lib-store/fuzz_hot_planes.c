@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/store/hot_planes.h"
+#include "lib/store/format/hot_planes.h"
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \

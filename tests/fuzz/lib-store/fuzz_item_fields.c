@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/store/field_writer.h"
-#include "lib/store/hot_layout.h"
+#include "lib/store/format/field_writer.h"
+#include "lib/store/format/hot_layout.h"
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/store/body_walk.h"
-#include "lib/store/log_pattern.h"
+#include "lib/store/format/body_walk.h"
+#include "lib/store/query/log_pattern.h"
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/store/rollup_int.h"
+#include "lib/store/rollup/rollup_int.h"
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the seed corpus of fuzz_block: small blocks of every signal, plain and packed.
 
-Made from the drawing in lib/store/segment_format.h and not with the program's own encoder, so that
+Made from the drawing in lib/store/format/segment_format.h and not with the program's own encoder, so that
 the two are held against each other: test_corpus in tests/unit/lib-store/test_block.c wants every
 file of the corpus to be accepted. Run from the repository root; writes tests/fuzz/corpus/block/*,
 the same files every time.

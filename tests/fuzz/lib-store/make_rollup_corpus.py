@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the seed corpus of fuzz_rollup: small tables of every kind of cell.
 
-Made from the drawing in lib/store/rollup_format.c and not with the program's own writer. Run from the
+Made from the drawing in lib/store/rollup/rollup_format.c and not with the program's own writer. Run from the
 repository root; writes tests/fuzz/corpus/rollup/*, the same files every time.
 """
 import os

@@ -11,7 +11,7 @@
 
 #include "tests/unit/lib-store/batch_random.h"
 
-#include "lib/store/block_pack.h"
+#include "lib/store/merge/block_pack.h"
 
 #define PACK_KEY_SEED 42
 

@@ -2,7 +2,7 @@
  * that knows what was written. */
 #include "tests/unit/lib-store/attribute_model.h"
 
-#include "lib/store/attribute_match.h"
+#include "lib/store/format/attribute_match.h"
 
 static mw_attribute_wanted want(const char *key, const char *value)
 {

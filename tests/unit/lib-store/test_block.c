@@ -6,7 +6,7 @@
 
 #include "tests/unit/lib-store/batch_random.h"
 
-#include "lib/store/hot_layout.h"
+#include "lib/store/format/hot_layout.h"
 
 #define KEY_SEED 42
 

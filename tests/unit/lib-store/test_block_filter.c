@@ -2,8 +2,8 @@
  * bytes that are no filter deny nothing. */
 #include "tests/unit/lib-store/attribute_model.h"
 
-#include "lib/store/block_filter.h"
-#include "lib/store/log_text.h"
+#include "lib/store/format/block_filter.h"
+#include "lib/store/query/log_text.h"
 
 static mw_attribute_wanted want(const char *key, const char *value)
 {

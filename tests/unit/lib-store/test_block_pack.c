@@ -4,7 +4,7 @@
 
 #include "tests/unit/lib-store/pack_model.h"
 
-#include "lib/store/hot_layout.h"
+#include "lib/store/format/hot_layout.h"
 
 #define SOURCES_MAX 8
 

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/log.h"
-#include "lib/store/catalogue.h"
+#include "lib/store/merge/catalogue.h"
 #include "store_test.h"
 
 #define BLOCKS 3

@@ -10,7 +10,7 @@
 #include "tests/unit/lib-store/store_test.h"
 
 #include "lib/base/log.h"
-#include "lib/store/segment_walk.h"
+#include "lib/store/segment/segment_walk.h"
 
 /* ---- a disk that fails ----------------------------------------------------------------------- */
 

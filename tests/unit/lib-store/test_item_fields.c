@@ -4,7 +4,7 @@
 
 #include "tests/unit/lib-store/pack_model.h"
 
-#include "lib/store/item_fields.h"
+#include "lib/store/format/item_fields.h"
 
 enum { ROWS = 3 };
 

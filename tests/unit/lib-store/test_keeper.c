@@ -6,7 +6,7 @@
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/store_test.h"
 
-#include "lib/store/merge.h"
+#include "lib/store/merge/merge.h"
 
 /* Senders end, however slow the questions beside them are. */
 enum { SEGMENT = 6 * 1024, SENT_MAX = 1500 };

@@ -2,7 +2,7 @@
 #include "tests/otlp_writer.h"
 #include "tests/unit/lib-store/store_test.h"
 
-#include "lib/store/log_pattern.h"
+#include "lib/store/query/log_pattern.h"
 
 static mw_log_pattern *compile(const char *text)
 {

@@ -1,7 +1,7 @@
 /* Text search in bodies: which strings count, how deep, and what broken bytes do. */
 #include "tests/unit/lib-store/store_test.h"
 
-#include "lib/store/log_text.h"
+#include "lib/store/query/log_text.h"
 #include "proto/wire.h"
 
 typedef struct message {

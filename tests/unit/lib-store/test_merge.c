@@ -14,9 +14,9 @@
 #include "tests/unit/lib-store/batch_random.h"
 
 #include "lib/base/log.h"
-#include "lib/store/block_pack.h"
-#include "lib/store/merge.h"
-#include "lib/store/segment_footer.h"
+#include "lib/store/merge/block_pack.h"
+#include "lib/store/merge/merge.h"
+#include "lib/store/segment/segment_footer.h"
 
 enum { TRACES = 14, SEGMENT = 6 * 1024 };
 

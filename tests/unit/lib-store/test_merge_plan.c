@@ -1,8 +1,8 @@
 /* The plan of a merge against a model that searches and compares all with all. */
 #include "tests/unit/lib-store/store_test.h"
 
-#include "lib/store/block_pack.h"
-#include "lib/store/merge_plan.h"
+#include "lib/store/merge/block_pack.h"
+#include "lib/store/merge/merge_plan.h"
 
 #define KEY_SEED 42
 enum { ROWS_MAX = 4000, BATCH_MAX = 80 };

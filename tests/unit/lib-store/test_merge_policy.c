@@ -1,7 +1,7 @@
 /* Which segments are merged: each rule by itself, then what comes of long runs. */
 #include "tests/unit/lib-store/store_test.h"
 
-#include "lib/store/merge_policy.h"
+#include "lib/store/merge/merge_policy.h"
 
 #define MINUTE ((uint64_t)60 * MW_NS_PER_S)
 

@@ -1,6 +1,6 @@
 /* A store with merged segments: starts, what they remove, what damage leaves.
  */
-#include "lib/store/segment_walk.h"
+#include "lib/store/segment/segment_walk.h"
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/test_merger.h"
 

@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 
 #include "lib/base/buffer.h"
-#include "lib/store/block_pack.h"
-#include "lib/store/block_reader.h"
-#include "lib/store/digest_key.h"
-#include "lib/store/segment_footer.h"
+#include "lib/store/format/digest_key.h"
+#include "lib/store/merge/block_pack.h"
+#include "lib/store/segment/block_reader.h"
+#include "lib/store/segment/segment_footer.h"
 #include "tests/unit/lib-store/store_test.h"
 
 typedef struct merge_source {

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 
 #include "lib/base/log.h"
-#include "lib/store/catalogue.h"
-#include "lib/store/segment_walk.h"
+#include "lib/store/merge/catalogue.h"
+#include "lib/store/segment/segment_walk.h"
 #include "tests/unit/lib-store/ask_all.h"
 #include "tests/unit/lib-store/quick_disk.h"
 

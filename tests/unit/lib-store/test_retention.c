@@ -1,5 +1,5 @@
 /* Retention: which segments go by age and by size, and which clock is believed. */
-#include "lib/store/retention.h"
+#include "lib/store/merge/retention.h"
 #include "tests/check.h"
 
 #define DAY_NS (24 * 3600 * MW_NS_PER_S)

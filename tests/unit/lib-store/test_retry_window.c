@@ -1,7 +1,7 @@
 /* The retry window against a plain model: what is held, what expires, what is taken back. */
 #include "lib/base/id.h"
 #include "lib/base/memory.h"
-#include "lib/store/retry_window.h"
+#include "lib/store/segment/retry_window.h"
 #include "tests/check.h"
 
 static mw_retry_window window;

@@ -6,7 +6,7 @@
  */
 #include "tests/unit/lib-store/store_test.h"
 
-#include "lib/store/rollup_int.h"
+#include "lib/store/rollup/rollup_int.h"
 
 enum { INTERNAL = 1, SERVER, CLIENT, PRODUCER, CONSUMER };
 #define SPANS_MAX 40

@@ -6,9 +6,9 @@
 
 #include <fcntl.h>
 
-#include "lib/store/rollup_int.h"
-#include "lib/store/rollup_tail.h"
-#include "lib/store/segment_footer_int.h"
+#include "lib/store/rollup/rollup_int.h"
+#include "lib/store/rollup/rollup_tail.h"
+#include "lib/store/segment/segment_footer_int.h"
 
 #define MINUTE(m) ((uint64_t)(m)*MW_MINUTE_NS)
 #define BASE MINUTE(29000000)

@@ -1,5 +1,5 @@
 /* Footers of merged segments: what is written comes back, what is damaged is told. */
-#include "lib/store/segment_footer_int.h"
+#include "lib/store/segment/segment_footer_int.h"
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/test_merger.h"
 

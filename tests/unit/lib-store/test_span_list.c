@@ -5,7 +5,7 @@
  */
 #include <fcntl.h>
 
-#include "lib/store/segment_footer.h"
+#include "lib/store/segment/segment_footer.h"
 #include "tests/unit/lib-store/item_model.h"
 #include "tests/unit/lib-store/quick_disk.h"
 

@@ -1,7 +1,7 @@
 /* The join of one trace, as a table: spans in, what each resolves to and what they add up to. */
 #include "tests/unit/lib-store/store_test.h"
 
-#include "lib/store/trace_join.h"
+#include "lib/store/query/trace_join.h"
 
 #define SPANS_MAX 12
 #define NONE MW_JOIN_NONE

@@ -1,0 +1,106 @@
+/* Frames of zstd. See zstd_frame.h.
+ *
+ * Contexts with an allocator of ours are made by functions that zstd.h declares for static linking
+ * only. They have been exported by every libzstd since 1.3 with the same signature, and without
+ * them the memory would not be counted.
+ */
+#define ZSTD_STATIC_LINKING_ONLY
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "lib/store/format/zstd_frame.h"
+
+static void *count_alloc(void *opaque, size_t size)
+{
+    (void)opaque;
+    return mw_alloc(MW_MEM_CODEC, size);
+}
+
+static void count_free(void *opaque, void *pointer)
+{
+    (void)opaque;
+    mw_free(MW_MEM_CODEC, pointer);
+}
+
+static const ZSTD_customMem counted = {count_alloc, count_free, NULL};
+
+void mw_zstd_fini(mw_zstd *zstd)
+{
+    ZSTD_freeCCtx(zstd->packer);
+    ZSTD_freeDCtx(zstd->unpacker);
+    memset(zstd, 0, sizeof *zstd);
+}
+
+size_t mw_zstd_room(size_t len)
+{
+    return ZSTD_compressBound(len);
+}
+
+/* The tables of the level would be larger than a core's cache. With these an item's text took a
+ * fifth less time and as many bytes. */
+#define HASH_LOG_MAX 14
+#define CHAIN_LOG_MAX 13
+
+/* A frame begins with the same settings, whatever the one before had. False without memory. */
+static bool set_level(ZSTD_CCtx *packer, int level, size_t len)
+{
+    ZSTD_compressionParameters normal = ZSTD_getCParams(level, len, 0);
+    bool set = !ZSTD_isError(ZSTD_CCtx_reset(packer, ZSTD_reset_session_and_parameters)) &&
+               !ZSTD_isError(ZSTD_CCtx_setParameter(packer, ZSTD_c_compressionLevel, level));
+    if (set && normal.hashLog > HASH_LOG_MAX)
+        set = !ZSTD_isError(ZSTD_CCtx_setParameter(packer, ZSTD_c_hashLog, HASH_LOG_MAX));
+    if (set && normal.chainLog > CHAIN_LOG_MAX)
+        set = !ZSTD_isError(ZSTD_CCtx_setParameter(packer, ZSTD_c_chainLog, CHAIN_LOG_MAX));
+    return set;
+}
+
+mw_err mw_zstd_pack(mw_zstd *zstd, int level, const void *raw, size_t len, void *out,
+                    size_t *packed)
+{
+    if (!zstd->packer)
+        zstd->packer = ZSTD_createCCtx_advanced(counted);
+    if (!zstd->packer || !set_level(zstd->packer, level, len))
+        return MW_E_NOMEM;
+    size_t made = ZSTD_compress2(zstd->packer, out, ZSTD_compressBound(len), raw, len);
+    /* With room for the worst case, nothing but memory can fail. */
+    if (ZSTD_isError(made))
+        return MW_E_NOMEM;
+    *packed = made;
+    return MW_OK;
+}
+
+/* The first frame of *stored to `out`. Other kinds that a zstd reader takes, skippable frames and
+ * those of versions before 1, were never written here. */
+static mw_err unpack_frame(mw_zstd *zstd, mw_slice *stored, unsigned char *out, size_t room,
+                           size_t *got)
+{
+    static const unsigned char magic[4] = {0x28, 0xb5, 0x2f, 0xfd};
+    if (stored->len < sizeof magic || memcmp(stored->data, magic, sizeof magic) != 0)
+        return MW_E_CORRUPT;
+    size_t len = ZSTD_findFrameCompressedSize(stored->data, stored->len);
+    if (ZSTD_isError(len))
+        return MW_E_CORRUPT;
+    *got = ZSTD_decompressDCtx(zstd->unpacker, out, room, stored->data, len);
+    if (ZSTD_isError(*got))
+        return ZSTD_getErrorCode(*got) == ZSTD_error_memory_allocation ? MW_E_NOMEM : MW_E_CORRUPT;
+    *stored = mw_slice_from(*stored, len);
+    return MW_OK;
+}
+
+mw_err mw_zstd_unpack(mw_zstd *zstd, mw_slice stored, void *out, size_t raw_len)
+{
+    unsigned char *at = out;
+    size_t got = 0;
+    if (!zstd->unpacker)
+        zstd->unpacker = ZSTD_createDCtx_advanced(counted);
+    if (!zstd->unpacker)
+        return MW_E_NOMEM;
+    while (stored.len > 0) {
+        mw_err err = unpack_frame(zstd, &stored, at, raw_len, &got);
+        if (err != MW_OK)
+            return err;
+        at += got;
+        raw_len -= got;
+    }
+    return raw_len == 0 ? MW_OK : MW_E_CORRUPT;
+}

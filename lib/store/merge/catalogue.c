@@ -1,0 +1,672 @@
+/* catalogue.db. See catalogue.h.
+ *
+ *   segment  one row a merged segment: its size, counts by signal, sequences and times
+ *   block    one row a block of it, by its number in the file
+ *
+ * All values are integers; times are unsigned nanoseconds of which SQLite sees the bits. Memory is
+ * MW_MEM_STORE and SQLite's own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/sqlite_vfs.h"
+#include "lib/store/merge/catalogue.h"
+
+/* "MWcg"; another version of the tables is replaced, since all in them can be made again. */
+#define APPLICATION_ID 1297572711
+#define SCHEMA_VERSION 1
+/* `midwatch check` reads beside the keeper, for milliseconds; a person with sqlite3 for longer, and
+ * then the keeper goes on and comes back to it. */
+#define BUSY_TIMEOUT_MS 1000
+
+#define TEXT_OF_(value) #value
+#define TEXT_OF(value) TEXT_OF_(value)
+
+static const char schema[] =
+    "BEGIN;"
+    "PRAGMA application_id = " TEXT_OF(
+        APPLICATION_ID) ";"
+                        "PRAGMA user_version = " TEXT_OF(
+                            SCHEMA_VERSION) ";"
+                                            "CREATE TABLE segment("
+                                            " id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, "
+                                            "blocks INTEGER NOT NULL,"
+                                            " spans INTEGER NOT NULL, points INTEGER NOT NULL, "
+                                            "logs INTEGER NOT NULL,"
+                                            " first_seq INTEGER NOT NULL, last_seq INTEGER NOT "
+                                            "NULL,"
+                                            " arrival_min_ns INTEGER NOT NULL, arrival_max_ns "
+                                            "INTEGER NOT NULL,"
+                                            " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
+                                            "NOT NULL) STRICT;"
+                                            "CREATE TABLE block("
+                                            " segment INTEGER NOT NULL, number INTEGER NOT NULL, "
+                                            "file_offset INTEGER NOT NULL,"
+                                            " bytes INTEGER NOT NULL, signal INTEGER NOT NULL, "
+                                            "items INTEGER NOT NULL,"
+                                            " first_seq INTEGER NOT NULL, arrival_min_ns INTEGER "
+                                            "NOT NULL,"
+                                            " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
+                                            "NOT NULL,"
+                                            " PRIMARY KEY(segment, number)) STRICT, WITHOUT ROWID;"
+                                            "COMMIT;";
+
+static const char pragmas[] = "PRAGMA journal_mode = TRUNCATE;"
+                              "PRAGMA synchronous = FULL;"
+                              "PRAGMA temp_store = MEMORY;"
+                              "PRAGMA cache_size = -256;";
+
+typedef enum sql_number {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_PUT,
+    SQL_PUT_BLOCK,
+    SQL_REMOVE,
+    SQL_REMOVE_BLOCKS,
+    SQL_EACH,
+    SQL_COUNT
+} sql_number;
+
+#define SEGMENT_COLUMNS 12
+#define BLOCK_COLUMNS 10
+
+static const char *const sql_texts[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_PUT] = "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_PUT_BLOCK] = "INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_REMOVE] = "DELETE FROM segment WHERE id = ?",
+    [SQL_REMOVE_BLOCKS] = "DELETE FROM block WHERE segment = ?",
+    [SQL_EACH] = ("SELECT id, bytes, blocks, spans, points, logs, first_seq, last_seq,"
+                  " arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns"
+                  " FROM segment ORDER BY id"),
+};
+
+struct mw_catalogue {
+    char *directory, *path; /* one piece of memory */
+    sqlite3 *db;
+    sqlite3_stmt *prepared[SQL_COUNT];
+    bool behind;
+};
+
+/* ---- statements ------------------------------------------------------------------------------ */
+
+static mw_err error_of(sqlite3 *db, int code)
+{
+    int reason = db ? sqlite3_system_errno(db) : 0;
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+    case SQLITE_READONLY: return MW_E_NO_SPACE;
+    case SQLITE_NOMEM: return MW_E_NOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return MW_E_BUSY;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+        return reason == ENOSPC || reason == EDQUOT || reason == EROFS ? MW_E_NO_SPACE : MW_E_IO;
+    /* CORRUPT, NOTADB; and tables that are not as we make them: an error of the statement, a value
+     * of another type. */
+    default: return MW_E_CORRUPT;
+    }
+}
+
+/* The statement with its parameters, ready to be stepped. */
+static mw_err begin_statement(mw_catalogue *catalogue, sql_number number, const uint64_t *values,
+                              int count, sqlite3_stmt **out)
+{
+    sqlite3_stmt **prepared = &catalogue->prepared[number];
+    int code = SQLITE_OK;
+    if (!*prepared)
+        code = sqlite3_prepare_v3(catalogue->db, sql_texts[number], -1, SQLITE_PREPARE_PERSISTENT,
+                                  prepared, NULL);
+    for (int i = 0; code == SQLITE_OK && i < count; i++)
+        code = sqlite3_bind_int64(*prepared, i + 1, (sqlite3_int64)values[i]);
+    if (code != SQLITE_OK)
+        return error_of(catalogue->db, code);
+    *out = *prepared;
+    return MW_OK;
+}
+
+static mw_err run(mw_catalogue *catalogue, sql_number number, const uint64_t *values, int count)
+{
+    sqlite3_stmt *statement = NULL;
+    mw_err err = begin_statement(catalogue, number, values, count, &statement);
+    if (err != MW_OK)
+        return err;
+    int code = sqlite3_step(statement);
+    if (code != SQLITE_DONE)
+        err = error_of(catalogue->db, code);
+    sqlite3_reset(statement);
+    return err;
+}
+
+/* Ends what SQL_BEGIN began. */
+static mw_err settle(mw_catalogue *catalogue, mw_err err)
+{
+    if (err == MW_OK)
+        err = run(catalogue, SQL_COMMIT, NULL, 0);
+    if (err == MW_OK)
+        return MW_OK;
+    /* Some errors have rolled it back already. */
+    if (!sqlite3_get_autocommit(catalogue->db) && run(catalogue, SQL_ROLLBACK, NULL, 0) != MW_OK)
+        MW_LOG(MW_LOG_WARN, "store", "the catalogue's rollback failed",
+               MW_KV_STR("file", catalogue->path));
+    catalogue->behind = true;
+    return err;
+}
+
+/* One number of a pragma or query; MW_E_CORRUPT when it gives none. */
+static mw_err read_number(sqlite3 *db, const char *text, int64_t *out)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, text, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *out = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? MW_OK : error_of(db, code);
+}
+
+/* ---- one connection -------------------------------------------------------------------------- */
+
+static void disconnect(mw_catalogue *catalogue)
+{
+    for (size_t i = 0; i < SQL_COUNT; i++) {
+        sqlite3_finalize(catalogue->prepared[i]);
+        catalogue->prepared[i] = NULL;
+    }
+    if (sqlite3_close(catalogue->db) != SQLITE_OK)
+        mw_bug(__FILE__, __LINE__, "a statement outlived its connection");
+    catalogue->db = NULL;
+}
+
+static mw_err connect_to(mw_catalogue *catalogue, int flags)
+{
+    int code = sqlite3_open_v2(catalogue->path, &catalogue->db,
+                               flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, mw_sqlite_vfs());
+    if (code != SQLITE_OK)
+        return error_of(catalogue->db, code);
+    /* Whoever could write the file must not reach further than its tables. */
+    sqlite3_db_config(catalogue->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(catalogue->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(catalogue->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(catalogue->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    sqlite3_limit(catalogue->db, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_busy_timeout(catalogue->db, BUSY_TIMEOUT_MS);
+    sqlite3_extended_result_codes(catalogue->db, 1);
+    return MW_OK;
+}
+
+/* MW_E_NOT_FOUND: an empty file. MW_E_CORRUPT: not ours, or of another version. */
+static mw_err identify(mw_catalogue *catalogue)
+{
+    int64_t application = 0, version = 0, tables = 0;
+    mw_err err = read_number(catalogue->db, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (err == MW_OK)
+        err = read_number(catalogue->db, "PRAGMA application_id", &application);
+    if (err == MW_OK)
+        err = read_number(catalogue->db, "PRAGMA user_version", &version);
+    if (err != MW_OK)
+        return err;
+    if (tables == 0 && application == 0 && version == 0)
+        return MW_E_NOT_FOUND;
+    return application == APPLICATION_ID && version == SCHEMA_VERSION ? MW_OK : MW_E_CORRUPT;
+}
+
+static mw_err make_file(const char *path)
+{
+    int fd = mw_io_current()->open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return errno == ENOSPC || errno == EDQUOT || errno == EROFS ? MW_E_NO_SPACE : MW_E_IO;
+    close(fd);
+    return MW_OK;
+}
+
+static mw_err connect_and_prepare(mw_catalogue *catalogue)
+{
+    mw_err err = make_file(catalogue->path);
+    if (err == MW_OK)
+        err = connect_to(catalogue, SQLITE_OPEN_READWRITE);
+    if (err != MW_OK)
+        return err;
+    err = identify(catalogue);
+    bool empty = err == MW_E_NOT_FOUND;
+    if (err != MW_OK && !empty)
+        return err;
+    int code = sqlite3_exec(catalogue->db, pragmas, NULL, NULL, NULL);
+    if (code == SQLITE_OK && empty)
+        code = sqlite3_exec(catalogue->db, schema, NULL, NULL, NULL);
+    return code == SQLITE_OK ? MW_OK : error_of(catalogue->db, code);
+}
+
+/* The file and what SQLite may have left beside it. */
+void mw_catalogue_discard(const char *directory)
+{
+    static const char *const suffixes[] = {"-journal", "-wal", "-shm", ""};
+    char path[4096];
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        int len = snprintf(path, sizeof path, "%s/" MW_CATALOGUE_NAME "%s", directory, suffixes[i]);
+        if (len > 0 && (size_t)len < sizeof path)
+            mw_io_current()->unlink(path);
+    }
+}
+
+static mw_err begin_anew(mw_catalogue *catalogue)
+{
+    MW_LOG(MW_LOG_WARN, "store", "the catalogue is damaged or foreign: it is made again",
+           MW_KV_STR("file", catalogue->path));
+    disconnect(catalogue);
+    mw_catalogue_discard(catalogue->directory);
+    catalogue->behind = true;
+    return connect_and_prepare(catalogue);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static mw_catalogue *new_catalogue(const char *directory)
+{
+    size_t len = strlen(directory) + 1, path_size = len + sizeof "/" MW_CATALOGUE_NAME;
+    mw_catalogue *catalogue = mw_calloc(MW_MEM_STORE, 1, sizeof *catalogue);
+    char *texts = mw_alloc(MW_MEM_STORE, len + path_size);
+    if (!catalogue || !texts) {
+        mw_free(MW_MEM_STORE, catalogue);
+        mw_free(MW_MEM_STORE, texts);
+        return NULL;
+    }
+    memcpy(texts, directory, len);
+    snprintf(texts + len, path_size, "%s/%s", directory, MW_CATALOGUE_NAME);
+    catalogue->directory = texts;
+    catalogue->path = texts + len;
+    return catalogue;
+}
+
+mw_err mw_catalogue_open(const char *directory, mw_catalogue **out)
+{
+    mw_catalogue *catalogue = new_catalogue(directory);
+    if (!catalogue)
+        return MW_E_NOMEM;
+    mw_err err = connect_and_prepare(catalogue);
+    if (err == MW_E_CORRUPT)
+        err = begin_anew(catalogue);
+    if (err != MW_OK) {
+        mw_catalogue_close(catalogue);
+        /* A file that cannot be replaced: to the caller it is one that cannot be written. */
+        return err == MW_E_CORRUPT || err == MW_E_BUSY ? MW_E_IO : err;
+    }
+    *out = catalogue;
+    return MW_OK;
+}
+
+mw_err mw_catalogue_open_reader(const char *directory, mw_catalogue **out)
+{
+    mw_catalogue *catalogue = new_catalogue(directory);
+    if (!catalogue)
+        return MW_E_NOMEM;
+    mw_err err = access(catalogue->path, F_OK) == 0 ? MW_OK : MW_E_NOT_FOUND;
+    if (err == MW_OK)
+        err = connect_to(catalogue, SQLITE_OPEN_READONLY);
+    if (err == MW_OK)
+        err = identify(catalogue);
+    if (err != MW_OK) {
+        mw_catalogue_close(catalogue);
+        return err;
+    }
+    *out = catalogue;
+    return MW_OK;
+}
+
+void mw_catalogue_close(mw_catalogue *catalogue)
+{
+    if (!catalogue)
+        return;
+    disconnect(catalogue);
+    mw_free(MW_MEM_STORE, catalogue->directory);
+    mw_free(MW_MEM_STORE, catalogue);
+}
+
+bool mw_catalogue_is_behind(const mw_catalogue *catalogue)
+{
+    return catalogue && catalogue->behind;
+}
+
+/* ---- rows in --------------------------------------------------------------------------------- */
+
+static mw_err put_row(mw_catalogue *catalogue, const mw_catalogue_segment *segment)
+{
+    const uint64_t values[SEGMENT_COLUMNS] = {
+        segment->id,
+        segment->bytes,
+        segment->blocks,
+        segment->items[MW_SIGNAL_TRACES],
+        segment->items[MW_SIGNAL_METRICS],
+        segment->items[MW_SIGNAL_LOGS],
+        segment->first_seq,
+        segment->last_seq,
+        segment->arrival_min_ns,
+        segment->arrival_max_ns,
+        segment->event_min_ns,
+        segment->event_max_ns,
+    };
+    return run(catalogue, SQL_PUT, values, SEGMENT_COLUMNS);
+}
+
+static mw_err put_block(mw_catalogue *catalogue, uint64_t segment_id, uint64_t number,
+                        const mw_index_block *block)
+{
+    const mw_block_header *header = &block->header;
+    const uint64_t values[BLOCK_COLUMNS] = {
+        segment_id,           number,
+        block->offset,        mw_block_size(header),
+        header->signal,       header->item_count,
+        header->seq,          header->arrival_ns,
+        header->event_min_ns, header->event_max_ns,
+    };
+    return run(catalogue, SQL_PUT_BLOCK, values, BLOCK_COLUMNS);
+}
+
+static mw_err remove_rows(mw_catalogue *catalogue, uint64_t id)
+{
+    mw_err err = run(catalogue, SQL_REMOVE_BLOCKS, &id, 1);
+    return err == MW_OK ? run(catalogue, SQL_REMOVE, &id, 1) : err;
+}
+
+static mw_err put_rows(mw_catalogue *catalogue, const mw_catalogue_segment *segment,
+                       mw_index_block *const *blocks, size_t count)
+{
+    mw_err err = remove_rows(catalogue, segment->id);
+    if (err == MW_OK)
+        err = put_row(catalogue, segment);
+    for (size_t i = 0; err == MW_OK && i < count; i++)
+        err = put_block(catalogue, segment->id, i, blocks[i]);
+    return err;
+}
+
+mw_err mw_catalogue_put(mw_catalogue *catalogue, const mw_catalogue_segment *segment,
+                        mw_index_block *const *blocks, size_t count, const uint64_t *replaced,
+                        size_t replaced_count)
+{
+    mw_err err = run(catalogue, SQL_BEGIN, NULL, 0);
+    for (size_t i = 0; err == MW_OK && i < replaced_count; i++)
+        err = remove_rows(catalogue, replaced[i]);
+    if (err == MW_OK)
+        err = put_rows(catalogue, segment, blocks, count);
+    return settle(catalogue, err);
+}
+
+mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id)
+{
+    if (!catalogue)
+        return MW_OK;
+    mw_err err = run(catalogue, SQL_BEGIN, NULL, 0);
+    if (err == MW_OK)
+        err = remove_rows(catalogue, id);
+    return settle(catalogue, err);
+}
+
+/* ---- of segments ----------------------------------------------------------------------------- */
+
+void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out)
+{
+    const mw_footer *footer = merged->footer;
+    *out = (mw_catalogue_segment){.id = merged->header.id,
+                                  .bytes = merged->end,
+                                  .blocks = merged->block_count,
+                                  .first_seq = merged->header.first_seq,
+                                  .last_seq = merged->header.first_seq,
+                                  .arrival_min_ns = UINT64_MAX,
+                                  .arrival_max_ns = merged->header.created_ns,
+                                  .event_min_ns = UINT64_MAX};
+    if (footer) {
+        out->last_seq = footer->last_seq;
+        out->arrival_max_ns = footer->arrival_max_ns;
+    }
+    for (const mw_index_block *block = merged->blocks; block; block = block->next_in_segment) {
+        const mw_block_header *header = &block->header;
+        out->items[header->signal] += header->item_count;
+        if (header->arrival_ns < out->arrival_min_ns)
+            out->arrival_min_ns = header->arrival_ns;
+        if (header->event_min_ns < out->event_min_ns)
+            out->event_min_ns = header->event_min_ns;
+        if (header->event_max_ns > out->event_max_ns)
+            out->event_max_ns = header->event_max_ns;
+    }
+}
+
+/* Its blocks, which are linked in the order of the file. NULL without memory; the caller's to
+ * free. */
+static mw_index_block **blocks_of(const mw_segment *merged)
+{
+    mw_index_block **blocks =
+        mw_alloc(MW_MEM_STORE, (merged->block_count + 1) * sizeof(mw_index_block *));
+    size_t count = 0;
+    for (mw_index_block *block = merged->blocks; blocks && block; block = block->next_in_segment) {
+        MW_ASSERT(count < merged->block_count);
+        blocks[count++] = block;
+    }
+    return blocks;
+}
+
+/* Within a transaction. */
+static mw_err put_described(mw_catalogue *catalogue, const mw_segment *merged)
+{
+    mw_catalogue_segment row;
+    mw_index_block **blocks = blocks_of(merged);
+    if (!blocks)
+        return MW_E_NOMEM;
+    mw_catalogue_describe(merged, &row);
+    mw_err err = put_rows(catalogue, &row, blocks, merged->block_count);
+    mw_free(MW_MEM_STORE, blocks);
+    return err;
+}
+
+mw_err mw_catalogue_put_segment(mw_catalogue *catalogue, const mw_segment *merged)
+{
+    const mw_footer *footer = merged->footer;
+    if (!catalogue)
+        return MW_OK;
+    mw_err err = run(catalogue, SQL_BEGIN, NULL, 0);
+    for (size_t i = 0; err == MW_OK && footer && i < footer->replaced.count; i++)
+        err = remove_rows(catalogue, footer->replaced.ids[i]);
+    if (err == MW_OK)
+        err = put_described(catalogue, merged);
+    return settle(catalogue, err);
+}
+
+/* ---- rows out -------------------------------------------------------------------------------- */
+
+static void take_row(sqlite3_stmt *statement, mw_catalogue_segment *out)
+{
+    uint64_t values[SEGMENT_COLUMNS];
+    for (int i = 0; i < SEGMENT_COLUMNS; i++)
+        values[i] = (uint64_t)sqlite3_column_int64(statement, i);
+    *out = (mw_catalogue_segment){
+        .id = values[0],
+        .bytes = values[1],
+        .blocks = values[2],
+        .items = {[MW_SIGNAL_TRACES] = values[3],
+                  [MW_SIGNAL_METRICS] = values[4],
+                  [MW_SIGNAL_LOGS] = values[5]},
+        .first_seq = values[6],
+        .last_seq = values[7],
+        .arrival_min_ns = values[8],
+        .arrival_max_ns = values[9],
+        .event_min_ns = values[10],
+        .event_max_ns = values[11],
+    };
+}
+
+mw_err mw_catalogue_each(mw_catalogue *catalogue,
+                         mw_err (*segment)(void *ctx, const mw_catalogue_segment *segment),
+                         void *ctx)
+{
+    sqlite3_stmt *statement = NULL;
+    mw_err err = begin_statement(catalogue, SQL_EACH, NULL, 0, &statement);
+    while (err == MW_OK) {
+        mw_catalogue_segment row;
+        int code = sqlite3_step(statement);
+        if (code == SQLITE_DONE)
+            break;
+        if (code != SQLITE_ROW) {
+            err = error_of(catalogue->db, code);
+            break;
+        }
+        take_row(statement, &row);
+        err = segment(ctx, &row);
+    }
+    sqlite3_reset(catalogue->prepared[SQL_EACH]);
+    return err;
+}
+
+mw_err mw_catalogue_verify(mw_catalogue *catalogue)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t strays = 0;
+    int code = sqlite3_prepare_v2(catalogue->db, "PRAGMA integrity_check(1)", -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    bool whole =
+        code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0;
+    sqlite3_finalize(statement);
+    if (code != SQLITE_ROW)
+        return error_of(catalogue->db, code);
+    mw_err err = read_number(catalogue->db,
+                             "SELECT count(*) FROM segment WHERE blocks <>"
+                             " (SELECT count(*) FROM block WHERE block.segment = segment.id)",
+                             &strays);
+    return err != MW_OK ? err : whole && strays == 0 ? MW_OK : MW_E_CORRUPT;
+}
+
+/* ---- both together --------------------------------------------------------------------------- */
+
+typedef struct reconciliation {
+    const mw_segment **segments; /* ascending by id; of the set's memory */
+    bool *known;                 /* by segment: its row is as it should be */
+    size_t count;
+    uint64_t *stale; /* rows to remove */
+    size_t stale_count, stale_capacity;
+    void (*missing)(void *ctx, const mw_catalogue_segment *row);
+    void *ctx;
+    mw_catalogue_changes changes;
+} reconciliation;
+
+static int segment_compare(const void *left, const void *right)
+{
+    const mw_segment *const *a = left, *const *b = right;
+    uint64_t x = (*a)->header.id, y = (*b)->header.id;
+    return x < y ? -1 : x > y;
+}
+
+static size_t segment_find(const reconciliation *both, uint64_t id)
+{
+    size_t low = 0, high = both->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (both->segments[middle]->header.id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < both->count && both->segments[low]->header.id == id ? low : both->count;
+}
+
+static bool was_replaced(const reconciliation *both, uint64_t id)
+{
+    for (size_t i = 0; i < both->count; i++) {
+        const mw_footer *footer = both->segments[i]->footer;
+        for (size_t k = 0; footer && k < footer->replaced.count; k++)
+            if (footer->replaced.ids[k] == id)
+                return true;
+    }
+    return false;
+}
+
+static mw_err add_stale(reconciliation *both, uint64_t id)
+{
+    if (both->stale_count == both->stale_capacity) {
+        size_t wanted = both->stale_capacity ? both->stale_capacity * 2 : 16;
+        uint64_t *grown = mw_realloc(MW_MEM_STORE, both->stale, wanted * sizeof *grown);
+        if (!grown)
+            return MW_E_NOMEM;
+        both->stale = grown;
+        both->stale_capacity = wanted;
+    }
+    both->stale[both->stale_count++] = id;
+    return MW_OK;
+}
+
+static mw_err compare_row(void *ctx, const mw_catalogue_segment *row)
+{
+    reconciliation *both = ctx;
+    size_t at = segment_find(both, row->id);
+    if (at < both->count) {
+        const mw_segment *segment = both->segments[at];
+        both->known[at] = segment->end == row->bytes && segment->block_count == row->blocks;
+        both->changes.kept += both->known[at];
+        return MW_OK; /* one that differs is put again, over this one */
+    }
+    if (!was_replaced(both, row->id)) {
+        both->changes.missing++;
+        if (both->missing)
+            both->missing(both->ctx, row);
+    }
+    return add_stale(both, row->id);
+}
+
+static mw_err reconcile_once(mw_catalogue *catalogue, reconciliation *both)
+{
+    both->changes = (mw_catalogue_changes){.kept = 0};
+    both->stale_count = 0;
+    memset(both->known, 0, both->count * sizeof *both->known);
+    mw_err err = mw_catalogue_each(catalogue, compare_row, both);
+    if (err == MW_OK && both->changes.kept == both->count && both->stale_count == 0)
+        return MW_OK;
+    if (err == MW_OK)
+        err = run(catalogue, SQL_BEGIN, NULL, 0);
+    for (size_t i = 0; err == MW_OK && i < both->stale_count; i++, both->changes.removed++)
+        err = remove_rows(catalogue, both->stale[i]);
+    for (size_t i = 0; err == MW_OK && i < both->count; i++) {
+        if (both->known[i])
+            continue;
+        err = put_described(catalogue, both->segments[i]);
+        both->changes.added++;
+    }
+    return settle(catalogue, err);
+}
+
+mw_err mw_catalogue_reconcile(mw_catalogue *catalogue, const mw_segment *const *segments,
+                              size_t count,
+                              void (*missing)(void *ctx, const mw_catalogue_segment *row),
+                              void *ctx, mw_catalogue_changes *changes)
+{
+    reconciliation both = {.count = count, .missing = missing, .ctx = ctx};
+    if (changes)
+        *changes = both.changes;
+    if (!catalogue)
+        return MW_OK;
+    both.segments = mw_alloc(MW_MEM_STORE, (count + 1) * sizeof *both.segments);
+    both.known = mw_alloc(MW_MEM_STORE, count + 1);
+    mw_err err = both.segments && both.known ? MW_OK : MW_E_NOMEM;
+    if (err == MW_OK) {
+        if (count > 0)
+            memcpy(both.segments, segments, count * sizeof *both.segments);
+        if (count > 1)
+            qsort(both.segments, count, sizeof *both.segments, segment_compare);
+        err = reconcile_once(catalogue, &both);
+    }
+    if (err == MW_E_CORRUPT && (err = begin_anew(catalogue)) == MW_OK)
+        err = reconcile_once(catalogue, &both);
+    if (err == MW_OK)
+        catalogue->behind = false;
+    if (changes)
+        *changes = both.changes;
+    mw_free(MW_MEM_STORE, both.segments);
+    mw_free(MW_MEM_STORE, both.known);
+    mw_free(MW_MEM_STORE, both.stale);
+    return err;
+}

@@ -1,0 +1,86 @@
+/* The catalogue: one row a merged segment and one a block of it, in SQLite beside the segments
+ * (catalogue.db).
+ *
+ * Derived: segments are the truth, and a catalogue that is missing, foreign, damaged or behind is
+ * made again from them at start or by `midwatch check --rebuild`. A start does not need it: footers
+ * are read as fast (DECISIONS.md has figures). It is the second opinion on the directory: which
+ * segments ought to be there, how large and from when, so that a file that vanished or was cut
+ * short is told, by a start and by `midwatch check`, and not just absent from answers; and it is
+ * what a person's sqlite3 can ask.
+ *
+ * So its commits are durable (journal truncated, synchronous=FULL; a few small syncs a merge, which
+ * no answer waits for), and rows go before files do: the keeper removes a segment's row, then the
+ * segment. A failed write costs nothing but the row: the catalogue is `behind` until the keeper
+ * reconciles it.
+ *
+ * Functions for which that makes sense take NULL for a catalogue that could not be opened and then
+ * do nothing: the store works without.
+ *
+ * The keeper's thread alone writes it (at start, the opening thread; the rebuild); it holds a
+ * connection of its own. SQL of this room is in catalogue.c alone.
+ */
+#ifndef MW_STORE_CATALOGUE_H
+#define MW_STORE_CATALOGUE_H
+
+#include "lib/store/segment/segment_footer.h"
+
+#define MW_CATALOGUE_NAME "catalogue.db"
+
+typedef struct mw_catalogue mw_catalogue;
+
+typedef struct mw_catalogue_segment {
+    uint64_t id, bytes, blocks;
+    uint64_t items[MW_SIGNAL_END];
+    uint64_t first_seq, last_seq;
+    uint64_t arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns;
+} mw_catalogue_segment;
+
+/* Opens or makes it; one that is not ours or damaged is replaced by an empty one. MW_E_IO,
+ * MW_E_NO_SPACE, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_catalogue_open(const char *directory, mw_catalogue **out);
+/* To read beside a daemon; changes nothing. MW_E_NOT_FOUND (there is none), MW_E_CORRUPT (damaged,
+ * or not ours), MW_E_IO, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_catalogue_open_reader(const char *directory, mw_catalogue **out);
+void mw_catalogue_close(mw_catalogue *catalogue); /* NULL is ignored */
+/* Removes the file and what SQLite may have left beside it; nobody has it open. */
+void mw_catalogue_discard(const char *directory);
+
+/* One transaction: the merged segment with its blocks in, what it replaced out. Also MW_E_BUSY
+ * (somebody reads it at length). After an error it is behind. */
+MW_MUST_USE mw_err mw_catalogue_put(mw_catalogue *catalogue, const mw_catalogue_segment *segment,
+                                    mw_index_block *const *blocks, size_t count,
+                                    const uint64_t *replaced, size_t replaced_count);
+/* The same of a merged segment; what it replaced stands in its footer. */
+MW_MUST_USE mw_err mw_catalogue_put_segment(mw_catalogue *catalogue, const mw_segment *merged);
+/* No such row is no error. */
+MW_MUST_USE mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id);
+/* A write failed since it was opened or reconciled. */
+bool mw_catalogue_is_behind(const mw_catalogue *catalogue);
+
+typedef struct mw_catalogue_changes {
+    size_t kept, added, removed;
+    size_t missing; /* of those removed: no segment says that it replaced them */
+} mw_catalogue_changes;
+
+/* Makes the rows those of `segments`, all merged ones there are, with their entries. Rows whose
+ * size and blocks match are taken over. `missing` is called for each row whose segment is not there
+ * and was not replaced (NULL: not). A damaged catalogue begins anew. Errors as _put. */
+MW_MUST_USE mw_err mw_catalogue_reconcile(mw_catalogue *catalogue,
+                                          const mw_segment *const *segments, size_t count,
+                                          void (*missing)(void *ctx,
+                                                          const mw_catalogue_segment *row),
+                                          void *ctx, mw_catalogue_changes *changes);
+
+/* Ascending by id. MW_E_IO, MW_E_CORRUPT (make it again), or what the callback returned. */
+MW_MUST_USE mw_err mw_catalogue_each(mw_catalogue *catalogue,
+                                     mw_err (*segment)(void *ctx,
+                                                       const mw_catalogue_segment *segment),
+                                     void *ctx);
+/* Reads all of it: MW_E_CORRUPT when a page or a row is no good. */
+MW_MUST_USE mw_err mw_catalogue_verify(mw_catalogue *catalogue);
+
+/* What its row says of a merged segment. Without a footer (it is damaged) the time of the merge
+ * stands for the latest arrival. */
+void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out);
+
+#endif

@@ -1,0 +1,667 @@
+/* The keeper. See keeper.h. Its decisions are made in merge_policy.c and retention.c. */
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/store/merge/catalogue.h"
+#include "lib/store/merge/merge.h"
+#include "lib/store/merge/merge_policy.h"
+#include "lib/store/rollup/rollup_tail.h"
+
+#define ROUND_NS MW_NS_PER_S
+/* How long a merge waits for what the writer is about to leave. */
+#define LEAVE_NS MW_NS_PER_S
+
+/* Spaces are stores, and a process has many: their merges' memory is that of one. */
+static pthread_mutex_t one_merge = PTHREAD_MUTEX_INITIALIZER;
+
+static int64_t mono_ns(const mw_store *store)
+{
+    return mw_clock_mono_ns(store->writer.clock);
+}
+
+static bool is_stopping(void *ctx)
+{
+    mw_store *store = ctx;
+    return atomic_load(&store->keeper.stopping);
+}
+
+/* ---- what there is --------------------------------------------------------------------------- */
+
+/* All segments in the order of their sequences, pinned by the view. MW_MEM_MERGE. */
+typedef struct survey {
+    mw_store_view *view;
+    mw_segment **segments;
+    mw_policy_segment *facts;
+    size_t count;
+    bool waits; /* a segment of the log that can be merged holds commits up to the target */
+} survey;
+
+static int by_sequence(const void *left, const void *right)
+{
+    const mw_segment *a = *(mw_segment *const *)left, *b = *(mw_segment *const *)right;
+    if (a->header.first_seq != b->header.first_seq)
+        return a->header.first_seq < b->header.first_seq ? -1 : 1;
+    return a->header.id < b->header.id ? -1 : a->header.id > b->header.id;
+}
+
+/* The table's list of segments grows under the index's lock. */
+static mw_err copy_segments(mw_store *store, survey *all)
+{
+    const mw_index_table *table = all->view->snapshot.table;
+    pthread_mutex_lock(&store->index.lock);
+    size_t count = table->segment_count;
+    pthread_mutex_unlock(&store->index.lock);
+    all->segments = mw_alloc(MW_MEM_MERGE, (count + 1) * sizeof(mw_segment *));
+    all->facts = mw_calloc(MW_MEM_MERGE, count + 1, sizeof *all->facts);
+    if (!all->segments || !all->facts)
+        return MW_E_NOMEM;
+    memcpy(all->segments, table->segments, count * sizeof(mw_segment *));
+    all->count = count;
+    if (count > 1)
+        qsort(all->segments, count, sizeof(mw_segment *), by_sequence);
+    return MW_OK;
+}
+
+static void describe_segments(survey *all)
+{
+    mw_policy_segment *current = NULL;
+    uint64_t newest = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        const mw_segment *segment = all->segments[i];
+        mw_policy_segment *facts = &all->facts[i];
+        facts->merged = segment->header.kind == MW_SEGMENT_MERGED;
+        /* Without its footer it is not known what a merged segment holds. */
+        facts->aside = segment->aside || (facts->merged && !segment->footer);
+        facts->arrival_min_ns = facts->arrival_max_ns = segment->header.created_ns;
+        if (facts->merged)
+            facts->bytes = segment->end;
+        if (!facts->merged && segment->header.id > newest) {
+            newest = segment->header.id;
+            current = facts;
+        }
+    }
+    if (current)
+        current->current = true;
+}
+
+static void describe_block(mw_policy_segment *facts, const mw_index_block *block)
+{
+    const mw_block_header *header = &block->header;
+    const mw_footer *footer = block->segment->footer;
+    uint64_t latest = footer ? footer->arrival_max_ns : header->arrival_ns;
+    if (facts->items == 0 || header->arrival_ns < facts->arrival_min_ns)
+        facts->arrival_min_ns = header->arrival_ns;
+    if (facts->items == 0 || latest > facts->arrival_max_ns)
+        facts->arrival_max_ns = latest;
+    facts->items += header->item_count;
+    if (!facts->merged)
+        facts->bytes += mw_block_size(header);
+}
+
+/* Blocks stand segment by segment, so that the one before is mostly the right guess. */
+static void describe_blocks(survey *all, uint64_t target_seq)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < mw_view_count(all->view); i++) {
+        const mw_index_block *block = mw_view_block(all->view, i);
+        for (size_t tried = 0; all->segments[at] != block->segment; tried++) {
+            MW_ASSERT(tried < all->count);
+            at = (at + 1) % all->count;
+        }
+        describe_block(&all->facts[at], block);
+        if (!all->facts[at].merged && !all->facts[at].aside && block->header.seq <= target_seq)
+            all->waits = true;
+    }
+}
+
+static void survey_end(survey *all)
+{
+    mw_store_view_close(all->view);
+    mw_free(MW_MEM_MERGE, all->segments);
+    mw_free(MW_MEM_MERGE, all->facts);
+    *all = (survey){.view = NULL};
+}
+
+static mw_err survey_begin(mw_store *store, uint64_t target_seq, survey *all)
+{
+    *all = (survey){.view = NULL};
+    mw_err err = mw_store_view_open(store, &all->view);
+    if (err == MW_OK)
+        err = copy_segments(store, all);
+    if (err != MW_OK) {
+        survey_end(all);
+        return err;
+    }
+    describe_segments(all);
+    describe_blocks(all, target_seq);
+    return MW_OK;
+}
+
+/* ---- merging --------------------------------------------------------------------------------- */
+
+/* The row goes before the file does: a file without a row is told from one that vanished. */
+static void remove_file(const mw_segment *segment)
+{
+    if (mw_io_current()->unlink(segment->path) != 0)
+        MW_LOG(MW_LOG_WARN, "store", "a segment that is not needed any more cannot be removed",
+               MW_KV_STR("file", segment->path), MW_KV_STR("why", strerror(errno)));
+}
+
+static uint64_t log_bytes(const survey *all, mw_policy_choice choice)
+{
+    uint64_t bytes = 0;
+    for (size_t i = choice.first; i < choice.first + choice.count; i++)
+        bytes += all->facts[i].merged ? 0 : all->facts[i].bytes;
+    return bytes;
+}
+
+static void note_in_catalogue(mw_store *store, const survey *all, mw_policy_choice choice,
+                              const mw_segment *merged)
+{
+    mw_err err = MW_OK;
+    if (!store->catalogue)
+        return;
+    if (merged)
+        err = mw_catalogue_put_segment(store->catalogue, merged);
+    for (size_t i = choice.first; !merged && i < choice.first + choice.count; i++)
+        if (all->facts[i].merged && err == MW_OK)
+            err = mw_catalogue_remove(store->catalogue, all->segments[i]->header.id);
+    if (err != MW_OK)
+        MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err));
+}
+
+static void count_merge(mw_store *store, const mw_merge_result *result)
+{
+    atomic_fetch_add(&store->merge_count, 1);
+    atomic_fetch_add(&store->repeats, result->repeats);
+    atomic_fetch_add(&store->conflicting, result->conflicting);
+    MW_LOG(MW_LOG_DEBUG, "store", "merged", MW_KV_U64("items_in", result->items_in),
+           MW_KV_U64("items_out", result->items_out), MW_KV_U64("bytes_in", result->bytes_in),
+           MW_KV_U64("bytes_out", result->bytes_out), MW_KV_U64("repeats", result->repeats),
+           MW_KV_U64("conflicting", result->conflicting));
+}
+
+/* Into the index in one step, then the catalogue, then the old files go. */
+static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choice,
+                      const mw_merge_result *result, mw_segment *merged)
+{
+    mw_segment *const *inputs = all->segments + choice.first;
+    mw_err err = mw_index_replace(&store->index, merged, inputs, choice.count);
+    if (err != MW_OK) {
+        if (merged)
+            remove_file(merged);
+        return err;
+    }
+    count_merge(store, result);
+    atomic_fetch_sub(&store->unmerged_bytes, log_bytes(all, choice));
+    note_in_catalogue(store, all, choice, merged);
+    for (size_t i = 0; i < choice.count; i++)
+        remove_file(inputs[i]);
+    return MW_OK;
+}
+
+static void set_aside(mw_store *store, const survey *all, size_t at)
+{
+    if (!all->facts[at].merged)
+        atomic_fetch_sub(&store->unmerged_bytes, all->facts[at].bytes);
+    all->segments[at]->aside = true;
+}
+
+static void set_damaged_aside(mw_store *store, const survey *all, mw_segment *damaged, mw_err err)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->segments[i] == damaged)
+            set_aside(store, all, i);
+    MW_LOG(MW_LOG_ERROR, "store", "a segment cannot be read whole and is not merged",
+           MW_KV_STR("file", damaged->path), MW_KV_ERR(err));
+}
+
+/* MW_E_AGAIN: a damaged segment was set aside, there may be another choice. */
+static mw_err merge_chosen(mw_store *store, const survey *all, mw_policy_choice choice)
+{
+    mw_segment *merged = NULL;
+    mw_merge_result result;
+    mw_merge_job job = {
+        .store = store,
+        .view = all->view,
+        .inputs = all->segments + choice.first,
+        .input_count = choice.count,
+        .id = mw_writer_take_id(&store->writer),
+        .stop = is_stopping,
+        .stop_ctx = store,
+    };
+    pthread_mutex_lock(&one_merge);
+    mw_err err = mw_merge_run(&job, &result, &merged);
+    pthread_mutex_unlock(&one_merge);
+    if (err != MW_OK && result.damaged) {
+        set_damaged_aside(store, all, result.damaged, err);
+        return MW_E_AGAIN;
+    }
+    if (err != MW_OK)
+        return err;
+    if (result.needed) {
+        for (size_t i = choice.first; i < choice.first + choice.count; i++)
+            set_aside(store, all, i);
+        return MW_E_AGAIN;
+    }
+    err = publish(store, all, choice, &result, merged);
+    mw_segment_unref(merged);
+    return err;
+}
+
+static void note_failure(mw_store *store, mw_err err)
+{
+    mw_keeper *keeper = &store->keeper;
+    atomic_fetch_add(&store->merge_failures, 1);
+    if (!atomic_exchange(&keeper->failing, true)) {
+        keeper->pause_ns = MW_KEEPER_PAUSE_MIN_NS;
+        MW_LOG(MW_LOG_ERROR, "store", "merging failed and is tried again; new data is still taken",
+               MW_KV_ERR(err), MW_KV_STR("directory", store->directory));
+    } else if (keeper->pause_ns < MW_KEEPER_PAUSE_MAX_NS) {
+        keeper->pause_ns *= 2;
+    }
+    keeper->retry_at_ns = mono_ns(store) + keeper->pause_ns;
+}
+
+static void note_success(mw_store *store)
+{
+    if (atomic_exchange(&store->keeper.failing, false))
+        MW_LOG(MW_LOG_INFO, "store", "merging works again",
+               MW_KV_STR("directory", store->directory));
+}
+
+/* A plan needs 40 bytes an item and what is copied as much again: an eighth of what a small limit
+ * leaves beside the largest request. */
+static uint64_t items_max(void)
+{
+    uint64_t fits = mw_memory_ceiling() / 8 / 40;
+    if (fits > MW_MERGE_ITEMS_MAX)
+        return MW_MERGE_ITEMS_MAX;
+    return fits > 1024 ? fits : 1024;
+}
+
+static mw_policy_limits limits_now(mw_store *store, bool all)
+{
+    int64_t now_ns = mw_clock_wall_ns(store->writer.clock);
+    return (mw_policy_limits){
+        .items_max = items_max(),
+        .bytes_max = MW_MERGE_INPUT_MAX,
+        .merge_after_ns = (uint64_t)store->merge_after_ns,
+        .now_ns = now_ns > 0 ? (uint64_t)now_ns : 0,
+        /* What keeps appends waiting is due, however young it is. */
+        .all = all || mw_keeper_is_behind(store),
+    };
+}
+
+static int64_t real_mono_ns(void)
+{
+    return mw_clock_mono_ns(mw_clock_system());
+}
+
+/* Asks the writer to leave its segment if that is due. True when merging should wait for it: what
+ * it leaves, of which it tells at once, belongs into the same merge. But a segment that is not left
+ * soon holds nothing up, nor does its successor. */
+static bool leave_if_due(mw_store *store, const survey *all, const mw_policy_limits *limits)
+{
+    mw_keeper *keeper = &store->keeper;
+    uint64_t current = 0;
+    for (size_t i = 0; i < all->count; i++)
+        if (all->facts[i].current && mw_merge_policy_leave(&all->facts[i], limits))
+            current = all->segments[i]->header.id;
+    if (current) {
+        mw_writer_leave(&store->writer);
+        if (!keeper->leaves_id) {
+            keeper->leaves_id = current;
+            keeper->leaves_at_ns = real_mono_ns();
+        }
+        if (keeper->leaves_id == current && real_mono_ns() - keeper->leaves_at_ns < LEAVE_NS)
+            return true;
+    }
+    keeper->leaves_id = 0;
+    return false;
+}
+
+/* One merge at most. *more: there may be another one. *rest: nothing up to the target waits. */
+static mw_err merge_next(mw_store *store, bool for_all, uint64_t target_seq, bool *more, bool *rest)
+{
+    survey all;
+    *more = false;
+    mw_err err = survey_begin(store, target_seq, &all);
+    if (err != MW_OK)
+        return err;
+    mw_policy_limits limits = limits_now(store, for_all);
+    mw_policy_choice choice = mw_merge_policy(all.facts, all.count, &limits);
+    bool wait = leave_if_due(store, &all, &limits);
+    *rest = !all.waits;
+    if (choice.count && !wait) {
+        err = merge_chosen(store, &all, choice);
+        *more = err == MW_OK || err == MW_E_AGAIN;
+        if (err == MW_OK)
+            note_success(store);
+        else if (err == MW_E_AGAIN)
+            err = MW_OK;
+    }
+    survey_end(&all);
+    return err;
+}
+
+/* All that is due. MW_E_TIMEOUT: the store is being closed. */
+static mw_err merge_due(mw_store *store, bool for_all, uint64_t target_seq, bool *rest)
+{
+    mw_keeper *keeper = &store->keeper;
+    mw_err err = MW_OK;
+    bool more = true;
+    *rest = false;
+    if (atomic_load(&keeper->failing) && !for_all && mono_ns(store) < keeper->retry_at_ns)
+        return MW_OK;
+    while (err == MW_OK && more)
+        err =
+            is_stopping(store) ? MW_E_TIMEOUT : merge_next(store, for_all, target_seq, &more, rest);
+    if (err != MW_OK && err != MW_E_TIMEOUT)
+        note_failure(store, err);
+    return err;
+}
+
+/* ---- retention ------------------------------------------------------------------------------- */
+
+/* Files that this one replaced and that could not be removed then: they must not come back. */
+static void remove_remnants(mw_store *store, const mw_segment *segment)
+{
+    bool removed = false;
+    for (size_t i = 0; segment->footer && i < segment->footer->replaced.count; i++) {
+        char *path = mw_segment_path(store->directory, segment->footer->replaced.ids[i]);
+        removed |= path && access(path, F_OK) == 0 && mw_io_current()->unlink(path) == 0;
+        mw_free(MW_MEM_STORE, path);
+    }
+    if (removed && mw_io_sync_parent(segment->path) != MW_OK)
+        MW_LOG(MW_LOG_WARN, "store", "the directory cannot be synced",
+               MW_KV_STR("directory", store->directory));
+}
+
+static void retire(mw_store *store, mw_segment *segment, const mw_policy_segment *facts)
+{
+    mw_err err = MW_OK;
+    if (store->catalogue && facts->merged)
+        err = mw_catalogue_remove(store->catalogue, segment->header.id);
+    if (err != MW_OK)
+        MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err));
+    err = mw_index_replace(&store->index, NULL, &segment, 1);
+    if (err != MW_OK)
+        return; /* without memory: next time */
+    remove_remnants(store, segment);
+    remove_file(segment);
+    atomic_fetch_add(&store->retired_segments, 1);
+    atomic_fetch_add(&store->retired_items, facts->items);
+    MW_LOG(MW_LOG_INFO, "store", "retired", MW_KV_STR("file", segment->path),
+           MW_KV_U64("items", facts->items), MW_KV_U64("bytes", facts->bytes));
+}
+
+/* Positions in a survey, by latest arrival. */
+typedef struct by_age {
+    uint64_t arrival_ns;
+    size_t at;
+} by_age;
+
+static int by_arrival(const void *left, const void *right)
+{
+    const by_age *a = left, *b = right;
+    if (a->arrival_ns != b->arrival_ns)
+        return a->arrival_ns < b->arrival_ns ? -1 : 1;
+    return a->at < b->at ? -1 : a->at > b->at;
+}
+
+static void retire_chosen(mw_store *store, const survey *all, const by_age *order,
+                          mw_retention_segment *segments, bool *goes)
+{
+    mw_keeper *keeper = &store->keeper;
+    int64_t now_ns =
+        mw_retention_now(&keeper->clock, mw_clock_wall_ns(store->writer.clock), mono_ns(store));
+    for (size_t i = 0; i < all->count; i++) {
+        const mw_policy_segment *facts = &all->facts[order[i].at];
+        /* What has damage will never be merged; it goes when its time has come. */
+        segments[i] = (mw_retention_segment){facts->arrival_max_ns, facts->bytes,
+                                             facts->merged || (facts->aside && !facts->current)};
+        goes[i] = false;
+    }
+    if (mw_retention_choose(segments, all->count, &store->limits, now_ns > 0 ? (uint64_t)now_ns : 0,
+                            goes) == 0)
+        return;
+    for (size_t i = 0; i < all->count && !is_stopping(store); i++)
+        if (goes[i])
+            retire(store, all->segments[order[i].at], &all->facts[order[i].at]);
+}
+
+static mw_err retire_old(mw_store *store)
+{
+    survey all;
+    if (store->limits.age_ns == 0 && store->limits.size_bytes == 0)
+        return MW_OK;
+    mw_err err = survey_begin(store, 0, &all);
+    if (err != MW_OK)
+        return err;
+    by_age *order = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *order);
+    mw_retention_segment *segments = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *segments);
+    bool *goes = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *goes);
+    if (order && segments && goes) {
+        for (size_t i = 0; i < all.count; i++)
+            order[i] = (by_age){all.facts[i].arrival_max_ns, i};
+        if (all.count > 1)
+            qsort(order, all.count, sizeof *order, by_arrival);
+        retire_chosen(store, &all, order, segments, goes);
+    } else {
+        err = MW_E_NOMEM;
+    }
+    mw_free(MW_MEM_MERGE, order);
+    mw_free(MW_MEM_MERGE, segments);
+    mw_free(MW_MEM_MERGE, goes);
+    survey_end(&all);
+    return err;
+}
+
+/* ---- the catalogue --------------------------------------------------------------------------- */
+
+/* A row could not be written (a full disk, somebody who reads at length): all are compared again.
+ * */
+static void catch_up_catalogue(mw_store *store)
+{
+    survey all;
+    if (!mw_catalogue_is_behind(store->catalogue))
+        return;
+    mw_err err = survey_begin(store, 0, &all);
+    if (err == MW_OK) {
+        size_t count = 0;
+        for (size_t i = 0; i < all.count; i++)
+            if (all.facts[i].merged)
+                all.segments[count++] = all.segments[i];
+        err = mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)all.segments,
+                                     count, NULL, NULL, NULL);
+        survey_end(&all);
+    }
+    if (err == MW_OK)
+        MW_LOG(MW_LOG_INFO, "store", "the catalogue has caught up",
+               MW_KV_STR("directory", store->directory));
+}
+
+/* ---- rounds ---------------------------------------------------------------------------------- */
+
+static void update_tail(mw_store *store)
+{
+    mw_err err = store->tail ? mw_rollup_tail_update(store->tail) : MW_OK;
+    if (err != MW_OK)
+        MW_LOG(MW_LOG_DEBUG, "store", "the newest roll-ups are behind", MW_KV_ERR(err));
+}
+
+static mw_err run_round(mw_store *store, bool for_all, uint64_t target_seq, bool *rest)
+{
+    mw_keeper *keeper = &store->keeper;
+    update_tail(store);
+    mw_err err = merge_due(store, for_all, target_seq, rest);
+    if (mono_ns(store) >= keeper->retention_at_ns) {
+        keeper->retention_at_ns = mono_ns(store) + ROUND_NS;
+        mw_err retired = retire_old(store);
+        if (retired != MW_OK)
+            MW_LOG(MW_LOG_DEBUG, "store", "retention waits", MW_KV_ERR(retired));
+        catch_up_catalogue(store);
+    }
+    return err;
+}
+
+static struct timespec from_now(int64_t ns)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    ns += until.tv_nsec;
+    until.tv_sec += ns / MW_NS_PER_S;
+    until.tv_nsec = (long)(ns % MW_NS_PER_S);
+    return until;
+}
+
+/* Until something happens or a round is due. Under the lock. */
+static void wait_for_work(mw_keeper *keeper)
+{
+    struct timespec until = from_now(ROUND_NS);
+    while (!keeper->urgent && !atomic_load(&keeper->stopping))
+        if (pthread_cond_timedwait(&keeper->wake, &keeper->lock, &until) == ETIMEDOUT)
+            return;
+}
+
+static void *keeper_main(void *argument)
+{
+    mw_store *store = argument;
+    mw_keeper *keeper = &store->keeper;
+    pthread_mutex_lock(&keeper->lock);
+    while (!atomic_load(&keeper->stopping)) {
+        uint64_t asked = keeper->asked, target_seq = keeper->target_seq;
+        bool for_all = asked > keeper->at_rest, rest;
+        keeper->urgent = false;
+        pthread_mutex_unlock(&keeper->lock);
+        mw_err err = run_round(store, for_all, for_all ? target_seq : 0, &rest);
+        pthread_mutex_lock(&keeper->lock);
+        if (for_all && (rest || err != MW_OK)) {
+            keeper->at_rest = asked;
+            keeper->rest_err = err;
+            pthread_cond_broadcast(&keeper->answer);
+        }
+        wait_for_work(keeper);
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return NULL;
+}
+
+/* ---- public ---------------------------------------------------------------------------------- */
+
+void mw_keeper_wake(mw_store *store)
+{
+    mw_keeper *keeper = &store->keeper;
+    pthread_mutex_lock(&keeper->lock);
+    keeper->urgent = true;
+    pthread_cond_signal(&keeper->wake);
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+bool mw_keeper_is_behind(mw_store *store)
+{
+    return atomic_load_explicit(&store->unmerged_bytes, memory_order_relaxed) >
+               MW_MERGE_BACKLOG_MAX &&
+           store->keeper.started && !atomic_load(&store->keeper.failing);
+}
+
+void mw_keeper_init(mw_store *store)
+{
+    mw_keeper *keeper = &store->keeper;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&keeper->lock, NULL);
+    pthread_cond_init(&keeper->wake, &attributes);
+    pthread_cond_init(&keeper->answer, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+void mw_keeper_fini(mw_store *store)
+{
+    mw_keeper *keeper = &store->keeper;
+    pthread_cond_destroy(&keeper->answer);
+    pthread_cond_destroy(&keeper->wake);
+    pthread_mutex_destroy(&keeper->lock);
+}
+
+mw_err mw_keeper_start(mw_store *store)
+{
+    mw_keeper *keeper = &store->keeper;
+    sigset_t all, before;
+    /* Signals are the main thread's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int failed = pthread_create(&keeper->thread, NULL, keeper_main, store);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed)
+        return MW_E_NOMEM;
+    pthread_setname_np(keeper->thread, "mw-keeper");
+    keeper->started = true;
+    return MW_OK;
+}
+
+void mw_keeper_stop(mw_store *store)
+{
+    mw_keeper *keeper = &store->keeper;
+    if (!keeper->started)
+        return;
+    pthread_mutex_lock(&keeper->lock);
+    atomic_store(&keeper->stopping, true);
+    pthread_cond_signal(&keeper->wake);
+    pthread_mutex_unlock(&keeper->lock);
+    pthread_join(keeper->thread, NULL);
+    keeper->started = false;
+}
+
+/* The thread does it, and says when it is done. */
+static mw_err ask_thread(mw_store *store, const struct timespec *until)
+{
+    mw_keeper *keeper = &store->keeper;
+    mw_err err = MW_OK;
+    mw_store_stats stats;
+    mw_store_stats_read(store, &stats);
+    pthread_mutex_lock(&keeper->lock);
+    uint64_t mine = ++keeper->asked;
+    keeper->target_seq = stats.commit_seq;
+    keeper->urgent = true;
+    pthread_cond_signal(&keeper->wake);
+    while (err == MW_OK && keeper->at_rest < mine)
+        if (pthread_cond_timedwait(&keeper->answer, &keeper->lock, until) == ETIMEDOUT)
+            err = MW_E_TIMEOUT;
+    if (err == MW_OK)
+        err = keeper->rest_err;
+    pthread_mutex_unlock(&keeper->lock);
+    return err;
+}
+
+/* Rounds on this thread; between them the writer leaves its segment and wakes it. */
+static mw_err run_here(mw_store *store, const struct timespec *until, uint64_t target_seq)
+{
+    mw_keeper *keeper = &store->keeper;
+    mw_err err = MW_OK;
+    bool rest = false;
+    while (err == MW_OK && !rest) {
+        err = run_round(store, true, target_seq, &rest);
+        pthread_mutex_lock(&keeper->lock);
+        while (err == MW_OK && !rest && !keeper->urgent)
+            if (pthread_cond_timedwait(&keeper->wake, &keeper->lock, until) == ETIMEDOUT)
+                err = MW_E_TIMEOUT;
+        keeper->urgent = false;
+        pthread_mutex_unlock(&keeper->lock);
+    }
+    return err;
+}
+
+mw_err mw_store_merge_all(mw_store *store, int64_t timeout_ns)
+{
+    struct timespec until = from_now(timeout_ns);
+    if (store->keeper.started)
+        return ask_thread(store, &until);
+    mw_store_stats stats;
+    mw_store_stats_read(store, &stats);
+    return run_here(store, &until, stats.commit_seq);
+}

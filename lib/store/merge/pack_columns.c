@@ -1,0 +1,310 @@
+/* Columns of a merged block. See pack_columns.h. */
+#include "lib/store/merge/pack_columns.h"
+
+/* SeverityNumber's first ERROR (OpenTelemetry logs data model): what counts as an error. */
+#define SEVERITY_ERROR 17
+#define STATUS_ERROR 2
+
+#define STRINGS_AT_FIRST 1024u
+#define STRING_BYTES_AT_FIRST ((size_t)32 << 10)
+#define TRACES_AT_FIRST 1024u
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static size_t cell_bytes(const mw_hot_layout *layout)
+{
+    return mw_hot_fixed(layout, true) + sizeof(uint32_t) * layout->ref_count;
+}
+
+/* Widest first: each column is aligned. */
+static void place_columns(mw_pack_columns *columns)
+{
+    const mw_hot_layout *layout = columns->layout;
+    unsigned char *at = columns->cells;
+    size_t rows = columns->rows;
+
+    for (size_t i = 0; i < layout->wide_count; i++, at += 8 * rows)
+        columns->wide[layout->wide[i]] = (uint64_t *)(void *)at;
+    columns->wide[MW_WIDE_SEQ] = (uint64_t *)(void *)at;
+    at += 8 * rows;
+    columns->wide[MW_WIDE_INDEX] = (uint64_t *)(void *)at;
+    at += 8 * rows;
+    for (size_t i = 0; i < layout->ref_count; i++, at += sizeof(uint32_t) * rows)
+        columns->refs[layout->refs[i]] = (uint32_t *)(void *)at;
+    for (size_t i = 0; i < layout->narrow_count; i++, at += rows)
+        columns->narrow[layout->narrow[i]] = at;
+}
+
+mw_err mw_pack_columns_init(mw_pack_columns *columns, mw_signal signal, uint32_t rows)
+{
+    columns->layout = mw_hot_layout_of(signal);
+    MW_ASSERT(columns->layout && rows > 0);
+    columns->signal = signal;
+    columns->rows = rows;
+    columns->cells = mw_alloc(MW_MEM_MERGE, cell_bytes(columns->layout) * rows);
+    if (!columns->cells)
+        return MW_E_NOMEM;
+    place_columns(columns);
+    mw_err err = mw_byte_table_init(&columns->strings, STRINGS_AT_FIRST, STRING_BYTES_AT_FIRST);
+    if (err == MW_OK && mw_hot_has_traces(columns->layout))
+        err = mw_byte_table_init(&columns->traces, TRACES_AT_FIRST,
+                                 (size_t)TRACES_AT_FIRST * MW_TRACE_ID_SIZE);
+    return err;
+}
+
+void mw_pack_columns_fini(mw_pack_columns *columns)
+{
+    mw_free(MW_MEM_MERGE, columns->cells);
+    mw_byte_table_fini(&columns->strings);
+    mw_byte_table_fini(&columns->traces);
+    mw_free(MW_MEM_MERGE, columns->string_map);
+    mw_free(MW_MEM_MERGE, columns->trace_map);
+    memset(columns, 0, sizeof *columns);
+}
+
+size_t mw_pack_columns_size(const mw_pack_columns *columns)
+{
+    return cell_bytes(columns->layout) * columns->rows + mw_byte_table_size(&columns->strings) +
+           mw_byte_table_size(&columns->traces) +
+           sizeof(uint32_t) * ((size_t)columns->string_map_room + columns->trace_map_room);
+}
+
+/* ---- adding ---------------------------------------------------------------------------------- */
+
+/* A map of `need` references, all not met. */
+static bool begin_map(uint32_t **map, uint32_t *room, uint32_t need)
+{
+    if (need > *room) {
+        mw_free(MW_MEM_MERGE, *map);
+        *room = need + need / 4 + 64;
+        *map = mw_alloc(MW_MEM_MERGE, *room * sizeof **map);
+        if (!*map) {
+            *room = 0;
+            return false;
+        }
+    }
+    if (need)
+        memset(*map, 0, need * sizeof **map);
+    return true;
+}
+
+typedef struct row_move {
+    const mw_hot *hot;
+    const uint32_t *rows, *places;
+    size_t count;
+} row_move;
+
+static void add_wide(mw_pack_columns *columns, const row_move *move, mw_wide_column column)
+{
+    uint64_t *to = columns->wide[column];
+    const unsigned char *from = move->hot->wide[column];
+    uint64_t base = column == MW_WIDE_TIME ? move->hot->base_ns : 0;
+
+    if (column == MW_WIDE_SPAN_ID || column == MW_WIDE_PARENT)
+        for (size_t i = 0; i < move->count; i++)
+            memcpy(&to[move->places[i]], from + 8 * (size_t)move->rows[i], 8);
+    else
+        for (size_t i = 0; i < move->count; i++)
+            to[move->places[i]] = base + mw_get_u64(from + 8 * (size_t)move->rows[i]);
+}
+
+static void add_commits(mw_pack_columns *columns, const row_move *move)
+{
+    uint64_t *seqs = columns->wide[MW_WIDE_SEQ], *indexes = columns->wide[MW_WIDE_INDEX];
+    for (size_t i = 0; i < move->count; i++) {
+        seqs[move->places[i]] = mw_hot_seq(move->hot, move->rows[i]);
+        indexes[move->places[i]] = mw_hot_index(move->hot, move->rows[i]);
+    }
+}
+
+static mw_err add_strings(mw_pack_columns *columns, const row_move *move, mw_hot_column column)
+{
+    uint32_t *to = columns->refs[column], *map = columns->string_map;
+    for (size_t i = 0; i < move->count; i++) {
+        uint32_t ref = mw_hot_ref(move->hot, column, move->rows[i]), number;
+        if (ref && !map[ref - 1]) {
+            mw_err err =
+                mw_byte_table_put(&columns->strings, mw_hot_string(move->hot, ref), &number);
+            if (err != MW_OK)
+                return err;
+            map[ref - 1] = number + 1;
+        }
+        to[move->places[i]] = ref ? map[ref - 1] : 0;
+    }
+    return MW_OK;
+}
+
+static mw_err add_traces(mw_pack_columns *columns, const row_move *move)
+{
+    uint32_t *to = columns->refs[MW_HOT_TRACE], *map = columns->trace_map;
+    for (size_t i = 0; i < move->count; i++) {
+        uint32_t ref = mw_hot_ref(move->hot, MW_HOT_TRACE, move->rows[i]), number;
+        if (!map[ref]) {
+            mw_slice id = mw_slice_bytes(mw_hot_trace_id(move->hot, ref), MW_TRACE_ID_SIZE);
+            mw_err err = mw_byte_table_put(&columns->traces, id, &number);
+            if (err != MW_OK)
+                return err;
+            map[ref] = number + 1;
+        }
+        to[move->places[i]] = map[ref] - 1;
+    }
+    return MW_OK;
+}
+
+mw_err mw_pack_columns_add(mw_pack_columns *columns, const mw_hot *hot, const uint32_t *rows,
+                           const uint32_t *places, size_t count)
+{
+    const mw_hot_layout *layout = columns->layout;
+    const row_move move = {hot, rows, places, count};
+    mw_err err = MW_OK;
+
+    MW_ASSERT(hot->signal == columns->signal);
+    if (!begin_map(&columns->string_map, &columns->string_map_room, hot->strings) ||
+        !begin_map(&columns->trace_map, &columns->trace_map_room, hot->traces))
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < layout->wide_count; i++)
+        add_wide(columns, &move, (mw_wide_column)layout->wide[i]);
+    add_commits(columns, &move);
+    for (size_t i = 0; i < layout->narrow_count; i++)
+        for (size_t r = 0; r < count; r++)
+            columns->narrow[layout->narrow[i]][places[r]] = hot->narrow[layout->narrow[i]][rows[r]];
+    for (size_t i = 0; err == MW_OK && i < layout->ref_count; i++)
+        err = layout->refs[i] == MW_HOT_TRACE
+                  ? add_traces(columns, &move)
+                  : add_strings(columns, &move, (mw_hot_column)layout->refs[i]);
+    return err;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+void mw_pack_columns_summarize(const mw_pack_columns *columns, mw_block_header *header)
+{
+    const uint64_t *times = columns->wide[MW_WIDE_TIME], *seqs = columns->wide[MW_WIDE_SEQ];
+    const uint64_t *durations = columns->wide[MW_WIDE_DURATION];
+
+    header->event_min_ns = header->seq = UINT64_MAX;
+    header->event_max_ns = 0;
+    for (size_t i = 0; i < columns->rows; i++) {
+        uint64_t end = times[i] + (durations ? durations[i] : 0);
+        end = end > times[i] ? end : times[i];
+        header->event_min_ns = times[i] < header->event_min_ns ? times[i] : header->event_min_ns;
+        header->event_max_ns = end > header->event_max_ns ? end : header->event_max_ns;
+        header->seq = seqs[i] < header->seq ? seqs[i] : header->seq;
+        if (columns->signal == MW_SIGNAL_TRACES)
+            header->error_count += columns->narrow[MW_NARROW_STATUS][i] == STATUS_ERROR;
+        else if (columns->signal == MW_SIGNAL_LOGS)
+            header->error_count += columns->narrow[MW_NARROW_SEVERITY][i] >= SEVERITY_ERROR;
+    }
+}
+
+static int trace_compare(const void *left, const void *right, void *ctx)
+{
+    const mw_byte_table *traces = ctx;
+    return memcmp(mw_byte_table_get(traces, *(const uint32_t *)left).data,
+                  mw_byte_table_get(traces, *(const uint32_t *)right).data, MW_TRACE_ID_SIZE);
+}
+
+/* The ids in order to `at`; the rows' references become positions in it. MW_E_NOMEM. */
+static mw_err put_traces(mw_pack_columns *columns, unsigned char *at)
+{
+    uint32_t count = columns->traces.count, *refs = columns->refs[MW_HOT_TRACE];
+    uint32_t *order = mw_alloc(MW_MEM_MERGE, 2 * (size_t)count * sizeof *order);
+    if (!order)
+        return MW_E_NOMEM;
+    uint32_t *position = order + count;
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = i;
+    qsort_r(order, count, sizeof *order, trace_compare, &columns->traces);
+    for (uint32_t i = 0; i < count; i++) {
+        position[order[i]] = i;
+        memcpy(at + MW_TRACE_ID_SIZE * (size_t)i,
+               mw_byte_table_get(&columns->traces, order[i]).data, MW_TRACE_ID_SIZE);
+    }
+    for (size_t i = 0; i < columns->rows; i++)
+        refs[i] = position[refs[i]];
+    mw_free(MW_MEM_MERGE, order);
+    return MW_OK;
+}
+
+static unsigned char *put_wide(const mw_pack_columns *columns, mw_wide_column column, uint64_t base,
+                               unsigned char *at)
+{
+    const uint64_t *from = columns->wide[column];
+    size_t rows = columns->rows;
+    if (column == MW_WIDE_SPAN_ID || column == MW_WIDE_PARENT)
+        memcpy(at, from, 8 * rows);
+    else
+        for (size_t i = 0; i < rows; i++)
+            mw_put_u64(at + 8 * i, from[i] - base);
+    return at + 8 * rows;
+}
+
+static unsigned char *put_refs(const mw_pack_columns *columns, mw_hot_column column, uint32_t width,
+                               unsigned char *at)
+{
+    const uint32_t *from = columns->refs[column];
+    size_t rows = columns->rows;
+    if (width == 2)
+        for (size_t i = 0; i < rows; i++)
+            mw_put_u16(at + 2 * i, (uint16_t)from[i]);
+    else
+        for (size_t i = 0; i < rows; i++)
+            mw_put_u32(at + 4 * i, from[i]);
+    return at + width * rows;
+}
+
+static void put_strings(const mw_byte_table *strings, unsigned char *at)
+{
+    for (uint32_t i = 0; i < strings->count; i++)
+        mw_put_u32(at + 4 * (size_t)i, strings->entries[i].at + strings->entries[i].len);
+    memcpy(at + 4 * (size_t)strings->count, strings->bytes, strings->used);
+}
+
+static void put_columns(const mw_pack_columns *columns, const mw_block_header *header,
+                        uint32_t width, unsigned char *at)
+{
+    const mw_hot_layout *layout = columns->layout;
+    for (size_t i = 0; i < layout->wide_count; i++)
+        at = put_wide(columns, (mw_wide_column)layout->wide[i],
+                      layout->wide[i] == MW_WIDE_TIME ? header->event_min_ns : 0, at);
+    at = put_wide(columns, MW_WIDE_SEQ, header->seq, at);
+    at = put_wide(columns, MW_WIDE_INDEX, 0, at);
+    for (size_t i = 0; i < layout->narrow_count; i++, at += columns->rows)
+        memcpy(at, columns->narrow[layout->narrow[i]], columns->rows);
+    for (size_t i = 0; i < layout->ref_count; i++)
+        at = put_refs(columns, (mw_hot_column)layout->refs[i], width, at);
+    put_strings(&columns->strings, at);
+}
+
+mw_err mw_pack_columns_lay_out(mw_pack_columns *columns, mw_block_header *header,
+                               unsigned char **raw)
+{
+    const mw_byte_table *strings = &columns->strings;
+    uint32_t traces = columns->traces.count;
+    uint32_t width = traces <= 65536 && strings->count <= 65535 ? 2 : 4;
+    uint64_t len = MW_HOT_PREFIX + (uint64_t)traces * MW_TRACE_ID_SIZE +
+                   (uint64_t)columns->rows *
+                       (mw_hot_fixed(columns->layout, true) + columns->layout->ref_count * width) +
+                   (uint64_t)strings->count * 4 + strings->used;
+    mw_err err = MW_OK;
+
+    if (len > MW_BLOCK_RAW_MAX)
+        return MW_E_LIMIT;
+    unsigned char *at = mw_alloc(MW_MEM_MERGE, len);
+    if (!at)
+        return MW_E_NOMEM;
+    mw_put_u32(at, traces);
+    mw_put_u32(at + 4, strings->count);
+    mw_put_u32(at + 8, (uint32_t)strings->used);
+    mw_put_u32(at + 12, width);
+    if (traces)
+        err = put_traces(columns, at + MW_HOT_PREFIX);
+    if (err != MW_OK) {
+        mw_free(MW_MEM_MERGE, at);
+        return err;
+    }
+    put_columns(columns, header, width, at + MW_HOT_PREFIX + MW_TRACE_ID_SIZE * (size_t)traces);
+    header->hot_raw = (uint32_t)len;
+    *raw = at;
+    return MW_OK;
+}

@@ -1,0 +1,363 @@
+/* mw_store_rebuild: makes again what is derived. Offline, one thread, under the directory's lock.
+ *
+ * In order: unfinished files go; headers with one damaged byte are put right; footers that are
+ * damaged are made again (footer_mend.h); segments that another one replaced go; the catalogue is
+ * made of what is there. Each step leaves a directory that a start takes, so a kill between two
+ * costs nothing but another run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "lib/store/format/digest_key.h"
+#include "lib/store/merge/catalogue.h"
+#include "lib/store/merge/footer_mend.h"
+#include "lib/store/segment/recover.h"
+
+typedef struct rebuilding {
+    const char *directory;
+    void (*report)(void *ctx, const mw_store_damage *done);
+    void *ctx;
+    mw_detail *detail;
+    uint64_t key_seed;
+    mw_segment_files files;
+    mw_segment **merged; /* those that stay, open */
+    size_t merged_count;
+} rebuilding;
+
+static void say(rebuilding *run, const char *file, uint64_t offset, const char *what)
+{
+    const mw_store_damage done = {file, offset, what};
+    if (run->report)
+        run->report(run->ctx, &done);
+}
+
+static mw_err refuse(rebuilding *run, mw_err err, const char *file)
+{
+    return mw_detail_set(run->detail, err, "data", "", "%s: %s", file, mw_err_text(err));
+}
+
+/* ---- the lock -------------------------------------------------------------------------------- */
+
+static mw_err claim(const char *directory, int *fd, mw_detail *detail)
+{
+    *fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0)
+        return errno == ENOENT || errno == ENOTDIR
+                   ? MW_E_NOT_FOUND
+                   : mw_detail_set(detail, MW_E_IO, "data", "", "cannot open %s: %s", directory,
+                                   strerrordesc_np(errno));
+    if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+        return MW_OK;
+    close(*fd);
+    return mw_detail_set(detail, MW_E_CONFLICT, "data", "stop it first", "%s is in use by a daemon",
+                         directory);
+}
+
+/* ---- headers --------------------------------------------------------------------------------- */
+
+/* A header's checksum has 64 bits: of the 20,400 headers that differ in one byte, the one that fits
+ * it is the one that was written. */
+static bool find_damaged_byte(unsigned char bytes[MW_SEGMENT_HEADER_SIZE], uint64_t id)
+{
+    mw_segment_header header;
+    for (size_t at = 0; at < MW_SEGMENT_HEADER_SIZE; at++) {
+        const unsigned char found = bytes[at];
+        for (unsigned other = 1; other < 256; other++) {
+            bytes[at] = (unsigned char)(found ^ other);
+            if (mw_segment_header_read(bytes, &header) == MW_OK && header.id == id)
+                return true;
+        }
+        bytes[at] = found;
+    }
+    return false;
+}
+
+static mw_err write_header(const char *path, unsigned char bytes[MW_SEGMENT_HEADER_SIZE])
+{
+    int fd = mw_io_current()->open(path, O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return errno == EROFS ? MW_E_NO_SPACE : MW_E_IO;
+    struct iovec iov = {bytes, MW_SEGMENT_HEADER_SIZE};
+    mw_err err = mw_io_write_all(fd, &iov, 1, 0);
+    if (err == MW_OK && mw_io_current()->fdatasync(fd) != 0)
+        err = MW_E_IO;
+    close(fd);
+    return err;
+}
+
+/* Puts right what headers can be put right; *any tells whether one was. */
+static mw_err mend_headers(rebuilding *run, bool *any)
+{
+    mw_err err = MW_OK;
+    *any = false;
+    for (size_t i = 0; err == MW_OK && i < run->files.count; i++) {
+        const mw_segment_file *file = &run->files.items[i];
+        unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
+        if (file->header_err != MW_E_CORRUPT || file->fd < 0 ||
+            mw_pread_all(file->fd, bytes, sizeof bytes, 0) != MW_OK ||
+            !find_damaged_byte(bytes, file->id))
+            continue;
+        err = write_header(file->path, bytes);
+        if (err != MW_OK)
+            return refuse(run, err, file->path);
+        say(run, file->path, 0, "a damaged byte of its header was put right");
+        *any = true;
+    }
+    return err;
+}
+
+/* With headers that are as they were written, as far as that can be had: what the directory says of
+ * each file depends on all of them. */
+static mw_err load_files(rebuilding *run)
+{
+    bool mended;
+    mw_err err = mw_segment_files_load(run->directory, &run->files);
+    if (err != MW_OK)
+        return refuse(run, err, run->directory);
+    err = mend_headers(run, &mended);
+    if (err != MW_OK || !mended)
+        return err;
+    mw_segment_files_fini(&run->files);
+    err = mw_segment_files_load(run->directory, &run->files);
+    return err == MW_OK ? err : refuse(run, err, run->directory);
+}
+
+/* ---- footers --------------------------------------------------------------------------------- */
+
+typedef struct arrival {
+    uint64_t id, arrival_max_ns;
+} arrival;
+
+static mw_err take_arrival(void *ctx, const mw_catalogue_segment *row)
+{
+    arrival *wanted = ctx;
+    if (row->id == wanted->id)
+        wanted->arrival_max_ns = row->arrival_max_ns;
+    return MW_OK;
+}
+
+/* The latest arrival: the old catalogue may know. Else the time of the merge, which is no earlier:
+ * retention keeps the segment a little longer. */
+static uint64_t arrival_of(const rebuilding *run, const mw_segment_header *header)
+{
+    mw_catalogue *old = NULL;
+    arrival wanted = {header->id, 0};
+    if (mw_catalogue_open_reader(run->directory, &old) != MW_OK)
+        return header->created_ns;
+    mw_err err = mw_catalogue_each(old, take_arrival, &wanted);
+    mw_catalogue_close(old);
+    return err == MW_OK && wanted.arrival_max_ns > 0 && wanted.arrival_max_ns <= header->created_ns
+               ? wanted.arrival_max_ns
+               : header->created_ns;
+}
+
+/* The parts that a start does not read. */
+static mw_err check_sections(const mw_segment *segment)
+{
+    mw_err err = MW_OK;
+    for (unsigned i = 0; err == MW_OK && i < MW_FOOTER_SECTIONS; i++)
+        err = mw_footer_check_section(segment->footer, segment->fd, i);
+    return err;
+}
+
+/* Opens it; MW_E_CORRUPT when any part of the footer is damaged, or its keys are another's. */
+static mw_err open_whole(const rebuilding *run, mw_segment_file *file, mw_segment **out)
+{
+    mw_err err = mw_segment_open_merged(file->path, file->fd, &file->header, file->size, out);
+    if (err != MW_OK)
+        return err;
+    file->fd = -1; /* the segment's now */
+    err = (*out)->footer->key_check == mw_key_check(run->key_seed) ? check_sections(*out)
+                                                                   : MW_E_CORRUPT;
+    if (err != MW_OK) {
+        mw_segment_unref(*out);
+        *out = NULL;
+    }
+    return err;
+}
+
+/* (Again) a descriptor for the file of that name. */
+static mw_err reopen(mw_segment_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    off_t size = file->fd < 0 ? -1 : lseek(file->fd, 0, SEEK_END);
+    if (size < 0)
+        return MW_E_IO;
+    file->size = (uint64_t)size;
+    return MW_OK;
+}
+
+static void say_mended(rebuilding *run, const mw_segment_file *file, const mw_footer_mended *done)
+{
+    char text[192];
+    snprintf(text, sizeof text, "a new footer, from %zu blocks", done->blocks);
+    say(run, file->path, file->header.durable_end, text);
+    if (file->replaced_err != MW_OK)
+        say(run, file->path, file->header.durable_end,
+            "which segments it had replaced is not known any more");
+    if (done->unread + done->unfilled > 0) {
+        snprintf(text, sizeof text, "%zu of its blocks are damaged themselves and stay so",
+                 done->unread + done->unfilled);
+        say(run, file->path, 0, text);
+    }
+}
+
+static mw_err mend(rebuilding *run, mw_segment_file *file)
+{
+    mw_footer_mended done;
+    mw_err err = file->fd < 0 ? reopen(file) : MW_OK;
+    if (err == MW_OK)
+        err = mw_footer_mend(file, run->directory, run->key_seed, arrival_of(run, &file->header),
+                             &done);
+    if (err == MW_OK)
+        err = reopen(file);
+    if (err == MW_OK)
+        say_mended(run, file, &done);
+    return err;
+}
+
+static mw_err take_merged(rebuilding *run, mw_segment_file *file)
+{
+    mw_segment *segment = NULL;
+    mw_err err = open_whole(run, file, &segment);
+    if (err == MW_E_CORRUPT) {
+        err = mend(run, file);
+        if (err == MW_OK)
+            err = open_whole(run, file, &segment);
+    }
+    if (err == MW_E_NOT_FOUND) {
+        say(run, file->path, 0, "left alone: none of its blocks can be read");
+        return MW_OK;
+    }
+    if (err != MW_OK)
+        return refuse(run, err, file->path);
+    run->merged[run->merged_count++] = segment;
+    return MW_OK;
+}
+
+static mw_err take_all_merged(rebuilding *run)
+{
+    mw_err err = MW_OK;
+    run->merged = mw_calloc(MW_MEM_STORE, run->files.count + 1, sizeof(mw_segment *));
+    if (!run->merged)
+        return MW_E_NOMEM;
+    for (size_t i = 0; err == MW_OK && i < run->files.count; i++) {
+        mw_segment_file *file = &run->files.items[i];
+        if (file->header_err != MW_OK)
+            say(run, file->path, 0,
+                "left alone: it does not begin with a segment header of this version");
+        else if (file->header.kind == MW_SEGMENT_MERGED && !file->superseded)
+            err = take_merged(run, file);
+    }
+    return err;
+}
+
+/* ---- what was replaced ----------------------------------------------------------------------- */
+
+static mw_err remove_superseded(rebuilding *run)
+{
+    for (size_t i = 0; i < run->files.count; i++) {
+        const mw_segment_file *file = &run->files.items[i];
+        if (!file->superseded)
+            continue;
+        if (mw_io_current()->unlink(file->path) != 0)
+            return refuse(run, errno == EROFS ? MW_E_NO_SPACE : MW_E_IO, file->path);
+        say(run, file->path, 0, "removed: a merged segment has taken its place");
+    }
+    return MW_OK;
+}
+
+/* ---- the catalogue --------------------------------------------------------------------------- */
+
+/* The old catalogue is the last to know of a file that vanished. */
+static mw_err say_missing(void *ctx, const mw_catalogue_segment *row)
+{
+    rebuilding *run = ctx;
+    char text[192], *path;
+    for (size_t i = 0; i < run->files.count; i++)
+        if (run->files.items[i].id == row->id)
+            return MW_OK;
+    snprintf(text, sizeof text,
+             "the file is gone: %llu spans, %llu log records and %llu points are lost",
+             (unsigned long long)row->items[MW_SIGNAL_TRACES],
+             (unsigned long long)row->items[MW_SIGNAL_LOGS],
+             (unsigned long long)row->items[MW_SIGNAL_METRICS]);
+    path = mw_segment_path(run->directory, row->id);
+    if (!path)
+        return MW_E_NOMEM;
+    say(run, path, 0, text);
+    mw_free(MW_MEM_STORE, path);
+    return MW_OK;
+}
+
+static void say_all_missing(rebuilding *run)
+{
+    mw_catalogue *old = NULL;
+    if (mw_catalogue_open_reader(run->directory, &old) != MW_OK)
+        return;
+    mw_err ignored = mw_catalogue_each(old, say_missing, run); /* a damaged one cannot tell */
+    (void)ignored;
+    mw_catalogue_close(old);
+}
+
+static mw_err make_catalogue(rebuilding *run)
+{
+    char path[4096], text[96];
+    mw_catalogue *catalogue = NULL;
+    mw_catalogue_changes changes;
+    snprintf(path, sizeof path, "%s/%s", run->directory, MW_CATALOGUE_NAME);
+    say_all_missing(run);
+    mw_catalogue_discard(run->directory);
+    mw_err err = mw_catalogue_open(run->directory, &catalogue);
+    if (err == MW_OK)
+        err = mw_catalogue_reconcile(catalogue, (const mw_segment *const *)run->merged,
+                                     run->merged_count, NULL, NULL, &changes);
+    mw_catalogue_close(catalogue);
+    if (err != MW_OK)
+        return refuse(run, err, path);
+    snprintf(text, sizeof text, "made again, with %zu merged segments", changes.added);
+    say(run, path, 0, text);
+    return MW_OK;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+static mw_err rebuild_locked(rebuilding *run)
+{
+    uint8_t key[MW_DIGEST_KEY_SIZE];
+    mw_err err = mw_digest_key_load(run->directory, key, run->detail);
+    if (err != MW_OK)
+        return err;
+    run->key_seed = mw_key_seed(key);
+    mw_remove_unfinished(run->directory);
+    err = load_files(run);
+    if (err == MW_OK)
+        err = take_all_merged(run);
+    if (err == MW_OK)
+        err = remove_superseded(run);
+    if (err == MW_OK)
+        err = make_catalogue(run);
+    for (size_t i = 0; i < run->merged_count; i++)
+        mw_segment_unref(run->merged[i]);
+    mw_free(MW_MEM_STORE, run->merged);
+    mw_segment_files_fini(&run->files);
+    return err;
+}
+
+mw_err mw_store_rebuild(const char *directory,
+                        void (*report)(void *ctx, const mw_store_damage *done), void *ctx,
+                        mw_detail *detail)
+{
+    rebuilding run = {.directory = directory, .report = report, .ctx = ctx, .detail = detail};
+    int fd;
+    mw_err err = claim(directory, &fd, detail);
+    if (err != MW_OK)
+        return err;
+    err = rebuild_locked(&run);
+    close(fd);
+    return err;
+}

@@ -1,0 +1,73 @@
+/* Which segments go. See retention.h. Pure: any thread; the keeper is its caller. */
+#include "lib/store/merge/retention.h"
+
+/* ---- what goes ------------------------------------------------------------------------------- */
+
+static bool too_old(const mw_retention_segment *segment, const mw_retention_limits *limits,
+                    uint64_t now_ns)
+{
+    if (limits->age_ns <= 0 || segment->arrival_max_ns >= now_ns)
+        return false;
+    return now_ns - segment->arrival_max_ns > (uint64_t)limits->age_ns;
+}
+
+size_t mw_retention_choose(const mw_retention_segment *segments, size_t count,
+                           const mw_retention_limits *limits, uint64_t now_ns, bool *goes)
+{
+    uint64_t stay_bytes = 0;
+    size_t gone = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        goes[i] = segments[i].merged && too_old(&segments[i], limits, now_ns);
+        if (goes[i])
+            gone++;
+        else
+            stay_bytes += segments[i].bytes;
+    }
+    if (limits->size_bytes == 0)
+        return gone;
+    for (size_t i = 0; i < count && stay_bytes > limits->size_bytes; i++) {
+        if (goes[i] || !segments[i].merged)
+            continue;
+        goes[i] = true;
+        gone++;
+        stay_bytes -= segments[i].bytes;
+    }
+    return gone;
+}
+
+/* ---- what time it is ------------------------------------------------------------------------- */
+
+void mw_retention_clock_start(mw_retention_clock *clock, uint64_t newest_arrival_ns,
+                              int64_t mono_ns)
+{
+    *clock = (mw_retention_clock){.mono_ns = mono_ns};
+    if (newest_arrival_ns <= INT64_MAX)
+        clock->wall_ns = (int64_t)newest_arrival_ns;
+}
+
+/* By how much the wall clock went further than the monotonic one since the look before. */
+static int64_t drift_of(const mw_retention_clock *clock, int64_t wall_ns, int64_t mono_ns)
+{
+    int64_t drift;
+    if (clock->wall_ns == 0 || __builtin_sub_overflow(wall_ns, clock->wall_ns, &drift))
+        return 0;
+    return __builtin_sub_overflow(drift, mono_ns - clock->mono_ns, &drift) ? 0 : drift;
+}
+
+int64_t mw_retention_now(mw_retention_clock *clock, int64_t wall_ns, int64_t mono_ns)
+{
+    int64_t drift = drift_of(clock, wall_ns, mono_ns);
+
+    clock->wall_ns = wall_ns;
+    clock->mono_ns = mono_ns;
+    if (drift > MW_RETENTION_JUMP_NS) {
+        clock->ahead_ns += drift;
+        clock->since_mono_ns = mono_ns;
+    } else if (drift < 0) {
+        clock->ahead_ns = clock->ahead_ns + drift > 0 ? clock->ahead_ns + drift : 0;
+    }
+    if (clock->ahead_ns > 0 && mono_ns - clock->since_mono_ns >= MW_RETENTION_TRUST_NS)
+        clock->ahead_ns = 0;
+    return wall_ns - clock->ahead_ns;
+}

@@ -1,0 +1,55 @@
+/* What is asked of items themselves, when their columns let them pass: attributes, and of log
+ * records a text and a pattern in the body.
+ *
+ * A merged block is first asked by its filter, which spares reading it. Of a block that is read the
+ * items are unpacked when the first row comes up, resources and scopes are judged once, and items
+ * are copied one by one. Oversized items (store.h) are not searched, nor are oversized resources
+ * and scopes: they would have to be held as a whole. One thread: the view's; memory is
+ * MW_MEM_QUERY.
+ */
+#ifndef MW_STORE_ITEM_SEARCH_H
+#define MW_STORE_ITEM_SEARCH_H
+
+#include "lib/store/format/attribute_match.h"
+#include "lib/store/query/log_pattern.h"
+#include "lib/store/store_int.h"
+
+typedef struct mw_item_search {
+    mw_store_view *view;
+    uint32_t field; /* the number of the item's attributes */
+    mw_attribute_wanted wanted[MW_ATTRIBUTE_QUERIES_MAX];
+    size_t wanted_count;
+    mw_slice text;
+    mw_log_pattern *pattern; /* NULL = none */
+    uint64_t undecided;      /* records on which the pattern reached a limit */
+    /* of the present block */
+    const mw_index_block *block;
+    mw_items_walk walk;
+    bool open;     /* there is a walk */
+    uint8_t *held; /* by context: bit i = it holds wanted[i] */
+    size_t held_size;
+    char *item; /* what is being judged */
+    size_t item_size;
+} mw_item_search;
+
+/* Asks nothing yet. `field` is MW_SPAN_ATTRIBUTES or MW_LOG_ATTRIBUTES. */
+void mw_item_search_init(mw_item_search *search, mw_store_view *view, uint32_t field);
+void mw_item_search_fini(mw_item_search *search);
+/* At most MW_ATTRIBUTE_QUERIES_MAX; their texts must outlive the search. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_item_search_attributes(mw_item_search *search,
+                                             const mw_attribute_query *attributes, size_t count);
+/* Both may be empty. MW_E_SYNTAX (the pattern does not compile), MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_item_search_bodies(mw_item_search *search, mw_slice text, mw_slice pattern);
+
+/* Before the rows of a block: *may is false when its filter says that none fits. MW_E_IO,
+ * MW_E_NOMEM. A filter that cannot be read lets all pass, and is logged. */
+MW_MUST_USE mw_err mw_item_search_block(mw_item_search *search, const mw_index_block *block,
+                                        bool *may);
+/* Does the item of a row fit? Rows of a block in ascending order. MW_E_CORRUPT, MW_E_IO,
+ * MW_E_NOMEM, MW_E_TIMEOUT. */
+MW_MUST_USE mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot, uint32_t row,
+                                       bool *fits);
+/* Behind the rows of a block: what reads items next may use the view's buffers. */
+void mw_item_search_leave(mw_item_search *search);
+
+#endif

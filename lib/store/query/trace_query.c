@@ -1,0 +1,311 @@
+/* Questions about traces: find by prefix, read one whole, list the newest.
+ *
+ * One thread each: the view's. Work memory is MW_MEM_QUERY and gone at the return; what is
+ * returned lives in the caller's arena.
+ */
+#include "lib/store/query/page.h"
+#include "lib/store/query/row_fetch.h"
+#include "lib/store/query/trace_summary.h"
+
+/* ---- find ------------------------------------------------------------------------------------ */
+
+/* All ids that begin with the prefix lie in [low, high]. */
+typedef struct id_range {
+    uint8_t low[MW_TRACE_ID_SIZE], high[MW_TRACE_ID_SIZE];
+} id_range;
+
+static mw_err range_of_prefix(mw_slice prefix, id_range *out)
+{
+    char low[2 * MW_TRACE_ID_SIZE], high[2 * MW_TRACE_ID_SIZE];
+
+    if (prefix.len < MW_ID_PREFIX_MIN || prefix.len > sizeof low || !mw_is_hex(prefix))
+        return MW_E_SYNTAX;
+    memset(low, '0', sizeof low);
+    memset(high, 'f', sizeof high);
+    memcpy(low, prefix.data, prefix.len);
+    memcpy(high, prefix.data, prefix.len);
+    mw_err err = mw_hex_decode(mw_slice_bytes(low, sizeof low), out->low, sizeof out->low);
+    if (err == MW_OK)
+        err = mw_hex_decode(mw_slice_bytes(high, sizeof high), out->high, sizeof out->high);
+    return err;
+}
+
+/* Looks through a block's ids. *found counts the distinct ids so far: 0, 1, or 2 for "several". */
+static void find_in_block(const mw_hot *hot, const id_range *range, int *found, uint8_t *trace_id)
+{
+    for (uint32_t i = 0; i < hot->traces && *found < 2; i++) {
+        const unsigned char *id = mw_hot_trace_id(hot, i);
+        if (memcmp(id, range->low, MW_TRACE_ID_SIZE) < 0)
+            continue;
+        if (memcmp(id, range->high, MW_TRACE_ID_SIZE) > 0)
+            return;
+        if (*found == 0) {
+            memcpy(trace_id, id, MW_TRACE_ID_SIZE);
+            *found = 1;
+        } else if (memcmp(trace_id, id, MW_TRACE_ID_SIZE) != 0) {
+            *found = 2;
+        }
+    }
+}
+
+mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
+                           uint8_t trace_id[MW_TRACE_ID_SIZE])
+{
+    mw_block_set blocks;
+    id_range range;
+    uint8_t id[MW_TRACE_ID_SIZE];
+    int found = 0;
+    mw_err err = range_of_prefix(hex_prefix, &range);
+    if (err != MW_OK)
+        return err;
+    err = mw_block_set_between(view, MW_KEYS_TRACES, mw_trace_key(range.low),
+                               mw_trace_key(range.high), &blocks);
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(view) && found < 2; i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        mw_hot hot;
+        if (!mw_block_holds(block, MW_SIGNAL_TRACES) || !mw_block_set_has(&blocks, i))
+            continue;
+        err = mw_view_hot(view, block, &hot);
+        if (err == MW_OK)
+            find_in_block(&hot, &range, &found, id);
+    }
+    mw_block_set_fini(&blocks);
+    if (err != MW_OK)
+        return err;
+    if (found == 1)
+        memcpy(trace_id, id, MW_TRACE_ID_SIZE);
+    return found == 0 ? MW_E_NOT_FOUND : found == 1 ? MW_OK : MW_E_AMBIGUOUS;
+}
+
+/* ---- read ------------------------------------------------------------------------------------ */
+
+/* What the join of the one trace tells, kept beyond it: index in join order, MW_JOIN_NONE. */
+typedef struct trace_span_owners {
+    uint32_t session, agent;
+} trace_span_owners;
+
+typedef struct trace_reading {
+    mw_arena *arena;
+    mw_trace *out;
+    mw_row_place *places;      /* MW_MEM_QUERY, in join order like out->spans until the end */
+    trace_span_owners *owners; /* likewise */
+    uint32_t root;
+    uint32_t *sessions; /* owners, in the arena */
+} trace_reading;
+
+static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
+{
+    trace_reading *reading = ctx;
+    mw_trace *out = reading->out;
+
+    mw_err err = mw_trace_summary_numbers(trace_id, join, reading->arena, &out->summary);
+    if (err != MW_OK)
+        return err;
+    out->span_count = join->count;
+    out->spans = mw_arena_zalloc(reading->arena, join->count, sizeof *out->spans);
+    reading->places = mw_alloc(MW_MEM_QUERY, join->count * sizeof *reading->places);
+    reading->owners = mw_alloc(MW_MEM_QUERY, join->count * sizeof *reading->owners);
+    reading->sessions =
+        mw_arena_alloc(reading->arena, (join->session_count + 1) * sizeof *reading->sessions);
+    if (!out->spans || !reading->places || !reading->owners || !reading->sessions)
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < join->count; i++) {
+        reading->places[i] = (mw_row_place){join->spans[i]->block, join->spans[i]->row};
+        reading->owners[i] = (trace_span_owners){join->session_owner[i], join->agent_owner[i]};
+    }
+    for (size_t i = 0; i < join->session_count; i++)
+        reading->sessions[i] = join->sessions[i];
+    reading->root = join->root;
+    return MW_OK;
+}
+
+static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
+{
+    trace_reading *reading = ctx;
+    mw_trace_span *span = &reading->out->spans[at];
+
+    mw_hot_span(fetched->hot, fetched->row, &span->row);
+    if (!mw_span_row_copy(reading->arena, &span->row))
+        return MW_E_NOMEM;
+    span->own_session_id = span->row.session_id;
+    span->bytes = fetched->bytes;
+    span->oversized = fetched->oversized;
+    span->resource = fetched->resource;
+    span->scope = fetched->scope;
+    span->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
+    return MW_OK;
+}
+
+static mw_err fill_spans(mw_store_view *view, trace_reading *reading)
+{
+    return mw_rows_fetch(view, reading->places, reading->out->span_count, reading->arena, fill_span,
+                         reading);
+}
+
+static int by_start(const void *left, const void *right)
+{
+    const mw_trace_span *a = left, *b = right;
+    if (a->row.start_ns != b->row.start_ns)
+        return a->row.start_ns < b->row.start_ns ? -1 : 1;
+    return memcmp(a->row.span_id, b->row.span_id, MW_SPAN_ID_SIZE);
+}
+
+/* Sessions and agents by inheritance. Owners' own values are kept aside first: an owner's row may
+ * come before or behind its heirs'. */
+static mw_err inherit(trace_reading *reading)
+{
+    mw_trace *out = reading->out;
+    mw_slice *agents = mw_alloc(MW_MEM_QUERY, out->span_count * sizeof *agents);
+    if (!agents)
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < out->span_count; i++)
+        agents[i] = out->spans[i].row.agent;
+    for (size_t i = 0; i < out->span_count; i++) {
+        uint32_t session = reading->owners[i].session, agent = reading->owners[i].agent;
+        mw_span_row *row = &out->spans[i].row;
+        row->session_id =
+            session == MW_JOIN_NONE ? MW_SLICE_NONE : out->spans[session].own_session_id;
+        row->agent = agent == MW_JOIN_NONE ? MW_SLICE_NONE : agents[agent];
+    }
+    out->summary.root_name = out->spans[reading->root].row.name;
+    out->summary.service = out->spans[reading->root].row.service;
+    for (size_t i = 0; i < out->summary.session_count; i++)
+        out->summary.session_ids[i] = out->spans[reading->sessions[i]].own_session_id;
+    mw_free(MW_MEM_QUERY, agents);
+    return MW_OK;
+}
+
+mw_err mw_store_trace_read(mw_store_view *view, const uint8_t trace_id[MW_TRACE_ID_SIZE],
+                           mw_arena *arena, mw_trace *out)
+{
+    trace_reading reading = {.arena = arena, .out = out};
+    mw_trace_set wanted;
+    uint32_t number;
+
+    memset(out, 0, sizeof *out);
+    mw_trace_set_init(&wanted, view->store->key_seed);
+    mw_err err = mw_trace_set_add(&wanted, trace_id, &number);
+    mw_gather_question question = {
+        .wanted = &wanted, .logs = MW_GATHER_LOG_COUNT, .trace = keep_join, .ctx = &reading};
+    if (err == MW_OK)
+        err = mw_gather(view, &question);
+    mw_trace_set_fini(&wanted);
+    if (err == MW_OK && out->span_count == 0)
+        err = MW_E_NOT_FOUND;
+    if (err == MW_OK)
+        err = fill_spans(view, &reading);
+    if (err == MW_OK)
+        err = inherit(&reading);
+    if (err == MW_OK && out->span_count > 1)
+        qsort(out->spans, out->span_count, sizeof *out->spans, by_start);
+    mw_free(MW_MEM_QUERY, reading.places);
+    mw_free(MW_MEM_QUERY, reading.owners);
+    return err;
+}
+
+/* ---- list ------------------------------------------------------------------------------------ */
+
+typedef struct trace_listing {
+    mw_store_view *view;
+    mw_arena *arena;
+    mw_page_bounds bounds;
+    uint64_t from_ns, to_ns; /* the present stretch: traces that start in it are seen */
+    mw_top top;
+    mw_trace_set page;
+    mw_text_requests requests;
+    mw_trace_list *out;
+} trace_listing;
+
+static mw_err offer_trace(void *ctx, const uint8_t *trace_id, const mw_join *join)
+{
+    trace_listing *listing = ctx;
+    mw_page_key key;
+    mw_page_key_set(&key, join->start_ns, mw_slice_bytes(trace_id, MW_TRACE_ID_SIZE));
+    if (join->start_ns >= listing->from_ns && join->start_ns <= listing->to_ns &&
+        mw_page_admits(&listing->bounds, &key))
+        mw_top_offer(&listing->top, &key, 0);
+    return MW_OK;
+}
+
+static mw_err find_page(trace_listing *listing)
+{
+    mw_gather_question question = {
+        .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX, .trace = offer_trace, .ctx = listing};
+    mw_window window;
+    mw_err err = mw_window_init(&window, listing->view, MW_WINDOW_TRACES, &listing->bounds);
+
+    while (err == MW_OK && listing->top.count < listing->top.capacity &&
+           mw_window_next(&window, &listing->from_ns, &listing->to_ns))
+        err = mw_gather_between(listing->view, &question, MW_GATHER_STARTS, listing->from_ns,
+                                listing->to_ns);
+    mw_window_fini(&window);
+    return err;
+}
+
+static mw_err show_trace(void *ctx, const uint8_t *trace_id, const mw_join *join)
+{
+    trace_listing *listing = ctx;
+    uint32_t number = 0;
+    bool found = mw_trace_set_find(&listing->page, trace_id, &number);
+    MW_ASSERT(found);
+    return mw_trace_summary_request(trace_id, join, listing->arena, &listing->requests,
+                                    &listing->out->items[number]);
+}
+
+static mw_err show_page(trace_listing *listing)
+{
+    mw_trace_list *out = listing->out;
+    bool more;
+    size_t count = mw_top_finish(&listing->top, &more);
+    mw_err err = MW_OK;
+
+    if (count == 0)
+        return MW_OK;
+    for (size_t i = 0; err == MW_OK && i < count; i++) {
+        uint32_t number;
+        err = mw_trace_set_add(&listing->page, listing->top.items[i].key.id, &number);
+    }
+    out->items = mw_arena_zalloc(listing->arena, count, sizeof *out->items);
+    if (err == MW_OK && !out->items)
+        err = MW_E_NOMEM;
+    mw_gather_question question = {.wanted = &listing->page,
+                                   .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+                                   .logs = MW_GATHER_LOG_COUNT,
+                                   .trace = show_trace,
+                                   .ctx = listing};
+    if (err == MW_OK)
+        err = mw_gather(listing->view, &question);
+    if (err == MW_OK)
+        err = mw_text_fetch(listing->view, &listing->requests, listing->arena);
+    if (err == MW_OK && more)
+        err = mw_page_cursor(listing->arena, listing->bounds.kind,
+                             &listing->top.items[count - 1].key, &out->next_cursor);
+    if (err == MW_OK)
+        out->count = count;
+    return err;
+}
+
+mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page, mw_arena *arena,
+                           mw_trace_list *out)
+{
+    trace_listing listing = {.view = view, .arena = arena, .out = out};
+
+    memset(out, 0, sizeof *out);
+    mw_err err = mw_page_bounds_read(page, 't', &listing.bounds);
+    if (err == MW_OK && listing.bounds.has_cursor &&
+        listing.bounds.cursor.id_len != MW_TRACE_ID_SIZE)
+        err = MW_E_SYNTAX;
+    if (err != MW_OK)
+        return err;
+    mw_trace_set_init(&listing.page, view->store->key_seed);
+    mw_text_requests_init(&listing.requests);
+    err = mw_top_init(&listing.top, listing.bounds.limit);
+    if (err == MW_OK)
+        err = find_page(&listing);
+    if (err == MW_OK)
+        err = show_page(&listing);
+    mw_top_fini(&listing.top);
+    mw_trace_set_fini(&listing.page);
+    mw_text_requests_fini(&listing.requests);
+    return err;
+}

@@ -1,0 +1,664 @@
+/* Roll-ups: cells and texts in hash tables, and what one trace adds to them. See rollup.h.
+ *
+ * No input decides how long a look-up takes: the hashes have a random seed, and of a trace's spans
+ * more than a few are found by sorting instead.
+ */
+#include <xxhash.h>
+
+#include "lib/base/id.h"
+#include "lib/store/rollup/rollup_int.h"
+
+#define CELLS_AT_FIRST 64u
+#define NAMES_AT_FIRST 64u
+/* Names of 256 bytes each, all of them. */
+#define TEXT_MAX ((size_t)MW_ROLLUP_TEXTS_MAX * MW_ROLLUP_TEXT_MAX)
+/* A cell, a page of its row and its slots: what MW_ROLLUP_CELLS_MAX is reckoned with. */
+#define CELL_COST (sizeof(mw_rollup_cell) + sizeof(mw_rollup_page) + 16)
+#define MEMORY_SHARE 16
+/* Spans of a trace that are looked up in a table of twice as many places: if somebody made all of
+ * their ids meet, that is still cheap. */
+#define FEW_SPANS 256u
+
+enum { KIND_SERVER = 2, KIND_CLIENT = 3, KIND_PRODUCER = 4, KIND_CONSUMER = 5, STATUS_ERROR = 2 };
+/* Marks of a span beside MW_ROLLUP_REPEAT: a child of another service is among all spans, among the
+ * earlier ones. */
+enum { RESOLVED = 1, RESOLVED_EARLIER = 2 };
+
+/* ---- latency --------------------------------------------------------------------------------- */
+
+/* 1000 ns * 2^(i/4), in units of 2^-20 ns, rounded up. */
+static const uint64_t quarter[4] = {UINT64_C(1000) << 20, 1246974040, 1482910401, 1763487600};
+
+/* Lower edge of the quarter i of octave o, which begins at 2^o us. */
+static uint64_t edge(uint32_t octave, uint32_t i)
+{
+    uint64_t scaled = quarter[i] << octave; /* below 2^62: octaves go to 32 */
+    return (scaled + (1 << 20) - 1) >> 20;
+}
+
+uint32_t mw_latency_bucket(uint64_t duration_ns)
+{
+    uint64_t us = duration_ns / 1000;
+    if (us == 0)
+        return 0;
+    if (us >> 32)
+        return MW_LATENCY_BUCKETS - 1;
+    uint32_t octave = 63 - (uint32_t)__builtin_clzll(us);
+    return 1 + 4 * octave + (duration_ns >= edge(octave, 1)) + (duration_ns >= edge(octave, 2)) +
+           (duration_ns >= edge(octave, 3));
+}
+
+uint64_t mw_latency_bound_ns(uint32_t bucket)
+{
+    MW_ASSERT(bucket < MW_LATENCY_BUCKETS);
+    return bucket == MW_LATENCY_BUCKETS - 1 ? UINT64_MAX : edge(bucket / 4, bucket % 4);
+}
+
+uint64_t mw_latency_value_ns(uint32_t bucket)
+{
+    /* 2^(1/8) in units of 2^-20. */
+    static const uint64_t eighth = 1143480;
+    if (bucket == 0)
+        return 500;
+    uint64_t lower = mw_latency_bound_ns(bucket - 1);
+    return bucket == MW_LATENCY_BUCKETS - 1 ? lower : lower * eighth >> 20;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static uint32_t cells_allowed(void)
+{
+    size_t fits = mw_memory_ceiling() / MEMORY_SHARE / CELL_COST;
+    if (fits > MW_ROLLUP_CELLS_MAX)
+        return MW_ROLLUP_CELLS_MAX;
+    return fits < CELLS_AT_FIRST ? CELLS_AT_FIRST : (uint32_t)fits;
+}
+
+mw_err mw_rollup_new(mw_rollup **out)
+{
+    mw_rollup *rollup = mw_calloc(MW_MEM_ROLLUP, 1, sizeof *rollup);
+    if (!rollup)
+        return MW_E_NOMEM;
+    mw_random_bytes(&rollup->seed, sizeof rollup->seed);
+    rollup->keep = MW_ROLLUP_ALL;
+    rollup->cells_max = cells_allowed();
+    if (mw_rollup_text(rollup, MW_SLICE("(other)")) != MW_ROLLUP_OTHER) {
+        mw_rollup_free(rollup);
+        return MW_E_NOMEM;
+    }
+    *out = rollup;
+    return MW_OK;
+}
+
+void mw_rollup_free(mw_rollup *rollup)
+{
+    if (!rollup)
+        return;
+    mw_free(MW_MEM_ROLLUP, rollup->cells);
+    mw_free(MW_MEM_ROLLUP, rollup->cell_slots);
+    mw_free(MW_MEM_ROLLUP, rollup->pages);
+    mw_free(MW_MEM_ROLLUP, rollup->names);
+    mw_free(MW_MEM_ROLLUP, rollup->name_slots);
+    mw_free(MW_MEM_ROLLUP, rollup->text);
+    mw_free(MW_MEM_ROLLUP, rollup->places);
+    mw_free(MW_MEM_ROLLUP, rollup);
+}
+
+size_t mw_rollup_bytes(const mw_rollup *rollup)
+{
+    return sizeof *rollup +
+           rollup->cell_capacity * (sizeof *rollup->cells + 2 * sizeof *rollup->cell_slots) +
+           rollup->page_capacity * sizeof *rollup->pages +
+           rollup->name_capacity * (sizeof *rollup->names + 2 * sizeof *rollup->name_slots) +
+           rollup->text_capacity + rollup->place_capacity * sizeof *rollup->places;
+}
+
+void mw_rollup_clear(mw_rollup *rollup)
+{
+    if (rollup->cell_count)
+        memset(rollup->cell_slots, 0, rollup->cell_capacity * 2 * sizeof *rollup->cell_slots);
+    rollup->cell_count = 0;
+    rollup->page_count = 0;
+    rollup->left_out = 0;
+}
+
+void mw_rollup_keep(mw_rollup *rollup, unsigned what)
+{
+    rollup->keep = what;
+}
+
+uint64_t mw_rollup_left_out(const mw_rollup *rollup)
+{
+    return rollup->left_out;
+}
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+mw_slice mw_rollup_text_of(const mw_rollup *rollup, uint32_t number)
+{
+    MW_ASSERT(number <= rollup->name_count);
+    if (number == 0)
+        return MW_SLICE_NONE;
+    mw_rollup_name name = rollup->names[number - 1];
+    return (mw_slice){rollup->text + name.offset, name.len};
+}
+
+static uint32_t name_slot(const mw_rollup *rollup, mw_slice text)
+{
+    uint32_t mask = rollup->name_capacity * 2 - 1;
+    uint32_t slot = (uint32_t)XXH3_64bits_withSeed(text.data, text.len, rollup->seed) & mask;
+    while (rollup->name_slots[slot] &&
+           !mw_slice_equal(mw_rollup_text_of(rollup, rollup->name_slots[slot]), text))
+        slot = (slot + 1) & mask;
+    return slot;
+}
+
+static bool grow_names(mw_rollup *rollup)
+{
+    uint32_t capacity = rollup->name_capacity ? rollup->name_capacity * 2 : NAMES_AT_FIRST;
+    mw_rollup_name *names = mw_realloc(MW_MEM_ROLLUP, rollup->names, capacity * sizeof *names);
+    if (!names)
+        return false;
+    rollup->names = names;
+    uint32_t *slots = mw_calloc(MW_MEM_ROLLUP, capacity * (size_t)2, sizeof *slots);
+    if (!slots)
+        return false;
+    mw_free(MW_MEM_ROLLUP, rollup->name_slots);
+    rollup->name_slots = slots;
+    rollup->name_capacity = capacity;
+    for (uint32_t number = 1; number <= rollup->name_count; number++)
+        slots[name_slot(rollup, mw_rollup_text_of(rollup, number))] = number;
+    return true;
+}
+
+static bool room_for_text(mw_rollup *rollup, size_t len)
+{
+    size_t need = rollup->text_len + len;
+    MW_ASSERT(need <= TEXT_MAX);
+    if (need <= rollup->text_capacity)
+        return true;
+    size_t capacity = need + need / 2 + 1024;
+    char *text = mw_realloc(MW_MEM_ROLLUP, rollup->text, capacity);
+    if (!text)
+        return false;
+    rollup->text = text;
+    rollup->text_capacity = capacity;
+    return true;
+}
+
+static uint32_t number_text(mw_rollup *rollup, mw_slice text, uint32_t most)
+{
+    if (text.len == 0)
+        return 0;
+    text = mw_slice_first(text, MW_ROLLUP_TEXT_MAX);
+    if (rollup->name_capacity) {
+        uint32_t found = rollup->name_slots[name_slot(rollup, text)];
+        if (found)
+            return found;
+    }
+    if (rollup->name_count >= most)
+        return MW_ROLLUP_OTHER;
+    if (rollup->name_count == rollup->name_capacity && !grow_names(rollup))
+        return UINT32_MAX;
+    if (!room_for_text(rollup, text.len))
+        return UINT32_MAX;
+    uint32_t slot = name_slot(rollup, text);
+    rollup->names[rollup->name_count] =
+        (mw_rollup_name){(uint32_t)rollup->text_len, (uint32_t)text.len};
+    memcpy(rollup->text + rollup->text_len, text.data, text.len);
+    rollup->text_len += text.len;
+    return rollup->name_slots[slot] = ++rollup->name_count;
+}
+
+uint32_t mw_rollup_text(mw_rollup *rollup, mw_slice text)
+{
+    return number_text(rollup, text, MW_ROLLUP_TEXTS_MAX);
+}
+
+uint32_t mw_rollup_operation(mw_rollup *rollup, mw_slice text)
+{
+    return number_text(rollup, text, MW_ROLLUP_OPERATIONS_MAX);
+}
+
+uint32_t mw_rollup_number(mw_rollup *into, const mw_rollup_key *key, bool right, mw_slice text,
+                          uint32_t *known)
+{
+    bool operation = right && key->kind != MW_ROLLUP_CALL;
+    if (operation && !(into->keep & MW_ROLLUP_OPERATIONS))
+        return 0;
+    /* A name of an operation that found no room may be a service's too. */
+    if (*known == 0 || (*known == MW_ROLLUP_OTHER && !operation))
+        *known = operation ? mw_rollup_operation(into, text) : mw_rollup_text(into, text);
+    return *known;
+}
+
+/* ---- cells ----------------------------------------------------------------------------------- */
+
+/* Of the key's 16 bytes. The product's halves folded together, with a secret in both factors: a
+ * call of a general hash costs as much as the rest of the look-up. */
+static uint32_t hash_of(uint64_t seed, const mw_rollup_key *key)
+{
+    uint64_t low, high;
+    memcpy(&low, key, sizeof low);
+    memcpy(&high, &key->left, sizeof high);
+    unsigned __int128 product =
+        (unsigned __int128)(low ^ seed) * (high ^ (seed * UINT64_C(0x9e3779b97f4a7c15)));
+    return (uint32_t)((uint64_t)product ^ (uint64_t)(product >> 64));
+}
+
+static uint32_t cell_slot(const mw_rollup *rollup, const mw_rollup_key *key)
+{
+    uint32_t mask = rollup->cell_capacity * 2 - 1;
+    uint32_t slot = hash_of(rollup->seed, key) & mask;
+    while (rollup->cell_slots[slot] &&
+           memcmp(&rollup->cells[rollup->cell_slots[slot] - 1].key, key, sizeof *key) != 0)
+        slot = (slot + 1) & mask;
+    return slot;
+}
+
+static bool grow_cells(mw_rollup *rollup)
+{
+    uint32_t capacity = rollup->cell_capacity ? rollup->cell_capacity * 2 : CELLS_AT_FIRST;
+    mw_rollup_cell *cells = mw_realloc(MW_MEM_ROLLUP, rollup->cells, capacity * sizeof *cells);
+    if (!cells)
+        return false;
+    rollup->cells = cells;
+    uint32_t *slots = mw_calloc(MW_MEM_ROLLUP, capacity * (size_t)2, sizeof *slots);
+    if (!slots)
+        return false;
+    mw_free(MW_MEM_ROLLUP, rollup->cell_slots);
+    rollup->cell_slots = slots;
+    rollup->cell_capacity = capacity;
+    for (uint32_t i = 0; i < rollup->cell_count; i++)
+        slots[cell_slot(rollup, &cells[i].key)] = i + 1;
+    return true;
+}
+
+static mw_rollup_cell *find_cell(const mw_rollup *rollup, const mw_rollup_key *key)
+{
+    if (rollup->cell_capacity == 0)
+        return NULL;
+    uint32_t found = rollup->cell_slots[cell_slot(rollup, key)];
+    return found ? &rollup->cells[found - 1] : NULL;
+}
+
+/* False: the table does not want it. */
+static bool narrow(const mw_rollup *rollup, mw_rollup_key *key)
+{
+    bool call = key->kind == MW_ROLLUP_CALL;
+    if (!(rollup->keep & (call ? MW_ROLLUP_CALLS : MW_ROLLUP_SERVICES)))
+        return false;
+    if (!(rollup->keep & MW_ROLLUP_MINUTES))
+        key->minute = 0;
+    if (!call && !(rollup->keep & MW_ROLLUP_OPERATIONS))
+        key->right = 0;
+    return true;
+}
+
+mw_err mw_rollup_cell_of(mw_rollup *rollup, mw_rollup_key key, uint64_t weight,
+                         mw_rollup_cell **out)
+{
+    *out = NULL;
+    if (!narrow(rollup, &key))
+        return MW_OK;
+    *out = find_cell(rollup, &key);
+    if (!*out && rollup->cell_count >= rollup->cells_max && key.kind != MW_ROLLUP_CALL &&
+        key.right > MW_ROLLUP_OTHER) {
+        key.right = MW_ROLLUP_OTHER;
+        *out = find_cell(rollup, &key);
+    }
+    if (*out)
+        return MW_OK;
+    if (rollup->cell_count >= rollup->cells_max + rollup->cells_max / 4) {
+        rollup->left_out += weight;
+        return MW_OK;
+    }
+    if (rollup->cell_count == rollup->cell_capacity && !grow_cells(rollup))
+        return MW_E_NOMEM;
+    MW_ASSERT(rollup->cells);
+    uint32_t slot = cell_slot(rollup, &key);
+    *out = &rollup->cells[rollup->cell_count];
+    **out = (mw_rollup_cell){.key = key};
+    rollup->cell_slots[slot] = ++rollup->cell_count;
+    return MW_OK;
+}
+
+/* ---- histograms ------------------------------------------------------------------------------ */
+
+static mw_rollup_page *new_page(mw_rollup *rollup, uint32_t number)
+{
+    if (rollup->page_count == rollup->page_capacity) {
+        uint32_t capacity = rollup->page_capacity + rollup->page_capacity / 2 + CELLS_AT_FIRST;
+        mw_rollup_page *pages = mw_realloc(MW_MEM_ROLLUP, rollup->pages, capacity * sizeof *pages);
+        if (!pages)
+            return NULL;
+        rollup->pages = pages;
+        rollup->page_capacity = capacity;
+    }
+    mw_rollup_page *page = &rollup->pages[rollup->page_count++];
+    *page = (mw_rollup_page){.number = number};
+    return page;
+}
+
+/* The counts of a page of the cell's row; NULL without memory. Valid until the next one. */
+static int64_t *page_of(mw_rollup *rollup, mw_rollup_cell *cell, uint32_t number)
+{
+    for (uint32_t at = cell->pages; at; at = rollup->pages[at - 1].next)
+        if (rollup->pages[at - 1].number == number)
+            return rollup->pages[at - 1].counts;
+    mw_rollup_page *page = new_page(rollup, number);
+    if (!page)
+        return NULL;
+    page->next = cell->pages;
+    cell->pages = rollup->page_count;
+    return page->counts;
+}
+
+mw_err mw_rollup_count(mw_rollup *rollup, mw_rollup_cell *cell, uint32_t place, int64_t by)
+{
+    MW_ASSERT(place < MW_ROLLUP_ROW);
+    int64_t *counts = page_of(rollup, cell, place / MW_ROLLUP_PAGE);
+    if (!counts)
+        return MW_E_NOMEM;
+    mw_rollup_sum(&counts[place % MW_ROLLUP_PAGE], by);
+    return MW_OK;
+}
+
+void mw_rollup_row_add(const mw_rollup *rollup, const mw_rollup_cell *cell, int64_t *row)
+{
+    for (uint32_t at = cell->pages; at; at = rollup->pages[at - 1].next) {
+        const mw_rollup_page *page = &rollup->pages[at - 1];
+        for (uint32_t i = 0; i < MW_ROLLUP_PAGE; i++)
+            if (page->counts[i])
+                mw_rollup_sum(&row[page->number * MW_ROLLUP_PAGE + i], page->counts[i]);
+    }
+}
+
+/* ---- one trace ------------------------------------------------------------------------------- */
+
+static uint32_t minute_of(uint64_t ns)
+{
+    return (uint32_t)(ns / MW_MINUTE_NS);
+}
+
+static int64_t cut_us(uint64_t duration_ns)
+{
+    uint64_t us = duration_ns / 1000;
+    return us >> 32 ? (int64_t)1 << 32 : (int64_t)us;
+}
+
+static mw_err count_once(mw_rollup *rollup, mw_rollup_cell *cell, const mw_rollup_span *span,
+                         int sign)
+{
+    mw_rollup_sum(&cell->errors, span->status == STATUS_ERROR ? sign : 0);
+    mw_rollup_sum(&cell->sum_us, sign * cut_us(span->duration_ns));
+    return mw_rollup_count(rollup, cell, mw_latency_bucket(span->duration_ns), sign);
+}
+
+static mw_err count_span(mw_rollup *rollup, const mw_rollup_span *span)
+{
+    bool entry = span->kind == KIND_SERVER || span->kind == KIND_CONSUMER || span->parent_id == 0;
+    mw_rollup_key key = {entry ? MW_ROLLUP_ENTRY : MW_ROLLUP_INSIDE, minute_of(span->start_ns),
+                         span->service, span->operation};
+    mw_rollup_cell *cell;
+    mw_err err = mw_rollup_cell_of(rollup, key, 1, &cell);
+    if (err != MW_OK || !cell)
+        return err;
+    return count_once(rollup, cell, span, 1);
+}
+
+/* A call from `caller` with the minute, error and duration of `span`; `parent` is the CLIENT span
+ * whose SERVER child it is, or NULL. */
+static mw_err count_call(mw_rollup *rollup, uint32_t caller, uint32_t callee,
+                         const mw_rollup_span *span, const mw_rollup_span *parent, int sign)
+{
+    mw_rollup_key key = {MW_ROLLUP_CALL, minute_of(span->start_ns), caller, callee};
+    mw_rollup_cell *cell;
+    mw_err err = mw_rollup_cell_of(rollup, key, 1, &cell);
+    if (err == MW_OK && cell)
+        err = count_once(rollup, cell, span, sign);
+    if (err != MW_OK || !cell || !parent)
+        return err;
+    uint64_t wire_ns =
+        parent->duration_ns > span->duration_ns ? parent->duration_ns - span->duration_ns : 0;
+    mw_rollup_sum(&cell->wire_us, sign * cut_us(wire_ns));
+    return mw_rollup_count(rollup, cell, MW_ROLLUP_WIRE + mw_latency_bucket(wire_ns), sign);
+}
+
+static uint32_t place_of(uint64_t span_id, uint64_t seed, uint32_t mask)
+{
+    uint64_t mixed = (span_id ^ seed) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(mixed >> 40) & mask;
+}
+
+/* Where the spans of a trace are, by id: `places` holds 1 + index by a hash of the id, or, when
+ * they are many, the indices in order of the ids. */
+typedef struct trace_spans {
+    mw_rollup_span *spans;
+    size_t count;
+    const uint32_t *places;
+    uint32_t mask; /* 0 = in order */
+    uint64_t seed;
+} trace_spans;
+
+static mw_rollup_span *find_sorted(const trace_spans *trace, uint64_t span_id)
+{
+    size_t low = 0, high = trace->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (trace->spans[trace->places[middle]].span_id < span_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == trace->count || trace->spans[trace->places[low]].span_id != span_id)
+        return NULL;
+    return &trace->spans[trace->places[low]];
+}
+
+static mw_rollup_span *find_span(const trace_spans *trace, uint64_t span_id)
+{
+    if (trace->count < 2)
+        return NULL;
+    if (trace->mask == 0)
+        return find_sorted(trace, span_id);
+    uint32_t at = place_of(span_id, trace->seed, trace->mask);
+    for (; trace->places[at]; at = (at + 1) & trace->mask)
+        if (trace->spans[trace->places[at] - 1].span_id == span_id)
+            return &trace->spans[trace->places[at] - 1];
+    return NULL;
+}
+
+static int by_id(const void *left, const void *right, void *ctx)
+{
+    const mw_rollup_span *spans = ctx;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    if (spans[a].span_id != spans[b].span_id)
+        return spans[a].span_id < spans[b].span_id ? -1 : 1;
+    return a < b ? -1 : a > b;
+}
+
+static void sort_spans(trace_spans *trace, uint32_t *places)
+{
+    for (uint32_t i = 0; i < trace->count; i++)
+        places[i] = i;
+    qsort_r(places, trace->count, sizeof *places, by_id, trace->spans);
+    for (uint32_t i = 1; i < trace->count; i++)
+        if (trace->spans[places[i]].span_id == trace->spans[places[i - 1]].span_id)
+            trace->spans[places[i]].marks = MW_ROLLUP_REPEAT;
+    trace->places = places;
+}
+
+static void hash_spans(trace_spans *trace, uint32_t *places, uint32_t size)
+{
+    memset(places, 0, size * sizeof *places);
+    trace->places = places;
+    trace->mask = size - 1;
+    for (uint32_t i = 0; i < trace->count; i++) {
+        uint32_t at = place_of(trace->spans[i].span_id, trace->seed, trace->mask);
+        while (places[at] && trace->spans[places[at] - 1].span_id != trace->spans[i].span_id)
+            at = (at + 1) & trace->mask;
+        if (places[at])
+            trace->spans[i].marks = MW_ROLLUP_REPEAT;
+        else
+            places[at] = i + 1;
+    }
+}
+
+/* Finds repeats on the way. */
+static mw_err index_spans(mw_rollup *rollup, trace_spans *trace)
+{
+    size_t need = trace->count;
+    uint32_t size = 8;
+    if (need < 2)
+        return MW_OK;
+    if (need > UINT32_MAX / 2)
+        return MW_E_NOMEM;
+    while (need <= FEW_SPANS && size < 2 * need)
+        size *= 2;
+    if (need <= FEW_SPANS)
+        need = 2 * FEW_SPANS;
+    if (need > rollup->place_capacity) {
+        mw_free(MW_MEM_ROLLUP, rollup->places);
+        rollup->place_capacity = 0;
+        rollup->places = mw_alloc(MW_MEM_ROLLUP, need * sizeof *rollup->places);
+        if (!rollup->places)
+            return MW_E_NOMEM;
+        rollup->place_capacity = need;
+    }
+    if (trace->count <= FEW_SPANS)
+        hash_spans(trace, rollup->places, size);
+    else
+        sort_spans(trace, rollup->places);
+    return MW_OK;
+}
+
+/* The edge from the span's parent, when there is one. */
+static mw_err count_edge(mw_rollup *rollup, const trace_spans *trace, const mw_rollup_span *child)
+{
+    if (child->parent_id == 0 || child->service == 0 || child->marks & MW_ROLLUP_REPEAT)
+        return MW_OK;
+    mw_rollup_span *parent = find_span(trace, child->parent_id);
+    if (!parent || parent->service == 0 || parent->service == child->service)
+        return MW_OK;
+    parent->marks |= RESOLVED;
+    if (parent->earlier && child->earlier) {
+        parent->marks |= RESOLVED_EARLIER;
+        return MW_OK;
+    }
+    bool wire = parent->kind == KIND_CLIENT && child->kind == KIND_SERVER;
+    return count_call(rollup, parent->service, child->service, child, wire ? parent : NULL, 1);
+}
+
+/* The call by its peer's name: what it is now, less what it was. */
+static mw_err count_peer(mw_rollup *rollup, const mw_rollup_span *span)
+{
+    bool calls = span->kind == KIND_CLIENT || span->kind == KIND_PRODUCER;
+    if (!calls || span->marks & MW_ROLLUP_REPEAT || span->peer == 0 || span->service == 0 ||
+        span->peer == span->service)
+        return MW_OK;
+    int now = !(span->marks & RESOLVED);
+    int before = span->earlier && !(span->marks & RESOLVED_EARLIER);
+    if (now == before)
+        return MW_OK;
+    return count_call(rollup, span->service, span->peer, span, NULL, now - before);
+}
+
+mw_err mw_rollup_trace(mw_rollup *rollup, mw_rollup_span *spans, size_t count)
+{
+    trace_spans trace = {.spans = spans, .count = count, .seed = rollup->seed};
+    for (size_t i = 0; i < count; i++)
+        spans[i].marks = 0;
+    mw_err err = index_spans(rollup, &trace);
+    for (size_t i = 0; err == MW_OK && i < count; i++) {
+        if (!spans[i].earlier && !(spans[i].marks & MW_ROLLUP_REPEAT))
+            err = count_span(rollup, &spans[i]);
+    }
+    for (size_t i = 0; err == MW_OK && i < count; i++)
+        err = count_edge(rollup, &trace, &spans[i]);
+    for (size_t i = 0; err == MW_OK && i < count; i++)
+        err = count_peer(rollup, &spans[i]);
+    return err;
+}
+
+/* ---- adding ---------------------------------------------------------------------------------- */
+
+bool mw_rollup_minute_meets(uint32_t minute, uint64_t since_ns, uint64_t until_ns)
+{
+    uint64_t from = minute * MW_MINUTE_NS;
+    /* The last minute there is reaches beyond 2^64. */
+    return minute >= since_ns / MW_MINUTE_NS && (until_ns == 0 || from < until_ns);
+}
+
+static uint64_t weight_of(const mw_rollup_counts *counts)
+{
+    uint64_t weight = 0;
+    for (uint32_t i = 0; i < counts->place_count; i++)
+        if (counts->places[i] < MW_LATENCY_BUCKETS && counts->counts[i] > 0)
+            weight += (uint64_t)counts->counts[i];
+    return weight;
+}
+
+mw_err mw_rollup_merge(mw_rollup *rollup, mw_rollup_key key, const mw_rollup_counts *counts)
+{
+    mw_rollup_cell *to;
+    int64_t *page = NULL;
+    uint32_t number = 0;
+
+    mw_err err = mw_rollup_cell_of(rollup, key, weight_of(counts), &to);
+    if (err != MW_OK || !to)
+        return err;
+    mw_rollup_sum(&to->errors, counts->errors);
+    mw_rollup_sum(&to->sum_us, counts->sum_us);
+    mw_rollup_sum(&to->wire_us, counts->wire_us);
+    for (uint32_t i = 0; i < counts->place_count; i++) {
+        uint32_t place = counts->places[i];
+        if (!page || place / MW_ROLLUP_PAGE != number) {
+            number = place / MW_ROLLUP_PAGE;
+            page = page_of(rollup, to, number);
+            if (!page)
+                return MW_E_NOMEM;
+        }
+        mw_rollup_sum(&page[place % MW_ROLLUP_PAGE], counts->counts[i]);
+    }
+    return MW_OK;
+}
+
+static mw_err add_cell(mw_rollup *into, const mw_rollup *from, const mw_rollup_cell *cell,
+                       mw_rollup_key key)
+{
+    mw_rollup_counts counts = {
+        .errors = cell->errors, .sum_us = cell->sum_us, .wire_us = cell->wire_us};
+    int64_t row[MW_ROLLUP_ROW] = {0};
+    mw_rollup_row_add(from, cell, row);
+    for (uint32_t i = 0; i < MW_ROLLUP_ROW; i++) {
+        if (!row[i])
+            continue;
+        counts.places[counts.place_count] = i;
+        counts.counts[counts.place_count++] = row[i];
+    }
+    return mw_rollup_merge(into, key, &counts);
+}
+
+mw_err mw_rollup_add(const mw_rollup *from, uint64_t since_ns, uint64_t until_ns, mw_rollup *into)
+{
+    mw_err err = MW_OK;
+    uint32_t *numbers = mw_calloc(MW_MEM_ROLLUP, (size_t)from->name_count + 1, sizeof *numbers);
+    if (!numbers)
+        return MW_E_NOMEM;
+    into->left_out += from->left_out;
+    for (uint32_t i = 0; err == MW_OK && i < from->cell_count; i++) {
+        const mw_rollup_cell *cell = &from->cells[i];
+        mw_rollup_key key = cell->key;
+        if (!mw_rollup_minute_meets(key.minute, since_ns, until_ns))
+            continue;
+        key.left = mw_rollup_number(into, &cell->key, false, mw_rollup_text_of(from, key.left),
+                                    &numbers[key.left]);
+        key.right = mw_rollup_number(into, &cell->key, true, mw_rollup_text_of(from, key.right),
+                                     &numbers[key.right]);
+        err = key.left == UINT32_MAX || key.right == UINT32_MAX ? MW_E_NOMEM
+                                                                : add_cell(into, from, cell, key);
+    }
+    mw_free(MW_MEM_ROLLUP, numbers);
+    return err;
+}

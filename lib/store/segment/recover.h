@@ -1,0 +1,25 @@
+/* Recovery: from the files of a directory to the index and a writer that continues them.
+ *
+ * What lies behind the last offset known to be synced may have been written and never synced, by a
+ * process that is gone and whose kernel may have dropped the pages after a failed sync. Nobody can
+ * tell. So those blocks (at most one group) are checked, copied into a new segment, synced there,
+ * and the old file's end is recorded in front of them: no old file is written or synced again, and
+ * nothing is shown that is not durable.
+ */
+#ifndef MW_STORE_RECOVER_H
+#define MW_STORE_RECOVER_H
+
+#include "lib/store/segment/damage.h"
+#include "lib/store/segment/writer.h"
+
+/* Before the writer's thread starts; fills its index, sequence, next id and predecessor. What is
+ * damaged is left out and noted; a segment of the log with damage is set aside.
+ * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_recover(mw_writer *writer, mw_damage *damage, uint64_t key_seed,
+                              mw_detail *detail);
+
+/* Removes files under temporary names: nothing in them was ever acknowledged. Under the directory's
+ * lock alone. */
+void mw_remove_unfinished(const char *directory);
+
+#endif

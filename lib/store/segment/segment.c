@@ -1,0 +1,211 @@
+/* One segment file. See segment.h; the format is in segment_format.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "lib/store/segment/segment_footer.h"
+
+/* Fewer than IOV_MAX; more gains nothing. */
+#define IOV_AT_ONCE 256u
+
+static mw_err err_of_errno(void)
+{
+    return errno == ENOSPC || errno == EDQUOT || errno == EROFS ? MW_E_NO_SPACE : MW_E_IO;
+}
+
+static char *path_of(const char *directory, uint64_t id, const char *suffix)
+{
+    size_t size = strlen(directory) + 32;
+    char *path = mw_alloc(MW_MEM_STORE, size);
+    if (path)
+        snprintf(path, size, "%s/%016llx%s", directory, (unsigned long long)id, suffix);
+    return path;
+}
+
+char *mw_segment_path(const char *directory, uint64_t id)
+{
+    return path_of(directory, id, ".seg");
+}
+
+mw_segment *mw_segment_adopt(const char *path, int fd, const mw_segment_header *header,
+                             uint64_t end)
+{
+    size_t size = strlen(path) + 1;
+    mw_segment *segment = mw_calloc(MW_MEM_STORE, 1, sizeof *segment);
+    char *copy = mw_alloc(MW_MEM_STORE, size);
+    if (!segment || !copy) {
+        mw_free(MW_MEM_STORE, segment);
+        mw_free(MW_MEM_STORE, copy);
+        return NULL;
+    }
+    memcpy(copy, path, size);
+    atomic_init(&segment->refs, 1);
+    segment->header = *header;
+    segment->fd = fd;
+    segment->path = copy;
+    segment->end = end;
+    return segment;
+}
+
+void mw_segment_give_blocks(mw_segment *segment, mw_index_block *const *blocks, size_t count)
+{
+    mw_index_block **link = &segment->blocks;
+    MW_ASSERT(!segment->blocks && segment->block_count == 0);
+    for (size_t i = 0; i < count; i++) {
+        blocks[i]->segment = segment;
+        blocks[i]->number = (uint32_t)i;
+        *link = blocks[i];
+        link = &blocks[i]->next_in_segment;
+    }
+    *link = NULL;
+    segment->block_count = count;
+}
+
+mw_err mw_segment_open_merged(const char *path, int fd, const mw_segment_header *header,
+                              uint64_t size, mw_segment **out)
+{
+    mw_index_block **blocks = NULL;
+    mw_footer *footer = NULL;
+    size_t count = 0;
+
+    MW_ASSERT(header->kind == MW_SEGMENT_MERGED);
+    mw_err err = mw_footer_load(fd, size, header, &footer, &blocks, &count);
+    if (err != MW_OK)
+        return err;
+    mw_segment *segment = mw_segment_adopt(path, fd, header, size);
+    if (segment) {
+        segment->footer = footer;
+        mw_segment_give_blocks(segment, blocks, count);
+        *out = segment;
+    } else {
+        mw_footer_free(footer);
+        for (size_t i = 0; i < count; i++)
+            mw_free(MW_MEM_STORE, blocks[i]);
+        err = MW_E_NOMEM;
+    }
+    mw_free(MW_MEM_STORE, blocks);
+    return err;
+}
+
+static mw_err write_first_bytes(int fd, const mw_segment_header *header, mw_slice carried)
+{
+    unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
+    mw_segment_header_write(header, bytes);
+    struct iovec iov[2] = {{bytes, sizeof bytes}, {(void *)(uintptr_t)carried.data, carried.len}};
+    mw_err err = mw_io_write_all(fd, iov, carried.len ? 2 : 1, 0);
+    if (err == MW_OK && mw_io_current()->fdatasync(fd) != 0)
+        err = err_of_errno();
+    return err;
+}
+
+/* Opens, fills and names the file; on failure nothing of it is left, as far as that can be had. */
+static mw_err create_file(const char *temporary, const char *path, const mw_segment_header *header,
+                          mw_slice carried, int *out)
+{
+    const mw_io *io = mw_io_current();
+    int fd = io->open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_of_errno();
+    const char *name = temporary;
+    mw_err err = write_first_bytes(fd, header, carried);
+    if (err == MW_OK && io->rename(temporary, path) != 0)
+        err = err_of_errno();
+    else if (err == MW_OK)
+        name = path;
+    if (err == MW_OK)
+        err = mw_io_sync_parent(path);
+    if (err != MW_OK) {
+        io->unlink(name);
+        close(fd);
+        return err;
+    }
+    *out = fd;
+    return MW_OK;
+}
+
+mw_err mw_segment_create(const char *directory, mw_segment_header *header, mw_slice carried,
+                         mw_segment **out)
+{
+    char *temporary = path_of(directory, header->id, ".tmp");
+    char *path = path_of(directory, header->id, ".seg");
+    mw_err err = temporary && path ? MW_OK : MW_E_NOMEM;
+    int fd = -1;
+
+    header->durable_end = MW_SEGMENT_HEADER_SIZE + carried.len;
+    if (err == MW_OK)
+        err = create_file(temporary, path, header, carried, &fd);
+    if (err == MW_OK) {
+        *out = mw_segment_adopt(path, fd, header, header->durable_end);
+        if (!*out) {
+            err = MW_E_NOMEM;
+            mw_io_current()->unlink(path);
+            close(fd);
+        }
+    }
+    mw_free(MW_MEM_STORE, temporary);
+    mw_free(MW_MEM_STORE, path);
+    return err;
+}
+
+mw_err mw_segment_append(mw_segment *segment, struct iovec *iov, size_t count)
+{
+    uint64_t at = segment->end;
+
+    while (count > 0) {
+        size_t now = count < IOV_AT_ONCE ? count : IOV_AT_ONCE;
+        uint64_t bytes = 0;
+        for (size_t i = 0; i < now; i++)
+            bytes += iov[i].iov_len;
+        mw_err err = mw_io_write_all(segment->fd, iov, (int)now, (off_t)at);
+        if (err != MW_OK)
+            return err;
+        at += bytes;
+        iov += now;
+        count -= now;
+    }
+    if (mw_io_current()->fdatasync(segment->fd) != 0)
+        return err_of_errno();
+    segment->end = at;
+    return MW_OK;
+}
+
+mw_block_place mw_segment_place(const mw_segment *segment, uint64_t offset)
+{
+    return (mw_block_place){segment->header.salt, segment->header.id, offset};
+}
+
+void mw_segment_ref(mw_segment *segment)
+{
+    atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
+}
+
+void mw_segment_unref(mw_segment *segment)
+{
+    if (!segment || atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    while (segment->blocks) {
+        mw_index_block *block = segment->blocks;
+        segment->blocks = block->next_in_segment;
+        mw_free(MW_MEM_STORE, block);
+    }
+    mw_footer_free(segment->footer);
+    close(segment->fd);
+    mw_free(MW_MEM_STORE, segment->path);
+    mw_free(MW_MEM_STORE, segment);
+}
+
+mw_err mw_pread_all(int fd, void *to, size_t len, uint64_t offset)
+{
+    size_t got = 0;
+    while (got < len) {
+        ssize_t n = pread(fd, (char *)to + got, len - got, (off_t)(offset + got));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return MW_E_IO;
+        if (n == 0)
+            return MW_E_CORRUPT;
+        got += (size_t)n;
+    }
+    return MW_OK;
+}

@@ -1,0 +1,315 @@
+/* Directory and block headers of a store. See segment_walk.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/store/segment/segment_walk.h"
+
+/* Room for one more element; false without memory. */
+static bool have_place(void *array, size_t count, size_t *capacity, size_t size)
+{
+    void *old, *grown;
+    if (count < *capacity)
+        return true;
+    size_t wanted = *capacity ? *capacity * 2 : 16;
+    memcpy(&old, array, sizeof old);
+    grown = mw_realloc(MW_MEM_STORE, old, wanted * size);
+    if (!grown)
+        return false;
+    memcpy(array, &grown, sizeof grown);
+    *capacity = wanted;
+    return true;
+}
+
+/* ---- the directory --------------------------------------------------------------------------- */
+
+/* "0123456789abcdef.seg", lower case and nothing else. */
+static bool segment_name(const char *name, uint64_t *id)
+{
+    uint64_t value = 0;
+    if (strlen(name) != 20 || strcmp(name + 16, ".seg") != 0)
+        return false;
+    for (int i = 0; i < 16; i++) {
+        char c = name[i];
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            value = value << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            return false;
+    }
+    *id = value;
+    return true;
+}
+
+static mw_err list_names(const char *directory, mw_segment_files *out)
+{
+    DIR *dir = opendir(directory);
+    if (!dir)
+        return errno == ENOENT || errno == ENOTDIR ? MW_E_NOT_FOUND : MW_E_IO;
+    size_t capacity = 0;
+    mw_err err = MW_OK;
+    for (;;) {
+        uint64_t id;
+        errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (!entry) {
+            err = errno ? MW_E_IO : MW_OK;
+            break;
+        }
+        if (!segment_name(entry->d_name, &id))
+            continue;
+        if (!have_place(&out->items, out->count, &capacity, sizeof *out->items)) {
+            err = MW_E_NOMEM;
+            break;
+        }
+        out->items[out->count++] = (mw_segment_file){.id = id, .fd = -1};
+    }
+    closedir(dir);
+    return err;
+}
+
+static int file_compare(const void *left, const void *right)
+{
+    const mw_segment_file *a = left, *b = right;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static bool is_merged(const mw_segment_file *file)
+{
+    return file->header_err == MW_OK && file->header.kind == MW_SEGMENT_MERGED;
+}
+
+static mw_err open_file(const char *directory, mw_segment_file *file)
+{
+    unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
+    struct stat status;
+
+    file->path = mw_segment_path(directory, file->id);
+    if (!file->path)
+        return MW_E_NOMEM;
+    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    if (file->fd < 0 || fstat(file->fd, &status) != 0)
+        return MW_E_IO;
+    file->size = (uint64_t)status.st_size;
+    file->header_err = MW_E_CORRUPT;
+    if (file->size < sizeof bytes)
+        return MW_OK;
+    mw_err err = mw_pread_all(file->fd, bytes, sizeof bytes, 0);
+    if (err != MW_OK)
+        return err;
+    file->header_err = mw_segment_header_read(bytes, &file->header);
+    if (file->header_err == MW_OK && file->header.id != file->id)
+        file->header_err = MW_E_CORRUPT;
+    if (!is_merged(file))
+        return MW_OK;
+    file->replaced_err =
+        mw_footer_read_replaced(file->fd, file->size, &file->header, &file->replaced);
+    return file->replaced_err == MW_E_CORRUPT ? MW_OK : file->replaced_err;
+}
+
+static mw_segment_file *file_of(const mw_segment_files *files, uint64_t id)
+{
+    mw_segment_file key = {.id = id};
+    return files->count ? bsearch(&key, files->items, files->count, sizeof key, file_compare)
+                        : NULL;
+}
+
+/* What another took the place of. A segment never names itself, or one that came later. */
+static void find_superseded(mw_segment_files *files)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        const mw_segment_file *file = &files->items[i];
+        for (size_t k = 0; k < file->replaced.count; k++) {
+            mw_segment_file *old = file_of(files, file->replaced.ids[k]);
+            if (old && old->id < file->id)
+                old->superseded = true;
+        }
+    }
+}
+
+/* Somebody recorded where a segment of the log ends. */
+static void record_end(const mw_segment_files *files, uint64_t id, uint64_t end)
+{
+    mw_segment_file *file = file_of(files, id);
+    if (!file || is_merged(file))
+        return;
+    file->newest = false;
+    file->limit = end;
+}
+
+/* Where each file ends: segment_format.h, "Which blocks count". */
+static void find_limits(mw_segment_files *files)
+{
+    mw_segment_file *newest = NULL;
+    for (size_t i = 0; i < files->count; i++) {
+        mw_segment_file *file = &files->items[i];
+        file->limit = file->header.durable_end;
+        if (!is_merged(file) && !file->superseded)
+            newest = file;
+    }
+    if (newest) {
+        newest->newest = true;
+        newest->limit = newest->size;
+    }
+    for (size_t i = 0; i < files->count; i++) {
+        const mw_segment_file *file = &files->items[i];
+        if (file->header_err == MW_OK && file->header.predecessor_id)
+            record_end(files, file->header.predecessor_id, file->header.predecessor_end);
+        for (size_t k = 0; k < file->replaced.end_count; k++)
+            record_end(files, file->replaced.ends[k].segment_id, file->replaced.ends[k].end);
+    }
+}
+
+mw_err mw_segment_files_load(const char *directory, mw_segment_files *out)
+{
+    memset(out, 0, sizeof *out);
+    mw_err err = list_names(directory, out);
+    if (err == MW_OK && out->count > 1)
+        qsort(out->items, out->count, sizeof *out->items, file_compare);
+    for (size_t i = 0; err == MW_OK && i < out->count; i++)
+        err = open_file(directory, &out->items[i]);
+    if (err != MW_OK) {
+        mw_segment_files_fini(out);
+        return err;
+    }
+    find_superseded(out);
+    find_limits(out);
+    return MW_OK;
+}
+
+void mw_segment_files_fini(mw_segment_files *files)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        if (files->items[i].fd >= 0)
+            close(files->items[i].fd);
+        mw_free(MW_MEM_STORE, files->items[i].path);
+        mw_footer_replaced_fini(&files->items[i].replaced);
+    }
+    mw_free(MW_MEM_STORE, files->items);
+    memset(files, 0, sizeof *files);
+}
+
+/* ---- the blocks ------------------------------------------------------------------------------ */
+
+/* MW_OK, MW_E_CORRUPT (no valid block begins here), MW_E_IO. */
+static mw_err header_at(const mw_segment_file *file, uint64_t offset, mw_block_header *header)
+{
+    unsigned char bytes[MW_BLOCK_HEADER_SIZE];
+    uint64_t end = file->limit < file->size ? file->limit : file->size;
+    mw_block_place place = {file->header.salt, file->header.id, offset};
+
+    if (offset >= end || end - offset < sizeof bytes)
+        return MW_E_CORRUPT;
+    mw_err err = mw_pread_all(file->fd, bytes, sizeof bytes, offset);
+    if (err == MW_OK)
+        err = mw_block_header_read(bytes, &place, header);
+    if (err == MW_OK && mw_block_size(header) > end - offset)
+        err = MW_E_CORRUPT;
+    return err;
+}
+
+/* The next valid header behind `offset` that was written when at least `synced` bytes were
+ * durable; MW_E_NOT_FOUND. Looks at each aligned place for the magic first. */
+static mw_err find_next(const mw_segment_file *file, uint64_t offset, uint64_t synced,
+                        uint64_t *found)
+{
+    enum { WINDOW = 64 * 1024 };
+    uint64_t end = file->limit < file->size ? file->limit : file->size;
+    mw_err result = MW_E_NOT_FOUND;
+    char *window = mw_alloc(MW_MEM_STORE, WINDOW);
+    if (!window)
+        return MW_E_NOMEM;
+    while (offset < end && result == MW_E_NOT_FOUND) {
+        size_t len = end - offset < WINDOW ? (size_t)(end - offset) : WINDOW;
+        mw_err err = mw_pread_all(file->fd, window, len, offset);
+        if (err != MW_OK) {
+            result = err;
+            break;
+        }
+        for (size_t at = 0; at + MW_BLOCK_ALIGN <= len; at += MW_BLOCK_ALIGN) {
+            mw_block_header header;
+            if (memcmp(window + at, MW_BLOCK_MAGIC, 8) != 0)
+                continue;
+            if (header_at(file, offset + at, &header) == MW_OK && header.synced >= synced) {
+                *found = offset + at;
+                result = MW_OK;
+                break;
+            }
+        }
+        offset += WINDOW;
+    }
+    mw_free(MW_MEM_STORE, window);
+    return result;
+}
+
+static mw_err add_block(mw_walk *walk, uint64_t offset, const mw_block_header *header)
+{
+    if (!have_place(&walk->blocks, walk->block_count, &walk->block_capacity, sizeof *walk->blocks))
+        return MW_E_NOMEM;
+    walk->blocks[walk->block_count++] = (mw_walked_block){offset, *header};
+    if (header->synced > walk->synced)
+        walk->synced = header->synced;
+    walk->end = offset + mw_block_size(header);
+    return MW_OK;
+}
+
+static mw_err add_gap(mw_walk *walk, uint64_t from, uint64_t to)
+{
+    if (!have_place(&walk->gaps, walk->gap_count, &walk->gap_capacity, sizeof *walk->gaps))
+        return MW_E_NOMEM;
+    walk->gaps[walk->gap_count++] = (mw_walk_gap){from, to};
+    return MW_OK;
+}
+
+/* No block begins at *offset. Moves it to where the next one does, or to the limit. */
+static mw_err step_over(const mw_segment_file *file, mw_walk *walk, uint64_t *offset)
+{
+    uint64_t next = 0;
+    mw_err err = find_next(file, *offset + MW_BLOCK_ALIGN, file->newest ? *offset + 1 : 0, &next);
+    if (err == MW_E_NOT_FOUND) {
+        next = file->limit;
+        /* Up to the durable end everything was whole once; behind it, a torn tail is no damage. */
+        if (file->newest && *offset >= file->header.durable_end) {
+            *offset = next;
+            return MW_OK;
+        }
+    } else if (err != MW_OK) {
+        return err;
+    }
+    err = add_gap(walk, *offset, next);
+    *offset = next;
+    return err;
+}
+
+mw_err mw_segment_walk(const mw_segment_file *file, mw_walk *out)
+{
+    uint64_t offset = MW_SEGMENT_HEADER_SIZE;
+    mw_err err = MW_OK;
+
+    memset(out, 0, sizeof *out);
+    out->end = offset;
+    out->synced = file->newest ? file->header.durable_end : file->limit;
+    while (err == MW_OK && offset < file->limit) {
+        mw_block_header header;
+        err = header_at(file, offset, &header);
+        if (err == MW_OK) {
+            err = add_block(out, offset, &header);
+            offset += mw_block_size(&header);
+        } else if (err == MW_E_CORRUPT) {
+            err = step_over(file, out, &offset);
+        }
+    }
+    if (err != MW_OK)
+        mw_walk_fini(out);
+    return err;
+}
+
+void mw_walk_fini(mw_walk *walk)
+{
+    mw_free(MW_MEM_STORE, walk->blocks);
+    mw_free(MW_MEM_STORE, walk->gaps);
+    memset(walk, 0, sizeof *walk);
+}

@@ -1,0 +1,60 @@
+/* What a store's directory holds: its segments in order, where each ends, and their blocks.
+ *
+ * Shared by recovery and by offline verification. Reads only. Memory is MW_MEM_STORE.
+ */
+#ifndef MW_STORE_SEGMENT_WALK_H
+#define MW_STORE_SEGMENT_WALK_H
+
+#include "lib/store/segment/segment_footer.h"
+
+typedef struct mw_segment_file {
+    uint64_t id; /* by its name */
+    char *path;
+    int fd;
+    uint64_t size;
+    mw_err header_err; /* MW_E_CORRUPT, MW_E_UNSUPPORTED: `header` is not to be believed */
+    mw_segment_header header;
+    uint64_t limit; /* nothing at or behind this offset counts */
+    bool newest;    /* of the log: its end is found, not recorded */
+    /* Merged: what it took the place of; MW_E_CORRUPT when no copy of that is whole. */
+    mw_footer_replaced replaced;
+    mw_err replaced_err;
+    bool superseded; /* a merged segment of the directory replaced it: it is to be removed */
+} mw_segment_file;
+
+typedef struct mw_segment_files {
+    mw_segment_file *items; /* ascending by id */
+    size_t count;
+} mw_segment_files;
+
+/* MW_E_NOT_FOUND (no directory), MW_E_IO, MW_E_NOMEM. A header that is damaged or
+ * of another version is no error here. */
+MW_MUST_USE mw_err mw_segment_files_load(const char *directory, mw_segment_files *out);
+void mw_segment_files_fini(mw_segment_files *files);
+
+typedef struct mw_walked_block {
+    uint64_t offset;
+    mw_block_header header;
+} mw_walked_block;
+
+typedef struct mw_walk_gap {
+    uint64_t from, to;
+} mw_walk_gap;
+
+/* The blocks of a segment whose headers validate and fit below the limit (of a merged one: where
+ * the footer begins). */
+typedef struct mw_walk {
+    mw_walked_block *blocks;
+    size_t block_count, block_capacity;
+    mw_walk_gap *gaps; /* stretches between that hold no valid header: damage */
+    size_t gap_count, gap_capacity;
+    uint64_t end;    /* behind the last block */
+    uint64_t synced; /* known to have been durable up to here */
+} mw_walk;
+
+/* A damaged header is stepped over when a later block proves that it once was durable; in the
+ * newest segment, bytes that nothing proves are a torn tail and no gap. MW_E_IO, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_segment_walk(const mw_segment_file *file, mw_walk *out);
+void mw_walk_fini(mw_walk *walk);
+
+#endif

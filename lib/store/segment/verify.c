@@ -1,0 +1,342 @@
+/* Offline verification: every header, both chunks of every block, down to the columns and items; of
+ * merged segments the footer, section by section, and its directories against the blocks.
+ *
+ * Reads only, needs no lock: `midwatch check` may run beside a daemon, but then the newest bytes
+ * may be reported as a torn tail.
+ */
+#include <xxhash.h>
+
+#include "lib/store/format/digest_key.h"
+#include "lib/store/segment/block_reader.h"
+#include "lib/store/segment/segment_walk.h"
+
+/* Pairs of a directory, whatever their order: how many, and the sum of their hashes. */
+typedef struct pair_sum {
+    uint64_t count, sum;
+} pair_sum;
+
+/* What the blocks of a merged segment hold, to be held against its footer. */
+typedef struct merged_check {
+    pair_sum blocks[MW_KEY_KINDS], footer[MW_KEY_KINDS];
+    uint64_t last_seq;
+    mw_index_block **entries; /* of the footer */
+    size_t entry_count;
+    bool broken;  /* a block cannot be read, so that nothing can be compared */
+    bool differs; /* an entry is not what its block says */
+} merged_check;
+
+typedef struct verification {
+    void (*report)(void *ctx, const mw_store_damage *damage);
+    void *ctx;
+    mw_block_reader hot_reader, items_reader;
+    mw_store_verified whole;
+    uint64_t key_seed;
+    bool has_key_seed, damaged;
+} verification;
+
+static void report(verification *run, const char *file, uint64_t offset, const char *what)
+{
+    mw_store_damage damage = {file, offset, what};
+    run->damaged = true;
+    if (run->report)
+        run->report(run->ctx, &damage);
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+static uint64_t *counter_of(mw_store_verified *whole, mw_signal signal)
+{
+    switch (signal) {
+    case MW_SIGNAL_METRICS: return &whole->points;
+    case MW_SIGNAL_LOGS: return &whole->logs;
+    default: return &whole->spans;
+    }
+}
+
+/* *whole tells whether the columns can be read; they stay with the hot reader. */
+static mw_err verify_block(verification *run, const mw_segment_file *file,
+                           const mw_walked_block *block, mw_hot *hot_out, bool *whole)
+{
+    mw_items items;
+    mw_err err = mw_read_hot(&run->hot_reader, file->fd, block->offset, &block->header, hot_out);
+    *whole = err == MW_OK;
+    if (err == MW_E_CORRUPT) {
+        report(run, file->path, block->offset, "the columns of a block: its items are lost");
+        return MW_OK;
+    }
+    if (err != MW_OK)
+        return err;
+    err =
+        mw_read_items(&run->items_reader, file->fd, block->offset, &block->header, hot_out, &items);
+    if (err == MW_E_CORRUPT) {
+        report(run, file->path, block->offset,
+               "the items of a block: they are listed but cannot be shown whole");
+        return MW_OK;
+    }
+    if (err != MW_OK)
+        return err;
+    mw_items_fini(&items);
+    run->whole.blocks++;
+    *counter_of(&run->whole, block->header.signal) += block->header.item_count;
+    return MW_OK;
+}
+
+static void report_gaps(verification *run, const mw_segment_file *file, const mw_walk *walk)
+{
+    for (size_t i = 0; i < walk->gap_count; i++)
+        report(run, file->path, walk->gaps[i].from,
+               "a stretch with no readable block: the items in it are lost");
+    bool explained = walk->gap_count > 0 && walk->gaps[walk->gap_count - 1].to == file->limit;
+    if (walk->end < file->limit && !explained)
+        report(run, file->path, walk->end,
+               file->newest ? "a torn tail: writes cut off by a crash, or a damaged last block"
+                            : "the end of a segment: the items in it are lost");
+}
+
+/* Behind what is known to have been durable, the first block that is not whole is where a crash cut
+ * the writes off: recovery drops it and what follows, and so does this. */
+static mw_err cut_torn_tail(verification *run, const mw_segment_file *file, mw_walk *walk)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; file->newest && i < walk->block_count; i++) {
+        const mw_walked_block *block = &walk->blocks[i];
+        mw_hot hot;
+        if (block->offset < walk->synced)
+            continue;
+        err = mw_read_hot(&run->hot_reader, file->fd, block->offset, &block->header, &hot);
+        if (err == MW_OK)
+            err = mw_check_items(&run->items_reader, file->fd, block->offset, &block->header);
+        if (err == MW_E_CORRUPT) {
+            walk->block_count = i;
+            walk->end = block->offset;
+            return MW_OK;
+        }
+        if (err != MW_OK)
+            return err;
+    }
+    return err;
+}
+
+static mw_err verify_log(verification *run, const mw_segment_file *file)
+{
+    mw_walk walk;
+    mw_hot hot;
+    bool whole;
+    mw_err err = mw_segment_walk(file, &walk);
+    if (err != MW_OK)
+        return err;
+    err = cut_torn_tail(run, file, &walk);
+    for (size_t i = 0; err == MW_OK && i < walk.block_count; i++)
+        err = verify_block(run, file, &walk.blocks[i], &hot, &whole);
+    if (err == MW_OK)
+        report_gaps(run, file, &walk);
+    mw_walk_fini(&walk);
+    return err;
+}
+
+/* ---- merged segments ------------------------------------------------------------------------- */
+
+static void add_pair(pair_sum *sum, uint64_t key, uint32_t block)
+{
+    const uint64_t pair[2] = {key, block};
+    sum->count++;
+    sum->sum += XXH3_64bits(pair, sizeof pair);
+}
+
+static void add_keys(pair_sum *sum, const uint64_t *keys, size_t count, uint32_t block)
+{
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || keys[i] != keys[i - 1])
+            add_pair(sum, keys[i], block);
+}
+
+static bool same_entry(const verification *run, const mw_index_block *made,
+                       const mw_index_block *kept)
+{
+    const mw_block_header *a = &made->header, *b = &kept->header;
+    if (a->item_count != b->item_count || a->hot_checksum != b->hot_checksum ||
+        a->items_checksum != b->items_checksum || made->has_sessions != kept->has_sessions)
+        return false;
+    return !run->has_key_seed ||
+           (made->service_count == kept->service_count && made->name_count == kept->name_count &&
+            memcmp(mw_index_services(made), mw_index_services(kept),
+                   8 * ((size_t)made->service_count + made->name_count)) == 0);
+}
+
+/* What the block says of itself. */
+static mw_err note_block(verification *run, merged_check *check, const mw_walked_block *block,
+                         const mw_hot *hot, uint32_t number)
+{
+    mw_index_block *made = mw_index_block_new(hot, &block->header, run->key_seed);
+    if (!made)
+        return MW_E_NOMEM;
+    add_keys(&check->blocks[MW_KEYS_TRACES], mw_index_traces(made), made->trace_count, number);
+    add_keys(&check->blocks[MW_KEYS_SESSIONS], mw_index_sessions(made), made->session_count,
+             number);
+    for (uint32_t row = 0; row < hot->count; row++)
+        if (mw_hot_seq(hot, row) > check->last_seq)
+            check->last_seq = mw_hot_seq(hot, row);
+    if (number < check->entry_count && !same_entry(run, made, check->entries[number]))
+        check->differs = true;
+    mw_free(MW_MEM_STORE, made);
+    return MW_OK;
+}
+
+static mw_err verify_merged_blocks(verification *run, const mw_segment_file *file,
+                                   merged_check *check)
+{
+    mw_walk walk;
+    mw_err err = mw_segment_walk(file, &walk);
+    if (err != MW_OK)
+        return err;
+    check->broken = walk.gap_count > 0 || walk.end < file->limit;
+    for (size_t i = 0; err == MW_OK && i < walk.block_count; i++) {
+        mw_hot hot;
+        bool whole;
+        err = verify_block(run, file, &walk.blocks[i], &hot, &whole);
+        if (err != MW_OK)
+            break;
+        if (whole)
+            err = note_block(run, check, &walk.blocks[i], &hot, (uint32_t)i);
+        else
+            check->broken = true;
+    }
+    if (err == MW_OK)
+        report_gaps(run, file, &walk);
+    mw_walk_fini(&walk);
+    return err;
+}
+
+static void report_footer(verification *run, const mw_segment_file *file, uint64_t offset,
+                          const char *part)
+{
+    char what[192];
+    snprintf(what, sizeof what,
+             "%s of a merged segment: no item is lost; `midwatch check --rebuild` makes it again",
+             part);
+    report(run, file->path, offset, what);
+}
+
+static mw_err sum_pair(void *ctx, uint64_t key, uint32_t block)
+{
+    add_pair(ctx, key, block);
+    return MW_OK;
+}
+
+/* A directory that is whole, against the keys of the blocks. */
+static mw_err verify_directory(verification *run, const mw_segment_file *file,
+                               const mw_footer *footer, merged_check *check, mw_key_kind kind)
+{
+    pair_sum *sum = &check->footer[kind];
+    const pair_sum *wanted = &check->blocks[kind];
+    mw_err err = mw_footer_each_key(footer, file->fd, kind, sum_pair, sum);
+    if (err == MW_E_CORRUPT || check->broken)
+        return err == MW_E_CORRUPT ? MW_OK : err; /* told by its checksum, or by the block */
+    if (err == MW_OK && (sum->count != wanted->count || sum->sum != wanted->sum))
+        report_footer(run, file, footer->directories[kind].offset,
+                      kind == MW_KEYS_TRACES
+                          ? "the directory of traces, which does not fit the blocks,"
+                          : "the directory of sessions, which does not fit the blocks,");
+    return err;
+}
+
+static mw_err verify_footer(verification *run, const mw_segment_file *file, const mw_footer *footer,
+                            merged_check *check)
+{
+    mw_err err = MW_OK;
+    for (unsigned i = 0; err == MW_OK && i < MW_FOOTER_SECTIONS; i++) {
+        err = mw_footer_check_section(footer, file->fd, i);
+        if (err != MW_E_CORRUPT)
+            continue;
+        report_footer(run, file, footer->sections[i].offset, mw_footer_section_name(i));
+        err = MW_OK;
+    }
+    if (err == MW_OK)
+        err = verify_directory(run, file, footer, check, MW_KEYS_TRACES);
+    if (err == MW_OK && run->has_key_seed)
+        err = verify_directory(run, file, footer, check, MW_KEYS_SESSIONS);
+    if (err == MW_OK && !check->broken && (check->differs || footer->last_seq < check->last_seq))
+        report_footer(run, file, file->limit, "the footer, which does not fit the blocks,");
+    return err;
+}
+
+static mw_err verify_merged(verification *run, const mw_segment_file *file)
+{
+    merged_check check = {0};
+    mw_footer *footer = NULL;
+    mw_err loaded = mw_footer_load(file->fd, file->size, &file->header, &footer, &check.entries,
+                                   &check.entry_count);
+    if (loaded != MW_OK && loaded != MW_E_CORRUPT)
+        return loaded;
+    mw_err err = verify_merged_blocks(run, file, &check);
+    if (err == MW_OK && loaded != MW_OK)
+        report_footer(run, file, file->limit, "the footer");
+    if (err == MW_OK && file->replaced_err != MW_OK)
+        report(run, file->path, file->limit,
+               "both lists of the segments that a merged one replaced: items of those that still "
+               "lie there are counted twice");
+    if (err == MW_OK && footer)
+        err = verify_footer(run, file, footer, &check);
+    mw_footer_free(footer);
+    for (size_t i = 0; i < check.entry_count; i++)
+        mw_free(MW_MEM_STORE, check.entries[i]);
+    mw_free(MW_MEM_STORE, check.entries);
+    return err;
+}
+
+/* ---- the directory --------------------------------------------------------------------------- */
+
+static mw_err verify_file(verification *run, const mw_segment_file *file)
+{
+    if (file->superseded)
+        return MW_OK; /* the next start removes it; its items are in the one that replaced it */
+    if (file->header_err == MW_OK)
+        return file->header.kind == MW_SEGMENT_MERGED ? verify_merged(run, file)
+                                                      : verify_log(run, file);
+    report(run, file->path, 0,
+           file->header_err == MW_E_UNSUPPORTED
+               ? "a segment of another version of the format: its items cannot be read by this "
+                 "version of midwatch"
+               : "the header of a segment: all of its items are lost");
+    return MW_OK;
+}
+
+/* Keys of texts can be checked only with the store's secret. */
+static void load_key_seed(verification *run, const char *directory)
+{
+    char path[4096];
+    char *key = NULL;
+    size_t len = 0;
+    int n = snprintf(path, sizeof path, "%s/digest.key", directory);
+    if (n <= 0 || (size_t)n >= sizeof path ||
+        mw_io_read_file(path, MW_DIGEST_KEY_SIZE, &key, &len) != MW_OK)
+        return;
+    run->has_key_seed = len == MW_DIGEST_KEY_SIZE;
+    if (run->has_key_seed)
+        run->key_seed = mw_key_seed((const uint8_t *)key);
+    mw_free(MW_MEM_BASE, key);
+}
+
+mw_err mw_store_verify(const char *directory,
+                       void (*report_damage)(void *ctx, const mw_store_damage *damage), void *ctx,
+                       mw_store_verified *out)
+{
+    verification run = {.report = report_damage, .ctx = ctx};
+    mw_segment_files files;
+    mw_err err = mw_segment_files_load(directory, &files);
+    if (err != MW_OK)
+        return err;
+    mw_block_reader_init(&run.hot_reader);
+    mw_block_reader_init(&run.items_reader);
+    load_key_seed(&run, directory);
+    for (size_t i = 0; err == MW_OK && i < files.count; i++)
+        err = verify_file(&run, &files.items[i]);
+    mw_block_reader_fini(&run.hot_reader);
+    mw_block_reader_fini(&run.items_reader);
+    mw_segment_files_fini(&files);
+    if (out)
+        *out = run.whole;
+    if (err == MW_OK && run.damaged)
+        err = MW_E_CORRUPT;
+    return err;
+}
