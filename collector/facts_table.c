@@ -1,6 +1,6 @@
 /* Attribute keys and the facts they speak for, with their ranks. Rules: facts.h.
  *
- * What the columns are made of stands in resolve_table.c; a key is in both where it is of use in both.
+ * What the columns are made of stands in resolve_table.c; a key is in both where both need it.
  */
 #include "collector/facts_table.h"
 
