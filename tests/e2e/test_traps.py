@@ -97,8 +97,9 @@ class TrapTest(DaemonCase):
         self.assertEqual(spans["as value"]["attributes"]["gen_ai.input.messages"], ["deep"])
         self.assertEqual(spans["as keys"]["attributes"]["gen_ai.prompt.0.content"], "hi")
         logs = self.daemon.cli_json("log", "list", "--span", own(4).hex())["items"]
-        self.assertEqual([(log["body"], log["session_id"], log["trace_id"]) for log in logs],
-                         [({"input": "hi"}, "trap-5", trace(5).hex())])
+        self.assertEqual([(log["body"], log["session_id"], log["trace_id"], log["event_name"])
+                          for log in logs],
+                         [({"input": "hi"}, "trap-5", trace(5).hex(), "a.scope")])
 
     def test_trap_06_delta_and_cumulative_are_two_series(self):
         name = "gen_ai.client.token.usage.six"
@@ -132,6 +133,7 @@ class TrapTest(DaemonCase):
     def test_trap_12_session_on_a_late_child_only(self):
         self.send(trace(12), [(1, 0, "root", []), (2, 1, "chat m", genai("chat", (10, 2)))])
         self.assertEqual(self.show(trace(12))["session_ids"], [])
+        self.daemon.restart()
         self.post("/v1/logs", otlp.logs_request([otlp.log_record(trace_id=trace(12))]))
         self.send(trace(12), [(3, 1, "late", [("session.id", "trap-12")])])
         shown = self.session("trap-12")

@@ -71,9 +71,12 @@ class Framework:
 def claude_code_signals(daemon, name):
     """Its tokens are told three times, in three signals; they are not added up."""
     logs = daemon.cli_json("log", "list", "--session", name)["items"]
-    if sorted(log["attributes"]["event.name"] for log in logs) != [
-            "api_request", "tool_decision", "tool_result", "user_prompt"]:
-        yield f"events {[log['attributes'].get('event.name') for log in logs]}"
+    events = sorted(str(log["event_name"]) for log in logs)
+    if events != ["api_request", "tool_decision", "tool_result", "user_prompt"]:
+        yield f"events {events}"
+    found = daemon.cli_json("log", "list", "--session", name, "--event", "api_request")["items"]
+    if [log["attributes"]["model"] for log in found] != ["claude-stub-1"]:
+        yield f"{len(found)} events api_request"
     shown = daemon.cli_json("metric", "show", "claude_code.token.usage")
     found = {series["attributes"]["type"]: [point["value"] for point in series["points"]]
              for series in shown["series"] if series["session_id"] == name}
