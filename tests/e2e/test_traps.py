@@ -190,6 +190,17 @@ class TrapTest(DaemonCase):
         again = self.daemon.cli_json("trace", "show", "ABCDEF0123456789ABCDEF0123456720")
         self.assertEqual(again["trace_id"], shown["trace_id"])
 
+    def test_ids_in_the_forms_that_people_paste(self):
+        self.send(trace(99), [(1, 0, "root", [])])
+        self.post("/v1/logs", otlp.logs_request([otlp.log_record(trace_id=trace(99))]))
+        whole = trace(99).hex()
+        xray = f"1-{whole[:8]}-{whole[8:]}"
+        for form in (xray, f"Root={xray};Parent=53995c3f42cd8ad8;Sampled=1",
+                     f"00-{whole}-b7ad6b7169203331-01", whole.upper()):
+            self.assertEqual(self.daemon.cli_json("trace", "show", form)["trace_id"], whole)
+            logs = self.daemon.cli_json("log", "list", "--trace", form)["items"]
+            self.assertEqual([log["trace_id"] for log in logs], [whole])
+
 
 if __name__ == "__main__":
     unittest.main()
