@@ -47,6 +47,7 @@ class Framework:
         self.name, self.folder, self.program = name, folder, program
         self.variables = more.get("variables", {})
         self.overlay = more.get("overlay")  # what is put before the packages of the folder
+        self.node = more.get("node", 0)  # the oldest Node it runs with
         # Members of `session show`; then, of the trace's spans, those of these kinds in the order
         # of their start. The members in `common` hold for all of them.
         self.session = {"agent": "clerk", "errors": 0, "traces": 1, **more.get("session", {})}
@@ -122,6 +123,7 @@ FRAMEWORKS = [
               spans=both({}, {"cache_read_tokens": 60, "reasoning_tokens": 10}, **ASKED,
                          provider="stub") + [tool()]),
     Framework("vercel-7", "vercel", "vercel_agent.mjs", variables={"INTEROP_VERSION": "7"},
+              node=20,
               session={**LANGCHAIN["session"], "user": "user-1"},
               spans=[{"operation_kind": "agent"}] * 3 +
               both({}, {"cache_read_tokens": 60}, **ASKED, provider="stub") + [tool()]),
@@ -229,6 +231,15 @@ def run(framework, home, daemon):
     return wrong + ([f"the program said: {done.stderr[-1500:]}"] if wrong and done.stderr else [])
 
 
+def too_old(framework):
+    """Why this machine's Node cannot run it; None when it can."""
+    if not framework.node:
+        return None
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    major = int(version.stdout.lstrip("v").split(".")[0])
+    return None if major >= framework.node else f"it takes Node {framework.node}, here is {major}"
+
+
 def run_all(chosen, home):
     """Two at a time: starting an interpreter costs more than what it sends."""
     passed = failed = 0
@@ -255,13 +266,17 @@ def main():
     parser.add_argument("-k", dest="word", default="")
     options = parser.parse_args()
     reasons = dict(text.split("=", 1) for text in options.skip)
-    known = [framework for framework in FRAMEWORKS if options.word in framework.name]
-    left_out = [framework for framework in known if framework.folder in reasons]
-    for framework in left_out:
-        print(f"skipped: {framework.name}: {reasons[framework.folder]}")
-    chosen = [framework for framework in known if framework not in left_out]
+    chosen, skipped = [], 0
+    for framework in FRAMEWORKS:
+        if options.word not in framework.name:
+            continue
+        reason = reasons.get(framework.folder) or too_old(framework)
+        if reason:
+            print(f"skipped: {framework.name}: {reason}")
+            skipped += 1
+        else:
+            chosen.append(framework)
     passed, failed = run_all(chosen, os.path.abspath(options.home))
-    skipped = len(left_out)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
 
