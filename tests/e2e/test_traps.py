@@ -190,6 +190,31 @@ class TrapTest(DaemonCase):
         again = self.daemon.cli_json("trace", "show", "ABCDEF0123456789ABCDEF0123456720")
         self.assertEqual(again["trace_id"], shown["trace_id"])
 
+    def test_facts_are_always_there(self):
+        """The members that DESIGN 4.3 lists are null where nothing is known, also of a span that is
+        too long to be shown."""
+        names = ("user", "agent_id", "endpoint", "conversation_id", "request_model", "response_model",
+                 "provider", "tool", "tool_call_id", "cache_read_tokens", "cache_write_tokens",
+                 "reasoning_tokens", "error_class", "error_type", "environment", "region")
+        self.send(trace(98), [(1, 0, "short", []), (2, 1, "long", [("text", "x" * (5 << 20))])])
+        for span in self.spans(trace(98)).values():
+            self.assertEqual([span[name] for name in names], [None] * len(names))
+
+    def test_facts(self):
+        told = [("gen_ai.system", "Anthropic"), ("gen_ai.request.model", "asked"),
+                ("gen_ai.response.model", "served"), ("gen_ai.conversation.id", "talk"),
+                ("gen_ai.usage.cache_read.input_tokens", number(3)), ("user.id", "ann"),
+                ("gen_ai.usage.reasoning.output_tokens", number(2)), ("error.type", "429")]
+        self.send(trace(97), [(1, 0, "chat", genai("chat", (9, 4)) + told)])
+        chat = self.spans(trace(97))["chat"]
+        self.assert_json({name: chat[name] for name in (
+            "provider", "request_model", "response_model", "model", "conversation_id", "session_id",
+            "user", "cache_read_tokens", "reasoning_tokens", "error_class", "error_type")}, {
+                "provider": "anthropic", "request_model": "asked", "response_model": "served",
+                "model": "served", "conversation_id": "talk", "session_id": "talk", "user": "ann",
+                "cache_read_tokens": 3, "reasoning_tokens": 2, "error_class": "throttle",
+                "error_type": "429"})
+
     def test_ids_in_the_forms_that_people_paste(self):
         self.send(trace(99), [(1, 0, "root", [])])
         self.post("/v1/logs", otlp.logs_request([otlp.log_record(trace_id=trace(99))]))
