@@ -52,6 +52,7 @@ typedef enum mw_kind_rank {
     MW_KIND_RPC,
     MW_KIND_HTTP,
     MW_KIND_MESSAGING,
+    MW_KIND_LANGGRAPH, /* a node of a graph, where nothing says what it does */
     MW_KIND_TOOL_NAME, /* no evidence of its own: marks the span as GenAI's */
     MW_KIND_RANKS
 } mw_kind_rank;

@@ -161,6 +161,7 @@ const mw_resolve_key mw_resolve_keys[] = {
     KIND(MW_KIND_HTTP, "http.request.method"),
     KIND(MW_KIND_HTTP, "http.method"),
     KIND(MW_KIND_MESSAGING, "messaging.system"),
+    KIND(MW_KIND_LANGGRAPH, "langgraph.node"),
     KIND(MW_KIND_TOOL_NAME, "gen_ai.tool.name"),
 };
 const size_t mw_resolve_key_count = sizeof mw_resolve_keys / sizeof mw_resolve_keys[0];
@@ -251,6 +252,7 @@ static const mw_kind_rule db[] = {ANY_VALUE(MW_OP_DB)};
 static const mw_kind_rule rpc[] = {ANY_VALUE(MW_OP_RPC)};
 static const mw_kind_rule http[] = {ANY_VALUE(MW_OP_HTTP)};
 static const mw_kind_rule messaging[] = {ANY_VALUE(MW_OP_MESSAGING)};
+static const mw_kind_rule langgraph[] = {ANY_VALUE(MW_OP_WORKFLOW)};
 
 #define RULES(array)                                                                               \
     {                                                                                              \
@@ -272,4 +274,5 @@ const mw_kind_rules mw_kind_table[MW_KIND_RANKS] = {
     [MW_KIND_RPC] = RULES(rpc),
     [MW_KIND_HTTP] = RULES(http),
     [MW_KIND_MESSAGING] = RULES(messaging),
+    [MW_KIND_LANGGRAPH] = RULES(langgraph),
 };

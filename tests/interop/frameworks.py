@@ -20,8 +20,10 @@ PROGRAMS = os.path.join(HERE, "clients", "frameworks")
 sys.path[:0] = [os.path.join(HERE, "..", "e2e")]
 from harness import SLOWNESS, Daemon, same_json  # noqa: E402
 
-# The distributions' own choice when both are installed in one place.
-PLAIN = {"OTEL_PYTHON_DISTRO": "distro", "OTEL_PYTHON_CONFIGURATOR": "configurator"}
+# Both distributions are installed in one place. What only that of AWS brings is left out of the plain
+# one.
+PLAIN = {"OTEL_PYTHON_DISTRO": "distro", "OTEL_PYTHON_CONFIGURATOR": "configurator",
+         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "aws_langchain,aws_mcp,botocore,system_metrics"}
 AWS = {"OTEL_PYTHON_DISTRO": "aws_distro", "OTEL_PYTHON_CONFIGURATOR": "aws_configurator",
        "AGENT_OBSERVABILITY_ENABLED": "true", "AWS_REGION": "us-east-1",
        "AWS_EC2_METADATA_DISABLED": "true"}
@@ -93,8 +95,8 @@ LANGCHAIN = {"session": {"model_calls": 2, "tool_calls": 1, "input_tokens": 310,
 ASKED = {"request_model": "stub-model", "model": SERVED}
 FRAMEWORKS = [
     # Strands calls itself the provider; nobody else is named.
-    Framework("strands", "strands", "strands_agent.py",
-              variables={**PLAIN, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "botocore"},
+    Framework("strands", "agents", "strands_agent.py",
+              variables=PLAIN,
               session={**STRANDS["session"], "model_calls": 2, "input_tokens": 310},
               common=STRANDS["common"],
               spans=[{"operation_kind": "agent", "input_tokens": 310}] +
@@ -102,22 +104,28 @@ FRAMEWORKS = [
                    provider=None) + [tool()]),
     # Under the AWS distribution botocore speaks of each call as well, below Strands. Its spans are
     # the leaves, and leave out what came from the cache.
-    Framework("strands-adot", "strands", "strands_agent.py", variables=AWS,
+    Framework("strands-adot", "agents", "strands_agent.py", variables=AWS,
               session={**STRANDS["session"], "input_tokens": 250},
               spans=[{"operation_kind": "agent", "input_tokens": 310}] +
               both({"kind": "INTERNAL"}, {"kind": "INTERNAL"}, model=BEDROCK, provider=None) +
               [{**span, "provider": "aws.bedrock", "kind": "CLIENT", "input_tokens": tokens}
                for span, tokens in zip(both({}, {}, model=BEDROCK), (100, 150))] + [tool()]),
-    Framework("langchain-openinference", "langchain", "langchain_agent.py",
-              overlay="openinference", **LANGCHAIN,
+    Framework("langchain-openinference", "agents", "langchain_agent.py",
+              variables=PLAIN, overlay="openinference", **LANGCHAIN,
               spans=both({"reasoning_tokens": None},
                          {"cache_read_tokens": 60, "reasoning_tokens": 10}, model=SERVED,
                          provider="openai") + [tool(tool_call_id=None)]),
-    Framework("langchain-openllmetry", "langchain", "langchain_agent.py", overlay="openllmetry",
-              **LANGCHAIN,
+    Framework("langchain-openllmetry", "agents", "langchain_agent.py", variables=PLAIN,
+              overlay="openllmetry", **LANGCHAIN,
               spans=[{"operation_kind": "agent", "provider": None}] * 2 +
               both({}, {"cache_read_tokens": 60}, **ASKED, provider="openai") +
               [tool(tool_call_id=None)]),
+    # The session is in the baggage, as AgentCore's runtime puts it there.
+    Framework("langchain-adot", "agents", "langchain_agent.py",
+              variables={**AWS, "INTEROP_BAGGAGE": "yes"}, **LANGCHAIN,
+              spans=[{"operation_kind": "agent"}] + [{"operation_kind": "workflow"}] * 3 +
+              both({}, {"cache_read_tokens": 60, "reasoning_tokens": 10}, **ASKED,
+                   provider="openai") + [tool(tool_call_id=None)]),
     Framework("vercel-6", "vercel", "vercel_agent.mjs", variables={"INTEROP_VERSION": "6"},
               session={**LANGCHAIN["session"], "user": "user-1"},
               spans=both({}, {"cache_read_tokens": 60, "reasoning_tokens": 10}, **ASKED,
@@ -128,12 +136,12 @@ FRAMEWORKS = [
               spans=[{"operation_kind": "agent"}] * 3 +
               both({}, {"cache_read_tokens": 60}, **ASKED, provider="stub") + [tool()]),
     # Four spans of two calls: each end speaks of each. Only the server knows that one failed.
-    Framework("mcp", "strands", "mcp_client.py", variables=PLAIN, session={"errors": 1},
+    Framework("mcp", "agents", "mcp_client.py", variables=PLAIN, session={"errors": 1},
               spans=[{"operation_kind": "agent"}] +
               [{"operation_kind": "tool", "tool": "search", "kind": kind, "error_class": wrong}
                for wrongs in ((None, None), (None, "user"))
                for kind, wrong in zip(("CLIENT", "SERVER"), wrongs)]),
-    Framework("mcp-adot", "strands", "mcp_client.py", variables=AWS, session={"errors": 1},
+    Framework("mcp-adot", "agents", "mcp_client.py", variables=AWS, session={"errors": 1},
               spans=[{"operation_kind": "agent"}] +
               [{"operation_kind": "tool", "tool": "search", "kind": kind, "error_class": wrong}
                for wrongs in ((None, None), (None, "user"))

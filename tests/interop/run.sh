@@ -68,14 +68,14 @@ install_venv() {
     fetch "$name" "$home/$name/bin/pip" install --quiet --disable-pip-version-check -r "$2"
 }
 
-# Two instrumentations that cannot be loaded at once, over one set of packages: each in a folder of
-# its own, of which a program puts one before the rest.
-install_langchain() {
+# Of two instrumentations that cannot be loaded at once each gets a folder of its own; a program puts
+# one of them before the rest.
+install_agents() {
     local from="$clients/frameworks" part
-    install_venv langchain "$from/requirements-langchain.txt" || return
+    install_venv agents "$from/requirements-agents.txt" || return
     for part in openinference openllmetry; do
-        fetch langchain "$home/langchain/bin/pip" install --quiet --disable-pip-version-check \
-            --no-deps --target "$home/langchain/$part" -r "$from/requirements-$part.txt" || return
+        fetch agents "$home/agents/bin/pip" install --quiet --disable-pip-version-check \
+            --no-deps --target "$home/agents/$part" -r "$from/requirements-$part.txt" || return
     done
 }
 
@@ -139,12 +139,9 @@ for name in python python-json adot-python; do
     install "$name" "$list" -- install_venv "$name" "$clients/$list" &
     job[$name]=$!
 done
-install strands frameworks/requirements-strands.txt -- \
-    install_venv strands "$clients/frameworks/requirements-strands.txt" &
-job[strands]=$!
-install langchain frameworks/requirements-{langchain,openinference,openllmetry}.txt -- \
-    install_langchain &
-job[langchain]=$!
+install agents frameworks/requirements-{agents,openinference,openllmetry}.txt -- \
+    install_agents &
+job[agents]=$!
 install vercel frameworks/package.json -- install_vercel &
 job[vercel]=$!
 install go go/go.mod go/go.sum go/main.go -- install_go &

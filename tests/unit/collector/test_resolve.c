@@ -397,6 +397,7 @@ static void test_kind(void **state)
         {"http.request.method", "GET", MW_OP_HTTP},
         {"http.method", "GET", MW_OP_HTTP},
         {"messaging.system", "kafka", MW_OP_MESSAGING},
+        {"langgraph.node", "model", MW_OP_WORKFLOW},
         {"some.key", "chat", MW_OP_OTHER},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
