@@ -335,4 +335,10 @@ void mw_facts_of_span(mw_slice bytes, const mw_facts_place *resource, const mw_f
         .reasoning_tokens = count_of(&span, MW_FACT_REASONING, MW_TOKENS_UNKNOWN),
     };
     judge_error(bytes, &all, row, out);
+    mw_slice *const texts[] = {&out->provider,        &out->request_model, &out->response_model,
+                               &out->conversation_id, &out->agent_id,      &out->endpoint,
+                               &out->environment,     &out->region,        &out->tool,
+                               &out->tool_call_id,    &out->error_type};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        *texts[i] = mw_resolve_bounded(*texts[i]);
 }

@@ -5,7 +5,8 @@
  * present, non-empty key of the best rank wins, of the span's attributes first, then the
  * resource's, then the scope's. What concerns one call (tool, tokens, errors) is the span's alone.
  *
- * Slices of the result point into the bytes, to literals or into the arena. Pure; any thread.
+ * Slices of the result point into the bytes, to literals or into the arena; they are as long as
+ * resolved texts may be (MW_RESOLVED_TEXT_MAX). Pure; any thread.
  */
 #ifndef MW_COLLECTOR_FACTS_H
 #define MW_COLLECTOR_FACTS_H

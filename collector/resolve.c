@@ -300,9 +300,7 @@ static mw_slice text_of(const mw_value *value, mw_arena *arena)
     return digits ? mw_slice_of(digits) : MW_SLICE_NONE;
 }
 
-/* Keys and labels of lists: a sender's megabyte would be carried by every row. The span itself
- * keeps what was sent. */
-static mw_slice bounded(mw_slice text)
+mw_slice mw_resolve_bounded(mw_slice text)
 {
     if (text.len <= MW_RESOLVED_TEXT_MAX)
         return text;
@@ -332,7 +330,7 @@ static mw_slice agent_of_log_group(const places *all, const mw_resolve_around *a
 
 static mw_slice service_of(const places *all, mw_arena *arena)
 {
-    mw_slice service = bounded(text_of(pick_by_rank(all, MW_RESOLVE_SERVICE), arena));
+    mw_slice service = mw_resolve_bounded(text_of(pick_by_rank(all, MW_RESOLVE_SERVICE), arena));
     return service.len ? service : MW_SLICE("unknown");
 }
 
@@ -401,14 +399,14 @@ void mw_resolve_span(const mw_resolve_place *span, const mw_resolve_around *arou
     row->operation_kind = span->kind;
     if (row->operation_kind == MW_OP_OTHER && span->gen_ai)
         row->operation_kind = (uint8_t)kind_of_name(row->name);
-    row->session_id = bounded(text_of(pick(&all, MW_RESOLVE_SESSION), arena));
-    row->user = bounded(text_of(pick(&all, MW_RESOLVE_USER), arena));
-    row->model = bounded(text_of(pick(&all, MW_RESOLVE_MODEL), arena));
+    row->session_id = mw_resolve_bounded(text_of(pick(&all, MW_RESOLVE_SESSION), arena));
+    row->user = mw_resolve_bounded(text_of(pick(&all, MW_RESOLVE_USER), arena));
+    row->model = mw_resolve_bounded(text_of(pick(&all, MW_RESOLVE_MODEL), arena));
     row->service = service_of(&all, arena);
-    row->peer_service = bounded(resolve_peer(span, arena, row));
-    row->agent = bounded(span_agent(&all, around, row));
-    row->name = bounded(row->name);
-    row->status_message = bounded(row->status_message);
+    row->peer_service = mw_resolve_bounded(resolve_peer(span, arena, row));
+    row->agent = mw_resolve_bounded(span_agent(&all, around, row));
+    row->name = mw_resolve_bounded(row->name);
+    row->status_message = mw_resolve_bounded(row->status_message);
     resolve_tokens(span, row);
 }
 
@@ -429,11 +427,11 @@ void mw_resolve_log(const mw_resolve_place *record, const mw_value *body,
 {
     places all = places_of(record, around);
     row->service = service_of(&all, around->arena);
-    row->session_id = bounded(log_session(&all, body, around->arena));
-    row->agent = bounded(log_agent(&all, around));
+    row->session_id = mw_resolve_bounded(log_session(&all, body, around->arena));
+    row->agent = mw_resolve_bounded(log_agent(&all, around));
     if (row->event_name.len == 0 && record->rank[MW_RESOLVE_EVENT] != MW_RESOLVE_NO_RANK)
         row->event_name = text_of(&record->value[MW_RESOLVE_EVENT], around->arena);
-    row->event_name = bounded(row->event_name);
+    row->event_name = mw_resolve_bounded(row->event_name);
 }
 
 void mw_resolve_point(const mw_resolve_place *point, const mw_resolve_around *around,
@@ -441,7 +439,7 @@ void mw_resolve_point(const mw_resolve_place *point, const mw_resolve_around *ar
 {
     places all = places_of(point, around);
     row->service = service_of(&all, around->arena);
-    row->session_id = bounded(text_of(pick(&all, MW_RESOLVE_SESSION), around->arena));
-    row->name = bounded(row->name);
-    row->unit = bounded(row->unit);
+    row->session_id = mw_resolve_bounded(text_of(pick(&all, MW_RESOLVE_SESSION), around->arena));
+    row->name = mw_resolve_bounded(row->name);
+    row->unit = mw_resolve_bounded(row->unit);
 }

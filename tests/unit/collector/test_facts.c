@@ -154,6 +154,19 @@ static void test_places(void **state)
     assert_int_equal(facts.error_class, MW_ERROR_NONE);
 }
 
+/* A sender's megabyte is not shown twice. */
+static void test_long_texts(void **state)
+{
+    (void)state;
+    static char text[1000];
+    memset(text, 'X', sizeof text - 1);
+    mw_span_facts facts = facts_of(
+        LIST(TEXT("gen_ai.system", text), TEXT("tool.name", text), TEXT("error.type", text)));
+    assert_int_equal(facts.provider.len, MW_RESOLVED_TEXT_MAX);
+    assert_int_equal(facts.tool.len, MW_RESOLVED_TEXT_MAX);
+    assert_int_equal(facts.error_type.len, MW_RESOLVED_TEXT_MAX);
+}
+
 /* Bytes that are no message give nothing, and no walk leaves them. */
 static void test_damaged_bytes(void **state)
 {
@@ -301,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_agent_runtime),
         cmocka_unit_test(test_region),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_long_texts),
         cmocka_unit_test(test_damaged_bytes),
         cmocka_unit_test(test_error_classes),
         cmocka_unit_test(test_quota),
