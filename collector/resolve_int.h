@@ -22,7 +22,7 @@ bool mw_resolve_usable_text(const mw_value *value, mw_value *out);
 /* Counts come as integers, doubles or decimal text; what is no count is absent. */
 bool mw_resolve_usable_count(const mw_value *value, mw_value *out);
 
-/* The text, cut at a character to MW_RESOLVED_TEXT_MAX: keys and labels of lists, of which a sender's
+/* The text, cut at a character to MW_RESOLVED_TEXT_MAX: of keys and labels of lists a sender's
  * megabyte would be carried by every row. The span itself keeps what was sent. */
 mw_slice mw_resolve_bounded(mw_slice text);
 

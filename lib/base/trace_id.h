@@ -2,7 +2,7 @@
  *
  *     0af7651916cd43dd8448eb211c80319c                            W3C, or its first digits
  *     00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01     a traceparent
- *     1-5759e988-bd862e3fe1be46a994272793                         X-Ray: 8 and 24 digits of the same
+ *     1-5759e988-bd862e3fe1be46a994272793                         X-Ray: 8 and 24 of the digits
  *     Root=1-5759e988-bd862e3fe1be46a994272793;Parent=...         X-Amzn-Trace-Id, in any order
  *
  * Sources: W3C Trace Context; AWS X-Ray, tracing header. Pure; any thread.
