@@ -30,9 +30,7 @@ static mw_slice first_string(mw_slice array)
     return field.bytes;
 }
 
-/* Text as it counts: trimmed, an array by its first element; an integer stays one. False when
- * there is nothing in it. */
-static bool usable_text(const mw_value *value, mw_value *out)
+bool mw_resolve_usable_text(const mw_value *value, mw_value *out)
 {
     if (value->type == MW_VALUE_INT) {
         *out = *value;
@@ -57,8 +55,7 @@ static bool is_placeholder(mw_resolve_field field, const mw_value *value)
            mw_slice_equal(value->bytes, MW_SLICE("UnknownRemoteService"));
 }
 
-/* Counts come as integers, doubles or decimal text; what is no count is absent. */
-static bool usable_tokens(const mw_value *value, mw_value *out)
+bool mw_resolve_usable_count(const mw_value *value, mw_value *out)
 {
     int64_t count = -1;
     if (value->type == MW_VALUE_INT)
@@ -76,8 +73,8 @@ static bool usable_tokens(const mw_value *value, mw_value *out)
 static bool usable(mw_resolve_field field, const mw_value *value, mw_value *out)
 {
     if (field >= MW_RESOLVE_INPUT)
-        return usable_tokens(value, out);
-    return usable_text(value, out) && !is_placeholder(field, out);
+        return mw_resolve_usable_count(value, out);
+    return mw_resolve_usable_text(value, out) && !is_placeholder(field, out);
 }
 
 /* ---- operation kind ------------------------------------------------------------------------ */
@@ -145,13 +142,15 @@ static bool says(const mw_value *evidence, mw_slice word)
     return mw_slice_equal_nocase(evidence_text(evidence), word);
 }
 
-/* Three keys name all sorts of things and an agent only under a condition. */
+/* Some keys name all sorts of things and an agent only under a condition. */
 static void offer_agents(mw_resolve_place *place, const mw_value *const agents[MW_AGENT_RANKS],
                          const mw_value *const evidence[MW_KIND_RANKS], bool root)
 {
     const bool allowed[MW_AGENT_RANKS] = {
         [0] = true,
         [1] = true,
+        [MW_AGENT_LANGCHAIN] = true,
+        [MW_AGENT_FUNCTION] = true,
         [MW_AGENT_TRACELOOP] = says(evidence[MW_KIND_TRACELOOP], MW_SLICE("agent")),
         [MW_AGENT_LANGSMITH] = root && says(evidence[MW_KIND_LANGSMITH], MW_SLICE("chain")),
         [MW_AGENT_GRAPH_NODE] = says(evidence[MW_KIND_OPENINFERENCE], MW_SLICE("AGENT")),
@@ -186,9 +185,18 @@ void mw_resolve_place_read(mw_resolve_place *place, const mw_found *found, size_
         offer_agents(place, agents, evidence, root);
     place->kind = (uint8_t)judge_kind(evidence, present);
     place->no_tokens = says(evidence[MW_KIND_GEN_AI], MW_SLICE("fetch_response"));
+    place->step = says(evidence[MW_KIND_GEN_AI], MW_SLICE("agent_step"));
 }
 
 /* ---- tokens -------------------------------------------------------------------------------- */
+
+/* NULL unless the value is the text of a short JSON document. */
+static json_t *load_object(const mw_value *text)
+{
+    if (text->type != MW_VALUE_STRING || text->bytes.len > MW_RESOLVED_JSON_MAX)
+        return NULL;
+    return json_loadb(text->bytes.data, text->bytes.len, 0, NULL);
+}
 
 static int64_t json_count(const json_t *object, const char *key)
 {
@@ -198,7 +206,7 @@ static int64_t json_count(const json_t *object, const char *key)
         value = (mw_value){.type = MW_VALUE_INT, .as.i = json_integer_value(member)};
     else if (json_is_real(member))
         value = (mw_value){.type = MW_VALUE_DOUBLE, .as.d = json_real_value(member)};
-    return usable_tokens(&value, &taken) ? taken.as.i : MW_TOKENS_UNKNOWN;
+    return mw_resolve_usable_count(&value, &taken) ? taken.as.i : MW_TOKENS_UNKNOWN;
 }
 
 /* Langfuse puts its counts into one attribute as JSON text: {"input":12,"output":3}. It stands in
@@ -207,9 +215,7 @@ static void read_usage_json(const mw_resolve_place *span, int64_t *input, int64_
                             bool *raw)
 {
     const mw_value *text = &span->value[MW_RESOLVE_USAGE_JSON];
-    if (text->type != MW_VALUE_STRING || text->bytes.len > MW_USAGE_JSON_MAX)
-        return;
-    json_t *usage = json_loadb(text->bytes.data, text->bytes.len, 0, NULL);
+    json_t *usage = load_object(text);
     int64_t in = json_count(usage, "input");
     int64_t out = json_count(usage, "output");
     if (in >= 0 && span->rank[MW_RESOLVE_INPUT] > MW_INPUT_USAGE_JSON) {
@@ -294,9 +300,7 @@ static mw_slice text_of(const mw_value *value, mw_arena *arena)
     return digits ? mw_slice_of(digits) : MW_SLICE_NONE;
 }
 
-/* Keys and labels of lists: a sender's megabyte would be carried by every row. The span itself
- * keeps what was sent. */
-static mw_slice bounded(mw_slice text)
+mw_slice mw_resolve_bounded(mw_slice text)
 {
     if (text.len <= MW_RESOLVED_TEXT_MAX)
         return text;
@@ -326,8 +330,27 @@ static mw_slice agent_of_log_group(const places *all, const mw_resolve_around *a
 
 static mw_slice service_of(const places *all, mw_arena *arena)
 {
-    mw_slice service = bounded(text_of(pick_by_rank(all, MW_RESOLVE_SERVICE), arena));
+    mw_slice service = mw_resolve_bounded(text_of(pick_by_rank(all, MW_RESOLVE_SERVICE), arena));
     return service.len ? service : MW_SLICE("unknown");
+}
+
+/* OpenInference has no attribute for the name that LangChain's agents get; it copies the run's
+ * metadata as JSON. Most spans' metadata have none: looked at before it is parsed. */
+static mw_slice agent_of_metadata(const mw_resolve_place *span, mw_arena *arena)
+{
+    static const char member[] = "lc_agent_name";
+    const mw_value *text = &span->value[MW_RESOLVE_METADATA_JSON];
+    if (span->rank[MW_RESOLVE_METADATA_JSON] == MW_RESOLVE_NO_RANK ||
+        text->type != MW_VALUE_STRING || !mw_slice_contains(text->bytes, MW_SLICE("lc_agent_name")))
+        return MW_SLICE_NONE;
+    json_t *metadata = load_object(text);
+    const json_t *name = json_object_get(metadata, member);
+    mw_slice agent = MW_SLICE_NONE;
+    if (json_is_string(name))
+        agent = mw_arena_copy(arena, mw_slice_trim(mw_slice_bytes(json_string_value(name),
+                                                                  json_string_length(name))));
+    json_decref(metadata);
+    return agent;
 }
 
 /* A span that names no agent inherits its nearest ancestor's (the store's business), so that the
@@ -336,8 +359,10 @@ static mw_slice span_agent(const places *all, const mw_resolve_around *around,
                            const mw_span_row *row)
 {
     const mw_value *named = pick(all, MW_RESOLVE_AGENT);
-    if (named || row->operation_kind != MW_OP_AGENT)
-        return text_of(named, around->arena);
+    mw_slice told =
+        named ? text_of(named, around->arena) : agent_of_metadata(all->at[0], around->arena);
+    if (told.len || row->operation_kind != MW_OP_AGENT || all->at[0]->step)
+        return told;
     mw_slice group = agent_of_log_group(all, around);
     if (group.len)
         return group;
@@ -374,14 +399,14 @@ void mw_resolve_span(const mw_resolve_place *span, const mw_resolve_around *arou
     row->operation_kind = span->kind;
     if (row->operation_kind == MW_OP_OTHER && span->gen_ai)
         row->operation_kind = (uint8_t)kind_of_name(row->name);
-    row->session_id = bounded(text_of(pick(&all, MW_RESOLVE_SESSION), arena));
-    row->user = bounded(text_of(pick(&all, MW_RESOLVE_USER), arena));
-    row->model = bounded(text_of(pick(&all, MW_RESOLVE_MODEL), arena));
+    row->session_id = mw_resolve_bounded(text_of(pick(&all, MW_RESOLVE_SESSION), arena));
+    row->user = mw_resolve_bounded(text_of(pick(&all, MW_RESOLVE_USER), arena));
+    row->model = mw_resolve_bounded(text_of(pick(&all, MW_RESOLVE_MODEL), arena));
     row->service = service_of(&all, arena);
-    row->peer_service = bounded(resolve_peer(span, arena, row));
-    row->agent = bounded(span_agent(&all, around, row));
-    row->name = bounded(row->name);
-    row->status_message = bounded(row->status_message);
+    row->peer_service = mw_resolve_bounded(resolve_peer(span, arena, row));
+    row->agent = mw_resolve_bounded(span_agent(&all, around, row));
+    row->name = mw_resolve_bounded(row->name);
+    row->status_message = mw_resolve_bounded(row->status_message);
     resolve_tokens(span, row);
 }
 
@@ -402,11 +427,11 @@ void mw_resolve_log(const mw_resolve_place *record, const mw_value *body,
 {
     places all = places_of(record, around);
     row->service = service_of(&all, around->arena);
-    row->session_id = bounded(log_session(&all, body, around->arena));
-    row->agent = bounded(log_agent(&all, around));
+    row->session_id = mw_resolve_bounded(log_session(&all, body, around->arena));
+    row->agent = mw_resolve_bounded(log_agent(&all, around));
     if (row->event_name.len == 0 && record->rank[MW_RESOLVE_EVENT] != MW_RESOLVE_NO_RANK)
         row->event_name = text_of(&record->value[MW_RESOLVE_EVENT], around->arena);
-    row->event_name = bounded(row->event_name);
+    row->event_name = mw_resolve_bounded(row->event_name);
 }
 
 void mw_resolve_point(const mw_resolve_place *point, const mw_resolve_around *around,
@@ -414,7 +439,7 @@ void mw_resolve_point(const mw_resolve_place *point, const mw_resolve_around *ar
 {
     places all = places_of(point, around);
     row->service = service_of(&all, around->arena);
-    row->session_id = bounded(text_of(pick(&all, MW_RESOLVE_SESSION), around->arena));
-    row->name = bounded(row->name);
-    row->unit = bounded(row->unit);
+    row->session_id = mw_resolve_bounded(text_of(pick(&all, MW_RESOLVE_SESSION), around->arena));
+    row->name = mw_resolve_bounded(row->name);
+    row->unit = mw_resolve_bounded(row->unit);
 }

@@ -28,7 +28,8 @@ typedef enum mw_resolve_field {
     MW_RESOLVE_PEER,
     MW_RESOLVE_EVENT, /* a log record's event name, as SDKs sent it before it was a field */
     MW_RESOLVE_USAGE_JSON,
-    MW_RESOLVE_INPUT, /* token counts from here on */
+    MW_RESOLVE_METADATA_JSON, /* OpenInference's; LangChain's agent is named in there */
+    MW_RESOLVE_INPUT,         /* token counts from here on */
     MW_RESOLVE_OUTPUT,
     MW_RESOLVE_CACHE_READ,
     MW_RESOLVE_CACHE_WRITE,
@@ -45,12 +46,13 @@ typedef struct mw_resolve_place {
     uint8_t kind;                      /* mw_operation_kind */
     bool no_tokens; /* the operation repeats tokens that were counted elsewhere */
     bool gen_ai;    /* some gen_ai.* attribute was there */
+    bool step;      /* of an agent, which its parent names */
 } mw_resolve_place;
 
 /* A token count beyond this is not one: sums over a session stay far from overflow. */
 #define MW_TOKENS_MAX INT64_C(1000000000000)
-/* Longer usage_details are not read: the object has a dozen members. */
-#define MW_USAGE_JSON_MAX 4096
+/* A longer text of usage_details or metadata is not read: the objects have a dozen members. */
+#define MW_RESOLVED_JSON_MAX 4096
 
 /* The longest resolved text; the rest is cut at a character. Session ids of frameworks have at most
  * 100 characters, span names of conventions fewer; webhooks bound their names alike. */

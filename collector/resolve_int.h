@@ -16,12 +16,24 @@ typedef struct mw_resolve_key {
 extern const mw_resolve_key mw_resolve_keys[];
 extern const size_t mw_resolve_key_count;
 
+/* Text as it counts: trimmed, an array by its first element; an integer stays one. False when
+ * there is nothing in it. */
+bool mw_resolve_usable_text(const mw_value *value, mw_value *out);
+/* Counts come as integers, doubles or decimal text; what is no count is absent. */
+bool mw_resolve_usable_count(const mw_value *value, mw_value *out);
+
+/* The text, cut at a character to MW_RESOLVED_TEXT_MAX: of keys and labels of lists a sender's
+ * megabyte would be carried by every row. The span itself keeps what was sent. */
+mw_slice mw_resolve_bounded(mw_slice text);
+
 /* Ranks that rules refer to by name. */
 enum {
     MW_AGENT_TRACELOOP = 2,  /* only when traceloop.span.kind is agent */
     MW_AGENT_LANGSMITH = 3,  /* only when langsmith.span.kind is chain, at the root */
     MW_AGENT_GRAPH_NODE = 4, /* only when openinference.span.kind is AGENT */
-    MW_AGENT_RANKS = 5,
+    MW_AGENT_LANGCHAIN = 5,  /* the name that LangChain's create_agent was given */
+    MW_AGENT_FUNCTION = 6,   /* the AI SDK's word for who asks */
+    MW_AGENT_RANKS = 7,
     MW_INPUT_USAGE_JSON = 7, /* where the JSON text stands in the two token lists */
     MW_OUTPUT_USAGE_JSON = 6,
     MW_INPUT_RAW = 8, /* the provider's raw count, cache always excluded */
@@ -44,6 +56,7 @@ typedef enum mw_kind_rank {
     MW_KIND_RPC,
     MW_KIND_HTTP,
     MW_KIND_MESSAGING,
+    MW_KIND_LANGGRAPH, /* a node of a graph, where nothing says what it does */
     MW_KIND_TOOL_NAME, /* no evidence of its own: marks the span as GenAI's */
     MW_KIND_RANKS
 } mw_kind_rank;

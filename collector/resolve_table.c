@@ -60,21 +60,27 @@ const mw_resolve_key mw_resolve_keys[] = {
     SESSION(6, "gcp.vertex.agent.session_id"),
     SESSION(7, "ai.telemetry.metadata.sessionId"),
     SESSION(8, "ai.telemetry.metadata.session_id"),
-    SESSION(9, "langsmith.metadata.session_id"),
-    SESSION(10, "langsmith.metadata.thread_id"),
-    SESSION(11, "langsmith.metadata.conversation_id"),
-    SESSION(12, "langfuse.trace.metadata.langfuse_session_id"),
-    SESSION(13, "langfuse.observation.metadata.langfuse_session_id"),
-    SESSION(14, "microsoft.session.id"),
-    SESSION(15, "gen_ai.conversation.id"),
-    SESSION(16, "http.request.header.x-amzn-bedrock-agentcore-runtime-session-id"),
-    SESSION(17, "session_id"),
+    SESSION(9, "ai.settings.context.sessionId"),
+    SESSION(10, "ai.settings.context.session_id"),
+    SESSION(11, "langsmith.metadata.session_id"),
+    SESSION(12, "langsmith.metadata.thread_id"),
+    SESSION(13, "langsmith.metadata.conversation_id"),
+    SESSION(14, "langfuse.trace.metadata.langfuse_session_id"),
+    SESSION(15, "langfuse.observation.metadata.langfuse_session_id"),
+    SESSION(16, "microsoft.session.id"),
+    SESSION(17, "gen_ai.conversation.id"),
+    SESSION(18, "http.request.header.x-amzn-bedrock-agentcore-runtime-session-id"),
+    SESSION(19, "session_id"),
 
     AGENT(0, "gen_ai.agent.name"),
     AGENT(1, "agent.name"),
     AGENT(MW_AGENT_TRACELOOP, "traceloop.entity.name"),
     AGENT(MW_AGENT_LANGSMITH, "langsmith.trace.name"),
     AGENT(MW_AGENT_GRAPH_NODE, "graph.node.name"),
+    AGENT(MW_AGENT_LANGCHAIN, "traceloop.association.properties.lc_agent_name"),
+    AGENT(MW_AGENT_LANGCHAIN, "langsmith.metadata.lc_agent_name"),
+    AGENT(MW_AGENT_FUNCTION, "ai.telemetry.functionId"),
+    {"metadata", MW_RESOLVE_METADATA_JSON, 0},
     {"aws.log.group.names", MW_RESOLVE_LOG_GROUP, 0},
     {"event.name", MW_RESOLVE_EVENT, 0},
 
@@ -83,6 +89,7 @@ const mw_resolve_key mw_resolve_keys[] = {
     USER(2, "enduser.id"),
     USER(3, "traceloop.association.properties.user_id"),
     USER(4, "ai.telemetry.metadata.userId"),
+    USER(5, "ai.settings.context.userId"),
 
     MODEL(0, "gen_ai.response.model"),
     MODEL(1, "llm.response.model_name"),
@@ -127,13 +134,15 @@ const mw_resolve_key mw_resolve_keys[] = {
     CACHE_READ(1, "gen_ai.usage.cache_read_input_tokens"),
     CACHE_READ(2, "llm.token_count.prompt_details.cache_read"),
     CACHE_READ(3, "ai.usage.cachedInputTokens"),
-    CACHE_READ(4, "cache_read_tokens"),
+    CACHE_READ(4, "ai.usage.inputTokenDetails.cacheReadTokens"),
+    CACHE_READ(5, "cache_read_tokens"),
     CACHE_WRITE(0, "gen_ai.usage.cache_write.input_tokens"),
     CACHE_WRITE(1, "gen_ai.usage.cache_creation.input_tokens"),
     CACHE_WRITE(2, "gen_ai.usage.cache_creation_input_tokens"),
     CACHE_WRITE(3, "gen_ai.usage.cache_write_input_tokens"),
     CACHE_WRITE(4, "llm.token_count.prompt_details.cache_write"),
-    CACHE_WRITE(5, "cache_creation_tokens"),
+    CACHE_WRITE(5, "ai.usage.inputTokenDetails.cacheWriteTokens"),
+    CACHE_WRITE(6, "cache_creation_tokens"),
 
     KIND(MW_KIND_LANGFUSE, "langfuse.observation.type"),
     KIND(MW_KIND_OPENINFERENCE, "openinference.span.kind"),
@@ -152,6 +161,7 @@ const mw_resolve_key mw_resolve_keys[] = {
     KIND(MW_KIND_HTTP, "http.request.method"),
     KIND(MW_KIND_HTTP, "http.method"),
     KIND(MW_KIND_MESSAGING, "messaging.system"),
+    KIND(MW_KIND_LANGGRAPH, "langgraph.node"),
     KIND(MW_KIND_TOOL_NAME, "gen_ai.tool.name"),
 };
 const size_t mw_resolve_key_count = sizeof mw_resolve_keys / sizeof mw_resolve_keys[0];
@@ -242,6 +252,7 @@ static const mw_kind_rule db[] = {ANY_VALUE(MW_OP_DB)};
 static const mw_kind_rule rpc[] = {ANY_VALUE(MW_OP_RPC)};
 static const mw_kind_rule http[] = {ANY_VALUE(MW_OP_HTTP)};
 static const mw_kind_rule messaging[] = {ANY_VALUE(MW_OP_MESSAGING)};
+static const mw_kind_rule langgraph[] = {ANY_VALUE(MW_OP_WORKFLOW)};
 
 #define RULES(array)                                                                               \
     {                                                                                              \
@@ -263,4 +274,5 @@ const mw_kind_rules mw_kind_table[MW_KIND_RANKS] = {
     [MW_KIND_RPC] = RULES(rpc),
     [MW_KIND_HTTP] = RULES(http),
     [MW_KIND_MESSAGING] = RULES(messaging),
+    [MW_KIND_LANGGRAPH] = RULES(langgraph),
 };

@@ -115,8 +115,8 @@ MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
 mw_store_stop mw_api_stop(mw_api_call *call);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
-/* params[0], checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */
-MW_MUST_USE mw_err mw_api_hex_id(mw_api_call *call, mw_slice *id);
+/* `text` of the path, checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */
+MW_MUST_USE mw_err mw_api_hex_id(mw_api_call *call, mw_slice text, mw_slice *id);
 
 /* MW_E_SYNTAX of a list is always its cursor: names it. Other errors pass. */
 MW_MUST_USE mw_err mw_api_cursor_error(mw_api_call *call, mw_err err);

@@ -137,7 +137,7 @@ mw_err mw_api_investigation_show(mw_api_call *call)
     mw_investigation_row row;
     mw_err err = mw_api_no_parameters(call);
     if (!err)
-        err = mw_api_hex_id(call, &id);
+        err = mw_api_hex_id(call, call->request->params[0], &id);
     if (!err)
         err = mw_state_read_begin(call->server->state, &tx);
     if (err)

@@ -1,4 +1,5 @@
 /* GET /api/v1/logs, and the logs of one trace. */
+#include "lib/base/trace_id.h"
 #include "server/api/api_int.h"
 #include "server/api/log_follower.h"
 #include "server/api/shape_log.h"
@@ -13,9 +14,11 @@ const char *const mw_api_log_filters[] = {
 static mw_err read_trace(mw_api_call *call, mw_store_view *view, uint8_t id[MW_TRACE_ID_SIZE])
 {
     mw_slice text;
+    char digits[MW_ID_TEXT_SIZE];
     mw_err err = mw_api_filter(call, "trace", &text);
     if (err || !text.data)
         return err;
+    text = mw_trace_id_digits(text, digits);
     if (text.len < MW_ID_PREFIX_MIN || text.len > 2 * MW_TRACE_ID_SIZE || !mw_is_hex(text))
         return mw_detail_set(&call->detail, MW_E_INVALID, "trace",
                              "give the trace's id, or at least its first 6 digits",

@@ -255,9 +255,9 @@ mw_err mw_api_page_read(mw_api_call *call, const char *const *filters, mw_api_pa
     return err ? err : check_order(call, out->since_ns, out->until_ns);
 }
 
-mw_err mw_api_hex_id(mw_api_call *call, mw_slice *id)
+mw_err mw_api_hex_id(mw_api_call *call, mw_slice text, mw_slice *id)
 {
-    *id = call->request->params[0];
+    *id = text;
     if (id->len >= MW_ID_PREFIX_MIN && id->len <= MW_ID_TEXT_SIZE - 1 && mw_is_hex(*id))
         return MW_OK;
     return mw_detail_set(&call->detail, MW_E_INVALID, "id",

@@ -39,7 +39,9 @@ static void write_columns(mw_json *json, const mw_log_row *row, const mw_otlp_lo
     mw_json_kv_time(json, "observed_time", log->observed_time_unix_nano);
     mw_json_kv_i64(json, "severity", (int64_t)log->severity_number);
     mw_json_kv_or_null(json, "severity_text", mw_unpack_slice(log->severity_text));
-    mw_json_kv_or_null(json, "event_name", mw_unpack_slice(log->event_name));
+    /* The row's stands in for the field: SDKs sent it as an attribute before it was one. */
+    mw_slice event = mw_unpack_slice(log->event_name);
+    mw_json_kv_or_null(json, "event_name", event.len ? event : row->event_name);
     write_origin(json, row);
 }
 

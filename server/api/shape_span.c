@@ -1,11 +1,14 @@
 /* Spans as the API shows them. Pool threads. */
 #include "server/api/shape_span.h"
+#include "collector/attribute_walk.h"
 #include "server/api/otlp_value.h"
 
 void mw_span_writer_init(mw_span_writer *writer, mw_json *json)
 {
     writer->json = json;
     writer->trace_ids = false;
+    writer->resource.valid = false;
+    writer->scope.valid = false;
     mw_arena_init(&writer->scratch, MW_MEM_QUERY, MW_SHAPE_SCRATCH_MAX);
     mw_contexts_init(&writer->contexts);
 }
@@ -70,6 +73,49 @@ static void write_columns(const mw_span_writer *writer, const mw_span_row *row, 
     mw_json_kv_double(json, "duration_ms", mw_duration_ms(row->start_ns, row->end_ns));
 }
 
+/* ---- facts ---------------------------------------------------------------------------------- */
+
+/* The bytes of all items live as long as the answer, so that the same place is the same content. */
+static const mw_facts_place *context_facts(mw_context_facts *known, mw_slice bytes, uint32_t field)
+{
+    if (known->valid && known->bytes.data == bytes.data && known->bytes.len == bytes.len)
+        return &known->place;
+    mw_facts_read(&known->place, bytes, field);
+    known->bytes = bytes;
+    known->valid = true;
+    return &known->place;
+}
+
+static void write_facts(mw_span_writer *writer, const mw_trace_span *span)
+{
+    mw_json *json = writer->json;
+    mw_span_facts facts;
+    const mw_facts_place *resource =
+        context_facts(&writer->resource, span->resource.bytes, MW_ATTRIBUTES_OF_RESOURCE);
+    const mw_facts_place *scope =
+        context_facts(&writer->scope, span->scope.bytes, MW_ATTRIBUTES_OF_SCOPE);
+    mw_facts_of_span(span->bytes, resource, scope, &span->row, &writer->scratch, &facts);
+    const char *class = mw_error_class_name(facts.error_class);
+    mw_json_kv_or_null(json, "user", span->row.user);
+    mw_json_kv_or_null(json, "agent_id", facts.agent_id);
+    mw_json_kv_or_null(json, "endpoint", facts.endpoint);
+    mw_json_kv_or_null(json, "conversation_id", facts.conversation_id);
+    mw_json_kv_or_null(json, "request_model", facts.request_model);
+    mw_json_kv_or_null(json, "response_model", facts.response_model);
+    mw_json_kv_or_null(json, "provider", facts.provider);
+    mw_json_kv_or_null(json, "tool", facts.tool);
+    mw_json_kv_or_null(json, "tool_call_id", facts.tool_call_id);
+    write_tokens(json, "cache_read_tokens", facts.cache_read_tokens);
+    write_tokens(json, "cache_write_tokens", facts.cache_write_tokens);
+    write_tokens(json, "reasoning_tokens", facts.reasoning_tokens);
+    mw_json_kv_or_null(json, "error_class", class ? mw_slice_of(class) : MW_SLICE_NONE);
+    mw_json_kv_or_null(json, "error_type", facts.error_type);
+    mw_json_kv_or_null(json, "environment", facts.environment);
+    mw_json_kv_or_null(json, "region", facts.region);
+}
+
+/* ---- members -------------------------------------------------------------------------------- */
+
 static void write_events(mw_span_writer *writer, const mw_otlp_span *span)
 {
     mw_json *json = writer->json;
@@ -114,6 +160,7 @@ static void write_members(mw_span_writer *writer, const mw_trace_span *stored_sp
     mw_json *json = writer->json;
     mw_json_object_begin(json);
     write_columns(writer, &stored_span->row, mw_unpack_slice(span->name));
+    write_facts(writer, stored_span);
     write_kind_and_status(json, &stored_span->row, span);
     mw_json_kv_or_null(json, "trace_state", mw_unpack_slice(span->trace_state));
     mw_json_kv_u64(json, "flags", span->flags);
@@ -130,11 +177,13 @@ static void write_members(mw_span_writer *writer, const mw_trace_span *stored_sp
 }
 
 /* The columns alone. A kind or status that no row holds is unknown; texts may be cut. */
-static void write_oversized(mw_span_writer *writer, const mw_span_row *row, size_t bytes)
+static void write_oversized(mw_span_writer *writer, const mw_trace_span *stored_span)
 {
     mw_json *json = writer->json;
+    const mw_span_row *row = &stored_span->row;
     mw_json_object_begin(json);
     write_columns(writer, row, row->name);
+    write_facts(writer, stored_span);
     if (row->kind == UINT8_MAX)
         mw_json_kv_null(json, "kind");
     else
@@ -152,7 +201,7 @@ static void write_oversized(mw_span_writer *writer, const mw_span_row *row, size
     mw_shape_empty_object(json, "attributes");
     mw_shape_empty_array(json, "events");
     mw_shape_empty_array(json, "links");
-    mw_shape_oversized(json, "oversized_bytes", bytes);
+    mw_shape_oversized(json, "oversized_bytes", stored_span->oversized);
     mw_contexts_write(&writer->contexts, json);
     mw_json_object_end(json);
 }
@@ -165,7 +214,7 @@ mw_err mw_span_write(mw_span_writer *writer, const mw_trace_span *stored_span)
     if (!err && !stored_span->oversized)
         err = mw_stored_error(mw_unpack_span(stored_span->bytes, &writer->scratch, &span));
     if (!err && stored_span->oversized)
-        write_oversized(writer, &stored_span->row, stored_span->oversized);
+        write_oversized(writer, stored_span);
     else if (!err)
         write_members(writer, stored_span, span);
     mw_arena_reset(&writer->scratch);

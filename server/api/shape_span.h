@@ -1,16 +1,25 @@
-/* One span as JSON: hot columns from the row, everything else from the stored bytes.
+/* One span as JSON: hot columns from the row, facts and everything else from the stored bytes.
  *
  * One writer serves one answer on one thread.
  */
 #ifndef MW_SERVER_API_SHAPE_SPAN_H
 #define MW_SERVER_API_SHAPE_SPAN_H
 
+#include "collector/facts.h"
 #include "server/api/shape_context.h"
+
+/* What a resource or scope says of its spans. Neighbours nearly always share theirs. */
+typedef struct mw_context_facts {
+    mw_slice bytes; /* which message they are of */
+    bool valid;
+    mw_facts_place place;
+} mw_context_facts;
 
 typedef struct mw_span_writer {
     mw_json *json;
     mw_arena scratch; /* reset after each span */
     mw_contexts contexts;
+    mw_context_facts resource, scope;
     bool trace_ids; /* spans of many traces: each begins with the member trace_id */
 } mw_span_writer;
 

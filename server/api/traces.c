@@ -1,4 +1,5 @@
 /* GET /api/v1/traces and /{id}. */
+#include "lib/base/trace_id.h"
 #include "server/api/api_int.h"
 #include "server/api/shape_span.h"
 
@@ -67,12 +68,13 @@ static mw_err write_trace(mw_api_call *call, mw_store_view *view, const mw_trace
 mw_err mw_api_trace_show(mw_api_call *call)
 {
     mw_slice id;
+    char digits[MW_ID_TEXT_SIZE];
     uint8_t trace_id[MW_TRACE_ID_SIZE];
     mw_store_view *view;
     mw_trace trace = {.spans = NULL};
     mw_err err = mw_api_no_parameters(call);
     if (!err)
-        err = mw_api_hex_id(call, &id);
+        err = mw_api_hex_id(call, mw_trace_id_digits(call->request->params[0], digits), &id);
     if (!err)
         err = mw_api_view_open(call, &view);
     if (err)

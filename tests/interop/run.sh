@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Unmodified OpenTelemetry clients, configured by OTEL_* variables only, against the real program.
+# Unmodified OpenTelemetry clients, and agents of unmodified frameworks, configured by OTEL_* variables
+# only, against the real program.
 #
 #   tests/interop/run.sh BUILD [CHECK OPTIONS]      e.g. -k java for one client
 #
 # Clients are installed below BUILD/interop, all at the same time, in the versions pinned below
 # tests/interop/clients, and again only when those files change. One whose packages cannot be
-# fetched is skipped by name; what fails otherwise fails. h2spec comes last. Last line: "N passed,
-# N failed, N skipped".
+# fetched is skipped by name; what fails otherwise fails. The clients come first (check.py), then the
+# frameworks (frameworks.py), h2spec last. Last line: "N passed, N failed, N skipped".
 set -uo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/../.." || exit 1
@@ -67,6 +68,24 @@ install_venv() {
     fetch "$name" "$home/$name/bin/pip" install --quiet --disable-pip-version-check -r "$2"
 }
 
+# Of two instrumentations that cannot be loaded at once each gets a folder of its own; a program puts
+# one of them before the rest.
+install_agents() {
+    local from="$clients/frameworks" part
+    install_venv agents "$from/requirements-agents.txt" || return
+    for part in openinference openllmetry; do
+        fetch agents "$home/agents/bin/pip" install --quiet --disable-pip-version-check \
+            --no-deps --target "$home/agents/$part" -r "$from/requirements-$part.txt" || return
+    done
+}
+
+install_vercel() {
+    command -v node >/dev/null && command -v npm >/dev/null ||
+        { skip vercel "node or npm is not installed"; return; }
+    fetch vercel npm install --prefix "$home/vercel" --no-audit --no-fund --no-package-lock \
+        --ignore-scripts
+}
+
 install_go() {
     use_go "$(sed -n 's/^go //p' "$clients/go/go.mod")" "$home/toolchain" ||
         { skip go "$go_reason"; return; }
@@ -120,6 +139,11 @@ for name in python python-json adot-python; do
     install "$name" "$list" -- install_venv "$name" "$clients/$list" &
     job[$name]=$!
 done
+install agents frameworks/requirements-{agents,openinference,openllmetry}.txt -- \
+    install_agents &
+job[agents]=$!
+install vercel frameworks/package.json -- install_vercel &
+job[vercel]=$!
 install go go/go.mod go/go.sum go/main.go -- install_go &
 job[go]=$!
 install java java/pom.xml java/Agent.java -- install_java &
@@ -142,15 +166,19 @@ for name in "${!job[@]}"; do
 done
 echo "clients installed in $((SECONDS - started)) s"
 
-python3 tests/interop/check.py --home "$home" "${options[@]}" "$@" 2>&1 | tee "$home/check.log"
-line=$(tail -n 1 "$home/check.log")
-if ! [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
-    echo "0 passed, 1 failed"
-    exit 1
-fi
-passed=${BASH_REMATCH[1]}
-failed=$((BASH_REMATCH[2] + broken))
-skipped=${BASH_REMATCH[4]:-0}
+passed=0 failed=$broken skipped=0
+for part in check frameworks; do
+    python3 "tests/interop/$part.py" --home "$home" "${options[@]}" "$@" 2>&1 |
+        tee "$home/$part.log"
+    line=$(tail -n 1 "$home/$part.log")
+    if ! [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+        echo "0 passed, 1 failed"
+        exit 1
+    fi
+    passed=$((passed + BASH_REMATCH[1]))
+    failed=$((failed + BASH_REMATCH[2]))
+    skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+done
 
 tests/interop/h2spec.sh "$build" 2>&1 | tee "$home/h2spec.log"
 if [[ $(tail -n 1 "$home/h2spec.log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then

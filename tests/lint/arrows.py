@@ -22,7 +22,7 @@ DOORS = {
     "proto": ["scan.h", "unpack.h", "wire.h", "json.h", "*.pb-c.h"],
     "triage": ["triage.h", "decision.h"],
     "webhook": ["webhook.h", "source.h"],
-    "collector": ["collector.h"],
+    "collector": ["collector.h", "facts.h", "attribute_walk.h", "error_class.h"],
     "cli": ["cli.h"],
 }
 # Rooms whose job is SQL.

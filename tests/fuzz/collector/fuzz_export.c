@@ -3,12 +3,15 @@
  * The first byte chooses the signal (its low two bits) and whether the rest is OTLP/JSON (bit 2).
  * Oracles: a row for each kept item, indices inside the tables, slices that can be read to their
  * last byte (under AddressSanitizer), series that are never 0, the same result the second time, and
- * an answer of the right status in each form.
+ * an answer of the right status in each form. Facts of spans are read from kept ones and from any
+ * bytes.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/attribute_walk.h"
 #include "collector/export_int.h"
+#include "collector/facts.h"
 #include "collector/resolve.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -53,6 +56,23 @@ static void check_row(const mw_store_batch *view, size_t i)
     }
 }
 
+/* What is read from a stored span when it is shown. */
+static void check_facts(mw_slice span, mw_slice resource, const mw_span_row *row)
+{
+    mw_facts_place around;
+    mw_span_facts facts;
+    mw_facts_read(&around, resource, MW_ATTRIBUTES_OF_RESOURCE);
+    mw_facts_of_span(span, &around, NULL, row, &arena, &facts);
+    const mw_slice texts[] = {facts.provider,     facts.request_model,   facts.response_model,
+                              facts.agent_id,     facts.conversation_id, facts.endpoint,
+                              facts.environment,  facts.region,          facts.tool,
+                              facts.tool_call_id, facts.error_type};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        touch(texts[i]);
+    CHECK(facts.error_class <= MW_ERROR_THROTTLE);
+    CHECK(facts.cache_read_tokens >= MW_TOKENS_UNKNOWN);
+}
+
 static void check_batch(const mw_export_batch *batch)
 {
     mw_store_batch view = mw_export_batch_view(batch);
@@ -66,6 +86,8 @@ static void check_batch(const mw_export_batch *batch)
               (view.signal != MW_SIGNAL_METRICS && item->metric == 0));
         touch(item->bytes);
         check_row(&view, i);
+        if (view.signal == MW_SIGNAL_TRACES)
+            check_facts(item->bytes, view.resources[item->resource].bytes, &view.rows.spans[i]);
     }
     for (size_t i = 0; i < view.metric_count; i++)
         touch(view.metrics[i]);
@@ -118,6 +140,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     mw_signal signal = (mw_signal)(MW_SIGNAL_TRACES + (data[0] & 3) % 3);
     mw_slice body = {(const char *)data + 1, size - 1};
+    /* Damage can give it anything. */
+    const mw_span_row failed = {.status = 2, .flags = MW_SPAN_EXCEPTION};
+    check_facts(body, body, &failed);
     mw_export_outcome outcome = {.signal = mw_export_signal_of(signal)};
     mw_buffer wire = {.data = NULL};
     if (data[0] & 4) {

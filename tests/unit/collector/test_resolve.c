@@ -94,6 +94,8 @@ static void test_session(void **state)
         "gcp.vertex.agent.session_id",
         "ai.telemetry.metadata.sessionId",
         "ai.telemetry.metadata.session_id",
+        "ai.settings.context.sessionId",
+        "ai.settings.context.session_id",
         "langsmith.metadata.session_id",
         "langsmith.metadata.thread_id",
         "langsmith.metadata.conversation_id",
@@ -159,7 +161,12 @@ static void test_model_and_user(void **state)
         "langfuse.observation.model.name",
         "model",
     };
-    static const char *const users[] = {"user.id", "langfuse.user.id", "enduser.id"};
+    static const char *const users[] = {"user.id",
+                                        "langfuse.user.id",
+                                        "enduser.id",
+                                        "traceloop.association.properties.user_id",
+                                        "ai.telemetry.metadata.userId",
+                                        "ai.settings.context.userId"};
     check_priority(models, COUNT(models), offsetof(mw_span_row, model));
     check_priority(users, COUNT(users), offsetof(mw_span_row, user));
 }
@@ -169,7 +176,9 @@ static void test_model_and_user(void **state)
 static void test_agent(void **state)
 {
     (void)state;
-    static const char *const list[] = {"gen_ai.agent.name", "agent.name"};
+    static const char *const list[] = {"gen_ai.agent.name", "agent.name",
+                                       "traceloop.association.properties.lc_agent_name",
+                                       "ai.telemetry.functionId"};
     check_priority(list, COUNT(list), offsetof(mw_span_row, agent));
     assert_slice(
         ROW(TEXT("traceloop.entity.name", "t"), TEXT("traceloop.span.kind", "agent")).agent, "t");
@@ -186,6 +195,43 @@ static void test_agent(void **state)
     mw_span_row row = {0};
     resolve_span(&child, NULL, NULL, &row);
     assert_slice(row.agent, "");
+}
+
+/* OpenInference copies LangChain's metadata as JSON; the agent's name is in there. */
+static void test_agent_of_metadata(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *metadata, *agent;
+    } rows[] = {
+        {"{\"thread_id\": \"t\", \"lc_agent_name\": \" clerk \"}", "clerk"},
+        {"{\"lc_agent_name\": \"c\\u00e9\"}", "c\xc3\xa9"},
+        {"{\"lc_agent_name\": 5}", ""},
+        {"{\"lc_agent_name\": \"clerk\"", ""},
+        {"[\"lc_agent_name\"]", ""},
+        {"lc_agent_name", ""},
+        {"{\"inner\": {\"lc_agent_name\": \"clerk\"}}", ""},
+        {"{}", ""},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_slice(ROW(TEXT("metadata", rows[i].metadata)).agent, rows[i].agent);
+    assert_slice(ROW(TEXT("metadata", rows[0].metadata), TEXT("gen_ai.agent.name", "other")).agent,
+                 "other");
+    static char large[MW_RESOLVED_JSON_MAX + 100];
+    snprintf(large, sizeof large, "{\"lc_agent_name\": \"clerk\", \"x\": \"%0*d\"}",
+             MW_RESOLVED_JSON_MAX, 0);
+    assert_slice(ROW(TEXT("metadata", large)).agent, "");
+}
+
+/* A step of an agent has its parent's name, not the service's. */
+static void test_agent_step(void **state)
+{
+    (void)state;
+    assert_slice(
+        ROW(TEXT("gen_ai.operation.name", "agent_step"), TEXT("service.name", "shop")).agent, "");
+    assert_slice(
+        ROW(TEXT("gen_ai.operation.name", "agent_step"), TEXT("gen_ai.agent.name", "a")).agent,
+        "a");
 }
 
 /* The weak names are for agent spans; others inherit from their ancestors. */
@@ -351,6 +397,7 @@ static void test_kind(void **state)
         {"http.request.method", "GET", MW_OP_HTTP},
         {"http.method", "GET", MW_OP_HTTP},
         {"messaging.system", "kafka", MW_OP_MESSAGING},
+        {"langgraph.node", "model", MW_OP_WORKFLOW},
         {"some.key", "chat", MW_OP_OTHER},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -637,6 +684,8 @@ int main(void)
         cmocka_unit_test(test_model_and_user),
         cmocka_unit_test(test_agent),
         cmocka_unit_test(test_agent_fallback),
+        cmocka_unit_test(test_agent_of_metadata),
+        cmocka_unit_test(test_agent_step),
         cmocka_unit_test(test_token_lists),
         cmocka_unit_test(test_token_traps),
         cmocka_unit_test(test_token_types),
