@@ -44,6 +44,8 @@ const mw_cli_option mw_cli_options[] = {
     {"name", "NAME", FIELD(name), MW_TAKES_NAME, "what people call it; spans: of this name only",
      "name"},
     {"source", "SOURCE", FIELD(source), MW_TAKES_CREATE, "who sends: devops-agent", NULL},
+    {"format", "FORMAT", FIELD(format), MW_TAKES_FORMAT,
+     "otlp: as it was sent, in OTLP/JSON; json: as --json", "format"},
     {"space", "NAME", FIELD(space), MW_TAKES_SPACE, "of this space (default)", "space"},
     {"yes", NULL, FIELD(yes), MW_TAKES_YES, "delete without asking", NULL},
     {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
@@ -239,6 +241,20 @@ static int check_words(scanner *scan)
     return MW_EXIT_DONE;
 }
 
+/* Each of the two says what is printed. */
+static int check_format(scanner *scan)
+{
+    mw_cli *cli = scan->cli;
+    bool otlp = cli->format && strcmp(cli->format, "otlp") == 0;
+    if (cli->format && !otlp && strcmp(cli->format, "json") != 0)
+        return usage(scan, cli->format, "no such format", "--format takes otlp or json");
+    if (otlp && (cli->json || cli->follow))
+        return usage(scan, "--format otlp", "not together with --json or --follow",
+                     "leave one of them out");
+    cli->json |= cli->format && !otlp;
+    return MW_EXIT_DONE;
+}
+
 static const mw_noun *noun_of(scanner *scan)
 {
     mw_cli *cli = scan->cli;
@@ -272,5 +288,5 @@ int mw_cli_parse(mw_cli *cli, int argc, char **argv, const mw_noun **noun, mw_bu
     if (!status && !all_fit(cli->command, used))
         return usage(&scan, (*noun)->name, "an option does not fit this command",
                      "see midwatch help with this noun");
-    return status;
+    return status ? status : check_format(&scan);
 }

@@ -11,6 +11,8 @@
 
 #define MW_CLI_ARGS_MAX 4
 #define MW_CLI_PATH_MAX 1024
+/* Cursors are some dozens of bytes. */
+#define MW_CLI_CURSOR_SIZE 512
 /* As the API takes. */
 #define MW_CLI_ATTRIBUTES_MAX 8
 
@@ -18,17 +20,18 @@
 enum {
     MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
     MW_TAKES_STATUS = 2,
-    MW_TAKES_CREATE = 4,    /* source */
-    MW_TAKES_SOURCE = 8,    /* service, session: where telemetry comes from */
-    MW_TAKES_LOG = 16,      /* trace, span, severity, text, pattern, event, log group and stream */
-    MW_TAKES_METRIC = 32,   /* namespace */
-    MW_TAKES_FOLLOW = 64,   /* follow */
-    MW_TAKES_SPAN = 128,    /* errors, duration-min-ms */
-    MW_TAKES_ITEM = 256,    /* agent, attribute: what spans and log records have */
-    MW_TAKES_NAME = 512,    /* name */
-    MW_TAKES_WINDOW = 1024, /* since, until alone */
-    MW_TAKES_SPACE = 4096,  /* space: of telemetry */
-    MW_TAKES_YES = 8192,    /* yes */
+    MW_TAKES_CREATE = 4,     /* source */
+    MW_TAKES_SOURCE = 8,     /* service, session: where telemetry comes from */
+    MW_TAKES_LOG = 16,       /* trace, span, severity, text, pattern, event, log group and stream */
+    MW_TAKES_METRIC = 32,    /* namespace */
+    MW_TAKES_FOLLOW = 64,    /* follow */
+    MW_TAKES_SPAN = 128,     /* errors, duration-min-ms */
+    MW_TAKES_ITEM = 256,     /* agent, attribute: what spans and log records have */
+    MW_TAKES_NAME = 512,     /* name */
+    MW_TAKES_WINDOW = 1024,  /* since, until alone */
+    MW_TAKES_SPACE = 4096,   /* space: of telemetry */
+    MW_TAKES_YES = 8192,     /* yes */
+    MW_TAKES_FORMAT = 16384, /* format: what can be shown as it was sent */
 };
 
 struct mw_cli;
@@ -55,7 +58,7 @@ typedef struct mw_cli {
     const char *status, *service, *session, *trace, *span, *severity, *text, *event, *agent;
     const char *log_group, *log_stream, *name_space, *pattern, *duration_min_ms;
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
-    const char *space;
+    const char *space, *format;
     bool yes;
     bool json, help, follow, errors;
     const char *args[MW_CLI_ARGS_MAX];
@@ -106,12 +109,17 @@ int mw_cli_parse(mw_cli *cli, int argc, char **argv, const mw_noun **noun, mw_bu
 typedef struct mw_answer {
     long status;
     mw_buffer body;
-    json_t *root; /* NULL when the body is not JSON */
+    json_t *root; /* NULL when the body is not JSON, or was not to be read */
+    /* What is told beside a body that is OTLP. */
+    char next_cursor[MW_CLI_CURSOR_SIZE]; /* empty = none */
+    uint64_t left_out, undecided, damaged;
 } mw_answer;
 
 /* Asks and parses. A refusal or a failure is printed on stderr in one line. Returns the exit
  * status; the answer is valid, and to be freed, whatever it is. body NULL = GET. */
 int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out);
+/* The same without parsing what is not an error. */
+int mw_client_fetch(mw_cli *cli, const char *path, mw_answer *out);
 /* The same with DELETE. */
 int mw_client_delete(mw_cli *cli, const char *path, mw_answer *out);
 void mw_answer_free(mw_answer *answer);
@@ -199,6 +207,11 @@ int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *,
  * with the option that gets it. */
 int mw_list(mw_cli *cli, const char *noun, const char *what,
             void (*render)(mw_cli *, json_t *, mw_buffer *));
+
+/* True with --format otlp. */
+bool mw_wants_otlp(const mw_cli *cli);
+/* What an answer in OTLP says beside its body, on stderr; `cursor` too. */
+void mw_tell_otlp(const mw_answer *answer, bool cursor);
 
 /* ---- follow.c ------------------------------------------------------------------------------ */
 

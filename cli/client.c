@@ -152,6 +152,40 @@ static size_t receive(char *data, size_t size, size_t count, void *ctx)
     return body->err ? 0 : size * count;
 }
 
+static mw_slice value_of_header(mw_slice line, const char *name)
+{
+    mw_slice wanted = mw_slice_of(name);
+    size_t colon = mw_slice_find_byte(line, ':');
+    if (colon == line.len || !mw_slice_equal_nocase(mw_slice_first(line, colon), wanted))
+        return MW_SLICE_NONE;
+    mw_slice value = mw_slice_from(line, colon + 1);
+    while (value.len && (value.data[value.len - 1] == '\r' || value.data[value.len - 1] == '\n'))
+        value.len--;
+    return mw_slice_trim(value);
+}
+
+/* A cursor that does not fit is none: it is ours, and far shorter. */
+static size_t receive_header(char *data, size_t size, size_t count, void *ctx)
+{
+    mw_answer *out = ctx;
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } numbers[] = {{"x-midwatch-left-out", &out->left_out},
+                   {"x-midwatch-pattern-undecided", &out->undecided},
+                   {"x-midwatch-damaged-blocks", &out->damaged}};
+    mw_slice line = {data, size * count};
+    mw_slice cursor = value_of_header(line, "x-midwatch-next-cursor");
+    if (cursor.len && !mw_slice_to_cstr(cursor, out->next_cursor, sizeof out->next_cursor))
+        out->next_cursor[0] = '\0';
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        uint64_t value;
+        if (mw_slice_u64(value_of_header(line, numbers[i].name), &value) == MW_OK)
+            *numbers[i].value = value;
+    }
+    return size * count;
+}
+
 static struct curl_slist *make_headers(const char *body, const char *accept)
 {
     char line[1200];
@@ -179,6 +213,8 @@ static void set_options(CURL *curl, const target *to, const char *body, mw_answe
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "midwatch/" MW_VERSION);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &out->body);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, receive_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, out);
     if (to->socket[0])
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, to->socket);
     if (to->loopback)
@@ -257,6 +293,7 @@ static int complain_of_silence(CURL *curl, const target *to, CURLcode code, cons
 /* What is asked: body NULL and method NULL = GET. */
 typedef struct question {
     const char *path, *body, *method;
+    bool unread; /* the body of a success is the caller's to read */
 } question;
 
 static int perform(CURL *curl, const target *to, const question *ask, mw_answer *out)
@@ -340,10 +377,12 @@ static int call(mw_cli *cli, const question *ask, mw_answer *out)
     curl_easy_cleanup(curl);
     if (status)
         return status;
-    out->root = mw_parse_answer(mw_buffer_slice(&out->body));
-    if (mw_exit_of_status(out->status) != MW_EXIT_DONE)
+    bool done = mw_exit_of_status(out->status) == MW_EXIT_DONE;
+    if (!done || !ask->unread)
+        out->root = mw_parse_answer(mw_buffer_slice(&out->body));
+    if (!done)
         return complain_of_answer(&to, cli->command->noun, ask->body || ask->method, out);
-    if (!out->root)
+    if (!out->root && !ask->unread)
         return mw_complain(MW_EXIT_FAILED, to.base, "the answer is not JSON",
                            "is that a midwatch?");
     return MW_EXIT_DONE;
@@ -351,13 +390,19 @@ static int call(mw_cli *cli, const question *ask, mw_answer *out)
 
 int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out)
 {
-    const question ask = {path, body, NULL};
+    const question ask = {path, body, NULL, false};
+    return call(cli, &ask, out);
+}
+
+int mw_client_fetch(mw_cli *cli, const char *path, mw_answer *out)
+{
+    const question ask = {path, NULL, NULL, true};
     return call(cli, &ask, out);
 }
 
 int mw_client_delete(mw_cli *cli, const char *path, mw_answer *out)
 {
-    const question ask = {path, NULL, "DELETE"};
+    const question ask = {path, NULL, "DELETE", false};
     return call(cli, &ask, out);
 }
 
@@ -528,7 +573,8 @@ bool mw_is_narrowed(const mw_cli *cli)
 {
     for (size_t i = 0; i < mw_cli_option_count; i++)
         if (value_of(cli, &mw_cli_options[i], 0) &&
-            mw_cli_options[i].offset != offsetof(mw_cli, limit))
+            mw_cli_options[i].offset != offsetof(mw_cli, limit) &&
+            mw_cli_options[i].offset != offsetof(mw_cli, format))
             return true;
     return false;
 }

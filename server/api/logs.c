@@ -1,11 +1,12 @@
 /* GET /api/v1/logs, and the logs of one trace. */
 #include "server/api/api_int.h"
 #include "server/api/log_follower.h"
+#include "server/api/otlp_answer.h"
 #include "server/api/shape_log.h"
 
 const char *const mw_api_log_filters[] = {
-    "service", "session",   "trace",      "span",      "severity", "text",   "event",
-    "agent",   "log_group", "log_stream", "attribute", "pattern",  "follow", NULL};
+    "service",   "session",    "trace",     "span",    "severity", "text",   "event", "agent",
+    "log_group", "log_stream", "attribute", "pattern", "follow",   "format", NULL};
 
 /* ---- filters ------------------------------------------------------------------------------- */
 
@@ -93,11 +94,11 @@ static mw_err read_query(mw_api_call *call, mw_store_view *view, mw_log_query *q
 /* What only a page has. */
 static mw_err refuse_pages(mw_api_call *call)
 {
-    static const char *const names[] = {"limit", "cursor", "until"};
+    static const char *const names[] = {"limit", "cursor", "until", "format"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (mw_request_query(call->request, mw_slice_of(names[i])).data)
             return mw_detail_set(&call->detail, MW_E_INVALID, names[i], "leave it out",
-                                 "a list that is followed has no pages and no end");
+                                 "a list that is followed has no pages, no end and one format");
     return MW_OK;
 }
 
@@ -157,19 +158,40 @@ static mw_err write_list(mw_api_call *call, const mw_log_query *query, const mw_
     return MW_OK;
 }
 
+static mw_err write_otlp(mw_api_call *call, const mw_log_list *list)
+{
+    mw_otlp_answer answer;
+    char undecided[24];
+    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_LOGS, list->count);
+    for (size_t i = 0; i < list->count && !err; i++)
+        mw_otlp_answer_log(&answer, &list->items[i]);
+    if (!err)
+        err = mw_otlp_answer_write(&answer, list->next_cursor);
+    if (err || !list->undecided)
+        return err;
+    snprintf(undecided, sizeof undecided, "%llu", (unsigned long long)list->undecided);
+    return mw_api_header(call, MW_SLICE("x-midwatch-pattern-undecided"), mw_slice_of(undecided));
+}
+
+typedef struct log_question {
+    mw_log_query query;
+    bool otlp;
+} log_question;
+
 /* Records hold prompts and may be large. */
-static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_log_query *query,
+static mw_err list_page(mw_api_call *call, mw_store_view *view, const log_question *asked,
                         mw_store_page *bounds)
 {
+    const mw_log_query *query = &asked->query;
     mw_err err;
     do {
         mw_log_list list = {.items = NULL};
-        size_t written = 0;
+        size_t written = bounds->limit / 2; /* no part of OTLP/JSON is a page of its own */
         mw_api_try_again(call);
         err =
             mw_api_cursor_error(call, mw_store_log_list(view, bounds, query, &call->arena, &list));
         if (!err)
-            err = write_list(call, query, &list, &written);
+            err = asked->otlp ? write_otlp(call, &list) : write_list(call, query, &list, &written);
         if (err)
             bounds->limit = mw_api_smaller_limit(call, err, bounds->limit, written);
     } while (err && bounds->limit > 0);
@@ -180,7 +202,7 @@ mw_err mw_api_log_list(mw_api_call *call)
 {
     mw_api_page page;
     mw_store_view *view;
-    mw_log_query query = {.severity_min = 0};
+    log_question asked = {.otlp = false};
     bool follow;
     mw_err err = mw_api_page_read(call, mw_api_log_filters, &page);
     if (!err)
@@ -188,13 +210,15 @@ mw_err mw_api_log_list(mw_api_call *call)
     if (!err && follow)
         return follow_logs(call, &page);
     if (!err)
+        err = mw_api_format(call, &asked.otlp);
+    if (!err)
         err = mw_api_view_open(call, &view);
     if (err)
         return err;
     mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
-    err = read_query(call, view, &query);
+    err = read_query(call, view, &asked.query);
     if (!err)
-        err = list_page(call, view, &query, &bounds);
+        err = list_page(call, view, &asked, &bounds);
     mw_store_view_close(view);
     return err;
 }

@@ -2,9 +2,11 @@
  * server/metrics.c.) */
 #include "proto/scan.h"
 #include "server/api/api_int.h"
+#include "server/api/otlp_answer.h"
 #include "server/api/shape_point.h"
 
 const char *const mw_api_metric_filters[] = {"service", "session", "namespace", NULL};
+const char *const mw_api_point_filters[] = {"service", "session", "namespace", "format", NULL};
 
 static mw_err read_query(mw_api_call *call, mw_metric_query *query)
 {
@@ -85,13 +87,34 @@ static mw_err write_metric(mw_api_call *call, const mw_metric *metric)
     return MW_OK;
 }
 
+static size_t count_points(const mw_metric *metric)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < metric->series_count; i++)
+        count += metric->series[i].point_count;
+    return count;
+}
+
+static mw_err write_otlp(mw_api_call *call, const mw_metric *metric)
+{
+    mw_otlp_answer answer;
+    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_METRICS, count_points(metric));
+    for (size_t i = 0; i < metric->series_count && !err; i++)
+        for (size_t p = 0; p < metric->series[i].point_count; p++)
+            mw_otlp_answer_point(&answer, &metric->series[i].points[p]);
+    return err ? err : mw_otlp_answer_write(&answer, metric->next_cursor);
+}
+
 mw_err mw_api_metric_show(mw_api_call *call)
 {
+    bool otlp;
     mw_api_page page;
     mw_store_view *view;
     mw_metric_query query = {.service = MW_SLICE_NONE};
     mw_metric metric = {.series = NULL};
-    mw_err err = mw_api_page_read(call, mw_api_metric_filters, &page);
+    mw_err err = mw_api_page_read(call, mw_api_point_filters, &page);
+    if (!err)
+        err = mw_api_format(call, &otlp);
     if (!err)
         err = read_query(call, &query);
     if (!err)
@@ -108,7 +131,7 @@ mw_err mw_api_metric_show(mw_api_call *call)
     else
         err = mw_api_cursor_error(call, err);
     if (!err)
-        err = write_metric(call, &metric);
+        err = otlp ? write_otlp(call, &metric) : write_metric(call, &metric);
     mw_store_view_close(view);
     return err;
 }

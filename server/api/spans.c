@@ -1,11 +1,18 @@
 /* GET /api/v1/spans: spans by what they carry, whatever their trace. */
 #include "server/api/api_int.h"
+#include "server/api/otlp_answer.h"
 
-const char *const mw_api_span_filters[] = {"service", "session",         "name",      "agent",
-                                           "errors",  "duration_min_ms", "attribute", NULL};
+const char *const mw_api_span_filters[] = {"service",   "session", "name",
+                                           "agent",     "errors",  "duration_min_ms",
+                                           "attribute", "format",  NULL};
 
 /* Longer than any trace; what a double holds exactly in nanoseconds. */
 #define DURATION_MAX_MS 9e9
+
+typedef struct span_question {
+    mw_span_filter filter;
+    bool otlp;
+} span_question;
 
 static mw_err read_duration(mw_api_call *call, uint64_t *out)
 {
@@ -61,18 +68,27 @@ static mw_err write_list(mw_api_call *call, const mw_span_page *page, size_t *wr
     return err;
 }
 
-static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_span_filter *filter,
+static mw_err write_otlp(mw_api_call *call, const mw_span_page *page)
+{
+    mw_otlp_answer answer;
+    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_TRACES, page->count);
+    for (size_t i = 0; i < page->count && !err; i++)
+        mw_otlp_answer_span(&answer, &page->items[i]);
+    return err ? err : mw_otlp_answer_write(&answer, page->next_cursor);
+}
+
+static mw_err list_page(mw_api_call *call, mw_store_view *view, const span_question *asked,
                         mw_store_page *bounds)
 {
     mw_err err;
     do {
         mw_span_page page = {.items = NULL};
-        size_t written = 0;
+        size_t written = bounds->limit / 2; /* no part of OTLP/JSON is a page of its own */
         mw_api_try_again(call);
-        err = mw_api_cursor_error(call,
-                                  mw_store_span_list(view, bounds, filter, &call->arena, &page));
+        err = mw_api_cursor_error(
+            call, mw_store_span_list(view, bounds, &asked->filter, &call->arena, &page));
         if (!err)
-            err = write_list(call, &page, &written);
+            err = asked->otlp ? write_otlp(call, &page) : write_list(call, &page, &written);
         if (err)
             bounds->limit = mw_api_smaller_limit(call, err, bounds->limit, written);
     } while (err && bounds->limit > 0);
@@ -83,16 +99,18 @@ mw_err mw_api_span_list(mw_api_call *call)
 {
     mw_api_page page;
     mw_store_view *view;
-    mw_span_filter filter = {.errors_only = false};
+    span_question asked = {.otlp = false};
     mw_err err = mw_api_page_read(call, mw_api_span_filters, &page);
     if (!err)
-        err = read_filter(call, &filter);
+        err = mw_api_format(call, &asked.otlp);
+    if (!err)
+        err = read_filter(call, &asked.filter);
     if (!err)
         err = mw_api_view_open(call, &view);
     if (err)
         return err;
     mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
-    err = list_page(call, view, &filter, &bounds);
+    err = list_page(call, view, &asked, &bounds);
     mw_store_view_close(view);
     return err;
 }

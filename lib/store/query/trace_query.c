@@ -133,6 +133,7 @@ static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
     span->resource = fetched->resource;
     span->scope = fetched->scope;
     span->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
+    span->index = mw_hot_index(fetched->hot, fetched->row);
     return MW_OK;
 }
 
