@@ -17,6 +17,8 @@ const mw_noun mw_nouns[] = {
     {"webhook", "", "doors for alarms"},
     {"space", "", "separate stores of telemetry"},
     {"audit", "", "who changed what"},
+    {"export", "", "what is stored, as OTLP/JSON lines"},
+    {"import", "", "OTLP/JSON from files, as an exporter would send it"},
     {"completion", "", "completion for a shell"},
     /* Named by the design, served by a later version. */
     {"agent", "", NULL},
@@ -25,8 +27,6 @@ const mw_noun mw_nouns[] = {
     {"skill", "", NULL},
     {"token", "", NULL},
     {"doctor", "", NULL},
-    {"import", "", NULL},
-    {"export", "", NULL},
     {"demo", "", NULL},
 };
 const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
@@ -73,6 +73,10 @@ const mw_command mw_commands[] = {
      mw_cmd_space_delete},
     {"audit", "list", "", "newest first", MW_TAKES_PAGE, mw_cmd_audit_list},
     {"status", "", "", "what the daemon holds and does", 0, mw_cmd_status},
+    {"export", "", "", "spans, log records and points, newest first, up to 1000 a line",
+     MW_TAKES_WINDOW | MW_TAKES_SPACE | MW_TAKES_EXPORT, mw_cmd_export},
+    {"import", "", "FILE...", "JSON lines or one document, gzip too; - is standard input",
+     MW_TAKES_SPACE | MW_TAKES_OTLP, mw_cmd_import},
     {"completion", "", "SHELL", "print the script for bash, zsh or fish", 0, mw_cmd_completion},
 };
 const size_t mw_command_count = sizeof mw_commands / sizeof mw_commands[0];

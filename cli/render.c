@@ -103,6 +103,8 @@ static int show_otlp(mw_cli *cli, const char *path)
 {
     mw_answer answer;
     int status = mw_client_fetch(cli, path, &answer);
+    if (!status && mw_exit_of_status(answer.status))
+        status = mw_fetch_complain(cli, &answer);
     if (!status)
         status = print_body(&answer);
     if (!status)

@@ -30,7 +30,7 @@
 #define MW_API_ARENA_MAX ((size_t)256 << 20)
 
 /* What an answer may tell beside its body. */
-#define MW_API_HEADERS_MAX 4
+#define MW_API_HEADERS_MAX 6
 
 typedef struct mw_api_call {
     mw_job job;

@@ -203,8 +203,6 @@ static mw_err write_items(mw_otlp_answer *answer)
 static mw_err tell_count(mw_api_call *call, mw_slice name, uint64_t count)
 {
     char text[24];
-    if (!count)
-        return MW_OK;
     snprintf(text, sizeof text, "%llu", (unsigned long long)count);
     return mw_api_header(call, name, mw_slice_of(text));
 }
@@ -213,12 +211,15 @@ mw_err mw_otlp_answer_write(mw_otlp_answer *answer, mw_slice next_cursor)
 {
     mw_api_call *call = answer->call;
     arrange(answer);
+    uint64_t items = answer->count + answer->left_out;
     mw_err err = write_items(answer);
+    if (!err)
+        err = tell_count(call, MW_SLICE("x-midwatch-items"), items - answer->left_out);
     if (!err && next_cursor.len)
         err = mw_api_header(call, MW_SLICE("x-midwatch-next-cursor"), next_cursor);
-    if (!err)
+    if (!err && answer->left_out)
         err = tell_count(call, MW_SLICE("x-midwatch-left-out"), answer->left_out);
-    if (!err)
+    if (!err && call->damaged)
         err = tell_count(call, MW_SLICE("x-midwatch-damaged-blocks"), call->damaged);
     return err;
 }

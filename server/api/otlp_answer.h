@@ -3,9 +3,10 @@
  * Items come back as they were sent, in the order in which they were sent, beneath the resources,
  * scopes and metrics they were sent under; what shares these stands together, whichever requests it
  * came in. The body is the request and nothing else, so what a list tells beside its items is told
- * in headers: x-midwatch-next-cursor, x-midwatch-left-out (items of the page that are too long to be
- * shown, or whose resource, scope or metric is), x-midwatch-damaged-blocks and
- * x-midwatch-pattern-undecided; each is absent when there is nothing to tell. Pool threads.
+ * in headers: x-midwatch-items (how many), x-midwatch-next-cursor, x-midwatch-left-out (items of the
+ * page that are too long to be shown, or whose resource, scope or metric is),
+ * x-midwatch-damaged-blocks and x-midwatch-pattern-undecided; all but the first are absent when there
+ * is nothing to tell. Pool threads.
  */
 #ifndef MW_SERVER_API_OTLP_ANSWER_H
 #define MW_SERVER_API_OTLP_ANSWER_H
