@@ -251,6 +251,7 @@ int mw_cmd_audit_list(mw_cli *cli);
 int mw_cmd_status(mw_cli *cli);
 int mw_cmd_import(mw_cli *cli);
 int mw_cmd_export(mw_cli *cli);
+int mw_cmd_demo(mw_cli *cli);
 int mw_cmd_completion(mw_cli *cli);
 
 /* A log record's event name and body on one line, cut at `columns` unless 0; not neutralised. */

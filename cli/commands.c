@@ -19,6 +19,7 @@ const mw_noun mw_nouns[] = {
     {"audit", "", "who changed what"},
     {"export", "", "what is stored, as OTLP/JSON lines"},
     {"import", "", "OTLP/JSON from files, as an exporter would send it"},
+    {"demo", "", "a support agent's last half hour, to look around in"},
     {"completion", "", "completion for a shell"},
     /* Named by the design, served by a later version. */
     {"agent", "", NULL},
@@ -27,7 +28,6 @@ const mw_noun mw_nouns[] = {
     {"skill", "", NULL},
     {"token", "", NULL},
     {"doctor", "", NULL},
-    {"demo", "", NULL},
 };
 const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
 
@@ -77,6 +77,8 @@ const mw_command mw_commands[] = {
      MW_TAKES_WINDOW | MW_TAKES_SPACE | MW_TAKES_EXPORT, mw_cmd_export},
     {"import", "", "FILE...", "JSON lines or one document, gzip too; - is standard input",
      MW_TAKES_SPACE | MW_TAKES_OTLP, mw_cmd_import},
+    {"demo", "", "", "sends it to the OTLP port, and says what to look at",
+     MW_TAKES_SPACE | MW_TAKES_OTLP, mw_cmd_demo},
     {"completion", "", "SHELL", "print the script for bash, zsh or fish", 0, mw_cmd_completion},
 };
 const size_t mw_command_count = sizeof mw_commands / sizeof mw_commands[0];
