@@ -12,9 +12,10 @@
 typedef struct importing {
     mw_cli *cli;
     mw_otlp_sender *sender;
-    const char *name; /* of the present file */
-    uint64_t requests, bytes;
-    uint64_t refused;  /* requests */
+    const char *name;  /* of the present file */
+    uint64_t requests; /* taken, all or a part of each */
+    uint64_t refused;
+    uint64_t bytes;
     uint64_t rejected; /* items of requests that were taken */
     bool progress;     /* stderr is a terminal */
     int64_t told_ns;
@@ -60,7 +61,6 @@ static void judge(importing *work, size_t line, const mw_sent *sent)
 {
     char why[1200];
     if (sent->status) {
-        work->refused++;
         complain(work, line, sent->field, sent->message);
     } else if (sent->rejected) {
         work->rejected += sent->rejected;
@@ -75,6 +75,7 @@ static void judge(importing *work, size_t line, const mw_sent *sent)
 static int send_request(importing *work, size_t line, mw_slice text)
 {
     unsigned signals = mw_request_signals(text);
+    bool refused = false;
     mw_sent sent;
     if (!signals) {
         work->refused++;
@@ -94,8 +95,10 @@ static int send_request(importing *work, size_t line, mw_slice text)
         judge(work, line, &sent);
         if (status == MW_EXIT_DENIED)
             return status;
+        refused |= status != MW_EXIT_DONE;
     }
-    work->requests++;
+    work->refused += refused;
+    work->requests += !refused;
     work->bytes += text.len;
     tell_progress(work);
     return MW_EXIT_DONE;
@@ -145,7 +148,7 @@ static int tell_result(const importing *work)
 {
     mw_buffer line;
     if (!work->cli->json) {
-        fprintf(stderr, "midwatch: %llu requests sent to %s", (unsigned long long)work->requests,
+        fprintf(stderr, "midwatch: %llu requests taken by %s", (unsigned long long)work->requests,
                 mw_otlp_sender_url(work->sender));
         if (work->refused)
             fprintf(stderr, ", %llu refused", (unsigned long long)work->refused);
