@@ -15,7 +15,7 @@ import otlp
 import otlp_decode
 import signals
 from captures import send_capture
-from harness import BINARY, SLOWNESS, Case, Daemon, DaemonCase
+from harness import BINARY, SLOWNESS, Case, Daemon, DaemonCase, wait_for
 from test_otlp_format import LEVELS, all_captures
 
 SECOND = 10 ** 9
@@ -89,6 +89,20 @@ class RoundTripTest(Folder):
             told = json.loads(second.cli("import", packed, "--json"))
             self.assertEqual((told["refused"], told["items_refused"]), (0, 0))
             self.assertEqual(second.cli_json("status")["stored"], stored)
+
+    def test_merged(self):
+        """Merging changes nothing of what was sent."""
+        with Daemon(arguments=["--merge-after", "1s"]) as daemon:
+            for capture in all_captures():
+                if capture["case"] != "trace-unknown_group-protobuf":
+                    send_capture(daemon, capture)
+            before = items(daemon.cli("export"))
+            wait_for("merging", lambda: self.is_merged(daemon), seconds=60)
+            self.assertEqual(items(daemon.cli("export")), before)
+
+    def is_merged(self, daemon):
+        store = daemon.cli_json("status")["store"]
+        return store["merged_segments"] > 0 and store["unmerged_bytes"] == 0
 
     def test_pages(self):
         """More than a page holds, of each signal."""
