@@ -1,5 +1,5 @@
-/* What the two clients of this room share: the one of the API (client.c) and the one that sends OTLP
- * (otlp_sender.c). Private to them.
+/* What the two clients of this room share: the one of the API (client.c) and the one that sends
+ * OTLP (otlp_sender.c). Private to them.
  */
 #ifndef MW_CLI_CLIENT_INT_H
 #define MW_CLI_CLIENT_INT_H

@@ -220,8 +220,8 @@ static int export_pages(exporting *work, size_t signal, const char *noun, const 
 
 /* ---- metrics ------------------------------------------------------------------------------- */
 
-/* The names on a page of the list, each with all its points. `last` is the name before: a name has a
- * row for each kind and unit, one beside the other. */
+/* The names on a page of the list, each with all its points. `last` is the name before: a name has
+ * a row for each kind and unit, one beside the other. */
 static int export_names(exporting *work, const json_t *items, mw_buffer *last)
 {
     int status = MW_EXIT_DONE;
@@ -283,7 +283,8 @@ static int chosen_signals(const mw_cli *cli, unsigned *out)
                        "--signal takes traces, logs or metrics");
 }
 
-/* An age means the same instant on every page. The API knows more forms, and refuses what is none. */
+/* An age means the same instant on every page. The API knows more forms, and refuses what is
+ * none. */
 static void fix_instant(const char **option, int64_t now_ns, char *out, size_t size)
 {
     int64_t ns;

@@ -87,7 +87,8 @@ typedef struct mw_demo_run {
 
 void mw_demo_run_init(mw_demo_run *run, int64_t now_ns);
 void mw_demo_session_id(const mw_demo_run *run, size_t session, char out[MW_CELL_SIZE]);
-/* One Export*ServiceRequest each; spans of all services come before the points, which count them. */
+/* One Export*ServiceRequest each; spans of all services come before the points, which count
+ * them. */
 void mw_demo_write_spans(mw_demo_run *run, size_t service, mw_buffer *out);
 void mw_demo_write_logs(mw_demo_run *run, size_t service, mw_buffer *out);
 void mw_demo_write_points(mw_demo_run *run, size_t service, mw_buffer *out);

@@ -1,5 +1,5 @@
-/* The demo's story. Shapes and rules: demo.h. Names of the attributes are those of the OpenTelemetry
- * conventions. */
+/* The demo's story. Shapes and rules: demo.h. Names of the attributes are those of the
+ * OpenTelemetry conventions. */
 #include "cli/demo.h"
 
 enum { DESK, ORDERS, SEARCH };

@@ -1,8 +1,8 @@
 /* Sends OTLP/JSON requests to the daemon's OTLP/HTTP port, as an exporter would.
  *
- * One connection, one request at a time. Answers that may be tried again (429, 502, 503, 504, nobody
- * there any more) are, after what Retry-After says or a growing pause, for two minutes at most.
- * Private to the room; one thread.
+ * One connection, one request at a time. Answers that may be tried again (429, 502, 503, 504,
+ * nobody there any more) are, after what Retry-After says or a growing pause, for two minutes at
+ * most. Private to the room; one thread.
  */
 #ifndef MW_CLI_OTLP_SENDER_H
 #define MW_CLI_OTLP_SENDER_H
@@ -27,13 +27,13 @@ int mw_otlp_sender_open(mw_cli *cli, mw_otlp_sender **out);
 void mw_otlp_sender_close(mw_otlp_sender *sender);
 /* Where to: "http://127.0.0.1:4318". */
 const char *mw_otlp_sender_url(const mw_otlp_sender *sender);
-/* Sends the body to the path of one signal. MW_EXIT_UNREACHABLE is complained of; all else is told in
- * `out` alone. Returns out->status. */
+/* Sends the body to the path of one signal. MW_EXIT_UNREACHABLE is complained of; all else is told
+ * in `out` alone. Returns out->status. */
 int mw_otlp_send(mw_otlp_sender *sender, unsigned signal, mw_slice body, mw_sent *out);
 
-/* Base URL of the OTLP/HTTP port: the host that was asked for the API, with the port that it names as
- * "host:port" in its status. Of a daemon on this machine the address that it names, 127.0.0.1 when it
- * listens on all. False when that is none. Pure. */
+/* Base URL of the OTLP/HTTP port: the host that was asked for the API, with the port that it names
+ * as "host:port" in its status. Of a daemon on this machine the address that it names, 127.0.0.1
+ * when it listens on all. False when that is none. Pure. */
 bool mw_otlp_url(const char *api, bool local, const char *endpoint, char *out, size_t size);
 
 #endif

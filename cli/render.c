@@ -99,7 +99,15 @@ void mw_tell_otlp(const mw_answer *answer, bool cursor)
         tell_cursor(mw_slice_of(answer->next_cursor));
 }
 
-static int show_otlp(mw_cli *cli, const char *path)
+/* Where an empty list may come from: its bounds, or that nothing ever came in. */
+static void tell_empty(const mw_cli *cli, const char *what)
+{
+    fprintf(stderr, "midwatch: no %s%s\n", what,
+            mw_is_narrowed(cli) ? " within these bounds" : " stored yet");
+}
+
+/* `what` NULL: not a list. */
+static int show_otlp(mw_cli *cli, const char *path, const char *what)
 {
     mw_answer answer;
     int status = mw_client_fetch(cli, path, &answer);
@@ -107,6 +115,8 @@ static int show_otlp(mw_cli *cli, const char *path)
         status = mw_fetch_complain(cli, &answer);
     if (!status)
         status = print_body(&answer);
+    if (!status && what && answer.items + answer.left_out == 0)
+        tell_empty(cli, what);
     if (!status)
         mw_tell_otlp(&answer, true);
     mw_answer_free(&answer);
@@ -119,7 +129,7 @@ int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw
 {
     mw_answer answer;
     if (mw_wants_otlp(cli))
-        return show_otlp(cli, path);
+        return show_otlp(cli, path, NULL);
     int status = mw_client_call(cli, path, NULL, &answer);
     if (!status)
         status = cli->json ? print_body(&answer) : render_answer(cli, &answer, render);
@@ -141,13 +151,6 @@ int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *,
     return status;
 }
 
-/* Where an empty list may come from: its bounds, or that nothing ever came in. */
-static void tell_empty(const mw_cli *cli, const char *what)
-{
-    fprintf(stderr, "midwatch: no %s%s\n", what,
-            mw_is_narrowed(cli) ? " within these bounds" : " stored yet");
-}
-
 int mw_list(mw_cli *cli, const char *noun, const char *what,
             void (*render)(mw_cli *, json_t *, mw_buffer *))
 {
@@ -163,7 +166,7 @@ int mw_list(mw_cli *cli, const char *noun, const char *what,
         return status;
     }
     if (mw_wants_otlp(cli)) {
-        status = show_otlp(cli, path.data);
+        status = show_otlp(cli, path.data, what);
         mw_buffer_fini(&path);
         return status;
     }

@@ -177,8 +177,8 @@ static bool next_line(mw_request_reader *reader)
     return true;
 }
 
-/* A first line that is no whole object begins a document, unless the next one begins a request: then
- * it is a line that was cut. */
+/* A first line that is no whole object begins a document, unless the next one begins a request:
+ * then it is a line that was cut. */
 static void tell_kind(mw_request_reader *reader)
 {
     reader->told_kind = true;

@@ -1,5 +1,5 @@
-/* Requests out of a file of OTLP/JSON: JSON lines, as the Collector's file exporter writes them, or one
- * document over many lines; plain or gzip, which its first bytes tell.
+/* Requests out of a file of OTLP/JSON: JSON lines, as the Collector's file exporter writes them, or
+ * one document over many lines; plain or gzip, which its first bytes tell.
  *
  * Streaming: what is held is one request. Owned by its user; one thread.
  */
@@ -39,8 +39,8 @@ void mw_request_reader_close(mw_request_reader *reader);
 /* The next request; `out` lives until the next call. Blank lines are passed over. */
 mw_reading mw_request_reader_next(mw_request_reader *reader, mw_slice *out);
 
-/* Signals (MW_SENDS_*) whose member the object has at its top level, in either spelling; 0 when it has
- * none or is no object. Looks no further than brackets and strings. Pure. */
+/* Signals (MW_SENDS_*) whose member the object has at its top level, in either spelling; 0 when it
+ * has none or is no object. Looks no further than brackets and strings. Pure. */
 unsigned mw_request_signals(mw_slice text);
 
 #endif

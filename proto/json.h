@@ -61,8 +61,8 @@ typedef struct mw_json_writer {
 void mw_json_writer_init(mw_json_writer *writer, mw_json_kind kind, mw_component component,
                          mw_buffer *out);
 /* Slices of `item` live until the next call. MW_E_SYNTAX (stored bytes that are not what they were
- * when they came in) ends the answer. MW_E_LIMIT: its parts are more than scratch holds, the item is
- * left out whole and others may follow. MW_E_NOMEM; also the errors of `out`. */
+ * when they came in) ends the answer. MW_E_LIMIT: its parts are more than scratch holds, the item
+ * is left out whole and others may follow. MW_E_NOMEM; also the errors of `out`. */
 MW_MUST_USE mw_err mw_json_writer_item(mw_json_writer *writer, const mw_json_item *item);
 /* Ends the request and gives scratch back; the error of `out`, which is asked here too. */
 MW_MUST_USE mw_err mw_json_writer_end(mw_json_writer *writer);

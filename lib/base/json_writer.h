@@ -11,8 +11,8 @@
 
 #include "lib/base/buffer.h"
 
-/* API shapes need about 8 levels, OTLP/JSON 16; attributes at most 64 (the decode depth limit) times
- * four, which is what a list of pairs opens in OTLP/JSON. */
+/* API shapes need about 8 levels, OTLP/JSON 16; attributes at most 64 (the decode depth limit)
+ * times four, which is what a list of pairs opens in OTLP/JSON. */
 #define MW_JSON_DEPTH_MAX 288
 
 typedef struct mw_json {

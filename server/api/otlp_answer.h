@@ -3,10 +3,10 @@
  * Items come back as they were sent, in the order in which they were sent, beneath the resources,
  * scopes and metrics they were sent under; what shares these stands together, whichever requests it
  * came in. The body is the request and nothing else, so what a list tells beside its items is told
- * in headers: x-midwatch-items (how many), x-midwatch-next-cursor, x-midwatch-left-out (items of the
- * page that are too long to be shown, or whose resource, scope or metric is),
- * x-midwatch-damaged-blocks and x-midwatch-pattern-undecided; all but the first are absent when there
- * is nothing to tell. Pool threads.
+ * in headers: x-midwatch-items (how many), x-midwatch-next-cursor, x-midwatch-left-out (items of
+ * the page that are too long to be shown, or whose resource, scope or metric is),
+ * x-midwatch-damaged-blocks and x-midwatch-pattern-undecided; all but the first are absent when
+ * there is nothing to tell. Pool threads.
  */
 #ifndef MW_SERVER_API_OTLP_ANSWER_H
 #define MW_SERVER_API_OTLP_ANSWER_H
@@ -38,7 +38,8 @@ MW_MUST_USE mw_err mw_otlp_answer_init(mw_otlp_answer *answer, mw_api_call *call
 void mw_otlp_answer_span(mw_otlp_answer *answer, const mw_trace_span *span);
 void mw_otlp_answer_log(mw_otlp_answer *answer, const mw_log_record *record);
 void mw_otlp_answer_point(mw_otlp_answer *answer, const mw_series_point *point);
-/* Writes the body and the headers; next_cursor empty = none. MW_E_LIMIT, MW_E_NOMEM, MW_E_CORRUPT. */
+/* Writes the body and the headers; next_cursor empty = none. MW_E_LIMIT, MW_E_NOMEM,
+ * MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_otlp_answer_write(mw_otlp_answer *answer, mw_slice next_cursor);
 
 #endif

@@ -137,7 +137,8 @@ static bool is_shallow(mw_slice text)
     return deepest < 3 * MW_OTLP_DEPTH_MAX;
 }
 
-/* Read and printed again: the same, but for ids that JSON cannot say, which are so the next time. */
+/* Read and printed again: the same, but for ids that JSON cannot say, which are so the next
+ * time. */
 static void check_again(mw_slice text, mw_json_kind kind, mw_arena *scratch, int rounds)
 {
     mw_buffer wire, again;
