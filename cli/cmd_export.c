@@ -76,7 +76,7 @@ static int open_output(exporting *work)
     work->fd = path ? open_target(work, path) : dup(STDOUT_FILENO);
     int fd = work->fd < 0 ? -1 : dup(work->fd);
     /* "T": as it comes, not compressed. */
-    work->file = fd < 0 ? NULL : gzdopen(fd, path && ends_with_gz(path) ? "wb6" : "wbT");
+    work->file = fd < 0 ? NULL : gzdopen(fd, path && ends_with_gz(path) ? "wb3" : "wbT");
     if (work->file)
         return MW_EXIT_DONE;
     return mw_complain(MW_EXIT_FAILED, path ? path : "standard output", strerror(errno), "");
