@@ -96,9 +96,11 @@ class RoundTripTest(Folder):
             for capture in all_captures():
                 if capture["case"] != "trace-unknown_group-protobuf":
                     send_capture(daemon, capture)
-            before = items(daemon.cli("export"))
+            before = daemon.cli("export")
             wait_for("merging", lambda: self.is_merged(daemon), seconds=60)
-            self.assertEqual(items(daemon.cli("export")), before)
+            after = daemon.cli("export")
+            self.assertEqual(items(after), items(before))
+            self.assertEqual(after, before)  # also the order
 
     def is_merged(self, daemon):
         store = daemon.cli_json("status")["store"]
