@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""--format otlp: each capture of a real client, sent twice into a fresh data directory, comes back
-field by field, in the order in which it was sent, and the second time changes nothing.
+"""--format otlp: each capture of a real client, sent twice into a fresh space, comes back field by
+field, in the order in which it was sent, and the second time changes nothing.
 
 MIDWATCH_CAPTURES names another directory of captures (tests/data/otlp-captures/README.md).
 """
@@ -8,12 +8,11 @@ import gzip
 import json
 import os
 import unittest
+from urllib.parse import quote
 
-import otlp
 import otlp_decode
-import signals
 from captures import is_grpc, load_capture, send_capture
-from harness import CAPTURES, Case, Daemon, DaemonCase, any_value
+from harness import CAPTURES, DaemonCase, any_value
 
 DIRECTORY = os.environ.get("MIDWATCH_CAPTURES", CAPTURES)
 LEVELS = {"traces": ("resourceSpans", "scopeSpans", "spans"),
@@ -56,25 +55,37 @@ def only(signal, request, keep):
     return {resources: out}
 
 
-class EachCaptureTest(Case):
-    def otlp(self, *command):
-        signal = {"trace": "traces", "span": "traces", "log": "logs", "metric": "metrics"}[command[0]]
-        text = self.daemon.cli(*command, "--format", "otlp")
+class EachCaptureTest(DaemonCase):
+    def by_cli(self, noun, name):
+        words = ["show", name] if name else ["list"]
+        words += [] if noun == "trace" else ["--limit", "1000"]
+        return self.daemon.cli(noun, *words, "--format", "otlp", "--space", self.space)
+
+    def by_api(self, noun, name):
+        path = f"/api/v1/{noun}s" + (f"/{quote(name, safe='')}" if name else "")
+        limit = "" if noun == "trace" else "&limit=1000"
+        answer = self.daemon.get(f"{path}?format=otlp&space={self.space}{limit}")
+        self.assertEqual(answer.status, 200)
+        return answer.body
+
+    def otlp(self, ask, noun, name=None):
+        signal = {"trace": "traces", "span": "traces", "log": "logs", "metric": "metrics"}[noun]
+        text = ask(noun, name)
         self.assertEqual(json.loads(text).keys(), {LEVELS[signal][0]})
         return otlp_decode.request(signal, text, True)
 
-    def check_traces(self, sent):
-        self.assert_json(self.otlp("span", "list", "--limit", "1000"), sent)
+    def check_traces(self, ask, sent):
+        self.assert_json(self.otlp(ask, "span"), sent)
         for trace in {span["traceId"] for span in items_of("traces", sent)}:
-            self.assert_json(self.otlp("trace", "show", trace),
+            self.assert_json(self.otlp(ask, "trace", trace),
                              only("traces", sent, lambda span: span["traceId"] == trace))
 
-    def check_logs(self, sent):
-        self.assert_json(self.otlp("log", "list", "--limit", "1000"), sent)
+    def check_logs(self, ask, sent):
+        self.assert_json(self.otlp(ask, "log"), sent)
 
-    def check_metrics(self, sent):
+    def check_metrics(self, ask, sent):
         for name in {metric["name"] for metric in items_of("metrics", sent)}:
-            self.assert_json(self.otlp("metric", "show", name, "--limit", "1000"),
+            self.assert_json(self.otlp(ask, "metric", name),
                              only("metrics", sent, lambda metric: metric["name"] == name))
 
     def check_expected(self, capture, sent):
@@ -91,22 +102,39 @@ class EachCaptureTest(Case):
                               for a in item.get("attributes", [])},
                              {key: any_value(value) for key, value in expected["attributes"]})
 
+    def counts(self):
+        """Of all spaces by name."""
+        return {space["name"]: [space[kind] for kind in ("spans", "logs", "points", "commit_seq")]
+                for space in self.daemon.api("spaces")["items"]}
+
+    def send(self, capture):
+        there = [*capture["headers"], ["x-midwatch-space", self.space]]
+        send_capture(self.daemon, {**capture, "headers": there})
+
     def check(self, capture):
         sent = sent_request(capture)
         self.check_expected(capture, sent)
-        send_capture(self.daemon, capture)
-        stored = self.daemon.cli_json("status")["stored"]
-        for _ in range(2):
-            getattr(self, "check_" + capture["signal"])(sent)
-            send_capture(self.daemon, capture)
-            self.assertEqual(self.daemon.cli_json("status")["stored"], stored)
+        before = self.counts()
+        self.send(capture)
+        stored = self.counts()
+        self.assertEqual([name for name in stored if stored[name] != before[name]], [self.space])
+        for ask in (self.by_cli, self.by_api):
+            getattr(self, "check_" + capture["signal"])(ask, sent)
+            self.send(capture)
+            self.assertEqual(self.counts(), stored)
 
     def test_each(self):
         captures = [c for c in all_captures() if c["case"] != "trace-unknown_group-protobuf"]
         self.assertGreaterEqual(len(captures), 60)
-        for capture in captures:
-            with self.subTest(capture=capture["case"]), Daemon() as self.daemon:
+        for number, capture in enumerate(captures):
+            self.space = f"capture-{number}"
+            created = self.daemon.request("POST", "/api/v1/spaces",
+                                          json.dumps({"name": self.space}),
+                                          {"content-type": "application/json"}, port="socket")
+            self.assertEqual(created.status, 201)
+            with self.subTest(capture=capture["case"]):
                 self.check(capture)
+            self.daemon.request("DELETE", f"/api/v1/spaces/{self.space}", port="socket")
 
 
 def plain_value(value):
