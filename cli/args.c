@@ -44,6 +44,13 @@ const mw_cli_option mw_cli_options[] = {
     {"name", "NAME", FIELD(name), MW_TAKES_NAME, "what people call it; spans: of this name only",
      "name"},
     {"source", "SOURCE", FIELD(source), MW_TAKES_CREATE, "who sends: devops-agent", NULL},
+    {"format", "FORMAT", FIELD(format), MW_TAKES_FORMAT,
+     "otlp: as it was sent, in OTLP/JSON; json: as --json", "format"},
+    {"signal", "SIGNAL", FIELD(signal), MW_TAKES_EXPORT, "traces, logs or metrics alone", NULL},
+    {"output", "FILE", FIELD(output), MW_TAKES_EXPORT,
+     "write here, gzip when it ends in .gz (standard output)", NULL},
+    {"otlp", "URL", FIELD(otlp), MW_TAKES_OTLP,
+     "send to this OTLP/HTTP port (the one of the daemon that answers)", NULL},
     {"space", "NAME", FIELD(space), MW_TAKES_SPACE, "of this space (default)", "space"},
     {"yes", NULL, FIELD(yes), MW_TAKES_YES, "delete without asking", NULL},
     {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
@@ -81,7 +88,7 @@ bool mw_cli_option_repeats(const mw_cli_option *option)
 
 char mw_cli_option_letter(const mw_cli_option *option)
 {
-    static const char *const names[] = {"follow", "help"};
+    static const char *const names[] = {"follow", "help", "output"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(option->name, names[i]) == 0)
             return names[i][0];
@@ -119,19 +126,6 @@ static int check_options(scanner *scan, const mw_noun *noun, uint64_t used)
     return MW_EXIT_DONE;
 }
 
-/* Switches are the only ones with letters. */
-static int take_letter(scanner *scan, const char *arg, uint64_t *used)
-{
-    const mw_cli_option *option = find_letter(arg);
-    if (!option)
-        return usage(scan, arg, "no such option",
-                     "see midwatch help; -- before it makes it an argument");
-    MW_ASSERT(!option->value_name);
-    *(bool *)(void *)((char *)scan->cli + option->offset) = true;
-    *used |= bit_of(option);
-    return MW_EXIT_DONE;
-}
-
 static int take_attribute(scanner *scan, const char *value)
 {
     const char **attributes = scan->cli->attributes;
@@ -147,6 +141,32 @@ static int take_attribute(scanner *scan, const char *value)
     return MW_EXIT_DONE;
 }
 
+static int take_value(scanner *scan, const mw_cli_option *option, const char *arg,
+                      const char *value)
+{
+    if (!value && scan->next < scan->argc)
+        value = scan->argv[scan->next++];
+    if (!value || !value[0])
+        return usage(scan, arg, "a value is missing", "give it after a blank or =");
+    if (mw_cli_option_repeats(option))
+        return take_attribute(scan, value);
+    *(const char **)(void *)((char *)scan->cli + option->offset) = value;
+    return MW_EXIT_DONE;
+}
+
+static int take_letter(scanner *scan, const char *arg, uint64_t *used)
+{
+    const mw_cli_option *option = find_letter(arg);
+    if (!option)
+        return usage(scan, arg, "no such option",
+                     "see midwatch help; -- before it makes it an argument");
+    *used |= bit_of(option);
+    if (option->value_name)
+        return take_value(scan, option, arg, NULL);
+    *(bool *)(void *)((char *)scan->cli + option->offset) = true;
+    return MW_EXIT_DONE;
+}
+
 /* Whether the command takes the option is asked at the end: it may stand before the verb. */
 static int take_option(scanner *scan, const char *arg, uint64_t *used)
 {
@@ -155,24 +175,12 @@ static int take_option(scanner *scan, const char *arg, uint64_t *used)
     const mw_cli_option *option = find_option(mw_slice_first(text, equals));
     if (!option)
         return usage(scan, arg, "no such option", "see midwatch help");
-    char *field = (char *)scan->cli + option->offset;
     *used |= bit_of(option);
-    if (!option->value_name) {
-        if (equals < text.len)
-            return usage(scan, arg, "takes no value", "leave out what follows the =");
-        *(bool *)(void *)field = true;
-        return MW_EXIT_DONE;
-    }
-    const char *value = NULL;
+    if (option->value_name)
+        return take_value(scan, option, arg, equals < text.len ? arg + 2 + equals + 1 : NULL);
     if (equals < text.len)
-        value = arg + 2 + equals + 1;
-    else if (scan->next < scan->argc)
-        value = scan->argv[scan->next++];
-    if (!value || !value[0])
-        return usage(scan, arg, "a value is missing", "give it after a blank or =");
-    if (mw_cli_option_repeats(option))
-        return take_attribute(scan, value);
-    *(const char **)(void *)field = value;
+        return usage(scan, arg, "takes no value", "leave out what follows the =");
+    *(bool *)(void *)((char *)scan->cli + option->offset) = true;
     return MW_EXIT_DONE;
 }
 
@@ -245,14 +253,29 @@ static int check_words(scanner *scan)
     const mw_cli *cli = scan->cli;
     const mw_command *command = cli->command;
     size_t wanted = command->args[0] ? 1 : 0;
+    bool many = mw_slice_ends(mw_slice_of(command->args), MW_SLICE("..."));
     if (cli->arg_count < wanted) {
         mw_buffer_appendf(scan->error, "%s%s%s: an argument is missing; midwatch %s%s%s %s",
                           command->noun, command->verb[0] ? " " : "", command->verb, command->noun,
                           command->verb[0] ? " " : "", command->verb, command->args);
         return MW_EXIT_USAGE;
     }
-    if (cli->arg_count > wanted)
+    if (cli->arg_count > wanted && !many)
         return usage(scan, cli->args[wanted], "not expected here", "see midwatch help");
+    return MW_EXIT_DONE;
+}
+
+/* Each of the two says what is printed. */
+static int check_format(scanner *scan)
+{
+    mw_cli *cli = scan->cli;
+    bool otlp = cli->format && strcmp(cli->format, "otlp") == 0;
+    if (cli->format && !otlp && strcmp(cli->format, "json") != 0)
+        return usage(scan, cli->format, "no such format", "--format takes otlp or json");
+    if (otlp && (cli->json || cli->follow))
+        return usage(scan, "--format otlp", "not together with --json or --follow",
+                     "leave one of them out");
+    cli->json |= cli->format && !otlp;
     return MW_EXIT_DONE;
 }
 
@@ -286,5 +309,7 @@ int mw_cli_parse(mw_cli *cli, int argc, char **argv, const mw_noun **noun, mw_bu
     if (status || cli->help)
         return status;
     status = check_words(&scan);
-    return status ? status : check_options(&scan, *noun, used);
+    if (!status)
+        status = check_options(&scan, *noun, used);
+    return status ? status : check_format(&scan);
 }

@@ -9,8 +9,11 @@
 #include "cli/table.h"
 #include "lib/base/buffer.h"
 
-#define MW_CLI_ARGS_MAX 4
+/* Files of an import, as a shell expands them. */
+#define MW_CLI_ARGS_MAX 1024
 #define MW_CLI_PATH_MAX 1024
+/* Cursors are some dozens of bytes. */
+#define MW_CLI_CURSOR_SIZE 512
 /* As the API takes. */
 #define MW_CLI_ATTRIBUTES_MAX 8
 
@@ -18,17 +21,20 @@
 enum {
     MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
     MW_TAKES_STATUS = 2,
-    MW_TAKES_CREATE = 4,    /* source */
-    MW_TAKES_SOURCE = 8,    /* service, session: where telemetry comes from */
-    MW_TAKES_LOG = 16,      /* trace, span, severity, text, pattern, event, log group and stream */
-    MW_TAKES_METRIC = 32,   /* namespace */
-    MW_TAKES_FOLLOW = 64,   /* follow */
-    MW_TAKES_SPAN = 128,    /* errors, duration-min-ms */
-    MW_TAKES_ITEM = 256,    /* agent, attribute: what spans and log records have */
-    MW_TAKES_NAME = 512,    /* name */
-    MW_TAKES_WINDOW = 1024, /* since, until alone */
-    MW_TAKES_SPACE = 4096,  /* space: of telemetry */
-    MW_TAKES_YES = 8192,    /* yes */
+    MW_TAKES_CREATE = 4,     /* source */
+    MW_TAKES_SOURCE = 8,     /* service, session: where telemetry comes from */
+    MW_TAKES_LOG = 16,       /* trace, span, severity, text, pattern, event, log group and stream */
+    MW_TAKES_METRIC = 32,    /* namespace */
+    MW_TAKES_FOLLOW = 64,    /* follow */
+    MW_TAKES_SPAN = 128,     /* errors, duration-min-ms */
+    MW_TAKES_ITEM = 256,     /* agent, attribute: what spans and log records have */
+    MW_TAKES_NAME = 512,     /* name */
+    MW_TAKES_WINDOW = 1024,  /* since, until alone */
+    MW_TAKES_SPACE = 4096,   /* space: of telemetry */
+    MW_TAKES_YES = 8192,     /* yes */
+    MW_TAKES_FORMAT = 16384, /* format: what can be shown as it was sent */
+    MW_TAKES_EXPORT = 32768, /* output, signal */
+    MW_TAKES_OTLP = 65536,   /* otlp: where to send to */
 };
 
 struct mw_cli;
@@ -36,7 +42,7 @@ struct mw_cli;
 /* One row of the table that drives dispatch, help and completion. */
 typedef struct mw_command {
     const char *noun, *verb; /* verb "" = the noun alone */
-    const char *args;        /* "ID" or "" */
+    const char *args;        /* "ID" or ""; "FILE..." = one or more */
     const char *summary;
     unsigned takes;
     int (*run)(struct mw_cli *cli);
@@ -55,7 +61,7 @@ typedef struct mw_cli {
     const char *status, *service, *session, *trace, *span, *severity, *text, *event, *agent;
     const char *log_group, *log_stream, *name_space, *pattern, *duration_min_ms;
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
-    const char *space;
+    const char *space, *format, *output, *signal, *otlp;
     bool yes;
     bool json, help, follow, errors;
     const char *args[MW_CLI_ARGS_MAX];
@@ -96,7 +102,7 @@ extern const mw_cli_option mw_cli_options[];
 extern const size_t mw_cli_option_count;
 /* May be given more than once; the values lie one behind the other. */
 bool mw_cli_option_repeats(const mw_cli_option *option);
-/* Of the short form, '\0' when there is none. Only switches have one. */
+/* Of the short form, '\0' when there is none. */
 char mw_cli_option_letter(const mw_cli_option *option);
 
 /* Fills cli from argv (program name first). MW_EXIT_DONE, or MW_EXIT_USAGE with one line in
@@ -109,7 +115,10 @@ int mw_cli_parse(mw_cli *cli, int argc, char **argv, const mw_noun **noun, mw_bu
 typedef struct mw_answer {
     long status;
     mw_buffer body;
-    json_t *root; /* NULL when the body is not JSON */
+    json_t *root; /* NULL when the body is not JSON, or was not to be read */
+    /* What is told beside a body that is OTLP. */
+    char next_cursor[MW_CLI_CURSOR_SIZE]; /* empty = none */
+    uint64_t items, left_out, undecided, damaged;
 } mw_answer;
 
 /* Asks and parses. A refusal or a failure is printed on stderr in one line. Returns the exit
@@ -118,6 +127,10 @@ int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *o
 /* The same with a body of one member or more, which it takes; NULL (text that is not UTF-8) is told
  * as the name of `what`. */
 int mw_client_post(mw_cli *cli, const char *path, json_t *body, const char *what, mw_answer *out);
+/* Asks; MW_EXIT_DONE whatever the answer's status is, and the body of a success is not parsed. */
+int mw_client_fetch(mw_cli *cli, const char *path, mw_answer *out);
+/* The refusal that was fetched, in one line on stderr. The exit status. */
+int mw_fetch_complain(const mw_cli *cli, const mw_answer *answer);
 /* The same with DELETE. */
 int mw_client_delete(mw_cli *cli, const char *path, mw_answer *out);
 void mw_answer_free(mw_answer *answer);
@@ -213,6 +226,11 @@ int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *,
 int mw_list(mw_cli *cli, const char *noun, const char *what,
             void (*render)(mw_cli *, json_t *, mw_buffer *));
 
+/* True with --format otlp. */
+bool mw_wants_otlp(const mw_cli *cli);
+/* What an answer in OTLP says beside its body, on stderr; `cursor` too. */
+void mw_tell_otlp(const mw_answer *answer, bool cursor);
+
 /* ---- follow.c ------------------------------------------------------------------------------ */
 
 /* The whole of a list with --follow: prints what `row` writes of each item, a line each (with
@@ -244,6 +262,9 @@ int mw_cmd_space_create(mw_cli *cli);
 int mw_cmd_space_delete(mw_cli *cli);
 int mw_cmd_audit_list(mw_cli *cli);
 int mw_cmd_status(mw_cli *cli);
+int mw_cmd_import(mw_cli *cli);
+int mw_cmd_export(mw_cli *cli);
+int mw_cmd_demo(mw_cli *cli);
 int mw_cmd_completion(mw_cli *cli);
 
 /* A log record's event name and body on one line, cut at `columns` unless 0; not neutralised. */

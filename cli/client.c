@@ -6,7 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cli/cli_int.h"
+#include "cli/client_int.h"
 
 /* The API's own bound is 64 MiB. */
 #define ANSWER_MAX ((size_t)96 << 20)
@@ -14,6 +14,8 @@
 #define CONNECT_TIMEOUT_S 5L
 /* Of a socket whose queue had room when it was looked at. */
 #define QUEUE_TRIES 3
+/* The daemon takes a head of 32 KiB. */
+#define URL_MAX 32768
 #define FALLBACK_URL "http://127.0.0.1:4319"
 
 /* What helps. */
@@ -21,12 +23,6 @@
 #define HINT_BUSY "the daemon is there but busy or stopping: look at midwatch status, and try again"
 #define HINT_ADDRESS "is the address right, and is the way to it open?"
 #define HINT_QUEUE "a daemon is there but takes none: busy or halted; try again, and see its log"
-
-typedef struct target {
-    char base[MW_CLI_PATH_MAX];
-    char socket[sizeof((struct sockaddr_un *)0)->sun_path]; /* empty = TCP */
-    bool loopback;
-} target;
 
 /* ---- which daemon -------------------------------------------------------------------------- */
 
@@ -54,7 +50,7 @@ static int probe(const char *path)
 
 /* 0 when a daemon is there on DIR/midwatch.sock, else errno of why not. to->socket names it then,
  * and with EAGAIN. */
-static int use_socket_of(target *to, const char *directory)
+static int use_socket_of(mw_target *to, const char *directory)
 {
     int len = snprintf(to->socket, sizeof to->socket, "%s/midwatch.sock", directory);
     int reason = len > 0 && (size_t)len < sizeof to->socket ? probe(to->socket) : ENAMETOOLONG;
@@ -72,9 +68,7 @@ static int complain_of_queue(const char *path)
 {
     char why[64];
     snprintf(why, sizeof why, "no connection within %ld s", CONNECT_TIMEOUT_S);
-    return mw_complain(
-        MW_EXIT_UNREACHABLE, path, why,
-        "a daemon is there but takes none: busy or halted; try again, and see its log");
+    return mw_complain(MW_EXIT_UNREACHABLE, path, why, HINT_QUEUE);
 }
 
 static bool is_loopback_url(const char *url)
@@ -86,7 +80,7 @@ static bool is_loopback_url(const char *url)
     return false;
 }
 
-static int use_url(target *to, const char *url)
+int mw_target_use_url(mw_target *to, const char *what, const char *url)
 {
     bool scheme = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
     if (!scheme && strstr(url, "://"))
@@ -94,7 +88,7 @@ static int use_url(target *to, const char *url)
                            "for example http://127.0.0.1:4319");
     int len = snprintf(to->base, sizeof to->base, "%s%s", scheme ? "" : "http://", url);
     if (len < 0 || (size_t)len >= sizeof to->base)
-        return mw_complain(MW_EXIT_USAGE, "--server", "the URL is too long", "");
+        return mw_complain(MW_EXIT_USAGE, what, "the URL is too long", "");
     while (len > 0 && to->base[len - 1] == '/')
         to->base[--len] = '\0';
     to->socket[0] = '\0';
@@ -105,7 +99,7 @@ static int use_url(target *to, const char *url)
 /* A directory that somebody named means that daemon and no other: asking the next one would
  * answer for a different store. Only where we may not look (it is another user's) the TCP port
  * remains as a way to the same daemon. */
-static int use_named_directory(target *to, const char *directory)
+static int use_named_directory(mw_target *to, const char *directory)
 {
     char why[MW_CLI_PATH_MAX + 64];
     int reason = use_socket_of(to, directory);
@@ -114,7 +108,7 @@ static int use_named_directory(target *to, const char *directory)
     if (reason == EAGAIN)
         return complain_of_queue(to->socket);
     if (reason == EACCES || reason == EPERM)
-        return use_url(to, FALLBACK_URL);
+        return mw_target_use_url(to, "--server", FALLBACK_URL);
     snprintf(why, sizeof why, "no daemon answers on %s/midwatch.sock (%s)", directory,
              strerror(reason));
     return mw_complain(MW_EXIT_UNREACHABLE, "cannot connect", why,
@@ -122,13 +116,13 @@ static int use_named_directory(target *to, const char *directory)
 }
 
 /* DESIGN 4.2's order. */
-static int choose(const mw_cli *cli, target *to)
+int mw_target_choose(const mw_cli *cli, mw_target *to)
 {
     char own[MW_CLI_PATH_MAX];
     const char *server = cli->server ? cli->server : environment("MIDWATCH_SERVER");
     const char *data = cli->data ? cli->data : environment("MIDWATCH_DATA");
     if (server)
-        return use_url(to, server);
+        return mw_target_use_url(to, "--server", server);
     if (data)
         return use_named_directory(to, data);
     const char *const standard[] = {mw_cli_default_data_dir(own, sizeof own) ? own : NULL,
@@ -140,7 +134,7 @@ static int choose(const mw_cli *cli, target *to)
         if (reason == EAGAIN)
             return complain_of_queue(to->socket);
     }
-    return use_url(to, FALLBACK_URL);
+    return mw_target_use_url(to, "--server", FALLBACK_URL);
 }
 
 /* ---- one request --------------------------------------------------------------------------- */
@@ -152,14 +146,47 @@ static size_t receive(char *data, size_t size, size_t count, void *ctx)
     return body->err ? 0 : size * count;
 }
 
-static struct curl_slist *make_headers(const char *body, const char *accept)
+static mw_slice value_of_header(mw_slice line, const char *name)
+{
+    mw_slice wanted = mw_slice_of(name);
+    size_t colon = mw_slice_find_byte(line, ':');
+    if (colon == line.len || !mw_slice_equal_nocase(mw_slice_first(line, colon), wanted))
+        return MW_SLICE_NONE;
+    mw_slice value = mw_slice_from(line, colon + 1);
+    while (value.len && (value.data[value.len - 1] == '\r' || value.data[value.len - 1] == '\n'))
+        value.len--;
+    return mw_slice_trim(value);
+}
+
+/* A cursor that does not fit is none: it is ours, and far shorter. */
+static size_t receive_header(char *data, size_t size, size_t count, void *ctx)
+{
+    mw_answer *out = ctx;
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } numbers[] = {{"x-midwatch-items", &out->items},
+                   {"x-midwatch-left-out", &out->left_out},
+                   {"x-midwatch-pattern-undecided", &out->undecided},
+                   {"x-midwatch-damaged-blocks", &out->damaged}};
+    mw_slice line = {data, size * count};
+    mw_slice cursor = value_of_header(line, "x-midwatch-next-cursor");
+    if (cursor.len && !mw_slice_to_cstr(cursor, out->next_cursor, sizeof out->next_cursor))
+        out->next_cursor[0] = '\0';
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        uint64_t value;
+        if (mw_slice_u64(value_of_header(line, numbers[i].name), &value) == MW_OK)
+            *numbers[i].value = value;
+    }
+    return size * count;
+}
+
+struct curl_slist *mw_target_headers(const char *accept)
 {
     char line[1200];
     snprintf(line, sizeof line, "Accept: %s", accept);
     struct curl_slist *headers = curl_slist_append(NULL, line);
     const char *token = environment("MIDWATCH_TOKEN");
-    if (body)
-        headers = curl_slist_append(headers, "Content-Type: application/json");
     if (!token)
         return headers;
     int len = snprintf(line, sizeof line, "Authorization: Bearer %s", token);
@@ -169,26 +196,31 @@ static struct curl_slist *make_headers(const char *body, const char *accept)
     return headers;
 }
 
-static void set_options(CURL *curl, const target *to, const char *body, mw_answer *out)
+void mw_target_prepare(const mw_target *to, CURL *curl)
 {
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "midwatch/" MW_VERSION);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &out->body);
     if (to->socket[0])
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, to->socket);
     if (to->loopback)
         curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    if (body)
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
     /* Else the system's store; the certificate is always verified. */
     const char *authorities = environment("MIDWATCH_CA_FILE");
     if (authorities)
         curl_easy_setopt(curl, CURLOPT_CAINFO, authorities);
+}
+
+static void set_options(CURL *curl, const mw_target *to, mw_answer *out)
+{
+    mw_target_prepare(to, curl);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &out->body);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, receive_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, out);
 }
 
 /* ---- why there is no answer ----------------------------------------------------------------- */
@@ -227,7 +259,8 @@ void mw_client_explain(int code, double connect_s, double total_s, const char *t
     }
 }
 
-static void explain(CURL *curl, const target *to, CURLcode code, const char *text, mw_silence *out)
+static void explain(CURL *curl, const mw_target *to, CURLcode code, const char *text,
+                    mw_silence *out)
 {
     curl_off_t connect_us = 0, total_us = 0;
     int reason = to->socket[0] && code == CURLE_COULDNT_CONNECT ? probe(to->socket) : 0;
@@ -244,7 +277,7 @@ static void explain(CURL *curl, const target *to, CURLcode code, const char *tex
         out->hint = HINT_QUEUE;
 }
 
-static int complain_of_silence(CURL *curl, const target *to, CURLcode code, const char *text)
+int mw_target_complain(CURL *curl, const mw_target *to, CURLcode code, const char *text)
 {
     mw_silence silence;
     explain(curl, to, code, text[0] ? text : curl_easy_strerror(code), &silence);
@@ -257,16 +290,21 @@ static int complain_of_silence(CURL *curl, const target *to, CURLcode code, cons
 /* What is asked: body NULL and method NULL = GET. */
 typedef struct question {
     const char *path, *body, *method;
+    bool unread; /* the body is the caller's to read, and what to do about a refusal his */
 } question;
 
-static int perform(CURL *curl, const target *to, const question *ask, mw_answer *out)
+static int perform(CURL *curl, const mw_target *to, const question *ask, mw_answer *out)
 {
-    char url[MW_CLI_PATH_MAX * 3], why[CURL_ERROR_SIZE] = "";
+    char url[URL_MAX], why[CURL_ERROR_SIZE] = "";
     int len = snprintf(url, sizeof url, "%s%s", to->base, ask->path);
     if (len < 0 || (size_t)len >= sizeof url)
         return mw_complain(MW_EXIT_USAGE, "the request", "an argument is too long", "");
-    struct curl_slist *headers = make_headers(ask->body, "application/json");
-    set_options(curl, to, ask->body, out);
+    struct curl_slist *headers = mw_target_headers("application/json");
+    set_options(curl, to, out);
+    if (ask->body) {
+        headers = curl_slist_append(headers, "Content-Type: application/json");
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, ask->body);
+    }
     if (ask->method)
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, ask->method);
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -283,7 +321,7 @@ static int perform(CURL *curl, const target *to, const question *ask, mw_answer 
     if (code == CURLE_WRITE_ERROR)
         return mw_complain(MW_EXIT_FAILED, "the answer", "too large", "ask for less with --limit");
     if (code != CURLE_OK)
-        return complain_of_silence(curl, to, code, why);
+        return mw_target_complain(curl, to, code, why);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &out->status);
     return MW_EXIT_DONE;
 }
@@ -304,7 +342,7 @@ int mw_exit_of_status(long status)
     }
 }
 
-static int complain_of_answer(const target *to, const char *noun, bool changes,
+static int complain_of_answer(const mw_target *to, const char *noun, bool changes,
                               const mw_answer *answer)
 {
     char what[128], why[512], status_text[64];
@@ -327,10 +365,10 @@ static int complain_of_answer(const target *to, const char *noun, bool changes,
 
 static int call(mw_cli *cli, const question *ask, mw_answer *out)
 {
-    target to = {.loopback = false};
+    mw_target to = {.loopback = false};
     memset(out, 0, sizeof *out);
     mw_buffer_init(&out->body, MW_MEM_BASE, ANSWER_MAX);
-    int status = choose(cli, &to);
+    int status = mw_target_choose(cli, &to);
     if (status)
         return status;
     CURL *curl = curl_easy_init();
@@ -340,8 +378,12 @@ static int call(mw_cli *cli, const question *ask, mw_answer *out)
     curl_easy_cleanup(curl);
     if (status)
         return status;
-    out->root = mw_parse_answer(mw_buffer_slice(&out->body));
-    if (mw_exit_of_status(out->status) != MW_EXIT_DONE)
+    bool done = mw_exit_of_status(out->status) == MW_EXIT_DONE;
+    if (!done || !ask->unread)
+        out->root = mw_parse_answer(mw_buffer_slice(&out->body));
+    if (ask->unread)
+        return MW_EXIT_DONE;
+    if (!done)
         return complain_of_answer(&to, cli->command->noun, ask->body || ask->method, out);
     if (!out->root)
         return mw_complain(MW_EXIT_FAILED, to.base, "the answer is not JSON",
@@ -351,13 +393,19 @@ static int call(mw_cli *cli, const question *ask, mw_answer *out)
 
 int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out)
 {
-    const question ask = {path, body, NULL};
+    const question ask = {path, body, NULL, false};
+    return call(cli, &ask, out);
+}
+
+int mw_client_fetch(mw_cli *cli, const char *path, mw_answer *out)
+{
+    const question ask = {path, NULL, NULL, true};
     return call(cli, &ask, out);
 }
 
 int mw_client_delete(mw_cli *cli, const char *path, mw_answer *out)
 {
-    const question ask = {path, NULL, "DELETE"};
+    const question ask = {path, NULL, "DELETE", false};
     return call(cli, &ask, out);
 }
 
@@ -381,13 +429,19 @@ void mw_answer_free(mw_answer *answer)
     mw_buffer_fini(&answer->body);
 }
 
+int mw_fetch_complain(const mw_cli *cli, const mw_answer *answer)
+{
+    const mw_target nowhere = {.loopback = false};
+    return complain_of_answer(&nowhere, cli->command->noun, false, answer);
+}
+
 /* ---- an answer that is read as it comes ------------------------------------------------------ */
 
 /* A daemon says something every 15 s; three of those missed, and it is gone. */
 #define SILENCE_S 60L
 
 struct mw_client {
-    target to;
+    mw_target to;
     mw_silence silence; /* why the last answer ended */
 };
 
@@ -411,7 +465,7 @@ static size_t receive_piece(char *data, size_t size, size_t count, void *ctx)
 int mw_client_open(const mw_cli *cli, mw_client **out)
 {
     mw_client *client = mw_calloc_or_die(MW_MEM_BASE, 1, sizeof *client);
-    int status = choose(cli, &client->to);
+    int status = mw_target_choose(cli, &client->to);
     *out = status ? NULL : client;
     if (status)
         mw_free(MW_MEM_BASE, client);
@@ -426,14 +480,14 @@ void mw_client_close(mw_client *client)
 static struct curl_slist *make_stream_headers(const char *last_id)
 {
     char line[1200];
-    struct curl_slist *headers = make_headers(NULL, "text/event-stream");
+    struct curl_slist *headers = mw_target_headers("text/event-stream");
     int len = snprintf(line, sizeof line, "Last-Event-ID: %s", last_id);
     if (last_id[0] && len > 0 && (size_t)len < sizeof line)
         headers = curl_slist_append(headers, line);
     return headers;
 }
 
-static CURLcode perform_reading(reading *work, const target *to, const char *path,
+static CURLcode perform_reading(reading *work, const mw_target *to, const char *path,
                                 const char *last_id)
 {
     char url[MW_CLI_PATH_MAX * 5];
@@ -441,7 +495,7 @@ static CURLcode perform_reading(reading *work, const target *to, const char *pat
     if (len < 0 || (size_t)len >= sizeof url)
         return CURLE_URL_MALFORMAT;
     struct curl_slist *headers = make_stream_headers(last_id);
-    set_options(work->curl, to, NULL, work->answer);
+    set_options(work->curl, to, work->answer);
     curl_easy_setopt(work->curl, CURLOPT_URL, url);
     curl_easy_setopt(work->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(work->curl, CURLOPT_TIMEOUT, 0L);
@@ -480,7 +534,7 @@ int mw_client_complain(const mw_client *client, const char *noun, const mw_answe
 
 int mw_client_unreachable(const mw_client *client)
 {
-    const target *to = &client->to;
+    const mw_target *to = &client->to;
     return mw_complain(MW_EXIT_UNREACHABLE, to->socket[0] ? to->socket : to->base,
                        client->silence.why, client->silence.hint);
 }
@@ -542,7 +596,8 @@ bool mw_is_narrowed(const mw_cli *cli)
 {
     for (size_t i = 0; i < mw_cli_option_count; i++)
         if (value_of(cli, &mw_cli_options[i], 0) &&
-            mw_cli_options[i].offset != offsetof(mw_cli, limit))
+            mw_cli_options[i].offset != offsetof(mw_cli, limit) &&
+            mw_cli_options[i].offset != offsetof(mw_cli, format))
             return true;
     return false;
 }

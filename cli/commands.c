@@ -17,6 +17,9 @@ const mw_noun mw_nouns[] = {
     {"webhook", "", "doors for alarms"},
     {"space", "", "separate stores of telemetry"},
     {"audit", "", "who changed what"},
+    {"export", "", "what is stored, as OTLP/JSON lines"},
+    {"import", "", "OTLP/JSON from files, as an exporter would send it"},
+    {"demo", "", "a support agent's last half hour, to look around in"},
     {"completion", "", "completion for a shell"},
     /* Named by the design, served by a later version. */
     {"agent", "", NULL},
@@ -25,9 +28,6 @@ const mw_noun mw_nouns[] = {
     {"skill", "", NULL},
     {"token", "", NULL},
     {"doctor", "", NULL},
-    {"import", "", NULL},
-    {"export", "", NULL},
-    {"demo", "", NULL},
 };
 const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
 
@@ -37,19 +37,21 @@ const mw_command mw_commands[] = {
     {"session", "show", "ID", "one session with its traces", MW_TAKES_SPACE, mw_cmd_session_show},
     {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE | MW_TAKES_SPACE,
      mw_cmd_trace_list},
-    {"trace", "show", "ID", "one trace as a tree of spans", MW_TAKES_SPACE, mw_cmd_trace_show},
+    {"trace", "show", "ID", "one trace as a tree of spans", MW_TAKES_SPACE | MW_TAKES_FORMAT,
+     mw_cmd_trace_show},
     {"span", "list", "", "newest first, by start",
      MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_SPAN | MW_TAKES_ITEM | MW_TAKES_NAME |
-         MW_TAKES_SPACE,
+         MW_TAKES_SPACE | MW_TAKES_FORMAT,
      mw_cmd_span_list},
     {"log", "list", "", "newest first, or as they come",
      MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_LOG | MW_TAKES_ITEM | MW_TAKES_FOLLOW |
-         MW_TAKES_SPACE,
+         MW_TAKES_SPACE | MW_TAKES_FORMAT,
      mw_cmd_log_list},
     {"metric", "list", "", "by name",
      MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_METRIC | MW_TAKES_SPACE, mw_cmd_metric_list},
     {"metric", "show", "NAME", "its newest points, by series",
-     MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_METRIC | MW_TAKES_SPACE, mw_cmd_metric_show},
+     MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_METRIC | MW_TAKES_SPACE | MW_TAKES_FORMAT,
+     mw_cmd_metric_show},
     {"service", "list", "", "by name, over the newest 30 minutes that hold spans",
      MW_TAKES_WINDOW | MW_TAKES_SPACE, mw_cmd_service_list},
     {"service", "show", "NAME", "its operations, callers and callees",
@@ -71,6 +73,12 @@ const mw_command mw_commands[] = {
      mw_cmd_space_delete},
     {"audit", "list", "", "newest first", MW_TAKES_PAGE, mw_cmd_audit_list},
     {"status", "", "", "what the daemon holds and does", 0, mw_cmd_status},
+    {"export", "", "", "spans, log records and points, newest first, up to 1000 a line",
+     MW_TAKES_WINDOW | MW_TAKES_SPACE | MW_TAKES_EXPORT, mw_cmd_export},
+    {"import", "", "FILE...", "JSON lines or one document, gzip too; - is standard input",
+     MW_TAKES_SPACE | MW_TAKES_OTLP, mw_cmd_import},
+    {"demo", "", "", "sends it to the OTLP port, and says what to look at",
+     MW_TAKES_SPACE | MW_TAKES_OTLP, mw_cmd_demo},
     {"completion", "", "SHELL", "print the script for bash, zsh or fish", 0, mw_cmd_completion},
 };
 const size_t mw_command_count = sizeof mw_commands / sizeof mw_commands[0];

@@ -60,7 +60,7 @@ static void bash_script(mw_buffer *out)
     mw_buffer_appendf(out, "        esac\n    fi\n"
                            "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
                            "}\n"
-                           "complete -F _midwatch midwatch\n");
+                           "complete -o default -F _midwatch midwatch\n");
 }
 
 /* zsh reads bash's scripts through its own bridge. */

@@ -72,10 +72,9 @@ static int render_answer(mw_cli *cli, mw_answer *answer,
     return status;
 }
 
-static void tell_more(const json_t *root)
+static void tell_cursor(mw_slice next)
 {
     mw_buffer cursor;
-    mw_slice next = mw_text(root, "next_cursor");
     if (!next.len)
         return;
     mw_buffer_init(&cursor, MW_MEM_BASE, 65536);
@@ -85,14 +84,73 @@ static void tell_more(const json_t *root)
     mw_buffer_fini(&cursor);
 }
 
+/* What a list leaves out because it could not be decided is no news for stdout. */
+static void tell_undecided(uint64_t count)
+{
+    if (count)
+        fprintf(stderr,
+                "midwatch: the pattern took too long on %llu record%s, left out; a simpler one "
+                "decides\n",
+                (unsigned long long)count, count == 1 ? "" : "s");
+}
+
+/* ---- as it was sent ------------------------------------------------------------------------ */
+
+bool mw_wants_otlp(const mw_cli *cli)
+{
+    return cli->format && strcmp(cli->format, "otlp") == 0;
+}
+
+void mw_tell_otlp(const mw_answer *answer, bool cursor)
+{
+    if (answer->left_out)
+        fprintf(stderr, "midwatch: %llu left out: too long to be shown\n",
+                (unsigned long long)answer->left_out);
+    if (answer->damaged)
+        fprintf(stderr,
+                "midwatch: %llu stored blocks are damaged and left out; see midwatch check\n",
+                (unsigned long long)answer->damaged);
+    tell_undecided(answer->undecided);
+    if (cursor)
+        tell_cursor(mw_slice_of(answer->next_cursor));
+}
+
+/* Where an empty list may come from: its bounds, or that nothing ever came in. */
+static void tell_empty(const mw_cli *cli, const char *what)
+{
+    fprintf(stderr, "midwatch: no %s%s\n", what,
+            mw_is_narrowed(cli) ? " within these bounds" : " stored yet");
+}
+
+/* `what` NULL: not a list. */
+static int show_otlp(mw_cli *cli, const char *path, const char *what)
+{
+    mw_answer answer;
+    int status = mw_client_fetch(cli, path, &answer);
+    if (!status && mw_exit_of_status(answer.status))
+        status = mw_fetch_complain(cli, &answer);
+    if (!status)
+        status = print_body(&answer);
+    if (!status && what && answer.items + answer.left_out == 0)
+        tell_empty(cli, what);
+    if (!status)
+        mw_tell_otlp(&answer, true);
+    mw_answer_free(&answer);
+    return status;
+}
+
+/* ---- frames of commands -------------------------------------------------------------------- */
+
 int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw_buffer *))
 {
     mw_answer answer;
+    if (mw_wants_otlp(cli))
+        return show_otlp(cli, path, NULL);
     int status = mw_client_call(cli, path, NULL, &answer);
     if (!status)
         status = cli->json ? print_body(&answer) : render_answer(cli, &answer, render);
     if (!status && !cli->json)
-        tell_more(answer.root);
+        tell_cursor(mw_text(answer.root, "next_cursor"));
     mw_answer_free(&answer);
     return status;
 }
@@ -109,24 +167,6 @@ int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *,
     return status;
 }
 
-/* Where an empty list may come from: its bounds, or that nothing ever came in. */
-static void tell_empty(const mw_cli *cli, const char *what)
-{
-    fprintf(stderr, "midwatch: no %s%s\n", what,
-            mw_is_narrowed(cli) ? " within these bounds" : " stored yet");
-}
-
-/* What a list leaves out because it could not be decided is no news for stdout. */
-static void tell_undecided(const json_t *root)
-{
-    int64_t count = mw_integer(root, "pattern_undecided");
-    if (count)
-        fprintf(stderr,
-                "midwatch: the pattern took too long on %lld record%s, left out; a simpler one "
-                "decides\n",
-                (long long)count, count == 1 ? "" : "s");
-}
-
 int mw_list(mw_cli *cli, const char *noun, const char *what,
             void (*render)(mw_cli *, json_t *, mw_buffer *))
 {
@@ -141,16 +181,21 @@ int mw_list(mw_cli *cli, const char *noun, const char *what,
         mw_buffer_fini(&path);
         return status;
     }
+    if (mw_wants_otlp(cli)) {
+        status = show_otlp(cli, path.data, what);
+        mw_buffer_fini(&path);
+        return status;
+    }
     status = mw_client_call(cli, path.data, NULL, &answer);
     if (!status && json_array_size(json_object_get(answer.root, "items")) == 0)
         tell_empty(cli, what);
     if (!status)
-        tell_undecided(answer.root);
+        tell_undecided((uint64_t)mw_integer(answer.root, "pattern_undecided"));
     if (!status && cli->json) {
         status = print_body(&answer);
     } else if (!status && json_array_size(json_object_get(answer.root, "items"))) {
         status = render_answer(cli, &answer, render);
-        tell_more(answer.root);
+        tell_cursor(mw_text(answer.root, "next_cursor"));
     }
     mw_answer_free(&answer);
     mw_buffer_fini(&path);

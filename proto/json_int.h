@@ -1,8 +1,10 @@
-/* Private to the JSON reader: tokens (json_lexer.c) and the schema tables (json_schema.c). */
+/* Private to the JSON reader and writer: tokens (json_lexer.c), the schema tables (json_schema.c),
+ * single messages as JSON (json_print.c). */
 #ifndef MW_PROTO_JSON_INT_H
 #define MW_PROTO_JSON_INT_H
 
 #include "lib/base/buffer.h"
+#include "lib/base/json_writer.h"
 #include "proto/json.h"
 
 /* ---- tokens -------------------------------------------------------------------------------- */
@@ -85,10 +87,37 @@ typedef struct mw_json_field {
 typedef struct mw_json_message {
     const char *name;
     const mw_json_field *fields; /* ends with a NULL name */
+    uint32_t choice; /* numbers of which the last that comes counts (a oneof of several), by bit */
 } mw_json_message;
 
+/* Messages that are written for themselves. */
+typedef enum mw_json_part {
+    MW_JSON_RESOURCE,
+    MW_JSON_SCOPE,
+    MW_JSON_SPAN,
+    MW_JSON_LOG_RECORD,
+    MW_JSON_METRIC,
+} mw_json_part;
+
 const mw_json_message *mw_json_request(mw_json_kind kind);
+const mw_json_message *mw_json_message_of(mw_json_part part);
+/* A metric's field for data of that kind, whose message begins with its list of points. */
+const mw_json_field *mw_json_metric_data(mw_metric_kind kind);
 /* NULL when the message has no such field. *snake says that it was the snake_case spelling. */
 const mw_json_field *mw_json_field_find(const mw_json_message *message, mw_slice key, bool *snake);
+
+/* ---- json_print.c: wire bytes as JSON -------------------------------------------------------- */
+
+/* Writes the message as one object. What the table does not have is passed over, a field that came
+ * in parts is merged in `scratch` (the caller's to reset). MW_E_SYNTAX: not the wire format of that
+ * message; MW_E_INVALID: nested deeper than what is kept; MW_E_LIMIT: `scratch` is full;
+ * MW_E_NOMEM. Errors of the buffer beneath `json` stay there. What was written before an error is
+ * the caller's to take back. Pure; any thread. */
+MW_MUST_USE mw_err mw_json_print(mw_json *json, const mw_json_message *message, mw_slice wire,
+                                 mw_arena *scratch);
+/* The same without the braces, for an object that goes on, and without the fields whose bits
+ * `without` has. */
+MW_MUST_USE mw_err mw_json_print_members(mw_json *json, const mw_json_message *message,
+                                         mw_slice wire, uint32_t without, mw_arena *scratch);
 
 #endif

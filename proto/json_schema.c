@@ -25,6 +25,10 @@
     {                                                                                              \
         name_, number_, MW_FIELD_ENUM, false, NULL, names_                                         \
     }
+#define BIT(number_) (UINT32_C(1) << (number_))
+/* Also the index into a string table, 8, which only profiles have: as good as empty. */
+#define ANY_VALUE_CHOICE (BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8))
+#define METRIC_DATA (BIT(5) | BIT(7) | BIT(9) | BIT(10) | BIT(11))
 #define LAST                                                                                       \
     {                                                                                              \
         NULL, 0, 0, false, NULL, NULL                                                              \
@@ -66,13 +70,13 @@ static const mw_json_message any_value;
 
 static const mw_json_field key_value_fields[] = {ONE("key", 1, STRING),
                                                  MESSAGE("value", 2, any_value), LAST};
-static const mw_json_message key_value = {"KeyValue", key_value_fields};
+static const mw_json_message key_value = {"KeyValue", key_value_fields, 0};
 
 static const mw_json_field array_value_fields[] = {MESSAGES("values", 1, any_value), LAST};
-static const mw_json_message array_value = {"ArrayValue", array_value_fields};
+static const mw_json_message array_value = {"ArrayValue", array_value_fields, 0};
 
 static const mw_json_field key_value_list_fields[] = {MESSAGES("values", 1, key_value), LAST};
-static const mw_json_message key_value_list = {"KeyValueList", key_value_list_fields};
+static const mw_json_message key_value_list = {"KeyValueList", key_value_list_fields, 0};
 
 static const mw_json_field any_value_fields[] = {ONE("stringValue", 1, STRING),
                                                  ONE("boolValue", 2, BOOL),
@@ -82,28 +86,28 @@ static const mw_json_field any_value_fields[] = {ONE("stringValue", 1, STRING),
                                                  MESSAGE("kvlistValue", 6, key_value_list),
                                                  ONE("bytesValue", 7, BYTES_BASE64),
                                                  LAST};
-static const mw_json_message any_value = {"AnyValue", any_value_fields};
+static const mw_json_message any_value = {"AnyValue", any_value_fields, ANY_VALUE_CHOICE};
 
 static const mw_json_field entity_ref_fields[] = {ONE("schemaUrl", 1, STRING),
                                                   ONE("type", 2, STRING), MANY("idKeys", 3, STRING),
                                                   MANY("descriptionKeys", 4, STRING), LAST};
-static const mw_json_message entity_ref = {"EntityRef", entity_ref_fields};
+static const mw_json_message entity_ref = {"EntityRef", entity_ref_fields, 0};
 
 static const mw_json_field resource_fields[] = {MESSAGES("attributes", 1, key_value),
                                                 ONE("droppedAttributesCount", 2, UINT32),
                                                 MESSAGES("entityRefs", 3, entity_ref), LAST};
-static const mw_json_message resource = {"Resource", resource_fields};
+static const mw_json_message resource = {"Resource", resource_fields, 0};
 
 static const mw_json_field instrumentation_scope_fields[] = {
     ONE("name", 1, STRING), ONE("version", 2, STRING), MESSAGES("attributes", 3, key_value),
     ONE("droppedAttributesCount", 4, UINT32), LAST};
 static const mw_json_message instrumentation_scope = {"InstrumentationScope",
-                                                      instrumentation_scope_fields};
+                                                      instrumentation_scope_fields, 0};
 
 static const mw_json_field event_fields[] = {
     ONE("timeUnixNano", 1, FIXED64), ONE("name", 2, STRING), MESSAGES("attributes", 3, key_value),
     ONE("droppedAttributesCount", 4, UINT32), LAST};
-static const mw_json_message event = {"Event", event_fields};
+static const mw_json_message event = {"Event", event_fields, 0};
 
 static const mw_json_field link_fields[] = {ONE("traceId", 1, ID16),
                                             ONE("spanId", 2, ID8),
@@ -112,11 +116,11 @@ static const mw_json_field link_fields[] = {ONE("traceId", 1, ID16),
                                             ONE("droppedAttributesCount", 5, UINT32),
                                             ONE("flags", 6, FIXED32),
                                             LAST};
-static const mw_json_message link = {"Link", link_fields};
+static const mw_json_message link = {"Link", link_fields, 0};
 
 static const mw_json_field status_fields[] = {ONE("message", 2, STRING),
                                               NAMED("code", 3, status_codes), LAST};
-static const mw_json_message status = {"Status", status_fields};
+static const mw_json_message status = {"Status", status_fields, 0};
 
 static const mw_json_field span_fields[] = {ONE("traceId", 1, ID16),
                                             ONE("spanId", 2, ID8),
@@ -135,21 +139,21 @@ static const mw_json_field span_fields[] = {ONE("traceId", 1, ID16),
                                             MESSAGE("status", 15, status),
                                             ONE("flags", 16, FIXED32),
                                             LAST};
-static const mw_json_message span = {"Span", span_fields};
+static const mw_json_message span = {"Span", span_fields, 0};
 
 static const mw_json_field scope_spans_fields[] = {MESSAGE("scope", 1, instrumentation_scope),
                                                    MESSAGES("spans", 2, span),
                                                    ONE("schemaUrl", 3, STRING), LAST};
-static const mw_json_message scope_spans = {"ScopeSpans", scope_spans_fields};
+static const mw_json_message scope_spans = {"ScopeSpans", scope_spans_fields, 0};
 
 static const mw_json_field resource_spans_fields[] = {MESSAGE("resource", 1, resource),
                                                       MESSAGES("scopeSpans", 2, scope_spans),
                                                       ONE("schemaUrl", 3, STRING), LAST};
-static const mw_json_message resource_spans = {"ResourceSpans", resource_spans_fields};
+static const mw_json_message resource_spans = {"ResourceSpans", resource_spans_fields, 0};
 
 static const mw_json_field traces_request_fields[] = {MESSAGES("resourceSpans", 1, resource_spans),
                                                       LAST};
-static const mw_json_message traces_request = {"TracesRequest", traces_request_fields};
+static const mw_json_message traces_request = {"TracesRequest", traces_request_fields, 0};
 
 static const mw_json_field log_record_fields[] = {ONE("timeUnixNano", 1, FIXED64),
                                                   NAMED("severityNumber", 2, severities),
@@ -163,21 +167,21 @@ static const mw_json_field log_record_fields[] = {ONE("timeUnixNano", 1, FIXED64
                                                   ONE("observedTimeUnixNano", 11, FIXED64),
                                                   ONE("eventName", 12, STRING),
                                                   LAST};
-static const mw_json_message log_record = {"LogRecord", log_record_fields};
+static const mw_json_message log_record = {"LogRecord", log_record_fields, 0};
 
 static const mw_json_field scope_logs_fields[] = {MESSAGE("scope", 1, instrumentation_scope),
                                                   MESSAGES("logRecords", 2, log_record),
                                                   ONE("schemaUrl", 3, STRING), LAST};
-static const mw_json_message scope_logs = {"ScopeLogs", scope_logs_fields};
+static const mw_json_message scope_logs = {"ScopeLogs", scope_logs_fields, 0};
 
 static const mw_json_field resource_logs_fields[] = {MESSAGE("resource", 1, resource),
                                                      MESSAGES("scopeLogs", 2, scope_logs),
                                                      ONE("schemaUrl", 3, STRING), LAST};
-static const mw_json_message resource_logs = {"ResourceLogs", resource_logs_fields};
+static const mw_json_message resource_logs = {"ResourceLogs", resource_logs_fields, 0};
 
 static const mw_json_field logs_request_fields[] = {MESSAGES("resourceLogs", 1, resource_logs),
                                                     LAST};
-static const mw_json_message logs_request = {"LogsRequest", logs_request_fields};
+static const mw_json_message logs_request = {"LogsRequest", logs_request_fields, 0};
 
 static const mw_json_field exemplar_fields[] = {ONE("timeUnixNano", 2, FIXED64),
                                                 ONE("asDouble", 3, DOUBLE),
@@ -186,7 +190,7 @@ static const mw_json_field exemplar_fields[] = {ONE("timeUnixNano", 2, FIXED64),
                                                 ONE("asInt", 6, SFIXED64),
                                                 MESSAGES("filteredAttributes", 7, key_value),
                                                 LAST};
-static const mw_json_message exemplar = {"Exemplar", exemplar_fields};
+static const mw_json_message exemplar = {"Exemplar", exemplar_fields, BIT(3) | BIT(6)};
 
 static const mw_json_field number_data_point_fields[] = {ONE("startTimeUnixNano", 2, FIXED64),
                                                          ONE("timeUnixNano", 3, FIXED64),
@@ -196,7 +200,8 @@ static const mw_json_field number_data_point_fields[] = {ONE("startTimeUnixNano"
                                                          MESSAGES("attributes", 7, key_value),
                                                          ONE("flags", 8, UINT32),
                                                          LAST};
-static const mw_json_message number_data_point = {"NumberDataPoint", number_data_point_fields};
+static const mw_json_message number_data_point = {"NumberDataPoint", number_data_point_fields,
+                                                  BIT(4) | BIT(6)};
 
 static const mw_json_field histogram_data_point_fields[] = {ONE("startTimeUnixNano", 2, FIXED64),
                                                             ONE("timeUnixNano", 3, FIXED64),
@@ -211,11 +216,11 @@ static const mw_json_field histogram_data_point_fields[] = {ONE("startTimeUnixNa
                                                             ONE("max", 12, DOUBLE),
                                                             LAST};
 static const mw_json_message histogram_data_point = {"HistogramDataPoint",
-                                                     histogram_data_point_fields};
+                                                     histogram_data_point_fields, 0};
 
 static const mw_json_field buckets_fields[] = {ONE("offset", 1, SINT32),
                                                MANY("bucketCounts", 2, UINT64), LAST};
-static const mw_json_message buckets = {"Buckets", buckets_fields};
+static const mw_json_message buckets = {"Buckets", buckets_fields, 0};
 
 static const mw_json_field exponential_histogram_data_point_fields[] = {
     MESSAGES("attributes", 1, key_value),
@@ -234,11 +239,11 @@ static const mw_json_field exponential_histogram_data_point_fields[] = {
     ONE("zeroThreshold", 14, DOUBLE),
     LAST};
 static const mw_json_message exponential_histogram_data_point = {
-    "ExponentialHistogramDataPoint", exponential_histogram_data_point_fields};
+    "ExponentialHistogramDataPoint", exponential_histogram_data_point_fields, 0};
 
 static const mw_json_field value_at_quantile_fields[] = {ONE("quantile", 1, DOUBLE),
                                                          ONE("value", 2, DOUBLE), LAST};
-static const mw_json_message value_at_quantile = {"ValueAtQuantile", value_at_quantile_fields};
+static const mw_json_message value_at_quantile = {"ValueAtQuantile", value_at_quantile_fields, 0};
 
 static const mw_json_field summary_data_point_fields[] = {
     ONE("startTimeUnixNano", 2, FIXED64),
@@ -249,29 +254,30 @@ static const mw_json_field summary_data_point_fields[] = {
     MESSAGES("attributes", 7, key_value),
     ONE("flags", 8, UINT32),
     LAST};
-static const mw_json_message summary_data_point = {"SummaryDataPoint", summary_data_point_fields};
+static const mw_json_message summary_data_point = {"SummaryDataPoint", summary_data_point_fields,
+                                                   0};
 
 static const mw_json_field gauge_fields[] = {MESSAGES("dataPoints", 1, number_data_point), LAST};
-static const mw_json_message gauge = {"Gauge", gauge_fields};
+static const mw_json_message gauge = {"Gauge", gauge_fields, 0};
 
 static const mw_json_field sum_fields[] = {MESSAGES("dataPoints", 1, number_data_point),
                                            NAMED("aggregationTemporality", 2, temporalities),
                                            ONE("isMonotonic", 3, BOOL), LAST};
-static const mw_json_message sum = {"Sum", sum_fields};
+static const mw_json_message sum = {"Sum", sum_fields, 0};
 
 static const mw_json_field histogram_fields[] = {MESSAGES("dataPoints", 1, histogram_data_point),
                                                  NAMED("aggregationTemporality", 2, temporalities),
                                                  LAST};
-static const mw_json_message histogram = {"Histogram", histogram_fields};
+static const mw_json_message histogram = {"Histogram", histogram_fields, 0};
 
 static const mw_json_field exponential_histogram_fields[] = {
     MESSAGES("dataPoints", 1, exponential_histogram_data_point),
     NAMED("aggregationTemporality", 2, temporalities), LAST};
 static const mw_json_message exponential_histogram = {"ExponentialHistogram",
-                                                      exponential_histogram_fields};
+                                                      exponential_histogram_fields, 0};
 
 static const mw_json_field summary_fields[] = {MESSAGES("dataPoints", 1, summary_data_point), LAST};
-static const mw_json_message summary = {"Summary", summary_fields};
+static const mw_json_message summary = {"Summary", summary_fields, 0};
 
 static const mw_json_field metric_fields[] = {
     ONE("name", 1, STRING),
@@ -284,21 +290,21 @@ static const mw_json_field metric_fields[] = {
     MESSAGE("summary", 11, summary),
     MESSAGES("metadata", 12, key_value),
     LAST};
-static const mw_json_message metric = {"Metric", metric_fields};
+static const mw_json_message metric = {"Metric", metric_fields, METRIC_DATA};
 
 static const mw_json_field scope_metrics_fields[] = {MESSAGE("scope", 1, instrumentation_scope),
                                                      MESSAGES("metrics", 2, metric),
                                                      ONE("schemaUrl", 3, STRING), LAST};
-static const mw_json_message scope_metrics = {"ScopeMetrics", scope_metrics_fields};
+static const mw_json_message scope_metrics = {"ScopeMetrics", scope_metrics_fields, 0};
 
 static const mw_json_field resource_metrics_fields[] = {MESSAGE("resource", 1, resource),
                                                         MESSAGES("scopeMetrics", 2, scope_metrics),
                                                         ONE("schemaUrl", 3, STRING), LAST};
-static const mw_json_message resource_metrics = {"ResourceMetrics", resource_metrics_fields};
+static const mw_json_message resource_metrics = {"ResourceMetrics", resource_metrics_fields, 0};
 
 static const mw_json_field metrics_request_fields[] = {
     MESSAGES("resourceMetrics", 1, resource_metrics), LAST};
-static const mw_json_message metrics_request = {"MetricsRequest", metrics_request_fields};
+static const mw_json_message metrics_request = {"MetricsRequest", metrics_request_fields, 0};
 
 const mw_json_message *mw_json_request(mw_json_kind kind)
 {
@@ -308,6 +314,30 @@ const mw_json_message *mw_json_request(mw_json_kind kind)
         [MW_JSON_LOGS] = &logs_request,
     };
     return requests[kind];
+}
+
+const mw_json_message *mw_json_message_of(mw_json_part part)
+{
+    static const mw_json_message *const parts[] = {
+        [MW_JSON_RESOURCE] = &resource, [MW_JSON_SCOPE] = &instrumentation_scope,
+        [MW_JSON_SPAN] = &span,         [MW_JSON_LOG_RECORD] = &log_record,
+        [MW_JSON_METRIC] = &metric,
+    };
+    return parts[part];
+}
+
+const mw_json_field *mw_json_metric_data(mw_metric_kind kind)
+{
+    static const char *const names[MW_METRIC_KINDS] = {
+        [MW_METRIC_GAUGE] = "gauge",
+        [MW_METRIC_SUM] = "sum",
+        [MW_METRIC_HISTOGRAM] = "histogram",
+        [MW_METRIC_EXPONENTIAL_HISTOGRAM] = "exponentialHistogram",
+        [MW_METRIC_SUMMARY] = "summary",
+    };
+    bool snake;
+    MW_ASSERT(kind > MW_METRIC_NONE && kind < MW_METRIC_KINDS);
+    return mw_json_field_find(&metric, mw_slice_of(names[kind]), &snake);
 }
 
 /* "start_time_unix_nano" against "startTimeUnixNano". */

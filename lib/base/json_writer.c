@@ -209,9 +209,15 @@ void mw_json_bytes_base64(mw_json *json, mw_slice bytes)
 void mw_json_hex(mw_json *json, const void *bytes, size_t len)
 {
     char text[2 * 64 + 1];
-    MW_ASSERT(len <= 64);
-    mw_hex_encode(bytes, len, text);
-    mw_json_string(json, (mw_slice){text, 2 * len});
+    mw_slice rest = mw_slice_bytes(bytes, len);
+    begin_value(json);
+    mw_buffer_append_byte(json->out, '"');
+    for (; rest.len; rest = mw_slice_from(rest, 64)) {
+        mw_slice group = mw_slice_first(rest, 64);
+        mw_hex_encode(group.data, group.len, text);
+        mw_buffer_append(json->out, text, 2 * group.len);
+    }
+    mw_buffer_append_byte(json->out, '"');
 }
 
 void mw_json_raw(mw_json *json, mw_slice json_text)

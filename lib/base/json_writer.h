@@ -11,9 +11,9 @@
 
 #include "lib/base/buffer.h"
 
-/* API shapes need about 8 levels, attributes at most 64 more (the decode depth limit), doubled
- * because a nested list of maps opens two. */
-#define MW_JSON_DEPTH_MAX 192
+/* API shapes need about 8 levels, OTLP/JSON 16; attributes at most 64 (the decode depth limit)
+ * times four, which is what a list of pairs opens in OTLP/JSON. */
+#define MW_JSON_DEPTH_MAX 288
 
 typedef struct mw_json {
     mw_buffer *out;

@@ -288,6 +288,7 @@ typedef struct mw_trace_span {
     mw_slice own_session_id; /* as its own attributes say */
     mw_slice bytes;          /* OTLP Span */
     uint32_t oversized;
+    uint32_t index; /* in its commit, in the order in which it was sent */
     mw_store_context resource, scope;
     uint64_t commit_seq;
 } mw_trace_span;
@@ -625,12 +626,17 @@ typedef struct mw_series_point {
     mw_point_row row;
     mw_slice bytes; /* the OTLP data point of row.kind */
     uint32_t oversized;
+    uint32_t index; /* in its commit, in the order in which it was sent */
     uint64_t commit_seq;
+    /* What it was sent under. Of one series these mean the same, but for the description. */
+    mw_slice head; /* OTLP Metric without points: name, unit, description, metadata, kind */
+    uint32_t head_oversized;
+    mw_store_context resource, scope;
 } mw_series_point;
 
 typedef struct mw_series {
     uint64_t series;
-    mw_slice head; /* OTLP Metric without points: name, unit, description, metadata, kind */
+    mw_slice head; /* these are of the newest point */
     uint32_t head_oversized;
     mw_store_context resource, scope;
     mw_series_point *points; /* newest first; the first acknowledged copy of each */

@@ -17,7 +17,7 @@ static const mw_api_entry entries[] = {
     {"GET", "/api/v1/traces", MW_SCOPE_READ, 0, mw_api_trace_list, "traces", true,
      "traces, newest first by start", true, NULL},
     {"GET", "/api/v1/traces/{id}", MW_SCOPE_READ, 0, mw_api_trace_show, "trace", true,
-     "one trace with its spans and log records", false, NULL},
+     "one trace with its spans and log records", false, mw_api_trace_filters},
     {"GET", "/api/v1/spans", MW_SCOPE_READ, 0, mw_api_span_list, "spans", true,
      "spans by what they carry, newest first by start", true, mw_api_span_filters},
     {"GET", "/api/v1/sessions", MW_SCOPE_READ, 0, mw_api_session_list, "sessions", true,
@@ -29,7 +29,7 @@ static const mw_api_entry entries[] = {
     {"GET", "/api/v1/metrics", MW_SCOPE_READ, 0, mw_api_metric_list, "metrics", true,
      "metrics by name", true, mw_api_metric_filters},
     {"GET", "/api/v1/metrics/{name}", MW_SCOPE_READ, 0, mw_api_metric_show, "metric", true,
-     "the newest points of one metric, by series", true, mw_api_metric_filters},
+     "the newest points of one metric, by series", true, mw_api_point_filters},
     {"GET", "/api/v1/topology", MW_SCOPE_READ, 0, mw_api_topology_show, "topology", true,
      "services and the calls between them in a window", false, mw_api_window_names},
     {"GET", "/api/v1/services", MW_SCOPE_READ, 0, mw_api_service_list, "services", true,
@@ -175,6 +175,7 @@ static size_t smaller_limit(const mw_api_call *call, mw_err err, size_t limit, s
 /* Forgets what the try before has read and written. */
 static void try_again(mw_api_call *call)
 {
+    call->header_count = 0;
     mw_arena_reset(&call->arena);
     mw_buffer_clear(&call->text);
     mw_json_init(&call->json, &call->text);
@@ -196,6 +197,23 @@ mw_err mw_api_list_page(mw_api_call *call, const mw_api_page *page,
             bounds.limit = smaller_limit(call, err, bounds.limit, written);
     } while (err && bounds.limit > 0);
     return err;
+}
+
+mw_err mw_api_header(mw_api_call *call, mw_slice name, mw_slice value)
+{
+    mw_slice copy = mw_arena_copy(&call->request->arena, value);
+    if (!copy.data)
+        return MW_E_NOMEM;
+    MW_ASSERT(call->header_count < MW_API_HEADERS_MAX);
+    call->headers[call->header_count++] = (mw_header){name, copy};
+    return MW_OK;
+}
+
+mw_err mw_api_header_u64(mw_api_call *call, mw_slice name, uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    return mw_api_header(call, name, mw_slice_of(text));
 }
 
 /* ---- errors -------------------------------------------------------------------------------- */
@@ -365,6 +383,8 @@ static void run_job(mw_job *job)
         err = call->text.err;
     mw_response response = {.status = call->status, .content_type = MW_JSON_TYPE};
     mw_response_header(&response, MW_SLICE("cache-control"), MW_SLICE("no-store"));
+    for (size_t i = 0; i < call->header_count; i++)
+        mw_response_header(&response, call->headers[i].name, call->headers[i].value);
     if (!err)
         mw_answer_body(&call->text, &response);
     mw_buffer_fini(&call->text);

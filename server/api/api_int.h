@@ -35,6 +35,9 @@
     "take repeats within repeats out of it, or let it see fewer records with text, service, "      \
     "since or until"
 
+/* What an answer may tell beside its body. */
+#define MW_API_HEADERS_MAX 6
+
 typedef struct mw_api_call {
     mw_job job;
     mw_server *server;
@@ -51,6 +54,8 @@ typedef struct mw_api_call {
     int64_t received_ns;  /* monotonic */
     size_t damaged;       /* blocks that its view leaves out */
     uint64_t damage_seen; /* the counter of damaged blocks when it was last run again */
+    mw_header headers[MW_API_HEADERS_MAX]; /* of the answer, beside its own */
+    size_t header_count;
     /* Set by a run that answers with a stream: called behind it, the last to touch the call. MW_OK:
      * the request is taken. */
     mw_err (*begin)(struct mw_api_call *call);
@@ -117,6 +122,11 @@ mw_store_stop mw_api_stop(mw_api_call *call);
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
 /* `text` of the path, checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */
 MW_MUST_USE mw_err mw_api_hex_id(mw_api_call *call, mw_slice text, mw_slice *id);
+/* Refuses all but the entry's filters: for routes without pages. Errors as page_read. */
+MW_MUST_USE mw_err mw_api_check_filters(mw_api_call *call);
+/* A header of the answer, when it is one of success. The value is copied. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_header(mw_api_call *call, mw_slice name, mw_slice value);
+MW_MUST_USE mw_err mw_api_header_u64(mw_api_call *call, mw_slice name, uint64_t value);
 
 /* MW_E_SYNTAX of a list is always its cursor: names it. Other errors pass. */
 MW_MUST_USE mw_err mw_api_cursor_error(mw_api_call *call, mw_err err);
@@ -151,6 +161,8 @@ extern const char *const mw_api_page_names[];
 extern const char *const mw_api_log_filters[];
 extern const char *const mw_api_span_filters[];
 extern const char *const mw_api_metric_filters[];
+extern const char *const mw_api_point_filters[];
+extern const char *const mw_api_trace_filters[];
 extern const char *const mw_api_investigation_filters[];
 extern const char *const mw_api_window_names[];
 extern const char *const mw_api_service_filters[];

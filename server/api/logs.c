@@ -2,11 +2,12 @@
 #include "lib/base/trace_id.h"
 #include "server/api/api_int.h"
 #include "server/api/log_follower.h"
+#include "server/api/otlp_answer.h"
 #include "server/api/shape_log.h"
 
 const char *const mw_api_log_filters[] = {
-    "service", "session",   "trace",      "span",      "severity", "text",   "event",
-    "agent",   "log_group", "log_stream", "attribute", "pattern",  "follow", NULL};
+    "service",   "session",    "trace",     "span",    "severity", "text",   "event", "agent",
+    "log_group", "log_stream", "attribute", "pattern", "follow",   "format", NULL};
 
 /* ---- filters ------------------------------------------------------------------------------- */
 
@@ -96,11 +97,11 @@ static mw_err read_query(mw_api_call *call, mw_store_view *view, mw_log_query *q
 /* What only a page has. */
 static mw_err refuse_pages(mw_api_call *call)
 {
-    static const char *const names[] = {"limit", "cursor", "until"};
+    static const char *const names[] = {"limit", "cursor", "until", "format"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (mw_request_query(call->request, mw_slice_of(names[i])).data)
             return mw_detail_set(&call->detail, MW_E_INVALID, names[i], "leave it out",
-                                 "a list that is followed has no pages and no end");
+                                 "a list that is followed has no pages, no end and one format");
     return MW_OK;
 }
 
@@ -151,34 +152,61 @@ static mw_err write_records(mw_api_call *call, const mw_log_list *list, size_t *
     return err;
 }
 
+typedef struct log_question {
+    mw_log_query query;
+    bool otlp;
+} log_question;
+
+static mw_err write_items(mw_api_call *call, const mw_log_query *query, const mw_log_list *list,
+                          size_t *written)
+{
+    mw_api_list_begin(call);
+    mw_err err = write_records(call, list, written);
+    if (err)
+        return err;
+    mw_api_items_end(call);
+    if (query->pattern.len)
+        mw_json_kv_u64(&call->json, "pattern_undecided", list->undecided);
+    mw_api_list_close(call, list->next_cursor, -1);
+    return MW_OK;
+}
+
+static mw_err write_otlp(mw_api_call *call, const mw_log_list *list)
+{
+    mw_otlp_answer answer;
+    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_LOGS, list->count);
+    for (size_t i = 0; i < list->count && !err; i++)
+        mw_otlp_answer_log(&answer, &list->items[i]);
+    if (!err)
+        err = mw_otlp_answer_write(&answer, list->next_cursor);
+    if (err || !list->undecided)
+        return err;
+    return mw_api_header_u64(call, MW_SLICE("x-midwatch-pattern-undecided"), list->undecided);
+}
+
 /* For mw_api_list_page. */
 static mw_err write_page(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
-                         const void *asked, size_t *written)
+                         const void *question, size_t *written)
 {
-    const mw_log_query *query = asked;
+    const log_question *asked = question;
     mw_log_list list = {.items = NULL};
-    mw_err err = mw_store_log_list(view, bounds, query, &call->arena, &list);
+    mw_err err = mw_store_log_list(view, bounds, &asked->query, &call->arena, &list);
     if (err && list.given_up)
         return mw_detail_set(&call->detail, err, "pattern", MW_API_PATTERN_HINT, "%s",
                              MW_API_PATTERN_GIVEN_UP);
     if (err)
         return mw_api_cursor_error(call, err);
-    mw_api_list_begin(call);
-    err = write_records(call, &list, written);
-    if (err)
-        return err;
-    mw_api_items_end(call);
-    if (query->pattern.len)
-        mw_json_kv_u64(&call->json, "pattern_undecided", list.undecided);
-    mw_api_list_close(call, list.next_cursor, -1);
-    return MW_OK;
+    if (!asked->otlp)
+        return write_items(call, &asked->query, &list, written);
+    *written = bounds->limit / 2; /* no part of OTLP/JSON is a page of its own */
+    return write_otlp(call, &list);
 }
 
 mw_err mw_api_log_list(mw_api_call *call)
 {
     mw_api_page page;
     mw_store_view *view;
-    mw_log_query query = {.severity_min = 0};
+    log_question asked = {.otlp = false};
     bool follow;
     mw_err err = mw_api_page_read(call, mw_api_log_filters, &page);
     if (!err)
@@ -186,12 +214,14 @@ mw_err mw_api_log_list(mw_api_call *call)
     if (!err && follow)
         return follow_logs(call, &page);
     if (!err)
+        err = mw_api_format(call, &asked.otlp);
+    if (!err)
         err = mw_api_view_open(call, &view);
     if (err)
         return err;
-    err = read_query(call, view, &query);
+    err = read_query(call, view, &asked.query);
     if (!err)
-        err = mw_api_list_page(call, &page, write_page, view, &query);
+        err = mw_api_list_page(call, &page, write_page, view, &asked);
     mw_store_view_close(view);
     return err;
 }

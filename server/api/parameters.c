@@ -72,10 +72,31 @@ static mw_err check_names(mw_api_call *call, const mw_slice *names, size_t count
     return check_escapes(call);
 }
 
+/* Names that the call may have: `count` of them are there already. */
+static size_t add_names(const mw_api_call *call, const char *const *more, mw_slice *names,
+                        size_t count)
+{
+    for (; more && *more; more++) {
+        MW_ASSERT(count < PARAMETERS_MAX);
+        names[count++] = mw_slice_of(*more);
+    }
+    if (call->entry->scans) {
+        MW_ASSERT(count < PARAMETERS_MAX);
+        names[count++] = MW_SLICE(MW_SPACE_PARAMETER);
+    }
+    return count;
+}
+
 mw_err mw_api_no_parameters(mw_api_call *call)
 {
     const mw_slice space = MW_SLICE(MW_SPACE_PARAMETER);
     return check_names(call, &space, call->entry->scans ? 1 : 0);
+}
+
+mw_err mw_api_check_filters(mw_api_call *call)
+{
+    mw_slice names[PARAMETERS_MAX];
+    return check_names(call, names, add_names(call, call->entry->filters, names, 0));
 }
 
 /* data NULL when absent. */
@@ -207,27 +228,10 @@ static mw_err check_order(mw_api_call *call, uint64_t since_ns, uint64_t until_n
                          "since is later than until, so nothing can be between them");
 }
 
-/* Names that the call may have: `count` of them are there already. */
-static size_t add_names(const mw_api_call *call, const char *const *more, mw_slice *names,
-                        size_t count)
-{
-    for (; more && *more; more++) {
-        MW_ASSERT(count < PARAMETERS_MAX);
-        names[count++] = mw_slice_of(*more);
-    }
-    if (call->entry->scans) {
-        MW_ASSERT(count < PARAMETERS_MAX);
-        names[count++] = MW_SLICE(MW_SPACE_PARAMETER);
-    }
-    return count;
-}
-
 mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns)
 {
-    mw_slice names[PARAMETERS_MAX];
-    size_t count = add_names(call, call->entry->filters, names, 0);
     *since_ns = *until_ns = 0;
-    mw_err err = check_names(call, names, count);
+    mw_err err = mw_api_check_filters(call);
     if (!err)
         err = read_time(call, "since", since_ns);
     if (!err)

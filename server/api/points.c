@@ -2,9 +2,11 @@
  * server/metrics.c.) */
 #include "proto/scan.h"
 #include "server/api/api_int.h"
+#include "server/api/otlp_answer.h"
 #include "server/api/shape_point.h"
 
 const char *const mw_api_metric_filters[] = {"service", "session", "namespace", NULL};
+const char *const mw_api_point_filters[] = {"service", "session", "namespace", "format", NULL};
 
 static mw_err read_query(mw_api_call *call, mw_metric_query *query)
 {
@@ -18,17 +20,26 @@ static mw_err read_query(mw_api_call *call, mw_metric_query *query)
 
 /* ---- list ---------------------------------------------------------------------------------- */
 
+typedef struct metric_question {
+    mw_store_page bounds;
+    mw_metric_query query;
+    bool otlp;
+} metric_question;
+
 /* What list and show ask for, and a view to ask. */
-static mw_err begin(mw_api_call *call, mw_store_page *bounds, mw_metric_query *query,
+static mw_err begin(mw_api_call *call, const char *const *filters, metric_question *asked,
                     mw_store_view **view)
 {
     mw_api_page page;
-    mw_err err = mw_api_page_read(call, mw_api_metric_filters, &page);
+    *asked = (metric_question){.otlp = false};
+    mw_err err = mw_api_page_read(call, filters, &page);
     if (!err)
-        err = read_query(call, query);
+        err = mw_api_format(call, &asked->otlp);
+    if (!err)
+        err = read_query(call, &asked->query);
     if (err)
         return err;
-    *bounds = (mw_store_page){page.since_ns, page.until_ns, page.limit, page.cursor};
+    asked->bounds = (mw_store_page){page.since_ns, page.until_ns, page.limit, page.cursor};
     return mw_api_view_open(call, view);
 }
 
@@ -52,14 +63,13 @@ static void write_summary(mw_json *json, const mw_metric_summary *metric)
 
 mw_err mw_api_metric_list(mw_api_call *call)
 {
-    mw_store_page bounds;
+    metric_question asked;
     mw_store_view *view;
-    mw_metric_query query = {.service = MW_SLICE_NONE};
     mw_metric_list list = {.items = NULL};
-    mw_err err = begin(call, &bounds, &query, &view);
+    mw_err err = begin(call, mw_api_metric_filters, &asked, &view);
     if (err)
         return err;
-    err = mw_store_metric_list(view, &bounds, &query, &call->arena, &list);
+    err = mw_store_metric_list(view, &asked.bounds, &asked.query, &call->arena, &list);
     mw_store_view_close(view);
     if (err)
         return mw_api_cursor_error(call, err);
@@ -94,17 +104,34 @@ static mw_err write_metric(mw_api_call *call, const mw_metric *metric)
     return MW_OK;
 }
 
+static size_t count_points(const mw_metric *metric)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < metric->series_count; i++)
+        count += metric->series[i].point_count;
+    return count;
+}
+
+static mw_err write_otlp(mw_api_call *call, const mw_metric *metric)
+{
+    mw_otlp_answer answer;
+    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_METRICS, count_points(metric));
+    for (size_t i = 0; i < metric->series_count && !err; i++)
+        for (size_t p = 0; p < metric->series[i].point_count; p++)
+            mw_otlp_answer_point(&answer, &metric->series[i].points[p]);
+    return err ? err : mw_otlp_answer_write(&answer, metric->next_cursor);
+}
+
 mw_err mw_api_metric_show(mw_api_call *call)
 {
-    mw_store_page bounds;
+    metric_question asked;
     mw_store_view *view;
-    mw_metric_query query = {.service = MW_SLICE_NONE};
     mw_metric metric = {.series = NULL};
-    mw_err err = begin(call, &bounds, &query, &view);
+    mw_err err = begin(call, mw_api_point_filters, &asked, &view);
     if (err)
         return err;
-    err = mw_store_metric_read(view, call->request->params[0], &bounds, &query, &call->arena,
-                               &metric);
+    err = mw_store_metric_read(view, call->request->params[0], &asked.bounds, &asked.query,
+                               &call->arena, &metric);
     if (err == MW_E_NOT_FOUND)
         err =
             mw_detail_set(&call->detail, err, "name", "midwatch metric list shows which there are",
@@ -112,7 +139,7 @@ mw_err mw_api_metric_show(mw_api_call *call)
     else
         err = mw_api_cursor_error(call, err);
     if (!err)
-        err = write_metric(call, &metric);
+        err = asked.otlp ? write_otlp(call, &metric) : write_metric(call, &metric);
     mw_store_view_close(view);
     return err;
 }

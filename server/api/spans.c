@@ -1,11 +1,18 @@
 /* GET /api/v1/spans: spans by what they carry, whatever their trace. */
 #include "server/api/api_int.h"
+#include "server/api/otlp_answer.h"
 
-const char *const mw_api_span_filters[] = {"service", "session",         "name",      "agent",
-                                           "errors",  "duration_min_ms", "attribute", NULL};
+const char *const mw_api_span_filters[] = {"service",   "session", "name",
+                                           "agent",     "errors",  "duration_min_ms",
+                                           "attribute", "format",  NULL};
 
 /* Longer than any trace; what a double holds exactly in nanoseconds. */
 #define DURATION_MAX_MS 9e9
+
+typedef struct span_question {
+    mw_span_filter filter;
+    bool otlp;
+} span_question;
 
 static mw_err read_duration(mw_api_call *call, uint64_t *out)
 {
@@ -49,39 +56,60 @@ static mw_err read_filter(mw_api_call *call, mw_span_filter *filter)
     return err;
 }
 
-/* For mw_api_list_page. */
-static mw_err write_page(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
-                         const void *filter, size_t *written)
+static mw_err write_items(mw_api_call *call, const mw_span_page *page, size_t *written)
 {
-    mw_span_page page = {.items = NULL};
     mw_span_writer writer;
-    mw_err err = mw_store_span_list(view, bounds, filter, &call->arena, &page);
-    if (err)
-        return mw_api_cursor_error(call, err);
+    mw_err err = MW_OK;
     mw_span_writer_init(&writer, &call->json);
     writer.trace_ids = true;
     mw_api_list_begin(call);
-    for (; *written < page.count && !err; *written += !err)
-        err = mw_span_write(&writer, &page.items[*written]);
+    for (; *written < page->count && !err; *written += !err)
+        err = mw_span_write(&writer, &page->items[*written]);
     mw_span_writer_fini(&writer);
     if (!err)
-        mw_api_list_end(call, page.next_cursor, -1);
+        mw_api_list_end(call, page->next_cursor, -1);
     return err;
+}
+
+static mw_err write_otlp(mw_api_call *call, const mw_span_page *page)
+{
+    mw_otlp_answer answer;
+    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_TRACES, page->count);
+    for (size_t i = 0; i < page->count && !err; i++)
+        mw_otlp_answer_span(&answer, &page->items[i]);
+    return err ? err : mw_otlp_answer_write(&answer, page->next_cursor);
+}
+
+/* For mw_api_list_page. */
+static mw_err write_page(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                         const void *query, size_t *written)
+{
+    const span_question *asked = query;
+    mw_span_page page = {.items = NULL};
+    mw_err err = mw_store_span_list(view, bounds, &asked->filter, &call->arena, &page);
+    if (err)
+        return mw_api_cursor_error(call, err);
+    if (!asked->otlp)
+        return write_items(call, &page, written);
+    *written = bounds->limit / 2; /* no part of OTLP/JSON is a page of its own */
+    return write_otlp(call, &page);
 }
 
 mw_err mw_api_span_list(mw_api_call *call)
 {
     mw_api_page page;
     mw_store_view *view;
-    mw_span_filter filter = {.errors_only = false};
+    span_question asked = {.otlp = false};
     mw_err err = mw_api_page_read(call, mw_api_span_filters, &page);
     if (!err)
-        err = read_filter(call, &filter);
+        err = mw_api_format(call, &asked.otlp);
+    if (!err)
+        err = read_filter(call, &asked.filter);
     if (!err)
         err = mw_api_view_open(call, &view);
     if (err)
         return err;
-    err = mw_api_list_page(call, &page, write_page, view, &filter);
+    err = mw_api_list_page(call, &page, write_page, view, &asked);
     mw_store_view_close(view);
     return err;
 }

@@ -1,7 +1,10 @@
 /* GET /api/v1/traces and /{id}. */
 #include "lib/base/trace_id.h"
 #include "server/api/api_int.h"
+#include "server/api/otlp_answer.h"
 #include "server/api/shape_span.h"
+
+const char *const mw_api_trace_filters[] = {"format", NULL};
 
 mw_err mw_api_trace_list(mw_api_call *call)
 {
@@ -65,14 +68,27 @@ static mw_err write_trace(mw_api_call *call, mw_store_view *view, const mw_trace
     return err;
 }
 
+/* Its spans alone: log records are a request of their own (/logs?trace=). */
+static mw_err write_otlp(mw_api_call *call, const mw_trace *trace)
+{
+    mw_otlp_answer answer;
+    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_TRACES, trace->span_count);
+    for (size_t i = 0; i < trace->span_count && !err; i++)
+        mw_otlp_answer_span(&answer, &trace->spans[i]);
+    return err ? err : mw_otlp_answer_write(&answer, MW_SLICE_NONE);
+}
+
 mw_err mw_api_trace_show(mw_api_call *call)
 {
+    bool otlp;
     mw_slice id;
     char digits[MW_ID_TEXT_SIZE];
     uint8_t trace_id[MW_TRACE_ID_SIZE];
     mw_store_view *view;
     mw_trace trace = {.spans = NULL};
-    mw_err err = mw_api_no_parameters(call);
+    mw_err err = mw_api_check_filters(call);
+    if (!err)
+        err = mw_api_format(call, &otlp);
     if (!err)
         err = mw_api_hex_id(call, mw_trace_id_digits(call->request->params[0], digits), &id);
     if (!err)
@@ -84,7 +100,7 @@ mw_err mw_api_trace_show(mw_api_call *call)
         err = mw_store_trace_read(view, trace_id, &call->arena, &trace);
     /* The slices of the answer live in the arena, but the view pins what they were read from. */
     if (!err)
-        err = write_trace(call, view, &trace);
+        err = otlp ? write_otlp(call, &trace) : write_trace(call, view, &trace);
     mw_store_view_close(view);
     return err;
 }

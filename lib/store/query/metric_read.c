@@ -29,11 +29,9 @@ typedef struct metric_reading {
     mw_newest newest;
     point_hit *hits; /* MW_MEM_QUERY */
     size_t count, capacity;
-    bool full;       /* the page, since the last compaction */
-    uint64_t cut_ns; /* then: earlier times cannot be on the page any more */
-    /* rows of the hits, until they are in their series */
-    mw_series_point *points;
-    mw_series *series_of; /* by point, without points; MW_MEM_QUERY */
+    bool full;               /* the page, since the last compaction */
+    uint64_t cut_ns;         /* then: earlier times cannot be on the page any more */
+    mw_series_point *points; /* of the hits, until they are in their series; MW_MEM_QUERY */
     mw_metric *out;
 } metric_reading;
 
@@ -177,11 +175,11 @@ static mw_err fill_point(void *ctx, size_t at, const mw_fetched_row *fetched)
     point->bytes = fetched->bytes;
     point->oversized = fetched->oversized;
     point->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
-    reading->series_of[at] = (mw_series){.series = row->series,
-                                         .head = fetched->head.bytes,
-                                         .head_oversized = fetched->head.oversized,
-                                         .resource = fetched->resource,
-                                         .scope = fetched->scope};
+    point->index = mw_hot_index(fetched->hot, fetched->row);
+    point->head = fetched->head.bytes;
+    point->head_oversized = fetched->head.oversized;
+    point->resource = fetched->resource;
+    point->scope = fetched->scope;
     return MW_OK;
 }
 
@@ -189,8 +187,7 @@ static mw_err fill_points(metric_reading *reading, size_t count)
 {
     mw_row_place *places = mw_alloc(MW_MEM_QUERY, count * sizeof *places);
     reading->points = mw_alloc(MW_MEM_QUERY, count * sizeof *reading->points);
-    reading->series_of = mw_alloc(MW_MEM_QUERY, count * sizeof *reading->series_of);
-    mw_err err = places && reading->points && reading->series_of ? MW_OK : MW_E_NOMEM;
+    mw_err err = places && reading->points ? MW_OK : MW_E_NOMEM;
     for (size_t i = 0; err == MW_OK && i < count; i++)
         places[i] = (mw_row_place){reading->hits[i].block, reading->hits[i].row};
     if (err == MW_OK)
@@ -229,8 +226,12 @@ static mw_err group(metric_reading *reading, const size_t *order, size_t count)
             !mw_slice_equal(last->points[0].row.service, points[i].row.service)) {
             last = &out->series[out->series_count++];
             /* Its newest point names the head: of a description the last word counts. */
-            *last = reading->series_of[order[i]];
-            last->points = &points[i];
+            *last = (mw_series){.series = points[i].row.series,
+                                .head = points[i].head,
+                                .head_oversized = points[i].head_oversized,
+                                .resource = points[i].resource,
+                                .scope = points[i].scope,
+                                .points = &points[i]};
         }
         last->point_count++;
     }
@@ -287,7 +288,6 @@ mw_err mw_store_metric_read(mw_store_view *view, mw_slice name, const mw_store_p
         err = show_page(&reading);
     mw_free(MW_MEM_QUERY, reading.hits);
     mw_free(MW_MEM_QUERY, reading.points);
-    mw_free(MW_MEM_QUERY, reading.series_of);
     mw_point_filter_fini(&reading.filter);
     return err;
 }

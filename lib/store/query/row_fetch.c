@@ -160,5 +160,6 @@ mw_err mw_fetched_span(const mw_fetched_row *fetched, mw_arena *arena, mw_trace_
     out->resource = fetched->resource;
     out->scope = fetched->scope;
     out->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
+    out->index = mw_hot_index(fetched->hot, fetched->row);
     return MW_OK;
 }

@@ -53,6 +53,45 @@ static void test_commands(void **state)
     assert_string_equal(cli.source, "s");
 }
 
+static void test_transfer(void **state)
+{
+    (void)state;
+    mw_cli cli;
+    const mw_noun *noun;
+    assert_int_equal(PARSE("export", "-o", "x.gz", "--signal=logs", "--since", "2h"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_export);
+    assert_string_equal(cli.output, "x.gz");
+    assert_string_equal(cli.signal, "logs");
+    assert_int_equal(PARSE("export", "--output=y"), 0);
+    assert_string_equal(cli.output, "y");
+    assert_int_equal(PARSE("export", "-o"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("export", "-o", ""), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("export", "file"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "list", "-o", "x"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("import"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("import", "a", "-", "b", "--otlp", "http://h"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_import);
+    assert_int_equal(cli.arg_count, 3);
+    assert_string_equal(cli.args[1], "-");
+    assert_int_equal(PARSE("demo", "--space", "s"), 0);
+    assert_ptr_equal(cli.command->run, mw_cmd_demo);
+}
+
+static void test_format(void **state)
+{
+    (void)state;
+    mw_cli cli;
+    const mw_noun *noun;
+    assert_int_equal(PARSE("trace", "show", "abcdef", "--format", "otlp"), 0);
+    assert_true(mw_wants_otlp(&cli) && !cli.json);
+    assert_int_equal(PARSE("log", "list", "--format=json"), 0);
+    assert_true(!mw_wants_otlp(&cli) && cli.json);
+    assert_int_equal(PARSE("log", "list", "--format", "xml"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("log", "list", "--format", "otlp", "--json"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("log", "list", "--format", "otlp", "-f"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("session", "list", "--format", "otlp"), MW_EXIT_USAGE);
+}
+
 static void test_signals(void **state)
 {
     (void)state;
@@ -150,8 +189,7 @@ static void test_usage_errors(void **state)
 static void test_later_nouns(void **state)
 {
     (void)state;
-    static const char *const later[] = {"agent",  "plan",   "deployment", "skill", "token",
-                                        "doctor", "import", "export",     "demo"};
+    static const char *const later[] = {"agent", "plan", "deployment", "skill", "token", "doctor"};
     mw_cli cli;
     const mw_noun *noun;
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
@@ -378,7 +416,8 @@ static void test_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commands),        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_commands),        cmocka_unit_test(test_transfer),
+        cmocka_unit_test(test_format),          cmocka_unit_test(test_spans),
         cmocka_unit_test(test_usage_errors),    cmocka_unit_test(test_signals),
         cmocka_unit_test(test_severities),      cmocka_unit_test(test_log_lines),
         cmocka_unit_test(test_later_nouns),     cmocka_unit_test(test_help),

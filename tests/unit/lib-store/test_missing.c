@@ -2,6 +2,7 @@
  * under another name, are told, and change nothing of what else is stored.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "lib/base/counter.h"
@@ -218,6 +219,14 @@ static void test_gone_by_itself(void **state)
     test_dir_fini(&dir);
 }
 
+static void write_at(const char *path, off_t at, const char *text)
+{
+    int fd = open(path, O_WRONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, text, strlen(text), at), strlen(text));
+    close(fd);
+}
+
 /* Cut short: what was acknowledged is told apart from a torn tail. */
 static void test_log_segment_cut(void **state)
 {
@@ -231,8 +240,9 @@ static void test_log_segment_cut(void **state)
     mw_store_close(store);
     assert_int_equal(mw_segment_files_load(dir.store, &files), MW_OK);
     const mw_segment_file *last = &files.items[files.count - 1];
-    assert_int_equal(truncate(last->path, (off_t)last->size + 4096),
-                     0); /* room ahead is no matter */
+    assert_int_equal(truncate(last->path, (off_t)last->size + 4096), 0);
+    assert_int_equal(check(dir.store, &found), 0); /* zeros are the end */
+    write_at(last->path, (off_t)last->size, "torn");
     assert_int_equal(check(dir.store, &found), 1);
     assert_non_null(strstr(found.text, "a torn tail"));
     assert_int_equal(truncate(last->path, (off_t)last->size - 1), 0);

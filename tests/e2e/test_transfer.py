@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+"""export, import and demo: what goes out as OTLP/JSON lines comes in again, all of it and nothing
+twice; what is wrong in a file is told by line; a busy daemon is waited for."""
+import gzip
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+
+import otlp
+import otlp_decode
+import signals
+from captures import send_capture
+from harness import BINARY, SLOWNESS, Case, Daemon, DaemonCase, wait_for
+from test_otlp_format import LEVELS, all_captures
+
+SECOND = 10 ** 9
+
+
+def lines_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def signal_of(request):
+    (signal,) = [name for name, levels in LEVELS.items() if levels[0] in request]
+    return signal
+
+
+def points_of(metric):
+    """Each point with its metric, as a metric of its own."""
+    for kind in ("gauge", "sum", "histogram", "exponentialHistogram", "summary"):
+        data = metric.get(kind)
+        for point in data.get("dataPoints", []) if data is not None else []:
+            yield {**metric, kind: {**data, "dataPoints": [point]}}
+
+
+def items(text):
+    """All items with what they stand under, sorted: pages and groups do not matter."""
+    found = []
+    for line in lines_of(text):
+        signal = signal_of(line)
+        resources, scopes, name = LEVELS[signal]
+        request = otlp_decode.plain(otlp_decode.REQUESTS[signal], line)
+        for resource in request.get(resources, []):
+            for scope in resource.get(scopes, []):
+                for item in scope.get(name, []):
+                    alone = points_of(item) if signal == "metrics" else [item]
+                    about = {"resource": resource.get("resource"), "scope": scope.get("scope"),
+                             "urls": [resource.get("schemaUrl"), scope.get("schemaUrl")]}
+                    found += [json.dumps([signal, about, one], sort_keys=True) for one in alone]
+    return sorted(found)
+
+
+class Folder(Case):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="midwatch-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def path(self, name, content=None):
+        path = os.path.join(self.folder, name)
+        if content is not None:
+            with open(path, "wb") as file:
+                file.write(content if isinstance(content, bytes) else content.encode())
+        return path
+
+
+class RoundTripTest(Folder):
+    def test_captures(self):
+        """Real clients' data, out, into a fresh directory, and out again."""
+        with Daemon() as first, Daemon() as second:
+            for capture in all_captures():
+                if capture["case"] != "trace-unknown_group-protobuf":
+                    send_capture(first, capture)
+            out = first.cli("export")
+            packed = self.path("all.jsonl.gz")
+            self.assertEqual(first.cli("export", "-o", packed), "")
+            with gzip.open(packed, "rt", encoding="utf-8") as file:
+                self.assertEqual(file.read(), out)
+            self.assertEqual(os.stat(packed).st_mode & 0o777, 0o600)
+            self.assertEqual(second.cli("import", packed), "")
+            before = items(out)
+            self.assertGreater(len(before), 2000)
+            self.assertEqual(items(second.cli("export")), before)
+            stored = second.cli_json("status")["stored"]
+            told = json.loads(second.cli("import", packed, "--json"))
+            self.assertEqual((told["refused"], told["items_refused"]), (0, 0))
+            self.assertEqual(second.cli_json("status")["stored"], stored)
+
+    def test_merged(self):
+        """Merging changes nothing of what was sent."""
+        with Daemon(arguments=["--merge-after", "1s"]) as daemon:
+            for capture in all_captures():
+                if capture["case"] != "trace-unknown_group-protobuf":
+                    send_capture(daemon, capture)
+            before = daemon.cli("export")
+            wait_for("merging", lambda: self.is_merged(daemon), seconds=60)
+            after = daemon.cli("export")
+            self.assertEqual(items(after), items(before))
+            self.assertEqual(after, before)  # also the order
+
+    def is_merged(self, daemon):
+        store = daemon.cli_json("status")["store"]
+        return store["merged_segments"] > 0 and store["unmerged_bytes"] == 0
+
+    def test_pages(self):
+        """More than a page holds, of each signal."""
+        with Daemon() as first, Daemon() as second:
+            spans = [otlp.span(start=otlp.START + i, name=f"s{i}") for i in range(2500)]
+            logs = [otlp.log_record(body=f"l{i}", time=otlp.START + i // 3) for i in range(2500)]
+            points = [otlp.number_point(i, time=otlp.START + i * SECOND) for i in range(1500)]
+            metrics = [otlp.metric([point], name=name) for name in ("one", "two/ü?&") for point in points]
+            for path, body in (("traces", otlp.request(spans)), ("logs", otlp.logs_request(logs)),
+                               ("metrics", otlp.enclose(metrics, "numbers"))):
+                self.assertEqual(signals.post(first, "/v1/" + path, body).status, 200)
+            out = first.cli("export")
+            self.assertEqual(len(set(items(out))), 2500 + 2500 + 3000)
+            self.assertEqual([len(out.splitlines()) for out in
+                              (first.cli("export", "--signal", name) for name in LEVELS)], [3, 3, 4])
+            second.cli("import", self.path("x", out))
+            self.assertEqual(items(second.cli("export")), items(out))
+
+
+class ExportTest(DaemonCase, Folder):
+    @classmethod
+    def prepare(cls):
+        spans = [otlp.span(start=otlp.START + i * SECOND, name=f"s{i}") for i in range(10)]
+        cls.daemon.post_traces(otlp.request(spans))
+        records = [otlp.log_record(time=otlp.START + i * SECOND) for i in range(10)]
+        signals.post(cls.daemon, "/v1/logs", otlp.logs_request(records))
+        cls.daemon.cli("space", "create", "empty")
+
+    def test_window(self):
+        found = items(self.daemon.cli("export", "--since", str(otlp.START + 3 * SECOND),
+                                      "--until", str(otlp.START + 5 * SECOND)))
+        self.assertEqual(len(found), 4)
+        done = self.daemon.cli_raw("export", "--since", "1h")
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+        self.assertIn("exported 0 spans, 0 log records, 0 points", done.stderr)
+
+    def test_signal_and_space(self):
+        self.assertEqual(len(items(self.daemon.cli("export", "--signal", "logs"))), 10)
+        self.assertEqual(self.daemon.cli("export", "--space", "empty"), "")
+        self.daemon.cli("export", "--signal", "profiles", code=2)
+        self.daemon.cli("export", "--space", "nowhere", code=5)
+
+    def test_failures_leave_no_file(self):
+        self.daemon.cli("export", "--space", "nowhere", "-o", self.path("a.jsonl"), code=5)
+        self.daemon.cli("export", "--since", "yesterday", "-o", self.path("a.jsonl"), code=2)
+        self.daemon.cli("export", "-o", self.path("no/such/folder"), code=1)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_special_files(self):
+        self.assertEqual(self.daemon.cli("export", "-o", "/dev/null"), "")
+        done = self.daemon.cli_raw("export", "-o", "/dev/full")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space left", done.stderr)
+
+    def test_headers_of_the_api(self):
+        answer = self.daemon.get("/api/v1/spans?format=otlp&limit=4")
+        self.assertEqual(answer.headers["x-midwatch-items"], "4")
+        cursor = answer.headers["x-midwatch-next-cursor"]
+        answer = self.daemon.get(f"/api/v1/spans?format=otlp&cursor={cursor}")
+        self.assertEqual(answer.headers["x-midwatch-items"], "6")
+        self.assertNotIn("x-midwatch-next-cursor", answer.headers)
+        self.assertEqual(self.daemon.get("/api/v1/spans?format=xml").status, 400)
+        self.assertEqual(self.daemon.get("/api/v1/logs?format=otlp&follow=true").status, 400)
+        self.assertEqual(self.daemon.get("/api/v1/metrics?format=otlp").status, 400)
+
+    def test_what_is_too_long_is_told(self):
+        """Left out of the answer and counted: exit 1."""
+        self.daemon.cli("space", "create", "long")
+        records = [otlp.log_record(body="x" * (5 << 20)), otlp.log_record()]
+        signals.post(self.daemon, "/v1/logs", otlp.logs_request(records),
+                     headers={"x-midwatch-space": "long"})
+        done = self.daemon.cli_raw("export", "--space", "long")
+        self.assertEqual((done.returncode, len(items(done.stdout))), (1, 1))
+        self.assertIn("1 left out: too long", done.stderr)
+
+
+class ImportTest(DaemonCase, Folder):
+    SPAN = {"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "b7ad6b7169203331", "name": "x",
+            "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000000000001"}
+
+    def request(self, *spans):
+        return {"resourceSpans": [{"scopeSpans": [{"spans": list(spans)}]}]}
+
+    def stored(self):
+        return self.daemon.cli_json("status")["stored"]
+
+    def test_lines_are_told(self):
+        before = self.stored()["spans"]
+        good = {**self.SPAN, "spanId": os.urandom(8).hex()}
+        content = "\n".join([
+            json.dumps(self.request(good)), "", '{"resourceSpans":[', "hello", '{"other":[]}',
+            json.dumps(self.request({**self.SPAN, "traceId": 5})),
+            json.dumps(self.request({**self.SPAN, "spanId": os.urandom(8).hex()},
+                                    {**self.SPAN, "spanId": "00"})),
+            json.dumps(self.request({**self.SPAN, "spanId": os.urandom(8).hex()}))])
+        done = self.daemon.cli_raw("import", self.path("some.jsonl", content))
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        for words in ("some.jsonl: line 3: ", "line 4: ", "line 5: no object with resourceSpans",
+                      "line 6: resourceSpans[0].scopeSpans[0].spans[0].traceId",
+                      "line 7: 1 of 2 spans refused", "4 refused, 1 items of others refused"):
+            self.assertIn(words, done.stderr)
+        self.assertNotIn("line 1:", done.stderr)
+        self.assertNotIn("line 8:", done.stderr)
+        self.assertEqual(self.stored()["spans"], before + 3)
+
+    def test_hostile_words(self):
+        """What a file makes the daemon say is neutralised."""
+        content = json.dumps({"resourceSpans": {"\x1b[31m": 1}}) + "\n{\"\x1b]0;x\x07"
+        done = self.daemon.cli_raw("import", self.path("a\x1b[2Jb", content))
+        self.assertEqual(done.returncode, 1)
+        self.assertNotIn("\x1b", done.stderr)
+
+    def test_document_and_standard_input(self):
+        span = {**self.SPAN, "spanId": os.urandom(8).hex()}
+        before = self.stored()["spans"]
+        self.daemon.cli("import", self.path("pretty.json", json.dumps(self.request(span), indent=2)))
+        self.assertEqual(self.stored()["spans"], before + 1)
+        body = gzip.compress(json.dumps(self.request({**span, "spanId": "01" * 8})).encode())
+        done = subprocess.run([BINARY, "import", "-", "--data", self.daemon.data], input=body,
+                              capture_output=True, env=self.daemon.environment(), check=False,
+                              timeout=60 * SLOWNESS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.stored()["spans"], before + 2)
+
+    def test_all_signals_in_one(self):
+        record = {"timeUnixNano": "1700000000000000000", "body": {"stringValue": os.urandom(8).hex()}}
+        point = {"timeUnixNano": "1700000000000000000", "asInt": "5",
+                 "attributes": [{"key": "k", "value": {"stringValue": os.urandom(8).hex()}}]}
+        request = {**self.request({**self.SPAN, "spanId": os.urandom(8).hex()}),
+                   "resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}],
+                   "resourceMetrics": [{"scopeMetrics": [{"metrics": [
+                       {"name": "m", "gauge": {"dataPoints": [point]}}]}]}]}
+        before = self.stored()
+        self.daemon.cli("import", self.path("mixed.json", json.dumps(request)))
+        self.assertEqual(self.stored(), {name: count + 1 for name, count in before.items()})
+
+    def test_spaces_and_files(self):
+        self.daemon.cli("space", "create", "other")
+        paths = [self.path(name, json.dumps(self.request({**self.SPAN, "spanId": os.urandom(8).hex()})))
+                 for name in ("a", "b")]
+        self.daemon.cli("import", *paths, "--space", "other")
+        self.assertEqual(len(items(self.daemon.cli("export", "--space", "other"))), 2)
+        done = self.daemon.cli_raw("import", paths[0], "--space", "nowhere")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is no space nowhere", done.stderr)
+        self.daemon.cli("import", self.path("missing"), paths[0], code=1)
+
+
+class Busy(http.server.BaseHTTPRequestHandler):
+    """An OTLP port that answers what the test lists."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.seen.append((self.path, self.headers["content-type"],
+                                 self.headers["x-midwatch-space"], body))
+        status, headers, answer = self.server.answers.pop(0)
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(answer))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+class RetryTest(Folder):
+    def run_import(self, answers, *arguments, content='{"resourceSpans":[]}\n'):
+        server = http.server.HTTPServer(("127.0.0.1", 0), Busy)
+        server.seen, server.answers = [], list(answers)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        clean = {key: value for key, value in os.environ.items()
+                 if not key.startswith("MIDWATCH_")}
+        done = subprocess.run([BINARY, "import", self.path("x", content), "--otlp",
+                               f"http://127.0.0.1:{server.server_port}/", *arguments], env=clean,
+                              capture_output=True, text=True, timeout=60 * SLOWNESS, check=False)
+        return done, server.seen
+
+    def test_retryable(self):
+        later = {"Retry-After": "1"}
+        done, seen = self.run_import([(503, later, b""), (429, later, b"{}"), (200, {}, b"{}")],
+                                     "--space", "s")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(seen, [("/v1/traces", "application/json", "s",
+                                 b'{"resourceSpans":[]}')] * 3)
+
+    def test_final(self):
+        status = json.dumps({"code": 3, "message": "no \x1b good", "details": [
+            {"fieldViolations": [{"field": "a.b", "description": "x"}]}]}).encode()
+        done, seen = self.run_import([(400, {}, status), (200, {}, b"{}")],
+                                     content='{"resourceLogs":[]}\n{"resourceMetrics":[]}\n')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("line 1: a.b: no", done.stderr)
+        self.assertNotIn("\x1b", done.stderr)
+        self.assertEqual([path for path, *_ in seen], ["/v1/logs", "/v1/metrics"])
+
+    def test_not_allowed(self):
+        """Nothing else is tried."""
+        done, seen = self.run_import([(403, {}, b"")], content='{"resourceLogs":[]}\n' * 3)
+        self.assertEqual((done.returncode, len(seen)), (4, 1))
+        self.assertIn("stopped at line 1", done.stderr)
+
+    def test_nobody_there(self):
+        done = subprocess.run([BINARY, "import", self.path("x", "{}"), "--otlp",
+                               "http://127.0.0.1:9"], capture_output=True, text=True, check=False,
+                              timeout=60 * SLOWNESS)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        done = subprocess.run([BINARY, "import", self.path("x", '{"resourceLogs":[]}'), "--otlp",
+                               "http://127.0.0.1:9"], capture_output=True, text=True, check=False,
+                              timeout=60 * SLOWNESS)
+        self.assertEqual(done.returncode, 7, done.stderr)
+
+
+class DemoTest(DaemonCase):
+    def test_story(self):
+        told = self.daemon.cli_json("demo")
+        self.assertEqual(self.daemon.cli_json("status")["stored"],
+                         {name: told[name] for name in ("spans", "logs", "points")})
+        sessions = [item for item in self.daemon.cli_json("session", "list")["items"]
+                    if item["session_id"] in told["session_ids"]]
+        self.assertEqual(len(sessions), told["sessions"])
+        self.assertEqual({session["agent"] for session in sessions}, {"support-desk"})
+        self.assertTrue(all(session["model_calls"] and session["tool_calls"]
+                            for session in sessions))
+        self.assertEqual(sum(session["traces"] for session in sessions), told["traces"])
+        self.check_tokens(sessions)
+        self.check_logs(told)
+        text = self.daemon.cli("demo")
+        shown = [line.split() for line in text.splitlines() if line.startswith("  midwatch ")]
+        self.assertGreater(len(shown), 5)
+        for words in shown:
+            self.assertNotEqual(self.daemon.cli(*words[1:-2]), "", words)
+            self.assertEqual(words[-2:], ["--data", self.daemon.data])
+
+    def check_tokens(self, sessions):
+        """The agent's metric says what its spans say."""
+        series = self.daemon.cli_json("metric", "show", "gen_ai.client.token.usage")["series"]
+        sums = {one["attributes"]["gen_ai.token.type"]: one["points"][0]["sum"] for one in series}
+        self.assertEqual(sums, {"input": sum(s["input_tokens"] for s in sessions),
+                                "output": sum(s["output_tokens"] for s in sessions)})
+
+    def check_logs(self, told):
+        for session in told["session_ids"]:
+            self.assertTrue(self.daemon.cli_json("log", "list", "--session", session)["items"])
+        errors = self.daemon.cli_json("span", "list", "--errors")["items"]
+        self.assertEqual({span["service"] for span in errors}, {"support-desk", "order-tools"})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,200 @@
+/* Requests out of files: lines, a document, gzip, what is broken, and whose signal they are. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/otlp_sender.h"
+#include "cli/request_reader.h"
+
+static char path[] = "/tmp/midwatch-test-XXXXXX";
+
+static int setup(void **state)
+{
+    (void)state;
+    int fd = mkstemp(path);
+    close(fd);
+    return fd < 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+static void put(mw_slice content, bool compressed)
+{
+    gzFile file = gzopen(path, compressed ? "wb" : "wbT");
+    assert_non_null(file);
+    assert_int_equal(content.len ? gzwrite(file, content.data, (unsigned)content.len) : 0,
+                     (int)content.len);
+    assert_int_equal(gzclose(file), Z_OK);
+}
+
+typedef struct wanted {
+    const char *text;
+    size_t line;
+} wanted;
+
+static void expect(const char *content, const wanted *list)
+{
+    for (int compressed = 0; compressed < 2; compressed++) {
+        mw_request_reader reader;
+        mw_slice text;
+        put(mw_slice_of(content), compressed);
+        assert_true(mw_request_reader_open(&reader, path));
+        for (const wanted *each = list; each->text; each++) {
+            assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_REQUEST);
+            if (!mw_slice_equal(text, mw_slice_of(each->text)) || reader.line != each->line)
+                fail_msg("%zu: %.*s, not %zu: %s", reader.line, MW_SLICE_FMT(text), each->line,
+                         each->text);
+        }
+        assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_END);
+        assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_END);
+        mw_request_reader_close(&reader);
+    }
+}
+#define EXPECT(content, ...) expect(content, (const wanted[]){__VA_ARGS__, {NULL, 0}})
+
+static void test_lines(void **state)
+{
+    (void)state;
+    expect("", (const wanted[]){{NULL, 0}});
+    expect("\n \r\n\t\n", (const wanted[]){{NULL, 0}});
+    EXPECT("{\"a\":1}", {"{\"a\":1}", 1});
+    EXPECT("{\"a\":1}\n{\"b\":2}\n", {"{\"a\":1}", 1}, {"{\"b\":2}", 2});
+    EXPECT("\n{\"a\":\"}\"}\r\n\n\n{\"b\":2}", {"{\"a\":\"}\"}\r", 2}, {"{\"b\":2}", 5});
+    EXPECT("\xef\xbb\xbf{}\n{}\n", {"{}", 1}, {"{}", 2});
+    /* Behind a whole line, what is cut is a line too. */
+    EXPECT("{}\n{\"a\":[\n{}\n", {"{}", 1}, {"{\"a\":[", 2}, {"{}", 3});
+    /* And when it comes first, another request behind it says so. */
+    EXPECT("{\"resourceSpans\":[\n{\"resourceLogs\":[]}\n{}\n", {"{\"resourceSpans\":[", 1},
+           {"{\"resourceLogs\":[]}", 2}, {"{}", 3});
+}
+
+static void test_document(void **state)
+{
+    (void)state;
+    EXPECT("{\n  \"resourceSpans\": []\n}\n", {"{\n  \"resourceSpans\": []\n}\n", 1});
+    EXPECT("\n{ \"resourceSpans\":\n\n[]}", {"{ \"resourceSpans\":\n\n[]}\n", 2});
+    EXPECT("{", {"{\n", 1});
+}
+
+static void test_broken(void **state)
+{
+    (void)state;
+    mw_request_reader reader;
+    mw_slice text;
+    assert_false(mw_request_reader_open(&reader, "/nonexistent/file"));
+    /* gzip that ends too early: what came before is there. */
+    static char line[4096];
+    memset(line, ' ', sizeof line);
+    for (size_t i = 0; i < sizeof line; i++)
+        line[i] = (char)('a' + rand() % 26);
+    memcpy(line, "{}\n", 3);
+    put(mw_slice_bytes(line, sizeof line), true);
+    assert_int_equal(truncate(path, 2000), 0);
+    assert_true(mw_request_reader_open(&reader, path));
+    assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_REQUEST);
+    assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_BROKEN);
+    assert_non_null(strstr(reader.problem, "gzip"));
+    mw_request_reader_close(&reader);
+}
+
+/* A line that no daemon takes is passed over and told; those behind it are not lost. */
+static void test_too_long(void **state)
+{
+    (void)state;
+    mw_request_reader reader;
+    mw_slice text;
+    gzFile file = gzopen(path, "wb1");
+    static char piece[1 << 20];
+    memset(piece, 'x', sizeof piece);
+    assert_int_equal(gzwrite(file, "{}\n", 3), 3);
+    for (size_t i = 0; i <= MW_REQUEST_TEXT_MAX / sizeof piece; i++)
+        assert_int_equal(gzwrite(file, piece, sizeof piece), sizeof piece);
+    assert_int_equal(gzwrite(file, "\n{}\n", 4), 4);
+    assert_int_equal(gzclose(file), Z_OK);
+    assert_true(mw_request_reader_open(&reader, path));
+    assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_REQUEST);
+    assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_TOO_LONG);
+    assert_int_equal(reader.line, 2);
+    assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_REQUEST);
+    assert_int_equal(reader.line, 3);
+    assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_END);
+    mw_request_reader_close(&reader);
+}
+
+static void test_signals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned signals;
+    } rows[] = {
+        {"{\"resourceSpans\":[]}", MW_SENDS_TRACES},
+        {" { \"resourceLogs\" : [] }", MW_SENDS_LOGS},
+        {"{\"resource_metrics\":[]}", MW_SENDS_METRICS},
+        {"{\"x\":{\"resourceLogs\":[]},\"resourceSpans\":[{}]}", MW_SENDS_TRACES},
+        {"{\"a\":\"b\\\"\",\"resourceSpans\":[],\"resourceLogs\":[]}",
+         MW_SENDS_TRACES | MW_SENDS_LOGS},
+        {"{\"a\":\"resourceSpans\"}", 0},
+        {"[{\"resourceSpans\":[]}]", 0},
+        {"\"resourceSpans\":1", 0},
+        {"{\"resourceSpans\"", 0},
+        {"{\"resourceSpans", 0},
+        {"{\"", 0},
+        {"{\"\\", 0},
+        {"}}{\"resourceSpans\":[]}", 0},
+        {"", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (mw_request_signals(mw_slice_of(rows[i].text)) != rows[i].signals)
+            fail_msg("%s", rows[i].text);
+}
+
+static void test_url(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *api;
+        bool local;
+        const char *endpoint, *url; /* NULL = none */
+    } rows[] = {
+        {"http://localhost", true, "127.0.0.1:4318", "http://127.0.0.1:4318"},
+        {"http://localhost", true, "[::1]:4318", "http://[::1]:4318"},
+        {"http://localhost", true, "0.0.0.0:14318", "http://127.0.0.1:14318"},
+        {"https://127.0.0.1:4319", true, "[::]:4318", "http://127.0.0.1:4318"},
+        {"https://watch.example:4319", false, "0.0.0.0:4318", "https://watch.example:4318"},
+        {"https://watch.example", false, "10.0.0.7:4318", "https://watch.example:4318"},
+        {"http://[fd00::1]:4319", false, "[::]:4318", "http://[fd00::1]:4318"},
+        {"http://[fd00::1]", false, "[::]:4318", "http://[fd00::1]:4318"},
+        {"http://localhost", true, "", NULL},
+        {"http://localhost", true, "127.0.0.1", NULL},
+        {"http://localhost", true, "[::1]", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char url[128] = "";
+        bool known = mw_otlp_url(rows[i].api, rows[i].local, rows[i].endpoint, url, sizeof url);
+        if (known != (rows[i].url != NULL) || (known && strcmp(url, rows[i].url) != 0))
+            fail_msg("%s %s: %s", rows[i].api, rows[i].endpoint, url);
+    }
+}
+
+int main(void)
+{
+    mw_memory_init(0);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lines),   cmocka_unit_test(test_document),
+        cmocka_unit_test(test_broken),  cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_signals), cmocka_unit_test(test_url),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
