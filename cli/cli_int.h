@@ -29,6 +29,7 @@ enum {
     MW_TAKES_WINDOW = 1024, /* since, until alone */
     MW_TAKES_SPACE = 4096,  /* space: of telemetry */
     MW_TAKES_YES = 8192,    /* yes */
+    MW_TAKES_TREE = 16384,  /* rows, unfold */
 };
 
 struct mw_cli;
@@ -55,9 +56,9 @@ typedef struct mw_cli {
     const char *status, *service, *session, *trace, *span, *severity, *text, *event, *agent;
     const char *log_group, *log_stream, *name_space, *pattern, *duration_min_ms;
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
-    const char *space;
+    const char *space, *rows;
     bool yes;
-    bool json, help, follow, errors;
+    bool json, help, follow, errors, unfold;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
     bool terminal; /* stdout is one */
@@ -141,9 +142,10 @@ const char *mw_client_read(mw_client *client, const char *path, const char *last
 /* A refusal, and nobody there, in one line on stderr. The exit status. */
 int mw_client_complain(const mw_client *client, const char *noun, const mw_answer *answer);
 int mw_client_unreachable(const mw_client *client);
-/* "/api/v1/NOUN" and "/api/v1/NOUN/args[0]", with the options that are parameters as the query. */
+/* "/api/v1/NOUN" and "/api/v1/NOUN/args[0]" and what follows it ("" or "/turns"), with the options
+ * that are parameters as the query. */
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
-void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out);
+void mw_show_path(const mw_cli *cli, const char *noun, const char *part, mw_buffer *out);
 /* True when an option was given that leaves things out of a list. */
 bool mw_is_narrowed(const mw_cli *cli);
 
@@ -195,6 +197,9 @@ void mw_shell_word(mw_buffer *out, mw_slice text);
 int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw_buffer *));
 /* The same for /api/v1/NOUN/args[0]; a further page is told on stderr. */
 int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *, mw_buffer *));
+/* The same for what is below it, without a word about pages. */
+int mw_show_part(mw_cli *cli, const char *noun, const char *part,
+                 void (*render)(mw_cli *, json_t *, mw_buffer *));
 /* The same for a list; an empty one is told on stderr with the plural `what`, and a further page
  * with the option that gets it. */
 int mw_list(mw_cli *cli, const char *noun, const char *what,

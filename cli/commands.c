@@ -37,7 +37,8 @@ const mw_command mw_commands[] = {
     {"session", "show", "ID", "one session with its traces", MW_TAKES_SPACE, mw_cmd_session_show},
     {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE | MW_TAKES_SPACE,
      mw_cmd_trace_list},
-    {"trace", "show", "ID", "one trace as a tree of spans", MW_TAKES_SPACE, mw_cmd_trace_show},
+    {"trace", "show", "ID", "one trace as a tree of spans", MW_TAKES_TREE | MW_TAKES_SPACE,
+     mw_cmd_trace_show},
     {"span", "list", "", "newest first, by start",
      MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_SPAN | MW_TAKES_ITEM | MW_TAKES_NAME |
          MW_TAKES_SPACE,

@@ -283,6 +283,11 @@ size_t mw_store_shown_max(void);
 MW_MUST_USE mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
                                        uint8_t trace_id[MW_TRACE_ID_SIZE]);
 
+/* Where a view has an item; good for that view alone. */
+typedef struct mw_item_place {
+    uint32_t block, row;
+} mw_item_place;
+
 typedef struct mw_trace_span {
     mw_span_row row; /* row.session_id and row.agent: resolved by inheritance (DESIGN 4.3) */
     mw_slice own_session_id; /* as its own attributes say */
@@ -290,6 +295,7 @@ typedef struct mw_trace_span {
     uint32_t oversized;
     mw_store_context resource, scope;
     uint64_t commit_seq;
+    mw_item_place place;
 } mw_trace_span;
 
 /* Derived, recomputed at each question. */
@@ -315,6 +321,16 @@ typedef struct mw_trace {
 MW_MUST_USE mw_err mw_store_trace_read(mw_store_view *view,
                                        const uint8_t trace_id[MW_TRACE_ID_SIZE], mw_arena *arena,
                                        mw_trace *out);
+
+/* The same without the items: bytes, resource and scope of the spans are empty. Cost: the columns
+ * of those blocks; a hundred thousand spans take some 50 MiB and a tenth of a second. */
+MW_MUST_USE mw_err mw_store_trace_outline(mw_store_view *view,
+                                          const uint8_t trace_id[MW_TRACE_ID_SIZE], mw_arena *arena,
+                                          mw_trace *out);
+/* The items of some spans of an outline of this view, none named twice: fills what the outline
+ * leaves empty. Cost: the items of the blocks that hold them. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
+MW_MUST_USE mw_err mw_store_trace_items(mw_store_view *view, mw_trace_span *const *spans,
+                                        size_t count, mw_arena *arena);
 
 typedef struct mw_trace_list {
     mw_trace_summary *items;

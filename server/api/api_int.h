@@ -103,6 +103,8 @@ MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
 MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
 /* The same limits, for questions that open a view of their own; valid as long as the call. */
 mw_store_stop mw_api_stop(mw_api_call *call);
+/* Refuses every parameter that is not one of the route's filters. */
+MW_MUST_USE mw_err mw_api_filters_only(mw_api_call *call);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
 /* params[0], checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */
@@ -137,6 +139,7 @@ extern const char *const mw_api_log_filters[];
 extern const char *const mw_api_span_filters[];
 extern const char *const mw_api_metric_filters[];
 extern const char *const mw_api_investigation_filters[];
+extern const char *const mw_api_tree_filters[];
 extern const char *const mw_api_window_names[];
 extern const char *const mw_api_service_filters[];
 
@@ -147,6 +150,7 @@ mw_slice mw_api_json_member(mw_slice object, mw_slice name);
 /* Nouns. */
 mw_err mw_api_trace_list(mw_api_call *call);
 mw_err mw_api_trace_show(mw_api_call *call);
+mw_err mw_api_trace_tree(mw_api_call *call);
 mw_err mw_api_span_list(mw_api_call *call);
 mw_err mw_api_session_list(mw_api_call *call);
 mw_err mw_api_session_show(mw_api_call *call);

@@ -214,12 +214,16 @@ static size_t add_names(const mw_api_call *call, const char *const *more, mw_sli
     return count;
 }
 
-mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns)
+mw_err mw_api_filters_only(mw_api_call *call)
 {
     mw_slice names[PARAMETERS_MAX];
-    size_t count = add_names(call, call->entry->filters, names, 0);
+    return check_names(call, names, add_names(call, call->entry->filters, names, 0));
+}
+
+mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns)
+{
     *since_ns = *until_ns = 0;
-    mw_err err = check_names(call, names, count);
+    mw_err err = mw_api_filters_only(call);
     if (!err)
         err = read_time(call, "since", since_ns);
     if (!err)

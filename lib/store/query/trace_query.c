@@ -91,6 +91,7 @@ typedef struct trace_reading {
     trace_span_owners *owners; /* likewise */
     uint32_t root;
     uint32_t *sessions; /* owners, in the arena */
+    mw_span_row last;   /* the latest text of each kind */
 } trace_reading;
 
 static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
@@ -119,27 +120,55 @@ static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
     return MW_OK;
 }
 
+static void fill_item(mw_trace_span *span, const mw_fetched_row *fetched)
+{
+    span->bytes = fetched->bytes;
+    span->oversized = fetched->oversized;
+    span->resource = fetched->resource;
+    span->scope = fetched->scope;
+}
+
+/* Spans of a trace repeat each other's texts: what the row before has is not copied again. */
+static bool copy_texts(trace_reading *reading, mw_span_row *row)
+{
+    mw_span_row *last = &reading->last;
+    mw_slice *const texts[] = {&row->name,  &row->service, &row->peer_service,
+                               &row->agent, &row->user,    &row->session_id,
+                               &row->model, &row->origin,  &row->status_message};
+    mw_slice *const before[] = {&last->name,  &last->service, &last->peer_service,
+                                &last->agent, &last->user,    &last->session_id,
+                                &last->model, &last->origin,  &last->status_message};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i]->len && mw_slice_equal(*texts[i], *before[i]))
+            *texts[i] = *before[i];
+        else if (!mw_text_copy(reading->arena, texts[i]))
+            return false;
+        *before[i] = texts[i]->len ? *texts[i] : *before[i];
+    }
+    return true;
+}
+
 static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
 {
     trace_reading *reading = ctx;
     mw_trace_span *span = &reading->out->spans[at];
 
     mw_hot_span(fetched->hot, fetched->row, &span->row);
-    if (!mw_span_row_copy(reading->arena, &span->row))
+    if (!copy_texts(reading, &span->row))
         return MW_E_NOMEM;
     span->own_session_id = span->row.session_id;
-    span->bytes = fetched->bytes;
-    span->oversized = fetched->oversized;
-    span->resource = fetched->resource;
-    span->scope = fetched->scope;
+    fill_item(span, fetched);
     span->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
+    span->place = reading->places[at];
     return MW_OK;
 }
 
-static mw_err fill_spans(mw_store_view *view, trace_reading *reading)
+static mw_err fill_spans(mw_store_view *view, trace_reading *reading, bool items)
 {
-    return mw_rows_fetch(view, reading->places, reading->out->span_count, reading->arena, fill_span,
-                         reading);
+    size_t count = reading->out->span_count;
+    if (!items)
+        return mw_rows_columns(view, reading->places, count, fill_span, reading);
+    return mw_rows_fetch(view, reading->places, count, reading->arena, fill_span, reading);
 }
 
 static int by_start(const void *left, const void *right)
@@ -175,8 +204,8 @@ static mw_err inherit(trace_reading *reading)
     return MW_OK;
 }
 
-mw_err mw_store_trace_read(mw_store_view *view, const uint8_t trace_id[MW_TRACE_ID_SIZE],
-                           mw_arena *arena, mw_trace *out)
+static mw_err read_trace(mw_store_view *view, const uint8_t trace_id[MW_TRACE_ID_SIZE], bool items,
+                         mw_arena *arena, mw_trace *out)
 {
     trace_reading reading = {.arena = arena, .out = out};
     mw_trace_set wanted;
@@ -193,13 +222,45 @@ mw_err mw_store_trace_read(mw_store_view *view, const uint8_t trace_id[MW_TRACE_
     if (err == MW_OK && out->span_count == 0)
         err = MW_E_NOT_FOUND;
     if (err == MW_OK)
-        err = fill_spans(view, &reading);
+        err = fill_spans(view, &reading, items);
     if (err == MW_OK)
         err = inherit(&reading);
     if (err == MW_OK && out->span_count > 1)
         qsort(out->spans, out->span_count, sizeof *out->spans, by_start);
     mw_free(MW_MEM_QUERY, reading.places);
     mw_free(MW_MEM_QUERY, reading.owners);
+    return err;
+}
+
+mw_err mw_store_trace_read(mw_store_view *view, const uint8_t trace_id[MW_TRACE_ID_SIZE],
+                           mw_arena *arena, mw_trace *out)
+{
+    return read_trace(view, trace_id, true, arena, out);
+}
+
+mw_err mw_store_trace_outline(mw_store_view *view, const uint8_t trace_id[MW_TRACE_ID_SIZE],
+                              mw_arena *arena, mw_trace *out)
+{
+    return read_trace(view, trace_id, false, arena, out);
+}
+
+static mw_err fill_named(void *ctx, size_t at, const mw_fetched_row *fetched)
+{
+    mw_trace_span *const *spans = ctx;
+    fill_item(spans[at], fetched);
+    return MW_OK;
+}
+
+mw_err mw_store_trace_items(mw_store_view *view, mw_trace_span *const *spans, size_t count,
+                            mw_arena *arena)
+{
+    mw_row_place *places = mw_alloc(MW_MEM_QUERY, (count + 1) * sizeof *places);
+    if (!places)
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        places[i] = spans[i]->place;
+    mw_err err = mw_rows_fetch(view, places, count, arena, fill_named, (void *)(uintptr_t)spans);
+    mw_free(MW_MEM_QUERY, places);
     return err;
 }
 
