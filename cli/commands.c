@@ -34,7 +34,8 @@ const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
 const mw_command mw_commands[] = {
     {"session", "list", "", "newest first, by last seen", MW_TAKES_PAGE | MW_TAKES_SPACE,
      mw_cmd_session_list},
-    {"session", "show", "ID", "one session with its traces", MW_TAKES_SPACE, mw_cmd_session_show},
+    {"session", "show", "ID", "one session as its conversation", MW_TAKES_PAGE | MW_TAKES_SPACE,
+     mw_cmd_session_show},
     {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE | MW_TAKES_SPACE,
      mw_cmd_trace_list},
     {"trace", "show", "ID", "one trace as a tree of spans", MW_TAKES_TREE | MW_TAKES_SPACE,

@@ -296,6 +296,7 @@ typedef struct mw_trace_span {
     mw_store_context resource, scope;
     uint64_t commit_seq;
     mw_item_place place;
+    bool counts_tokens; /* its tokens are part of the totals; of a trace's spans alone */
 } mw_trace_span;
 
 /* Derived, recomputed at each question. */

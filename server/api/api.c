@@ -29,6 +29,8 @@ static const mw_api_entry entries[] = {
      "sessions, newest first by last seen", true, NULL},
     {"GET", "/api/v1/sessions/{id}", MW_SCOPE_READ, 0, mw_api_session_show, "session", true,
      "one session with its traces", false, NULL},
+    {"GET", "/api/v1/sessions/{id}/turns", MW_SCOPE_READ, 0, mw_api_session_turns, "session", true,
+     "one session as its conversation: a turn a trace, newest first", true, NULL},
     {"GET", "/api/v1/logs", MW_SCOPE_READ, 0, mw_api_log_list, "logs", true,
      "log records and events, newest first", true, mw_api_log_filters},
     {"GET", "/api/v1/metrics", MW_SCOPE_READ, 0, mw_api_metric_list, "metrics", true,

@@ -154,6 +154,7 @@ mw_err mw_api_trace_tree(mw_api_call *call);
 mw_err mw_api_span_list(mw_api_call *call);
 mw_err mw_api_session_list(mw_api_call *call);
 mw_err mw_api_session_show(mw_api_call *call);
+mw_err mw_api_session_turns(mw_api_call *call);
 mw_err mw_api_log_list(mw_api_call *call);
 mw_err mw_api_metric_list(mw_api_call *call);
 mw_err mw_api_metric_show(mw_api_call *call);
@@ -173,6 +174,8 @@ mw_err mw_api_audit_list(mw_api_call *call);
 mw_err mw_api_status(mw_api_call *call);
 
 /* Shapes that two nouns share. */
+/* The members alone. */
+void mw_shape_session_head(mw_api_call *call, const mw_session_summary *session);
 void mw_shape_trace_summary(mw_json *json, const mw_trace_summary *trace);
 /* The members alone. counts: "spans" and "logs" are numbers; else the numbers are "span_count" and
  * "log_count", because arrays of those names follow. */

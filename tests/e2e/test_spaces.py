@@ -182,6 +182,7 @@ class NothingCrossesTest(DaemonCase):
         """Every route that takes a space, with ids that it has."""
         ids = {"/api/v1/traces/{id}": TRACE.hex(), "/api/v1/sessions/{id}": "one-session",
                "/api/v1/traces/{id}/tree": TRACE.hex() + "/tree",
+               "/api/v1/sessions/{id}/turns": "one-session/turns",
                "/api/v1/metrics/{name}": "one.metric",
                "/api/v1/services/{name}": f"{self.SPACES[name]}-service"}
         routes = [route["path"] for route in self.daemon.api("")["routes"]
