@@ -30,6 +30,7 @@ enum {
     MW_TAKES_SPACE = 4096,  /* space: of telemetry */
     MW_TAKES_YES = 8192,    /* yes */
     MW_TAKES_TREE = 16384,  /* rows, unfold */
+    MW_TAKES_WHERE = 32768, /* service, agent, model, tool, user, text, errors, attribute, bounds */
 };
 
 struct mw_cli;
@@ -55,6 +56,7 @@ typedef struct mw_cli {
     const char *limit, *cursor, *since, *until;
     const char *status, *service, *session, *trace, *span, *severity, *text, *event, *agent;
     const char *log_group, *log_stream, *name_space, *pattern, *duration_min_ms;
+    const char *duration_max_ms, *tokens_min, *model, *tool, *user;
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
     const char *space, *rows;
     bool yes;

@@ -32,11 +32,11 @@ const mw_noun mw_nouns[] = {
 const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
 
 const mw_command mw_commands[] = {
-    {"session", "list", "", "newest first, by last seen", MW_TAKES_PAGE | MW_TAKES_SPACE,
-     mw_cmd_session_list},
+    {"session", "list", "", "newest first, by last seen",
+     MW_TAKES_PAGE | MW_TAKES_WHERE | MW_TAKES_SPACE, mw_cmd_session_list},
     {"session", "show", "ID", "one session as its conversation", MW_TAKES_PAGE | MW_TAKES_SPACE,
      mw_cmd_session_show},
-    {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE | MW_TAKES_SPACE,
+    {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE | MW_TAKES_WHERE | MW_TAKES_SPACE,
      mw_cmd_trace_list},
     {"trace", "show", "ID", "one trace as a tree of spans", MW_TAKES_TREE | MW_TAKES_SPACE,
      mw_cmd_trace_show},

@@ -333,6 +333,30 @@ MW_MUST_USE mw_err mw_store_trace_outline(mw_store_view *view,
 MW_MUST_USE mw_err mw_store_trace_items(mw_store_view *view, mw_trace_span *const *spans,
                                         size_t count, mw_arena *arena);
 
+/* Attributes that an item, its scope or its resource must have, all of them: a key and its value as
+ * text. A string is its own text; an integer, a double or a bool fits when it is written as the API
+ * shows it ("5", "5.0", "true"); arrays, lists and bytes equal nothing. Of equal keys in one
+ * message the last counts. What is oversized is not searched. */
+typedef struct mw_attribute_query {
+    mw_slice key, value;
+} mw_attribute_query;
+#define MW_ATTRIBUTE_QUERIES_MAX 8
+
+/* What a trace or a session of a list must have. Empty and zero fields match all. What is asked of
+ * spans is met by some span each (of a session: one that resolves to it), not all by the same one;
+ * texts are those of the span itself and compared whole, but for `text`. */
+typedef struct mw_list_filter {
+    mw_slice service, agent, user, model;
+    mw_slice
+        tool; /* a span of kind tool with that name, or "execute_tool X", "tools/call X", "X.tool" */
+    mw_slice text;                        /* in the name of a span, ASCII case ignored */
+    bool errors_only;                     /* some span failed */
+    const mw_attribute_query *attributes; /* of a span, its resource or its scope */
+    size_t attribute_count;
+    uint64_t duration_min_ns, duration_max_ns; /* of the whole; max 0 = unbounded */
+    uint64_t tokens_min;                       /* of the whole, input and output */
+} mw_list_filter;
+
 typedef struct mw_trace_list {
     mw_trace_summary *items;
     size_t count;
@@ -347,6 +371,16 @@ typedef struct mw_trace_list {
  * MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page,
                                        mw_arena *arena, mw_trace_list *out);
+/* Those that fit the filter. Cost: as above for the first and newest stretch of blocks; when the
+ * page is not full then, a look for the traces with a span that meets one of the conditions, the
+ * rarest that the index tells: the columns of all blocks that may have one (errors and services by
+ * the index; attributes by the filters of merged blocks, of the rest also the items; any other text
+ * costs the columns of all), once a page, then the blocks of those traces. Conditions that so many
+ * spans meet that their traces exceed the memory of a question, and bounds of duration and tokens
+ * alone, are looked for as an unfiltered list goes on. */
+MW_MUST_USE mw_err mw_store_trace_list_where(mw_store_view *view, const mw_store_page *page,
+                                             const mw_list_filter *filter, mw_arena *arena,
+                                             mw_trace_list *out);
 
 /* What resolves to the session: spans, and log records with its id of their own or by inheritance
  * (as in mw_log_query). Either kind alone makes a session; data points make none. */
@@ -373,6 +407,11 @@ typedef struct mw_session_list {
  * looked at. */
 MW_MUST_USE mw_err mw_store_session_list(mw_store_view *view, const mw_store_page *page,
                                          mw_arena *arena, mw_session_list *out);
+/* Those that fit the filter: log records meet none of its conditions. Cost as trace_list_where, and
+ * the blocks of all sessions of the traces found. */
+MW_MUST_USE mw_err mw_store_session_list_where(mw_store_view *view, const mw_store_page *page,
+                                               const mw_list_filter *filter, mw_arena *arena,
+                                               mw_session_list *out);
 
 typedef struct mw_session {
     mw_session_summary summary;
@@ -403,15 +442,6 @@ typedef struct mw_span_list {
 
 MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query *query,
                                         mw_arena *arena, mw_span_list *out);
-
-/* Attributes that an item, its scope or its resource must have, all of them: a key and its value as
- * text. A string is its own text; an integer, a double or a bool fits when it is written as the API
- * shows it ("5", "5.0", "true"); arrays, lists and bytes equal nothing. Of equal keys in one
- * message the last counts. What is oversized is not searched. */
-typedef struct mw_attribute_query {
-    mw_slice key, value;
-} mw_attribute_query;
-#define MW_ATTRIBUTE_QUERIES_MAX 8
 
 /* Spans by what they carry, newest first, in pages; bounds of the page are on the start. Copies of
  * one span that start at the same time are listed once; one that starts at another time stands for

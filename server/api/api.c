@@ -17,7 +17,7 @@ static mw_err index_show(mw_api_call *call);
 static const mw_api_entry entries[] = {
     {"GET", "/api/v1", MW_SCOPE_READ, 0, index_show, "index", false, "this list", false, NULL},
     {"GET", "/api/v1/traces", MW_SCOPE_READ, 0, mw_api_trace_list, "traces", true,
-     "traces, newest first by start", true, NULL},
+     "traces, newest first by start", true, mw_api_list_filters},
     {"GET", "/api/v1/traces/{id}", MW_SCOPE_READ, 0, mw_api_trace_show, "trace", true,
      "one trace with its spans and log records", false, NULL},
     {"GET", "/api/v1/traces/{id}/tree", MW_SCOPE_READ, 0, mw_api_trace_tree, "trace", true,
@@ -26,7 +26,7 @@ static const mw_api_entry entries[] = {
     {"GET", "/api/v1/spans", MW_SCOPE_READ, 0, mw_api_span_list, "spans", true,
      "spans by what they carry, newest first by start", true, mw_api_span_filters},
     {"GET", "/api/v1/sessions", MW_SCOPE_READ, 0, mw_api_session_list, "sessions", true,
-     "sessions, newest first by last seen", true, NULL},
+     "sessions, newest first by last seen", true, mw_api_list_filters},
     {"GET", "/api/v1/sessions/{id}", MW_SCOPE_READ, 0, mw_api_session_show, "session", true,
      "one session with its traces", false, NULL},
     {"GET", "/api/v1/sessions/{id}/turns", MW_SCOPE_READ, 0, mw_api_session_turns, "session", true,

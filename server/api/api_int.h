@@ -83,6 +83,10 @@ MW_MUST_USE mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uin
 MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
 /* A filter that is "true" or "false"; false when absent. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out);
+/* A filter in milliseconds, as nanoseconds; 0 when absent. MW_E_INVALID, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_milliseconds(mw_api_call *call, const char *name, uint64_t *ns);
+/* The filters of mw_api_list_filters; their texts live as long as the request. As above. */
+MW_MUST_USE mw_err mw_api_list_filter(mw_api_call *call, mw_list_filter *out);
 /* The values of "attribute", KEY=VALUE each, at most MW_ATTRIBUTE_QUERIES_MAX; they live as long as
  * the request. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_attributes(mw_api_call *call, const mw_attribute_query **out,
@@ -137,6 +141,7 @@ void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *other
 extern const char *const mw_api_page_names[];
 extern const char *const mw_api_log_filters[];
 extern const char *const mw_api_span_filters[];
+extern const char *const mw_api_list_filters[];
 extern const char *const mw_api_metric_filters[];
 extern const char *const mw_api_investigation_filters[];
 extern const char *const mw_api_tree_filters[];

@@ -277,6 +277,7 @@ typedef struct trace_listing {
     mw_top top;
     mw_trace_set page;
     mw_text_requests requests;
+    mw_span_match match;
     mw_trace_list *out;
 } trace_listing;
 
@@ -286,22 +287,56 @@ static mw_err offer_trace(void *ctx, const uint8_t *trace_id, const mw_join *joi
     mw_page_key key;
     mw_page_key_set(&key, join->start_ns, mw_slice_bytes(trace_id, MW_TRACE_ID_SIZE));
     if (join->start_ns >= listing->from_ns && join->start_ns <= listing->to_ns &&
-        mw_page_admits(&listing->bounds, &key))
+        mw_page_admits(&listing->bounds, &key) &&
+        mw_span_match_fits(&listing->match, join->met, join->end_ns - join->start_ns,
+                           join->input_tokens, join->output_tokens))
         mw_top_offer(&listing->top, &key, 0);
     return MW_OK;
 }
 
+/* All that is left of the list at once, by the traces that meet the rarest condition. *done is
+ * false when they are too many to be named. */
+static mw_err offer_rare(trace_listing *listing, const mw_gather_question *question, uint64_t to_ns,
+                         bool *done)
+{
+    mw_gather_question asked = *question;
+    uint64_t from_ns = listing->from_ns, since_ns = listing->bounds.since_ns;
+    mw_trace_set set;
+    mw_trace_set_init(&set, listing->view->store->key_seed);
+    mw_err err =
+        mw_span_match_collect(&listing->match, since_ns, listing->view->query_budget, &set);
+    *done = err != MW_E_LIMIT;
+    asked.wanted = &set;
+    listing->from_ns = since_ns;
+    listing->to_ns = to_ns;
+    if (err == MW_OK && set.count > 0)
+        err = mw_gather(listing->view, &asked);
+    mw_trace_set_fini(&set);
+    listing->from_ns = from_ns;
+    return *done ? err : MW_OK;
+}
+
 static mw_err find_page(trace_listing *listing)
 {
-    mw_gather_question question = {
-        .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX, .trace = offer_trace, .ctx = listing};
+    mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+                                   .match = listing->match.all ? &listing->match : NULL,
+                                   .trace = offer_trace,
+                                   .ctx = listing};
     mw_window window;
+    bool rare = false;
     mw_err err = mw_window_init(&window, listing->view, MW_WINDOW_TRACES, &listing->bounds);
 
-    while (err == MW_OK && listing->top.count < listing->top.capacity &&
-           mw_window_next(&window, &listing->from_ns, &listing->to_ns))
-        err = mw_gather_between(listing->view, &question, MW_GATHER_STARTS, listing->from_ns,
-                                listing->to_ns);
+    for (size_t taken = 0; err == MW_OK && !rare && listing->top.count < listing->top.capacity;
+         taken++) {
+        uint64_t to_ns = window.next_to_ns;
+        if (!mw_window_next(&window, &listing->from_ns, &listing->to_ns))
+            break;
+        if (taken == MW_WINDOWS_BEFORE_MATCH && listing->match.all)
+            err = offer_rare(listing, &question, to_ns, &rare);
+        if (err == MW_OK && !rare)
+            err = mw_gather_between(listing->view, &question, MW_GATHER_STARTS, listing->from_ns,
+                                    listing->to_ns);
+    }
     mw_window_fini(&window);
     return err;
 }
@@ -352,6 +387,12 @@ static mw_err show_page(trace_listing *listing)
 mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page, mw_arena *arena,
                            mw_trace_list *out)
 {
+    return mw_store_trace_list_where(view, page, NULL, arena, out);
+}
+
+mw_err mw_store_trace_list_where(mw_store_view *view, const mw_store_page *page,
+                                 const mw_list_filter *filter, mw_arena *arena, mw_trace_list *out)
+{
     trace_listing listing = {.view = view, .arena = arena, .out = out};
 
     memset(out, 0, sizeof *out);
@@ -365,10 +406,13 @@ mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page, mw_ar
     mw_text_requests_init(&listing.requests);
     err = mw_top_init(&listing.top, listing.bounds.limit);
     if (err == MW_OK)
+        err = mw_span_match_init(&listing.match, view, filter);
+    if (err == MW_OK)
         err = find_page(&listing);
     if (err == MW_OK)
         err = show_page(&listing);
     mw_top_fini(&listing.top);
+    mw_span_match_fini(&listing.match);
     mw_trace_set_fini(&listing.page);
     mw_text_requests_fini(&listing.requests);
     return err;
