@@ -218,6 +218,8 @@ int mw_follow(mw_cli *cli, const char *noun,
 
 int mw_cmd_session_list(mw_cli *cli);
 int mw_cmd_session_show(mw_cli *cli);
+int mw_cmd_agent_list(mw_cli *cli);
+int mw_cmd_agent_show(mw_cli *cli);
 int mw_cmd_trace_list(mw_cli *cli);
 int mw_cmd_trace_show(mw_cli *cli);
 int mw_cmd_span_list(mw_cli *cli);

@@ -81,6 +81,8 @@ MW_MUST_USE mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uin
 /* The value of a filter that page_read has allowed; data NULL when absent. An empty one is
  * MW_E_INVALID: it would match everything. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
+/* The same for figures; without bounds the newest 30 minutes that hold spans. */
+MW_MUST_USE mw_err mw_api_figures_window(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns);
 /* A filter that is "true" or "false"; false when absent. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out);
 /* A filter in milliseconds, as nanoseconds; 0 when absent. MW_E_INVALID, MW_E_NOMEM. */
@@ -160,6 +162,8 @@ mw_err mw_api_span_list(mw_api_call *call);
 mw_err mw_api_session_list(mw_api_call *call);
 mw_err mw_api_session_show(mw_api_call *call);
 mw_err mw_api_session_turns(mw_api_call *call);
+mw_err mw_api_agent_list(mw_api_call *call);
+mw_err mw_api_agent_show(mw_api_call *call);
 mw_err mw_api_log_list(mw_api_call *call);
 mw_err mw_api_metric_list(mw_api_call *call);
 mw_err mw_api_metric_show(mw_api_call *call);

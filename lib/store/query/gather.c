@@ -173,11 +173,12 @@ static mw_err add_row(gathering *work, const mw_hot *hot, uint32_t block, uint32
     span->has_agent = mw_hot_ref(hot, MW_HOT_AGENT, row) != 0;
     span->has_user = mw_hot_ref(hot, MW_HOT_USER, row) != 0;
     span->met = 0;
-    if (work->question->match) {
+    if (work->question->match)
         err = mw_span_match_row(work->question->match, hot, row, &span->met);
-        if (err != MW_OK)
-            return err;
-    }
+    else if (work->question->row)
+        err = work->question->row(work->question->ctx, hot, row, &span->met);
+    if (err != MW_OK)
+        return err;
     if (trace->tail == NO_ROW)
         trace->head = at;
     else

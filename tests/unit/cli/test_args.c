@@ -142,7 +142,7 @@ static void test_usage_errors(void **state)
     assert_true(cli.follow);
     assert_int_equal(PARSE("session", "list", "--limit"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("session", "list", "--json=1"), MW_EXIT_USAGE);
-    assert_int_equal(PARSE("session", "show", "x", "--limit", "1"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "show", "x", "--limit", "1"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("trace", "list", "--status", "OPEN"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("a", "b", "c", "d", "e", "f"), MW_EXIT_USAGE);
 }
@@ -150,8 +150,8 @@ static void test_usage_errors(void **state)
 static void test_later_nouns(void **state)
 {
     (void)state;
-    static const char *const later[] = {"agent",  "plan",   "deployment", "skill", "token",
-                                        "doctor", "import", "export",     "demo"};
+    static const char *const later[] = {"plan",   "deployment", "skill",  "token",
+                                        "doctor", "import",     "export", "demo"};
     mw_cli cli;
     const mw_noun *noun;
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
@@ -192,7 +192,7 @@ static void test_paths(void **state)
     assert_true(mw_is_narrowed(&cli));
     mw_buffer_clear(&out);
     cli.limit = cli.since = NULL;
-    mw_show_path(&cli, "sessions", &out);
+    mw_show_path(&cli, "sessions", "", &out);
     assert_true(mw_slice_equal(mw_buffer_slice(&out), MW_SLICE("/api/v1/sessions/a%2Fb%20c%FF")));
     assert_false(mw_is_narrowed(&cli));
     /* What is no parameter of the API stays out of the query. */
