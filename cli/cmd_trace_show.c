@@ -15,7 +15,7 @@
 #define TOP_MAX 3
 
 static const mw_column columns[] = {
-    {"SPAN", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(28)},
+    {"SPAN", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(44)},
     {"TIMELINE", MW_COLUMN_DROP(1)},
     {"KIND", MW_COLUMN_DROP(3)},
     {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(4)},

@@ -71,7 +71,7 @@ static void test_signals(void **state)
     /* An option of one list is none of another. */
     assert_int_equal(PARSE("log", "list", "--namespace", "n"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("metric", "list", "--severity", "WARN"), MW_EXIT_USAGE);
-    assert_int_equal(PARSE("trace", "list", "--service", "s"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "list", "--namespace", "n"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("metric", "show"), MW_EXIT_USAGE);
     /* Windows are not pages; an option of two groups fits the commands of either. */
     assert_int_equal(PARSE("topology", "show", "--since", "2h", "--until", "1h"), 0);
@@ -110,7 +110,15 @@ static void test_spans(void **state)
     assert_int_equal(PARSE("span", "list", "--attribute", "a"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("span", "list", "--attribute", "=a"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("span", "list", "--pattern", "a"), MW_EXIT_USAGE);
-    assert_int_equal(PARSE("trace", "list", "--attribute", "a=b"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("metric", "list", "--attribute", "a=b"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "list", "--attribute", "a=b", "--tool", "t", "--tokens-min",
+                           "5", "--duration-max-ms", "9", "--user", "u"),
+                     0);
+    assert_string_equal(cli.tokens_min, "5");
+    assert_int_equal(PARSE("span", "list", "--tokens-min", "5"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "show", "abcdef", "--rows", "5", "--unfold"), 0);
+    assert_true(cli.unfold);
+    assert_int_equal(PARSE("trace", "list", "--rows", "5"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("span", "list", "--errors=true"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("log", "list", "--attribute=1=", "--attribute=2=", "--attribute=3=",
                            "--attribute=4=", "--attribute=5=", "--attribute=6=", "--attribute=7=",
