@@ -1,31 +1,38 @@
 /* Agents over a window of time: what resolves to each by inheritance (trace_join.h), added up.
  *
+ * The window is gone through in stretches of a few blocks, so that the traces of one fit memory: a
+ * trace that reaches over several is joined for each, and a span counts in that of its start.
  * A span's own agent becomes a number when its row is gathered; the join tells whose it is. The
  * table of agents is bounded, and so is the set that tells sessions apart. One thread: the view's.
  */
 #include "lib/store/format/key_set.h"
 #include "lib/store/query/gather.h"
+#include "lib/store/query/page.h"
 
 /* An operator's names; a sender who makes up names gets no further. */
 #define AGENTS_MAX 1000u
 /* A power of two, four times as many. */
 #define SLOTS 4096u
 #define STATUS_ERROR 2u
+/* Merged ones: so many rows as are joined within the memory of a question. */
+#define BLOCKS_A_STRETCH 32u
 
 typedef struct agent_listing {
     mw_arena *arena;
     mw_slice wanted; /* empty = all */
     uint64_t since_ns, until_ns, seed;
+    uint64_t from_ns, to_ns;  /* the present stretch, both included */
     mw_agent_summary *agents; /* the arena's */
-    uint64_t *keys, *last_trace;
+    uint64_t *keys;
+    uint64_t *last_trace, *first_ns; /* of the present trace: its serial, the first span's start */
+    uint32_t *touched;               /* agents of the present trace */
+    size_t touched_count;
     size_t count;
     uint16_t *slots; /* 1 + index */
     mw_key_set sessions;
     bool sessions_full;
     uint64_t serial, left_out;
-    /* the row before */
-    const char *strings;
-    uint32_t ref, number;
+    uint32_t number; /* of the row before */
 } agent_listing;
 
 /* ---- rows ----------------------------------------------------------------------------------- */
@@ -83,12 +90,11 @@ static mw_err note_row(void *ctx, const mw_hot *hot, uint32_t row, uint32_t *num
     *number = 0;
     if (ref == 0)
         return MW_OK;
-    if (hot->string_bytes != listing->strings || ref != listing->ref)
-        err = number_agent(listing, mw_hot_string(hot, ref), &listing->number);
+    mw_slice name = mw_hot_string(hot, ref);
+    if (!listing->number || !mw_slice_equal(name, listing->agents[listing->number - 1].name))
+        err = number_agent(listing, name, &listing->number);
     if (err != MW_OK)
         return err;
-    listing->strings = hot->string_bytes;
-    listing->ref = ref;
     *number = listing->number;
     if (!*number || start_ns < listing->since_ns || start_ns >= listing->until_ns)
         return MW_OK;
@@ -126,12 +132,35 @@ static void add_span(agent_listing *listing, const mw_join *join, uint32_t at, u
         mw_tokens_add(&agent->input_tokens, span->input_tokens);
         mw_tokens_add(&agent->output_tokens, span->output_tokens);
     }
-    if (listing->last_trace[number - 1] != listing->serial)
-        agent->traces++;
-    listing->last_trace[number - 1] = listing->serial;
     agent->first_seen_ns =
         span->start_ns < agent->first_seen_ns ? span->start_ns : agent->first_seen_ns;
     agent->last_seen_ns = latest > agent->last_seen_ns ? latest : agent->last_seen_ns;
+}
+
+/* A trace counts where its first span of the agent is. */
+static void note_first(agent_listing *listing, uint32_t number, uint64_t start_ns)
+{
+    uint32_t at = number - 1;
+    if (listing->last_trace[at] != listing->serial) {
+        listing->last_trace[at] = listing->serial;
+        listing->first_ns[at] = start_ns;
+        listing->touched[listing->touched_count++] = at;
+    } else if (start_ns < listing->first_ns[at]) {
+        listing->first_ns[at] = start_ns;
+    }
+}
+
+static bool in_stretch(const agent_listing *listing, uint64_t start_ns)
+{
+    return start_ns >= listing->from_ns && start_ns <= listing->to_ns;
+}
+
+static void count_traces(agent_listing *listing)
+{
+    for (size_t i = 0; i < listing->touched_count; i++) {
+        uint32_t at = listing->touched[i];
+        listing->agents[at].traces += in_stretch(listing, listing->first_ns[at]);
+    }
 }
 
 static mw_err add_trace(void *ctx, const uint8_t *trace_id, const mw_join *join)
@@ -140,6 +169,7 @@ static mw_err add_trace(void *ctx, const uint8_t *trace_id, const mw_join *join)
     mw_err err = MW_OK;
     (void)trace_id;
     listing->serial++;
+    listing->touched_count = 0;
     for (uint32_t i = 0; err == MW_OK && i < join->count; i++) {
         const mw_join_span *span = join->spans[i];
         uint32_t owner = join->agent_owner[i];
@@ -147,6 +177,10 @@ static mw_err add_trace(void *ctx, const uint8_t *trace_id, const mw_join *join)
             span->start_ns >= listing->until_ns)
             continue;
         uint32_t number = join->spans[owner]->met;
+        if (number)
+            note_first(listing, number, span->start_ns);
+        if (!in_stretch(listing, span->start_ns))
+            continue;
         if (!number) {
             listing->left_out += !listing->wanted.len;
             continue;
@@ -154,6 +188,7 @@ static mw_err add_trace(void *ctx, const uint8_t *trace_id, const mw_join *join)
         add_span(listing, join, i, number);
         err = add_session(listing, join, i, number);
     }
+    count_traces(listing);
     return err;
 }
 
@@ -182,6 +217,28 @@ static void finish(agent_listing *listing, mw_agent_list *out)
     out->sessions_known = !listing->sessions_full;
 }
 
+static mw_err go_through(mw_store_view *view, agent_listing *listing)
+{
+    const mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+                                         .row = note_row,
+                                         .trace = add_trace,
+                                         .ctx = listing};
+    const mw_page_bounds bounds = {
+        .since_ns = listing->since_ns, .until_ns = listing->until_ns, .limit = 1};
+    mw_window window;
+    mw_err err = mw_window_init(&window, view, MW_WINDOW_TRACES, &bounds);
+    while (err == MW_OK) {
+        window.more_blocks = BLOCKS_A_STRETCH;
+        window.more_items = SIZE_MAX / 8;
+        if (!mw_window_next(&window, &listing->from_ns, &listing->to_ns))
+            break;
+        err =
+            mw_gather_between(view, &question, MW_GATHER_STARTS, listing->from_ns, listing->to_ns);
+    }
+    mw_window_fini(&window);
+    return err;
+}
+
 mw_err mw_store_agent_list(mw_store_view *view, const mw_agent_query *query, mw_arena *arena,
                            mw_agent_list *out)
 {
@@ -190,20 +247,18 @@ mw_err mw_store_agent_list(mw_store_view *view, const mw_agent_query *query, mw_
                              .since_ns = query->since_ns,
                              .until_ns = query->until_ns ? query->until_ns : UINT64_MAX,
                              .seed = view->store->key_seed};
-    const mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
-                                         .row = note_row,
-                                         .trace = add_trace,
-                                         .ctx = &listing};
     memset(out, 0, sizeof *out);
     listing.agents = mw_arena_alloc(arena, AGENTS_MAX * sizeof *listing.agents);
     listing.keys = mw_arena_alloc(arena, AGENTS_MAX * sizeof *listing.keys);
     listing.last_trace = mw_arena_zalloc(arena, AGENTS_MAX, sizeof *listing.last_trace);
+    listing.first_ns = mw_arena_alloc(arena, AGENTS_MAX * sizeof *listing.first_ns);
+    listing.touched = mw_arena_alloc(arena, AGENTS_MAX * sizeof *listing.touched);
     listing.slots = mw_arena_zalloc(arena, SLOTS, sizeof *listing.slots);
-    if (!listing.agents || !listing.keys || !listing.last_trace || !listing.slots)
+    if (!listing.agents || !listing.keys || !listing.last_trace || !listing.first_ns ||
+        !listing.touched || !listing.slots)
         return MW_E_NOMEM;
     mw_key_set_init(&listing.sessions, view->query_budget / 4);
-    mw_err err = mw_gather_between(view, &question, MW_GATHER_STARTS, listing.since_ns,
-                                   listing.until_ns - 1);
+    mw_err err = go_through(view, &listing);
     if (err == MW_OK)
         finish(&listing, out);
     mw_key_set_fini(&listing.sessions);
