@@ -115,12 +115,19 @@ static uint64_t bit_of(const mw_cli_option *option)
 }
 
 /* An option may belong to several groups; a command takes it that has one of them. */
-static bool all_fit(const mw_command *command, uint64_t used)
+static int check_options(scanner *scan, const mw_noun *noun, uint64_t used)
 {
-    for (size_t i = 0; i < mw_cli_option_count; i++)
-        if (used >> i & 1 && mw_cli_options[i].takes && !(mw_cli_options[i].takes & command->takes))
-            return false;
-    return true;
+    const mw_command *command = scan->cli->command;
+    for (size_t i = 0; i < mw_cli_option_count; i++) {
+        const mw_cli_option *option = &mw_cli_options[i];
+        if (!(used >> i & 1) || !option->takes || option->takes & command->takes)
+            continue;
+        mw_buffer_appendf(scan->error, "--%s: not an option of %s%s%s; see midwatch help %s",
+                          option->name, command->noun, command->verb[0] ? " " : "", command->verb,
+                          noun->name);
+        return MW_EXIT_USAGE;
+    }
+    return MW_EXIT_DONE;
 }
 
 /* Switches are the only ones with letters. */
@@ -143,9 +150,10 @@ static int take_attribute(scanner *scan, const char *value)
     while (attributes[count])
         count++;
     if (!strchr(value, '=') || value[0] == '=')
-        return usage(scan, value, "not a key and a value", "--attribute http.route=/orders");
+        return usage(scan, "--attribute", "not a key and a value with = between them",
+                     "for example --attribute http.route=/orders");
     if (count == MW_CLI_ATTRIBUTES_MAX)
-        return usage(scan, value, "too many attributes", "give at most 8");
+        return usage(scan, "--attribute", "given too often", "give at most 8");
     attributes[count] = value;
     return MW_EXIT_DONE;
 }
@@ -230,11 +238,15 @@ static int choose_command(scanner *scan, const mw_noun *noun)
     }
     if (cli->help)
         return MW_EXIT_DONE;
-    if (cli->arg_count < 2)
-        return usage(scan, noun->name, "say what to do", "see midwatch help with this noun");
-    cli->command = mw_command_find(noun->name, cli->args[1]);
-    if (!cli->command)
-        return usage(scan, cli->args[1], "no such verb here", "see midwatch help with this noun");
+    cli->command = cli->arg_count < 2 ? NULL : mw_command_find(noun->name, cli->args[1]);
+    if (!cli->command) {
+        mw_buffer_appendf(scan->error, "%s%s%s: %s; it has ", noun->name,
+                          cli->arg_count < 2 ? "" : " ", cli->arg_count < 2 ? "" : cli->args[1],
+                          cli->arg_count < 2 ? "say what to do" : "no such verb");
+        mw_append_verbs(scan->error, noun);
+        mw_buffer_appendf(scan->error, ", see midwatch help %s", noun->name);
+        return MW_EXIT_USAGE;
+    }
     drop_words(cli, 2);
     return MW_EXIT_DONE;
 }
@@ -242,9 +254,14 @@ static int choose_command(scanner *scan, const mw_noun *noun)
 static int check_words(scanner *scan)
 {
     const mw_cli *cli = scan->cli;
-    size_t wanted = cli->command->args[0] ? 1 : 0;
-    if (cli->arg_count < wanted)
-        return usage(scan, cli->command->noun, "an argument is missing", cli->command->args);
+    const mw_command *command = cli->command;
+    size_t wanted = command->args[0] ? 1 : 0;
+    if (cli->arg_count < wanted) {
+        mw_buffer_appendf(scan->error, "%s%s%s: an argument is missing; midwatch %s%s%s %s",
+                          command->noun, command->verb[0] ? " " : "", command->verb, command->noun,
+                          command->verb[0] ? " " : "", command->verb, command->args);
+        return MW_EXIT_USAGE;
+    }
     if (cli->arg_count > wanted)
         return usage(scan, cli->args[wanted], "not expected here", "see midwatch help");
     return MW_EXIT_DONE;
@@ -280,8 +297,5 @@ int mw_cli_parse(mw_cli *cli, int argc, char **argv, const mw_noun **noun, mw_bu
     if (status || cli->help)
         return status;
     status = check_words(&scan);
-    if (!status && !all_fit(cli->command, used))
-        return usage(&scan, (*noun)->name, "an option does not fit this command",
-                     "see midwatch help with this noun");
-    return status;
+    return status ? status : check_options(&scan, *noun, used);
 }

@@ -67,6 +67,7 @@ typedef struct mw_cli {
     bool color;
     size_t width; /* columns, 0 = unbounded */
     int64_t now_ns;
+    size_t turned_back; /* durations shown as "-" */
 } mw_cli;
 
 /* ---- commands.c ---------------------------------------------------------------------------- */
@@ -79,6 +80,8 @@ extern const size_t mw_noun_count;
 /* By name, plural or alias; NULL when there is none. Pure. */
 const mw_noun *mw_noun_find(const char *text);
 const mw_command *mw_command_find(const char *noun, const char *verb);
+/* "list, show"; the length of what it wrote. */
+size_t mw_append_verbs(mw_buffer *out, const mw_noun *noun);
 void mw_help_all(mw_buffer *out);
 void mw_help_noun(mw_buffer *out, const mw_noun *noun);
 
@@ -115,6 +118,9 @@ typedef struct mw_answer {
 /* Asks and parses. A refusal or a failure is printed on stderr in one line. Returns the exit
  * status; the answer is valid, and to be freed, whatever it is. body NULL = GET. */
 int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *out);
+/* The same with a body of one member or more, which it takes; NULL (text that is not UTF-8) is told
+ * as the name of `what`. */
+int mw_client_post(mw_cli *cli, const char *path, json_t *body, const char *what, mw_answer *out);
 /* The same with DELETE. */
 int mw_client_delete(mw_cli *cli, const char *path, mw_answer *out);
 void mw_answer_free(mw_answer *answer);
@@ -173,6 +179,9 @@ bool mw_is_null(const json_t *object, const char *key);
 /* "412ms", "1.25s", "2m03s", "1h02m". Pure. */
 void mw_duration_text(double ms, char *out, size_t size);
 #define MW_CELL_SIZE 48
+/* The duration_ms of a span or a trace; "-" where the end was sent as before the start, which is
+ * counted and told behind the answer. */
+void mw_taken_text(mw_cli *cli, const json_t *object, char out[MW_CELL_SIZE]);
 /* The name of a SeverityNumber: "WARN", "ERROR2"; empty for 0, digits beyond 24. Pure. */
 void mw_severity_text(int64_t severity, char out[MW_CELL_SIZE]);
 mw_style mw_severity_style(int64_t severity);
@@ -193,6 +202,10 @@ void mw_field(mw_buffer *out, const char *title, mw_slice text);
 void mw_visible(mw_buffer *out, mw_slice text);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
+
+/* A table with what `add` puts into it for each item. */
+void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, const json_t *items,
+                   void (*add)(mw_cli *cli, mw_table *table, const json_t *item), mw_buffer *out);
 
 /* The whole of a command that shows what an answer holds: calls, prints the body itself with
  * --json, else hands the tree to `render` and prints what it wrote. */

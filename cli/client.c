@@ -361,6 +361,20 @@ int mw_client_delete(mw_cli *cli, const char *path, mw_answer *out)
     return call(cli, &ask, out);
 }
 
+int mw_client_post(mw_cli *cli, const char *path, json_t *body, const char *what, mw_answer *out)
+{
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    if (!text) {
+        *out = (mw_answer){.root = NULL};
+        mw_buffer_init(&out->body, MW_MEM_BASE, 0);
+        return mw_complain(MW_EXIT_USAGE, what, "the name is not UTF-8", "");
+    }
+    int status = mw_client_call(cli, path, text, out);
+    free(text);
+    return status;
+}
+
 void mw_answer_free(mw_answer *answer)
 {
     json_decref(answer->root);

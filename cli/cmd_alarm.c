@@ -38,12 +38,7 @@ static void add_row(mw_cli *cli, mw_table *table, const json_t *item)
 
 void mw_alarm_table(mw_cli *cli, const json_t *items, mw_buffer *out)
 {
-    mw_table table;
-    mw_table_init(&table, columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; i < json_array_size(items); i++)
-        add_row(cli, &table, json_array_get(items, i));
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    mw_item_table(cli, columns, sizeof columns / sizeof columns[0], items, add_row, out);
 }
 
 static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)

@@ -6,24 +6,21 @@ static const mw_column columns[] = {
     {"OUTCOME", 0}, {"SUBJECT", MW_COLUMN_ID}, {"DETAIL", MW_COLUMN_SHRINK},
 };
 
-static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
+static void add_row(mw_cli *cli, mw_table *table, const json_t *item)
 {
     static const char *const keys[] = {"principal", "source_address", "action",
                                        "outcome",   "subject",        "detail"};
-    mw_table table;
-    size_t i;
-    json_t *item;
     char text[MW_CELL_SIZE];
-    mw_table_init(&table, columns, sizeof columns / sizeof columns[0]);
-    json_array_foreach(json_object_get(root, "items"), i, item)
-    {
-        mw_time_text(cli, item, "time", text);
-        mw_table_cell(&table, mw_slice_of(text));
-        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
-            mw_table_cell(&table, mw_text(item, keys[k]));
-    }
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    mw_time_text(cli, item, "time", text);
+    mw_table_cell(table, mw_slice_of(text));
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+        mw_table_cell(table, mw_text(item, keys[k]));
+}
+
+static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
+{
+    mw_item_table(cli, columns, sizeof columns / sizeof columns[0], json_object_get(root, "items"),
+                  add_row, out);
 }
 
 int mw_cmd_audit_list(mw_cli *cli)

@@ -56,25 +56,23 @@ static void join_cell(mw_table *table, const json_t *texts)
     mw_buffer_fini(&text);
 }
 
+static void add_list_row(mw_cli *cli, mw_table *table, const json_t *item)
+{
+    char text[MW_CELL_SIZE];
+    mw_table_cell(table, mw_text(item, "name"));
+    mw_table_cell(table, mw_text(item, "kind"));
+    mw_table_cell(table, mw_text(item, "unit"));
+    mw_table_cellf(table, "%lld", (long long)mw_integer(item, "series"));
+    mw_table_cellf(table, "%lld", (long long)mw_integer(item, "points"));
+    mw_time_text(cli, item, "last_seen", text);
+    mw_table_cell(table, mw_slice_of(text));
+    join_cell(table, json_object_get(item, "services"));
+}
+
 static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
 {
-    mw_table table;
-    char text[MW_CELL_SIZE];
-    const json_t *items = json_object_get(root, "items");
-    mw_table_init(&table, list_columns, sizeof list_columns / sizeof list_columns[0]);
-    for (size_t i = 0; i < json_array_size(items); i++) {
-        const json_t *item = json_array_get(items, i);
-        mw_table_cell(&table, mw_text(item, "name"));
-        mw_table_cell(&table, mw_text(item, "kind"));
-        mw_table_cell(&table, mw_text(item, "unit"));
-        mw_table_cellf(&table, "%lld", (long long)mw_integer(item, "series"));
-        mw_table_cellf(&table, "%lld", (long long)mw_integer(item, "points"));
-        mw_time_text(cli, item, "last_seen", text);
-        mw_table_cell(&table, mw_slice_of(text));
-        join_cell(&table, json_object_get(item, "services"));
-    }
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    mw_item_table(cli, list_columns, sizeof list_columns / sizeof list_columns[0],
+                  json_object_get(root, "items"), add_list_row, out);
 }
 
 int mw_cmd_metric_list(mw_cli *cli)

@@ -13,28 +13,25 @@ static const mw_column columns[] = {
     {"WRITABLE", 0},
 };
 
-static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
+static void add_row(mw_cli *cli, mw_table *table, const json_t *item)
 {
     static const char *const numbers[] = {"spans", "logs", "points", "bytes"};
-    mw_table table;
-    size_t i;
-    json_t *item;
     char text[MW_CELL_SIZE];
-    mw_table_init(&table, columns, sizeof columns / sizeof columns[0]);
-    json_array_foreach(json_object_get(root, "items"), i, item)
-    {
-        mw_table_cell(&table, mw_text(item, "name"));
-        for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
-            mw_table_cellf(&table, "%lld", (long long)mw_integer(item, numbers[k]));
-        mw_time_text(cli, item, "oldest_arrival", text);
-        mw_table_cell(&table, mw_slice_of(text));
-        bool writable = json_is_true(json_object_get(item, "writable"));
-        mw_table_cell(&table, writable ? MW_SLICE("yes") : mw_text(item, "last_error"));
-        if (!writable)
-            mw_table_style(&table, MW_STYLE_RED);
-    }
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    bool writable = json_is_true(json_object_get(item, "writable"));
+    mw_table_cell(table, mw_text(item, "name"));
+    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+        mw_table_cellf(table, "%lld", (long long)mw_integer(item, numbers[k]));
+    mw_time_text(cli, item, "oldest_arrival", text);
+    mw_table_cell(table, mw_slice_of(text));
+    mw_table_cell(table, writable ? MW_SLICE("yes") : mw_text(item, "last_error"));
+    if (!writable)
+        mw_table_style(table, MW_STYLE_RED);
+}
+
+static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
+{
+    mw_item_table(cli, columns, sizeof columns / sizeof columns[0], json_object_get(root, "items"),
+                  add_row, out);
 }
 
 int mw_cmd_space_list(mw_cli *cli)
@@ -61,12 +58,7 @@ int mw_cmd_space_create(mw_cli *cli)
 {
     mw_answer answer;
     json_t *body = json_pack("{s:s}", "name", cli->args[0]);
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    json_decref(body);
-    if (!text)
-        return mw_complain(MW_EXIT_USAGE, "space create", "the name is not UTF-8", "");
-    int status = mw_client_call(cli, "/api/v1/spaces", text, &answer);
-    free(text);
+    int status = mw_client_post(cli, "/api/v1/spaces", body, "space create", &answer);
     if (!status)
         status = print_done(cli, &answer, "is there; exporters name it in x-midwatch-space");
     mw_answer_free(&answer);

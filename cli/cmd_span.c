@@ -22,7 +22,7 @@ static void add_row(mw_cli *cli, mw_table *table, const json_t *span)
     mw_table_cell(table, mw_text(span, "name"));
     mw_table_cell(table, mw_text(span, "operation_kind"));
     mw_table_cell(table, mw_text(span, "service"));
-    mw_duration_text(mw_number(span, "duration_ms"), text, sizeof text);
+    mw_taken_text(cli, span, text);
     mw_table_cell(table, mw_slice_of(text));
     mw_table_cell(table, status);
     if (mw_slice_equal(status, MW_SLICE("ERROR")))
@@ -34,13 +34,8 @@ static void add_row(mw_cli *cli, mw_table *table, const json_t *span)
 
 static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
 {
-    mw_table table;
-    const json_t *items = json_object_get(root, "items");
-    mw_table_init(&table, columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; i < json_array_size(items); i++)
-        add_row(cli, &table, json_array_get(items, i));
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    mw_item_table(cli, columns, sizeof columns / sizeof columns[0], json_object_get(root, "items"),
+                  add_row, out);
 }
 
 int mw_cmd_span_list(mw_cli *cli)

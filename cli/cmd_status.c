@@ -32,10 +32,24 @@ static void render_counts(const char *title, json_t *counts, mw_buffer *out)
     mw_buffer_appendf(out, any ? "\n" : "none\n");
 }
 
+/* Of merges that failed: whether they still do, and when the last was. */
+static void render_failures(const json_t *store, mw_buffer *out)
+{
+    char last[MW_CELL_SIZE];
+    long long failures = (long long)mw_integer(store, "merge_failures");
+    if (!failures)
+        return;
+    bool fails = json_is_true(json_object_get(store, "merging_fails"));
+    mw_instant_text(store, "last_merge_failure", last);
+    mw_buffer_appendf(out, "  %-13s %s, %lld since the start, the last at %s%s\n",
+                      fails ? "MERGING FAILS" : "merging",
+                      fails ? "tried again and again" : "works again after failures", failures,
+                      last, fails ? "; the daemon's log says why" : "");
+}
+
 static void render_merging(const json_t *store, mw_buffer *out)
 {
     char merged[MW_CELL_SIZE], waiting[MW_CELL_SIZE];
-    long long failures = (long long)mw_integer(store, "merge_failures");
     bytes_text(mw_integer(store, "merged_bytes"), merged, sizeof merged);
     bytes_text(mw_integer(store, "unmerged_bytes"), waiting, sizeof waiting);
     mw_buffer_appendf(out, "  %-13s %s in %lld segments, %s waiting; %lld repeats removed",
@@ -43,7 +57,8 @@ static void render_merging(const json_t *store, mw_buffer *out)
                       (long long)mw_integer(store, "repeats"));
     if (mw_integer(store, "conflicting"))
         mw_buffer_appendf(out, " (%lld conflicting)", (long long)mw_integer(store, "conflicting"));
-    mw_buffer_appendf(out, failures ? ", %lld FAILED\n" : "\n", failures);
+    mw_buffer_append_byte(out, '\n');
+    render_failures(store, out);
     mw_buffer_appendf(out, "  %-13s %lld items in %lld segments since the start; oldest arrival ",
                       "retired", (long long)mw_integer(store, "retired_items"),
                       (long long)mw_integer(store, "retired_segments"));

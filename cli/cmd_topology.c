@@ -156,8 +156,9 @@ int mw_cmd_topology_show(mw_cli *cli)
 
 /* ---- services -------------------------------------------------------------------------------- */
 
-static void add_service(mw_table *table, const json_t *item)
+static void add_service(mw_cli *cli, mw_table *table, const json_t *item)
 {
+    (void)cli;
     const json_t *entry = json_object_get(item, "entry");
     mw_slice name = mw_text(item, "service");
     mw_table_cell(table, name.len ? name : MW_SLICE("(unknown)"));
@@ -171,14 +172,9 @@ static void add_service(mw_table *table, const json_t *item)
 
 static void render_services(mw_cli *cli, json_t *root, mw_buffer *out)
 {
-    mw_table table;
-    const json_t *items = json_object_get(root, "items");
     append_window(root, out);
-    mw_table_init(&table, service_columns, sizeof service_columns / sizeof service_columns[0]);
-    for (size_t i = 0; i < json_array_size(items); i++)
-        add_service(&table, json_array_get(items, i));
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    mw_item_table(cli, service_columns, sizeof service_columns / sizeof service_columns[0],
+                  json_object_get(root, "items"), add_service, out);
 }
 
 int mw_cmd_service_list(mw_cli *cli)
@@ -186,22 +182,15 @@ int mw_cmd_service_list(mw_cli *cli)
     return mw_list(cli, "services", "services", render_services);
 }
 
-static void append_operations(mw_cli *cli, const json_t *operations, mw_buffer *out)
+static void add_operation(mw_cli *cli, mw_table *table, const json_t *item)
 {
-    mw_table table;
-    mw_table_init(&table, operation_columns,
-                  sizeof operation_columns / sizeof operation_columns[0]);
-    for (size_t i = 0; i < json_array_size(operations); i++) {
-        const json_t *item = json_array_get(operations, i);
-        mw_table_cell(&table, mw_text(item, "operation"));
-        count_cell(&table, item, "spans");
-        count_cell(&table, item, "errors");
-        rate_cell(&table, item);
-        latency_cells(&table, item);
-        count_cell(&table, json_object_get(item, "entry"), "calls");
-    }
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    (void)cli;
+    mw_table_cell(table, mw_text(item, "operation"));
+    count_cell(table, item, "spans");
+    count_cell(table, item, "errors");
+    rate_cell(table, item);
+    latency_cells(table, item);
+    count_cell(table, json_object_get(item, "entry"), "calls");
 }
 
 static void render_service(mw_cli *cli, json_t *root, mw_buffer *out)
@@ -214,7 +203,9 @@ static void render_service(mw_cli *cli, json_t *root, mw_buffer *out)
     mw_buffer_appendf(out, ", ");
     append_window(root, out);
     if (json_array_size(operations))
-        append_operations(cli, operations, out);
+        mw_item_table(cli, operation_columns,
+                      sizeof operation_columns / sizeof operation_columns[0], operations,
+                      add_operation, out);
     else
         mw_buffer_appendf(out, "no spans of its own in this window\n");
     if (json_array_size(callers) + json_array_size(callees) == 0)

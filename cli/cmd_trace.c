@@ -24,7 +24,7 @@ static void add_list_row(mw_cli *cli, mw_table *table, const json_t *item)
     mw_table_cell(table, mw_text(item, "trace_id"));
     mw_table_cell(table, mw_text(item, "root_name"));
     mw_table_cell(table, mw_text(item, "service"));
-    mw_duration_text(mw_number(item, "duration_ms"), text, sizeof text);
+    mw_taken_text(cli, item, text);
     mw_table_cell(table, mw_slice_of(text));
     mw_table_cellf(table, "%lld", (long long)mw_integer(item, "spans"));
     mw_table_cellf(table, "%lld", (long long)mw_integer(item, "errors"));
@@ -40,12 +40,8 @@ static void add_list_row(mw_cli *cli, mw_table *table, const json_t *item)
 
 void mw_trace_table(mw_cli *cli, const json_t *items, mw_buffer *out)
 {
-    mw_table table;
-    mw_table_init(&table, list_columns, sizeof list_columns / sizeof list_columns[0]);
-    for (size_t i = 0; i < json_array_size(items); i++)
-        add_list_row(cli, &table, json_array_get(items, i));
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    mw_item_table(cli, list_columns, sizeof list_columns / sizeof list_columns[0], items,
+                  add_list_row, out);
 }
 
 static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)

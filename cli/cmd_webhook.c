@@ -6,26 +6,23 @@ static const mw_column columns[] = {
     {"SOURCE", 0},  {"ENABLED", 0},       {"URL", MW_COLUMN_SHRINK},
 };
 
+static void add_row(mw_cli *cli, mw_table *table, const json_t *item)
+{
+    char text[MW_CELL_SIZE];
+    bool enabled = json_is_true(json_object_get(item, "enabled"));
+    mw_time_text(cli, item, "created_at", text);
+    mw_table_cell(table, mw_slice_of(text));
+    mw_table_cell(table, mw_text(item, "id"));
+    mw_table_cell(table, mw_text(item, "name"));
+    mw_table_cell(table, mw_text(item, "source"));
+    mw_table_cell(table, enabled ? MW_SLICE("yes") : MW_SLICE("no"));
+    mw_table_cell(table, mw_text(item, "url"));
+}
+
 static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
 {
-    mw_table table;
-    size_t i;
-    json_t *item;
-    char text[MW_CELL_SIZE];
-    mw_table_init(&table, columns, sizeof columns / sizeof columns[0]);
-    json_array_foreach(json_object_get(root, "items"), i, item)
-    {
-        mw_time_text(cli, item, "created_at", text);
-        mw_table_cell(&table, mw_slice_of(text));
-        mw_table_cell(&table, mw_text(item, "id"));
-        mw_table_cell(&table, mw_text(item, "name"));
-        mw_table_cell(&table, mw_text(item, "source"));
-        mw_table_cell(&table, json_is_true(json_object_get(item, "enabled")) ? MW_SLICE("yes")
-                                                                             : MW_SLICE("no"));
-        mw_table_cell(&table, mw_text(item, "url"));
-    }
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    mw_item_table(cli, columns, sizeof columns / sizeof columns[0], json_object_get(root, "items"),
+                  add_row, out);
 }
 
 int mw_cmd_webhook_list(mw_cli *cli)
@@ -61,12 +58,7 @@ int mw_cmd_webhook_create(mw_cli *cli)
                            cli->name ? "--source is missing" : "--name is missing",
                            "for example --name pager --source devops-agent");
     json_t *body = json_pack("{s:s, s:s}", "name", cli->name, "source", cli->source);
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    json_decref(body);
-    if (!text)
-        return mw_complain(MW_EXIT_USAGE, "webhook create", "the name is not UTF-8", "");
-    int status = mw_client_call(cli, "/api/v1/webhooks", text, &answer);
-    free(text);
+    int status = mw_client_post(cli, "/api/v1/webhooks", body, "webhook create", &answer);
     if (!status)
         status = print_created(cli, &answer);
     mw_answer_free(&answer);

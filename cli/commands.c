@@ -103,22 +103,35 @@ const mw_command *mw_command_find(const char *noun, const char *verb)
     return NULL;
 }
 
-static void append_option(mw_buffer *out, const mw_cli_option *option)
+#define HEAD_SIZE 40
+
+/* "-f, --follow", "--limit N"; its length. */
+static size_t option_head(const mw_cli_option *option, char out[HEAD_SIZE])
 {
-    char head[40], letter[8] = "";
+    char letter[8] = "";
     if (mw_cli_option_letter(option))
         snprintf(letter, sizeof letter, "-%c, ", mw_cli_option_letter(option));
-    snprintf(head, sizeof head, "%s--%s%s%s", letter, option->name, option->value_name ? " " : "",
-             option->value_name ? option->value_name : "");
-    mw_buffer_appendf(out, "  %-18s %s\n", head, option->help);
+    int len = snprintf(out, HEAD_SIZE, "%s--%s%s%s", letter, option->name,
+                       option->value_name ? " " : "", option->value_name ? option->value_name : "");
+    MW_ASSERT(len > 0 && len < HEAD_SIZE);
+    return (size_t)len;
 }
 
-/* Options that any of the noun's commands takes. */
+/* Options that any of the noun's commands takes, their help beneath each other. */
 static void append_options(mw_buffer *out, unsigned takes)
 {
-    for (size_t i = 0; i < mw_cli_option_count; i++)
-        if (!mw_cli_options[i].takes || (mw_cli_options[i].takes & takes))
-            append_option(out, &mw_cli_options[i]);
+    char head[HEAD_SIZE];
+    size_t width = 0;
+    for (int shown = 0; shown < 2; shown++)
+        for (size_t i = 0; i < mw_cli_option_count; i++) {
+            const mw_cli_option *option = &mw_cli_options[i];
+            if (option->takes && !(option->takes & takes))
+                continue;
+            size_t len = option_head(option, head);
+            width = len > width ? len : width;
+            if (shown)
+                mw_buffer_appendf(out, "  %-*s  %s\n", (int)width, head, option->help);
+        }
 }
 
 /* False for serve and check, which are not of this room. */
@@ -157,24 +170,43 @@ void mw_help_noun(mw_buffer *out, const mw_noun *noun)
         mw_buffer_appendf(out, "\nAn ID may be cut to a prefix of at least 6 characters.\n");
 }
 
+size_t mw_append_verbs(mw_buffer *out, const mw_noun *noun)
+{
+    size_t before = out->len;
+    for (size_t i = 0; i < mw_command_count; i++)
+        if (strcmp(mw_commands[i].noun, noun->name) == 0 && mw_commands[i].verb[0])
+            mw_buffer_appendf(out, "%s%s", out->len > before ? ", " : "", mw_commands[i].verb);
+    return out->len - before;
+}
+
+/* What this version serves, a noun a line. */
+static void append_nouns(mw_buffer *out)
+{
+    mw_buffer verbs;
+    size_t width = 0;
+    mw_buffer_init(&verbs, MW_MEM_BASE, 1024);
+    for (size_t i = 0; i < mw_noun_count; i++) {
+        size_t len = mw_append_verbs(&verbs, &mw_nouns[i]);
+        width = len > width ? len : width;
+    }
+    for (size_t i = 0; i < mw_noun_count; i++) {
+        if (!mw_nouns[i].summary)
+            continue;
+        mw_buffer_clear(&verbs);
+        mw_append_verbs(&verbs, &mw_nouns[i]);
+        mw_buffer_appendf(out, "  %-13s  %-*.*s  %s\n", mw_nouns[i].name, (int)width,
+                          MW_SLICE_FMT(mw_buffer_slice(&verbs)), mw_nouns[i].summary);
+    }
+    mw_buffer_fini(&verbs);
+}
+
 void mw_help_all(mw_buffer *out)
 {
     mw_buffer_appendf(out,
                       "midwatch %s: the night watch over AI agents\n\n"
                       "Usage: midwatch NOUN VERB [OPTIONS]\n\n",
                       MW_VERSION);
-    for (size_t i = 0; i < mw_noun_count; i++) {
-        const mw_noun *noun = &mw_nouns[i];
-        char verbs[64] = "";
-        size_t used = 0;
-        if (!noun->summary)
-            continue;
-        for (size_t c = 0; c < mw_command_count; c++)
-            if (strcmp(mw_commands[c].noun, noun->name) == 0 && mw_commands[c].verb[0])
-                used += (size_t)snprintf(verbs + used, sizeof verbs - used, "%s%s",
-                                         used ? ", " : "", mw_commands[c].verb);
-        mw_buffer_appendf(out, "  %-14s %-13s %s\n", noun->name, verbs, noun->summary);
-    }
+    append_nouns(out);
     mw_buffer_appendf(
         out, "\nmidwatch help NOUN tells more; midwatch --version the version.\n\n"
              "Where it connects, the first that is there: --server or MIDWATCH_SERVER (with\n"

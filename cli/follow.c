@@ -84,12 +84,24 @@ static bool take_record(following *work, mw_slice data)
 
 static bool take_problem(following *work, mw_slice data)
 {
-    char why[512] = "";
+    char why[512] = "", hint[512] = "";
     json_t *root = mw_parse_answer(data);
-    mw_slice message = mw_text(json_object_get(root, "error"), "message");
+    const json_t *error = json_object_get(root, "error");
+    mw_slice message = mw_text(error, "message"), advice = mw_text(error, "hint");
     mw_slice_to_cstr(mw_slice_first(message, sizeof why - 1), why, sizeof why);
+    mw_slice_to_cstr(mw_slice_first(advice, sizeof hint - 1), hint, sizeof hint);
     json_decref(root);
-    return end_with(work, mw_complain(MW_EXIT_FAILED, work->noun, why, "see the daemon's log"));
+    return end_with(work, mw_complain(MW_EXIT_FAILED, work->noun, why, hint));
+}
+
+static void tell_warning(const following *work, mw_slice data)
+{
+    char what[512] = "";
+    json_t *root = mw_parse_answer(data);
+    mw_slice message = mw_text(root, "message");
+    mw_slice_to_cstr(mw_slice_first(message, sizeof what - 1), what, sizeof what);
+    json_decref(root);
+    mw_complain(MW_EXIT_DONE, work->noun, what, "");
 }
 
 static void tell_skipped(const following *work, mw_slice data)
@@ -112,6 +124,8 @@ static bool take_event(void *ctx, const mw_event *event)
         return take_problem(work, event->data);
     if (mw_slice_equal(event->name, MW_SLICE("skipped")))
         tell_skipped(work, event->data);
+    else if (mw_slice_equal(event->name, MW_SLICE("warning")))
+        tell_warning(work, event->data);
     else if (event->data.len)
         return take_record(work, event->data);
     return true;

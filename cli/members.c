@@ -82,6 +82,17 @@ void mw_duration_text(double ms, char *out, size_t size)
                  (long long)((positive + 500) / 60e3) % 60);
 }
 
+void mw_taken_text(mw_cli *cli, const json_t *object, char out[MW_CELL_SIZE])
+{
+    double ms = mw_number(object, "duration_ms");
+    if (ms < 0) {
+        cli->turned_back++;
+        snprintf(out, MW_CELL_SIZE, "-");
+    } else {
+        mw_duration_text(ms, out, MW_CELL_SIZE);
+    }
+}
+
 void mw_instant_text(const json_t *object, const char *key, char out[MW_CELL_SIZE])
 {
     /* "2026-03-14T09:26:53" of the nanosecond form. */

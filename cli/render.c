@@ -38,6 +38,17 @@ void mw_shell_word(mw_buffer *out, mw_slice text)
     mw_buffer_append_byte(out, '\'');
 }
 
+void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, const json_t *items,
+                   void (*add)(mw_cli *cli, mw_table *table, const json_t *item), mw_buffer *out)
+{
+    mw_table table;
+    mw_table_init(&table, columns, column_count);
+    for (size_t i = 0; i < json_array_size(items); i++)
+        add(cli, &table, json_array_get(items, i));
+    mw_table_print(&table, cli->width, cli->color, 0, out);
+    mw_table_fini(&table);
+}
+
 static int print_body(mw_answer *answer)
 {
     if (answer->body.len && answer->body.data[answer->body.len - 1] != '\n')
@@ -53,6 +64,11 @@ static int render_answer(mw_cli *cli, mw_answer *answer,
     render(cli, answer->root, &text);
     int status = mw_print(&text);
     mw_buffer_fini(&text);
+    if (!status && cli->turned_back)
+        fprintf(stderr,
+                "midwatch: - under DURATION: %zu of them end before they start, as sent; --json "
+                "has both times\n",
+                cli->turned_back);
     return status;
 }
 

@@ -171,7 +171,7 @@ void mw_resolve_place_read(mw_resolve_place *place, const mw_found *found, size_
     place->gen_ai = false;
     for (size_t i = 0; i < count; i++) {
         const mw_resolve_key *key = &mw_resolve_keys[found[i].key];
-        place->gen_ai |= strncmp(key->name, "gen_ai.", 7) == 0;
+        place->gen_ai = place->gen_ai || strncmp(key->name, "gen_ai.", 7) == 0;
         if (key->field == MW_RESOLVE_KIND) {
             evidence[key->rank] = &found[i].value;
             present |= 1u << key->rank;

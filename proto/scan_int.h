@@ -18,6 +18,15 @@ typedef struct mw_found_list {
     mw_found items[MW_FOUND_MAX];
 } mw_found_list;
 
+/* The keys of the item before, by position: items of one sender name their attributes in the same
+ * order, and comparing a key is faster than looking it up. Further ones are looked up. */
+#define MW_SCAN_GUESSES 24
+
+typedef struct mw_key_guess {
+    mw_slice key; /* text without fault */
+    int id;       /* as mw_keyset_find has it */
+} mw_key_guess;
+
 typedef struct mw_scanner mw_scanner;
 typedef mw_err (*mw_scan_reader)(mw_scanner *scan, mw_slice message);
 
@@ -41,6 +50,8 @@ struct mw_scanner {
     bool resource_bad_utf8, resource_too_deep;
     bool scope_bad_utf8, scope_too_deep;
     mw_found_list found; /* of the resource, scope or item being read */
+    unsigned attribute;  /* of these, the position of the next */
+    mw_key_guess guesses[MW_SCAN_GUESSES];
 };
 
 /* ---- cursor: one message being read, with the start of the current field for errors --------- */
@@ -98,6 +109,27 @@ static inline uint64_t mw_scan_word(const char *at, size_t size)
     return word;
 }
 
+/* Short and equal, without a loop or a call: the same loads. False also of longer texts. */
+static inline bool mw_scan_short_equal(mw_slice a, mw_slice b)
+{
+    size_t len = a.len;
+    uint64_t bits = 0;
+    if (len != b.len || len > 32 || len < 4)
+        return false;
+    if (len >= 8) {
+        bits = mw_scan_word(a.data, 8) ^ mw_scan_word(b.data, 8);
+        bits |= mw_scan_word(a.data + len - 8, 8) ^ mw_scan_word(b.data + len - 8, 8);
+    } else {
+        bits = mw_scan_word(a.data, 4) ^ mw_scan_word(b.data, 4);
+        bits |= mw_scan_word(a.data + len - 4, 4) ^ mw_scan_word(b.data + len - 4, 4);
+    }
+    if (len > 16) {
+        bits |= mw_scan_word(a.data + 8, 8) ^ mw_scan_word(b.data + 8, 8);
+        bits |= mw_scan_word(a.data + len - 16, 8) ^ mw_scan_word(b.data + len - 16, 8);
+    }
+    return bits == 0;
+}
+
 /* Short ASCII without a loop or a call: nearly all keys and values. Overlapping loads from both
  * ends see every byte. */
 static inline bool mw_scan_short_ascii(mw_slice text)
@@ -119,9 +151,14 @@ static inline bool mw_scan_short_ascii(mw_slice text)
     return (bits & UINT64_C(0x8080808080808080)) == 0;
 }
 
+static inline bool mw_scan_is_text(mw_slice text)
+{
+    return mw_scan_short_ascii(text) || mw_utf8_valid(text);
+}
+
 static inline void mw_scan_text(mw_scanner *scan, mw_slice text)
 {
-    if (!mw_scan_short_ascii(text) && !mw_utf8_valid(text))
+    if (!mw_scan_is_text(text))
         scan->bad_utf8 = true;
 }
 
@@ -146,6 +183,7 @@ static inline void mw_scan_reset(mw_scanner *scan)
 {
     scan->bad_utf8 = false;
     scan->too_deep = false;
+    scan->attribute = 0;
     scan->found.count = 0;
     memset(scan->found.seen, 0, sizeof scan->found.seen);
 }

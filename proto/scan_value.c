@@ -221,22 +221,54 @@ mw_err mw_scan_value(mw_scanner *scan, mw_slice message, mw_value *value, bool *
 
 #define KEY_VALUE_KNOWN 0x0e
 
-mw_err mw_scan_attribute(mw_scanner *scan, mw_slice message, mw_found_list *found)
+/* A KeyValue as every SDK writes it: the key, then a text or an integer, nothing else. Read by
+ * straight code, without a loop over fields: nearly all attributes there are. False says only that
+ * it is another one. */
+static bool read_plain(mw_slice message, mw_slice *key, mw_value *value)
 {
-    mw_slice key = MW_SLICE_NONE;
-    mw_value value = {.type = MW_VALUE_EMPTY};
+    const uint8_t *at = mw_wire_begin(message), *end = mw_wire_end(message);
+    uint64_t len;
+    if (end - at < 4 || *at != MW_WIRE_TAG(1, MW_WIRE_BYTES))
+        return false;
+    at = mw_wire_varint(at + 1, end, 5, &len);
+    if (!at || len >= (uint64_t)(end - at))
+        return false;
+    *key = (mw_slice){(const char *)at, (size_t)len};
+    at += len;
+    if (*at != MW_WIRE_TAG(2, MW_WIRE_BYTES))
+        return false;
+    at = mw_wire_varint(at + 1, end, 5, &len);
+    if (!at || len < 2 || len != (uint64_t)(end - at))
+        return false;
+    if (*at == MW_WIRE_TAG(1, MW_WIRE_BYTES)) {
+        at = mw_wire_varint(at + 1, end, 5, &len);
+        if (!at || len != (uint64_t)(end - at))
+            return false;
+        value->type = MW_VALUE_STRING;
+        value->bytes = (mw_slice){(const char *)at, (size_t)len};
+        return true;
+    }
+    if (*at != MW_WIRE_TAG(3, MW_WIRE_VARINT) || mw_wire_varint(at + 1, end, 10, &len) != end)
+        return false;
+    value->type = MW_VALUE_INT;
+    value->as.i = (int64_t)len;
+    return true;
+}
+
+static mw_err read_fields(mw_scanner *scan, mw_slice message, mw_slice *key, mw_value *value)
+{
     uint8_t parts = MW_PARTS_NONE;
     bool member;
-    mw_err err = mw_scan_spend(scan);
+    mw_err err = MW_OK;
     mw_cursor cursor = mw_cursor_open(message);
     while (err == MW_OK && mw_cursor_more(&cursor)) {
         mw_wire_field field;
         if (!mw_cursor_take(&cursor, &field))
             return mw_scan_broken(scan, &cursor);
         switch (field.tag) {
-        case MW_WIRE_TAG(1, MW_WIRE_BYTES): key = field.bytes; break;
+        case MW_WIRE_TAG(1, MW_WIRE_BYTES): *key = field.bytes; break;
         case MW_WIRE_TAG(2, MW_WIRE_BYTES):
-            err = mw_scan_value(scan, field.bytes, &value, &member);
+            err = mw_scan_value(scan, field.bytes, value, &member);
             if (err == MW_OK && !mw_scan_add_part(&parts, member))
                 err = mw_scan_broken(scan, &cursor);
             break;
@@ -244,12 +276,44 @@ mw_err mw_scan_attribute(mw_scanner *scan, mw_slice message, mw_found_list *foun
         default: err = mw_scan_other(scan, &cursor, field.tag, KEY_VALUE_KNOWN);
         }
     }
+    return err;
+}
+
+/* The key's id, -1 = not of the set. */
+static int find_key(mw_scanner *scan, mw_slice key)
+{
+    unsigned at = scan->attribute++;
+    mw_key_guess *guess = at < MW_SCAN_GUESSES ? &scan->guesses[at] : NULL;
+    if (guess && mw_scan_short_equal(guess->key, key))
+        return guess->id;
+    int id = scan->keys ? mw_keyset_find(scan->keys, key) : -1;
+    bool good = id >= 0 || mw_scan_is_text(key); /* a key of the set is ASCII anyway */
+    scan->bad_utf8 |= !good;
+    if (guess && good)
+        *guess = (mw_key_guess){key, id};
+    return id;
+}
+
+mw_err mw_scan_attribute(mw_scanner *scan, mw_slice message, mw_found_list *found)
+{
+    mw_slice key = MW_SLICE_NONE;
+    mw_value value = {.type = MW_VALUE_EMPTY};
+    mw_err err = mw_scan_spend(scan);
+    if (err == MW_OK && read_plain(message, &key, &value)) {
+        if (value.type == MW_VALUE_STRING)
+            mw_scan_text(scan, value.bytes);
+    } else if (err == MW_OK) {
+        key = MW_SLICE_NONE; /* it may have come before what is not plain */
+        err = read_fields(scan, message, &key, &value);
+    }
     if (err != MW_OK)
         return err;
-    int id = found && scan->keys ? mw_keyset_find(scan->keys, key) : -1;
+    if (!found) {
+        mw_scan_text(scan, key);
+        return MW_OK;
+    }
+    int id = find_key(scan, key);
     if (id >= 0)
         remember(found, id, &value);
-    else
-        mw_scan_text(scan, key); /* a key of the set is ASCII anyway */
     return MW_OK;
 }

@@ -36,14 +36,16 @@ static mw_err fill(int fd)
     return err;
 }
 
-void mw_ballast_release(const mw_server_options *options)
+bool mw_ballast_release(const mw_server_options *options, const char *needed_for)
 {
     char path[MW_PATH_SIZE];
     mw_data_path(options, "ballast", path);
     if (room_for(options->data, MW_BALLAST_BYTES) || mw_io_current()->unlink(path) != 0)
-        return;
-    MW_LOG(MW_LOG_WARN, "serve", "the disk is full: the ballast is given up so that this can start",
-           MW_KV_STR("file", path), MW_KV_STR("fix", MW_NO_SPACE_HINT));
+        return false;
+    MW_LOG(MW_LOG_WARN, "serve", "the disk is full: the ballast is given up",
+           MW_KV_STR("needed_for", needed_for), MW_KV_STR("file", path),
+           MW_KV_STR("fix", MW_NO_SPACE_HINT));
+    return true;
 }
 
 void mw_ballast_keep(const mw_server_options *options)

@@ -4,7 +4,7 @@
  * an index of its log, the store a place for its last group, the socket a name. So a file of
  * MW_BALLAST_BYTES lies in the data directory, and a start that finds the disk full gives it up.
  * The daemon is ready then, answers questions, and takes exports until the disk is full again;
- * when there is room again the file is made anew. Main thread.
+ * when there is room again the file is made anew. Deleting, which makes room, may have it as well.
  */
 #ifndef MW_SERVER_BALLAST_H
 #define MW_SERVER_BALLAST_H
@@ -15,9 +15,10 @@
  * a busy store. */
 #define MW_BALLAST_BYTES ((uint64_t)4 << 20)
 
-/* Before anything else is opened: gives the ballast up when less than it is free. */
-void mw_ballast_release(const mw_server_options *options);
-/* Makes it when it is not there and four times as much is free. */
+/* Gives the ballast up when less than it is free: before anything else is opened, or for what is
+ * named. True when it was there. Any thread. */
+bool mw_ballast_release(const mw_server_options *options, const char *needed_for);
+/* Makes it when it is not there and four times as much is free. Main thread. */
 void mw_ballast_keep(const mw_server_options *options);
 
 #endif

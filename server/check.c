@@ -43,12 +43,15 @@ static void print_visible(FILE *to, const char *text)
 static void print_value(const mw_option *option, const mw_server_options *values)
 {
     const char *field = (const char *)values + option->offset;
+    char text[32];
     uint64_t number;
     switch (option->type) {
     case MW_OPTION_TEXT:
     case MW_OPTION_LIST: print_visible(stdout, field[0] ? field : "-"); return;
     case MW_OPTION_BOOL: printf("%s", *(const bool *)field ? "true" : "false"); return;
-    default: memcpy(&number, field, sizeof number); printf("%" PRIu64, number);
+    default:
+        memcpy(&number, field, sizeof number);
+        printf("%s", mw_option_number_text(option->type, number, text, sizeof text));
     }
 }
 

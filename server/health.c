@@ -22,8 +22,9 @@ void mw_gauges_read(mw_server *server, mw_gauges *out)
         .investigating = mw_triage_active(server->triage),
         .store_queue_bytes = store.queue_bytes,
         .state_queue_bytes = state.queue_bytes,
-        .reader_queue_bytes = mw_pool_waiting_bytes(server->pool),
-        .reader_queue_jobs = mw_pool_waiting(server->pool),
+        .reader_queue_bytes =
+            mw_pool_waiting_bytes(server->pool) + mw_pool_waiting_bytes(server->pattern_pool),
+        .reader_queue_jobs = mw_pool_waiting(server->pool) + mw_pool_waiting(server->pattern_pool),
         .stored_spans = store.spans,
         .stored_logs = store.logs,
         .stored_points = store.points,

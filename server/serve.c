@@ -29,6 +29,9 @@
 #define DESK_QUEUE_MAX ((size_t)4 << 20)
 /* What may wait for a pool thread or the state writer, whatever memory_limit is. */
 #define POOL_QUEUE_MAX ((size_t)64 << 20)
+/* Questions with a pattern that may wait: as many as can have their turn before their time is up,
+ * or nearly. Who comes behind them does better to try again. */
+#define PATTERNS_WAITING 32
 #define COLLECTOR_ROUTES_MAX 8
 #define WEBHOOK_ROUTES_MAX 4
 #define ROUTES_MAX                                                                                 \
@@ -118,6 +121,8 @@ static mw_err start_rooms(mw_server *server)
     const mw_server_options *options = &server->settings.values;
     server->pool = mw_pool_new(reader_count(options),
                                least(POOL_QUEUE_MAX, (size_t)options->memory_limit / 8));
+    server->pattern_pool = mw_pool_new_background((reader_count(options) + 1) / 2,
+                                                  PATTERNS_WAITING * MW_API_CALL_COST);
     server->desk_pool = mw_pool_new(DESK_THREADS, DESK_QUEUE_MAX);
     server->watch_pool = mw_pool_new(WATCH_THREADS, WATCH_QUEUE_MAX);
     mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock};
@@ -226,6 +231,8 @@ static void stop_rooms(mw_server *server)
         mw_pool_free(server->watch_pool);
     if (server->desk_pool)
         mw_pool_free(server->desk_pool);
+    if (server->pattern_pool)
+        mw_pool_free(server->pattern_pool);
     if (server->pool)
         mw_pool_free(server->pool);
     mw_spaces_close(server->spaces);
@@ -396,7 +403,7 @@ static int serve(wiring *all)
         err = mw_data_lock(data, &server->lock_fd, &detail);
     if (err)
         return fail("data directory", err, &detail);
-    mw_ballast_release(&server->settings.values);
+    (void)mw_ballast_release(&server->settings.values, "this start");
     mw_endpoints_remove(server);
     int status = run(all);
     if (atomic_load(&server->net)) {

@@ -31,9 +31,10 @@ typedef struct mw_server {
     mw_spaces *spaces;
     mw_store *store; /* of the default space */
     mw_state *state;
-    mw_pool *pool;       /* questions of the API about telemetry */
-    mw_pool *desk_pool;  /* its other requests: status and state never wait for a scan */
-    mw_pool *watch_pool; /* decisions and investigations: a verdict never waits for a list */
+    mw_pool *pool;         /* questions of the API about telemetry */
+    mw_pool *pattern_pool; /* those with a pattern, which may be any work: nobody waits for them */
+    mw_pool *desk_pool;    /* its other requests: status and state never wait for a scan */
+    mw_pool *watch_pool;   /* decisions and investigations: a verdict never waits for a list */
     mw_triage *triage;
     mw_webhooks *webhooks;
     mw_collector *collector;

@@ -4,13 +4,16 @@
 
 /* ---- whose ----------------------------------------------------------------------------------- */
 
+/* Of a name that cannot be one. */
+#define NAME_SHOWN 80
+
 static mw_err find(mw_server *server, mw_slice name, const char *field, mw_space **out,
                    mw_detail *detail)
 {
     if (!mw_space_name_valid(name))
-        return mw_detail_set(detail, MW_E_INVALID, field,
-                             "a name is 1 to 63 lower-case letters, digits and -",
-                             "this cannot be the name of a space");
+        return mw_detail_set(
+            detail, MW_E_INVALID, field, "a name is 1 to 63 lower-case letters, digits and -",
+            "'%.*s' cannot be the name of a space", MW_SLICE_FMT(mw_slice_first(name, NAME_SHOWN)));
     mw_err err = mw_spaces_get(server->spaces, name, out);
     if (err != MW_E_NOT_FOUND)
         return err;
@@ -50,6 +53,33 @@ mw_err mw_space_of_question(mw_server *server, mw_slice asked, mw_space **out, m
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
+/* Members that add up. What else there is of a store's statistics is looked at by itself. */
+static const size_t summed[] = {offsetof(mw_store_stats, segments),
+                                offsetof(mw_store_stats, blocks),
+                                offsetof(mw_store_stats, bytes),
+                                offsetof(mw_store_stats, spans),
+                                offsetof(mw_store_stats, logs),
+                                offsetof(mw_store_stats, points),
+                                offsetof(mw_store_stats, queue_bytes),
+                                offsetof(mw_store_stats, queue_count),
+                                offsetof(mw_store_stats, retry_digests),
+                                offsetof(mw_store_stats, merged_segments),
+                                offsetof(mw_store_stats, merged_bytes),
+                                offsetof(mw_store_stats, unmerged_bytes),
+                                offsetof(mw_store_stats, repeats),
+                                offsetof(mw_store_stats, conflicting),
+                                offsetof(mw_store_stats, retired_segments),
+                                offsetof(mw_store_stats, retired_items),
+                                offsetof(mw_store_stats, merges),
+                                offsetof(mw_store_stats, merge_failures)};
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "counts and sizes are added alike");
+
+static uint64_t *member(mw_store_stats *stats, size_t offset)
+{
+    return (uint64_t *)(void *)((char *)stats + offset);
+}
+
+/* Broken is what one of them is; the oldest of all, the newest of all. */
 static void add(void *ctx, const char *name, mw_store *store)
 {
     mw_space_totals *sum = ctx;
@@ -60,28 +90,15 @@ static void add(void *ctx, const char *name, mw_store *store)
         *to = one;
         return;
     }
-    to->segments += one.segments;
-    to->blocks += one.blocks;
-    to->bytes += one.bytes;
-    to->spans += one.spans;
-    to->logs += one.logs;
-    to->points += one.points;
-    to->queue_bytes += one.queue_bytes;
-    to->queue_count += one.queue_count;
-    to->retry_digests += one.retry_digests;
+    for (size_t i = 0; i < sizeof summed / sizeof summed[0]; i++)
+        *member(to, summed[i]) += *member(&one, summed[i]);
     if (to->writable && !one.writable) {
         to->writable = false;
         to->last_error = one.last_error;
     }
-    to->merged_segments += one.merged_segments;
-    to->merged_bytes += one.merged_bytes;
-    to->unmerged_bytes += one.unmerged_bytes;
-    to->repeats += one.repeats;
-    to->conflicting += one.conflicting;
-    to->retired_segments += one.retired_segments;
-    to->retired_items += one.retired_items;
-    to->merges += one.merges;
-    to->merge_failures += one.merge_failures;
+    to->merging_fails |= one.merging_fails;
+    if (one.merge_failed_ns > to->merge_failed_ns)
+        to->merge_failed_ns = one.merge_failed_ns;
     if (one.oldest_arrival_ns &&
         (!to->oldest_arrival_ns || one.oldest_arrival_ns < to->oldest_arrival_ns))
         to->oldest_arrival_ns = one.oldest_arrival_ns;

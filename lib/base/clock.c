@@ -24,9 +24,16 @@ static int64_t system_mono(void *ctx)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+static int64_t system_thread_cpu(void *ctx)
+{
+    (void)ctx;
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 const mw_clock *mw_clock_system(void)
 {
-    static const mw_clock clock = {system_wall, system_mono, NULL};
+    static const mw_clock clock = {
+        .wall_ns = system_wall, .mono_ns = system_mono, .thread_cpu_ns = system_thread_cpu};
     return &clock;
 }
 
@@ -38,6 +45,11 @@ int64_t mw_clock_wall_ns(const mw_clock *clock)
 int64_t mw_clock_mono_ns(const mw_clock *clock)
 {
     return clock->mono_ns(clock->ctx);
+}
+
+int64_t mw_clock_thread_cpu_ns(const mw_clock *clock)
+{
+    return clock->thread_cpu_ns ? clock->thread_cpu_ns(clock->ctx) : clock->mono_ns(clock->ctx);
 }
 
 static int64_t fake_wall(void *ctx)
@@ -52,7 +64,7 @@ static int64_t fake_mono(void *ctx)
 
 void mw_fake_clock_init(mw_fake_clock *fake, int64_t wall_ns)
 {
-    fake->clock = (mw_clock){fake_wall, fake_mono, fake};
+    fake->clock = (mw_clock){.wall_ns = fake_wall, .mono_ns = fake_mono, .ctx = fake};
     fake->wall_ns = wall_ns;
     fake->mono_ns = MW_NS_PER_S; /* not 0, which often means "never" */
 }

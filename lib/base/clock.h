@@ -17,12 +17,16 @@ typedef struct mw_clock {
     int64_t (*wall_ns)(void *ctx);
     int64_t (*mono_ns)(void *ctx);
     void *ctx;
+    int64_t (*thread_cpu_ns)(void *ctx); /* NULL: as mono_ns, as if nobody else ran */
 } mw_clock;
 
 /* The real one; lives for ever. */
 const mw_clock *mw_clock_system(void);
 int64_t mw_clock_wall_ns(const mw_clock *clock);
 int64_t mw_clock_mono_ns(const mw_clock *clock);
+/* What the calling thread has worked so far, others of the machine left out. A system call, a
+ * microsecond: for looks now and then. */
+int64_t mw_clock_thread_cpu_ns(const mw_clock *clock);
 
 /* A clock that tests set. */
 typedef struct mw_fake_clock {

@@ -65,9 +65,13 @@ mw_err mw_hex_decode(mw_slice text, void *out, size_t out_len)
 bool mw_id_is_zero(const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;
-    uint8_t any = 0;
-    for (size_t i = 0; i < len; i++)
-        any |= at[i];
+    uint64_t any = 0, word;
+    for (; len >= sizeof word; at += sizeof word, len -= sizeof word) {
+        memcpy(&word, at, sizeof word);
+        any |= word;
+    }
+    while (len--)
+        any |= *at++;
     return any == 0;
 }
 

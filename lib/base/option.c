@@ -61,6 +61,17 @@ static const char *form_of(mw_option_type type)
     return "";
 }
 
+static bool is_number(mw_option_type type)
+{
+    return type == MW_OPTION_BYTES || type == MW_OPTION_DURATION || type == MW_OPTION_COUNT;
+}
+
+static const char *most_of(mw_option_type type)
+{
+    return type == MW_OPTION_DURATION ? "the longest that can be given is 106751d"
+                                      : "give a smaller number";
+}
+
 static bool in_bounds(const mw_option *option, uint64_t value)
 {
     return (option->min == 0 && option->max == 0) || (value >= option->min && value <= option->max);
@@ -134,8 +145,7 @@ static size_t find(const mw_option *table, size_t count, mw_slice name)
     return i;
 }
 
-/* A bound as somebody would write it: "1s", "64MiB"; in the largest unit that divides it. */
-static const char *bound_text(mw_option_type type, uint64_t value, char *out, size_t size)
+const char *mw_option_number_text(mw_option_type type, uint64_t value, char *out, size_t size)
 {
     static const struct {
         mw_option_type type;
@@ -146,6 +156,7 @@ static const char *bound_text(mw_option_type type, uint64_t value, char *out, si
                  {MW_OPTION_DURATION, UINT64_C(60000000000), "m"},
                  {MW_OPTION_DURATION, UINT64_C(1000000000), "s"},
                  {MW_OPTION_DURATION, UINT64_C(1000000), "ms"},
+                 {MW_OPTION_BYTES, UINT64_C(1) << 40, "TiB"},
                  {MW_OPTION_BYTES, UINT64_C(1) << 30, "GiB"},
                  {MW_OPTION_BYTES, UINT64_C(1) << 20, "MiB"},
                  {MW_OPTION_BYTES, UINT64_C(1) << 10, "KiB"}};
@@ -169,6 +180,10 @@ mw_err mw_options_set(const mw_option *table, size_t count, void *target, mw_opt
     const mw_option *option = &table[i];
     uint64_t number;
     mw_err err = store_value(option, target, value, &number);
+    if (err == MW_E_LIMIT && is_number(option->type))
+        return mw_detail_set(detail, err, option->name, most_of(option->type),
+                             "'%.*s' is more than can be counted",
+                             MW_SLICE_FMT(mw_slice_first(value, 100)));
     if (err != MW_OK)
         return mw_detail_set(detail, err == MW_E_LIMIT ? MW_E_LIMIT : MW_E_INVALID, option->name,
                              form_of(option->type), "cannot use '%.*s'",
@@ -177,8 +192,8 @@ mw_err mw_options_set(const mw_option *table, size_t count, void *target, mw_opt
         char least[32], most[32];
         return mw_detail_set(detail, MW_E_LIMIT, option->name, "choose a value inside the bounds",
                              "%.*s is outside %s to %s", MW_SLICE_FMT(mw_slice_first(value, 100)),
-                             bound_text(option->type, option->min, least, sizeof least),
-                             bound_text(option->type, option->max, most, sizeof most));
+                             mw_option_number_text(option->type, option->min, least, sizeof least),
+                             mw_option_number_text(option->type, option->max, most, sizeof most));
     }
     origins[i] = origin;
     return MW_OK;

@@ -54,6 +54,9 @@ MW_MUST_USE mw_err mw_options_environment(const mw_option *table, size_t count, 
 MW_MUST_USE mw_err mw_options_flags(const mw_option *table, size_t count, void *target,
                                     mw_option_origin *origins, int argc, char **argv,
                                     mw_detail *detail);
+/* The value of a BYTES, DURATION or COUNT as somebody would write it: "1s", "64MiB", in the largest
+ * unit that divides it. Returns `out`. */
+const char *mw_option_number_text(mw_option_type type, uint64_t value, char *out, size_t size);
 /* Help text, one option a paragraph, to stdout. */
 void mw_options_print_help(const mw_option *table, size_t count);
 

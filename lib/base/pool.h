@@ -17,6 +17,8 @@ typedef struct mw_pool mw_pool;
 
 /* Aborts when threads cannot be had (start-up). */
 mw_pool *mw_pool_new(unsigned threads, size_t budget_bytes);
+/* The same, of threads that step back when others of the process want the processor. */
+mw_pool *mw_pool_new_background(unsigned threads, size_t budget_bytes);
 /* MW_E_BUSY or MW_E_CLOSED: the job is still the caller's. Any thread, jobs included. */
 MW_MUST_USE mw_err mw_pool_submit(mw_pool *pool, mw_job *job);
 size_t mw_pool_waiting(mw_pool *pool);

@@ -35,21 +35,34 @@ static sqlite3_file *inner(sqlite3_file *file)
 /* ---- system calls ---------------------------------------------------------------------------- */
 
 static _Thread_local int seen_fd;
+/* Why the last of these calls failed, 0 when it did not. */
+static _Thread_local int last_reason;
+
+static void note_result(bool failed)
+{
+    last_reason = failed ? errno : 0;
+}
 
 static int call_open(const char *path, int flags, int mode)
 {
-    return mw_io_current()->open(path, flags, (mode_t)mode);
+    int fd = mw_io_current()->open(path, flags, (mode_t)mode);
+    note_result(fd < 0);
+    return fd;
 }
 
 static ssize_t call_pwrite(int fd, const void *data, size_t len, off_t offset)
 {
     struct iovec iov = {(void *)(uintptr_t)data, len};
-    return mw_io_current()->pwritev(fd, &iov, 1, offset);
+    ssize_t wrote = mw_io_current()->pwritev(fd, &iov, 1, offset);
+    note_result(wrote < 0);
+    return wrote;
 }
 
 static int call_ftruncate(int fd, off_t length)
 {
-    return mw_io_current()->ftruncate(fd, length);
+    int result = mw_io_current()->ftruncate(fd, length);
+    note_result(result != 0);
+    return result;
 }
 
 static int call_unlink(const char *path)
@@ -106,7 +119,9 @@ static int file_sync(sqlite3_file *file, int flags)
     shim_file *self = (shim_file *)(void *)file;
     if (self->fd < 0)
         return inner(file)->pMethods->xSync(inner(file), flags);
-    if (mw_io_current()->fdatasync(self->fd) != 0)
+    int result = mw_io_current()->fdatasync(self->fd);
+    note_result(result != 0);
+    if (result != 0)
         return SQLITE_IOERR_FSYNC;
     if (self->path && !self->name_synced) {
         if (mw_io_sync_parent(self->path) != MW_OK)
@@ -284,6 +299,11 @@ static bool replace_system_calls(void)
             return false;
     }
     return true;
+}
+
+int mw_sqlite_reason(sqlite3 *db)
+{
+    return last_reason || !db ? last_reason : sqlite3_system_errno(db);
 }
 
 static bool registered;

@@ -14,5 +14,10 @@
 /* The name to open databases with (sqlite3_open_v2), registered at the first call; NULL = SQLite's
  * default. Before other threads use SQLite; afterwards any thread. */
 const char *mw_sqlite_vfs(void);
+struct sqlite3;
+/* Why SQLite could not open, write, truncate or sync a file for this connection just now, on this
+ * thread: an errno, 0 when it is not known. SQLite's own is 0 when a commit fails, and a disk that
+ * became read-only could not be told from a bad one. */
+int mw_sqlite_reason(struct sqlite3 *db);
 
 #endif

@@ -26,18 +26,28 @@ size_t mw_utf8_next(mw_slice text, uint32_t *code)
     return len;
 }
 
+/* Where the ASCII that begins at `i` ends, or up to seven bytes before: nearly all telemetry text
+ * is nothing else. The last word overlaps the one before it: no byte is looked at alone. */
+static size_t skip_ascii(mw_slice text, size_t i)
+{
+    const uint64_t high = UINT64_C(0x8080808080808080);
+    uint64_t word;
+    if (text.len < sizeof word)
+        return i;
+    for (; text.len - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, text.data + i, sizeof word);
+        if (word & high)
+            return i;
+    }
+    memcpy(&word, text.data + text.len - sizeof word, sizeof word);
+    return word & high ? i : text.len;
+}
+
 bool mw_utf8_valid(mw_slice text)
 {
     size_t i = 0;
     while (i < text.len) {
-        /* Eight ASCII bytes at a time: nearly all telemetry text. */
-        uint64_t word;
-        while (text.len - i >= sizeof word) {
-            memcpy(&word, text.data + i, sizeof word);
-            if (word & UINT64_C(0x8080808080808080))
-                break;
-            i += sizeof word;
-        }
+        i = skip_ascii(text, i);
         if (i < text.len) {
             if (!((unsigned char)text.data[i] & 0x80)) {
                 i++;

@@ -197,13 +197,29 @@ static void take(mw_connection *connection, mw_slice bytes)
         feed_known(connection, bytes);
 }
 
+size_t mw_net_next_read(size_t room, size_t got, int64_t taken_ns)
+{
+    size_t next = room;
+    if (taken_ns > MW_NET_TURN_NS)
+        next = (size_t)((double)got * (double)MW_NET_TURN_NS / (double)taken_ns);
+    else if (got == room)
+        next = room * 2;
+    next = next < room / 16 ? room / 16 : next; /* somebody else may have had the processor */
+    if (next < MW_NET_READ_LEAST)
+        return MW_NET_READ_LEAST;
+    return next < MW_NET_READ_SIZE ? next : MW_NET_READ_SIZE;
+}
+
 /* While memory is short, little: what a body cannot take has to be kept. TLS wants room for a
  * record. */
 static size_t read_size(const mw_connection *connection)
 {
-    if (!mw_admission_is_short())
-        return MW_NET_READ_SIZE;
-    return connection->transport.ssl ? MW_NET_READ_SHORT_TLS : MW_NET_READ_SHORT;
+    bool tls = connection->transport.ssl != NULL;
+    size_t least = tls ? MW_NET_READ_SHORT_TLS : MW_NET_READ_SHORT;
+    size_t size = connection->read_room;
+    if (mw_admission_is_short() && size > least)
+        return least;
+    return tls && size < least ? least : size;
 }
 
 static void hang_up(mw_connection *connection)
@@ -213,6 +229,35 @@ static void hang_up(mw_connection *connection)
         mw_http1_session_hung_up(&connection->http1);
 }
 
+/* Where the next bytes go without a copy; NULL = through the loop's buffer. Not under TLS: of a
+ * record, OpenSSL would keep what does not fit, and no socket tells of that. */
+static char *body_room(const mw_connection *connection, size_t *size)
+{
+    if (connection->protocol != MW_PROTOCOL_HTTP1 || connection->transport.ssl ||
+        waiting(connection) > 0 || connection->wire.broken)
+        return NULL;
+    return mw_http1_session_room(&connection->http1, size);
+}
+
+/* Reads once, has it taken, and notes what that took of the loop's time. */
+static mw_err read_some(mw_connection *connection)
+{
+    size_t size = read_size(connection), room = 0, got = 0;
+    char *body = body_room(connection, &room);
+    char *to = body ? body : connection->loop->read_buffer;
+    size_t most = body && room < size ? room : size;
+    mw_err err = mw_transport_read(&connection->transport, to, most, &got);
+    if (err != MW_OK)
+        return err;
+    int64_t begun_ns = mw_wire_now(&connection->wire);
+    if (body)
+        mw_http1_session_filled(&connection->http1, got);
+    else
+        take(connection, (mw_slice){to, got});
+    connection->read_room = mw_net_next_read(size, got, mw_wire_now(&connection->wire) - begun_ns);
+    return connection->transport.end;
+}
+
 /* One read an event: what is left in the socket is reported again, after the others' turn. */
 static void on_read(evutil_socket_t fd, short what, void *arg)
 {
@@ -220,14 +265,9 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     mw_connection *connection = arg;
     mw_loop *loop = connection->loop;
     mw_transport *transport = &connection->transport;
-    size_t got = 0;
     mw_err err = secure(connection);
     if (err == MW_OK)
-        err = mw_transport_read(transport, loop->read_buffer, read_size(connection), &got);
-    if (err == MW_OK) {
-        take(connection, (mw_slice){loop->read_buffer, got});
-        err = transport->end;
-    }
+        err = read_some(connection);
     if (err == MW_E_CLOSED)
         hang_up(connection);
     else if (err != MW_OK && err != MW_E_AGAIN)
@@ -384,6 +424,7 @@ mw_err mw_connection_open(mw_loop *loop, int fd, mw_port port, const mw_peer *pe
         return MW_E_NOMEM;
     }
     connection->loop = loop;
+    connection->read_room = MW_NET_READ_FIRST;
     mw_transport_init(&connection->transport, fd);
     mw_wire_init(&connection->wire, loop->front, port);
     connection->wire.peer = *peer;

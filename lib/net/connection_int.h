@@ -36,6 +36,7 @@ typedef struct mw_connection {
     mw_protocol protocol;
     mw_http1_session http1;
     mw_http2_session *http2;
+    size_t read_room;     /* what its next turn may read; see mw_net_next_read */
     bool first_byte;      /* looked at: clear text or TLS is decided */
     size_t preface;       /* bytes of the h2 preface seen so far */
     mw_buffer pending;    /* input that waits: pipelined requests, behind a waiting body */

@@ -480,6 +480,25 @@ bool mw_exchange_body(mw_exchange *exchange, mw_slice bytes)
     return take_bytes(exchange, bytes);
 }
 
+char *mw_exchange_room(const mw_exchange *exchange, size_t *size)
+{
+    const mw_body *body = &exchange->body;
+    MW_ASSERT(exchange->state == MW_EXCHANGE_BODY);
+    *size = body->capacity - body->len;
+    if (*size < MW_NET_ROOM_MIN || exchange->gzip || exchange->request.framing != MW_FRAMING_HTTP)
+        return NULL;
+    return body->data + body->len;
+}
+
+void mw_exchange_filled(mw_exchange *exchange, size_t len)
+{
+    MW_ASSERT(exchange->state == MW_EXCHANGE_BODY);
+    MW_ASSERT(len <= exchange->body.capacity - exchange->body.len);
+    exchange->received += len;
+    exchange->wire->body_received += len;
+    exchange->body.len += len;
+}
+
 bool mw_exchange_is_slow(mw_exchange *exchange, int64_t now_ns)
 {
     if (exchange->state != MW_EXCHANGE_BODY)

@@ -138,6 +138,11 @@ void mw_exchange_free(mw_exchange *exchange);
  * that of the body, 0 for none, MW_LENGTH_UNKNOWN. */
 MW_MUST_USE bool mw_exchange_begin(mw_exchange *exchange, uint64_t length);
 MW_MUST_USE bool mw_exchange_body(mw_exchange *exchange, mw_slice bytes);
+/* Memory that the body has and has not filled, to read its next bytes into: *size bytes, at least
+ * MW_NET_ROOM_MIN. NULL when there is less, or when bytes are unpacked first. _filled: so many of
+ * the body's bytes were read there, which is as good as mw_exchange_body. In BODY. */
+char *mw_exchange_room(const mw_exchange *exchange, size_t *size);
+void mw_exchange_filled(mw_exchange *exchange, size_t len);
 MW_MUST_USE bool mw_exchange_end(mw_exchange *exchange);
 /* Takes what came before the body had to wait: true when it goes on, or waits again. */
 MW_MUST_USE bool mw_exchange_resume(mw_exchange *exchange);

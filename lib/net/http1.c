@@ -335,6 +335,19 @@ static mw_http1_step take_data(mw_http1 *http1, mw_slice *in, mw_slice *out, int
     return MW_HTTP1_DATA;
 }
 
+uint64_t mw_http1_length_left(const mw_http1 *http1)
+{
+    return http1->state == STATE_LENGTH ? http1->left : 0;
+}
+
+void mw_http1_skip(mw_http1 *http1, size_t len)
+{
+    MW_ASSERT(http1->state == STATE_LENGTH && len <= http1->left);
+    http1->left -= len;
+    if (http1->left == 0)
+        http1->state = STATE_END;
+}
+
 static int hex_digit(unsigned char c)
 {
     if (c >= '0' && c <= '9')

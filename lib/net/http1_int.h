@@ -65,6 +65,10 @@ void mw_http1_init(mw_http1 *http1);
 void mw_http1_fini(mw_http1 *http1);
 /* Takes from the front of *in. `out` is valid until the next call and while the input is. */
 mw_http1_step mw_http1_next(mw_http1 *http1, mw_slice *in, mw_slice *out);
+/* Bytes of a body with Content-Length that are still to come, 0 = what comes next is anything else.
+ * _skip: so many of them went straight to where the body is; END is due behind the last. */
+uint64_t mw_http1_length_left(const mw_http1 *http1);
+void mw_http1_skip(mw_http1 *http1, size_t len);
 /* Parses what HEAD gave into the arena; false: as MW_HTTP1_BAD (status 503 = no memory). */
 MW_MUST_USE bool mw_http1_parse_head(mw_http1 *http1, mw_slice text, mw_arena *arena,
                                      mw_http1_head *head);

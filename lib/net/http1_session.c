@@ -312,6 +312,25 @@ mw_slice mw_http1_session_receive(mw_http1_session *session, mw_slice in)
     return in;
 }
 
+char *mw_http1_session_room(const mw_http1_session *session, size_t *size)
+{
+    uint64_t left = mw_http1_length_left(&session->parser);
+    if (left == 0 || session->discarding || mw_http1_session_blocked(session))
+        return NULL;
+    char *at = mw_exchange_room(session->current, size);
+    if (at && *size > left)
+        *size = (size_t)left;
+    return at;
+}
+
+void mw_http1_session_filled(mw_http1_session *session, size_t len)
+{
+    mw_http1_skip(&session->parser, len);
+    mw_exchange_filled(session->current, len);
+    mw_slice rest = mw_http1_session_receive(session, MW_SLICE(""));
+    MW_ASSERT(rest.len == 0);
+}
+
 /* ---- events of the connection ---------------------------------------------------------------- */
 
 void mw_http1_session_hung_up(mw_http1_session *session)

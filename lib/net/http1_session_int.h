@@ -25,6 +25,12 @@ void mw_http1_session_init(mw_http1_session *session, mw_wire *wire);
 void mw_http1_session_fini(mw_http1_session *session);
 /* Takes what it can; the rest of `in` is returned and waits for the answer. */
 MW_MUST_USE mw_slice mw_http1_session_receive(mw_http1_session *session, mw_slice in);
+/* Room for the next bytes of the connection where the body of `current` goes on, so that they need
+ * no copy: up to *size bytes, all of them the body's. NULL = they come through _receive, as all
+ * that makes a body grow does. */
+char *mw_http1_session_room(const mw_http1_session *session, size_t *size);
+/* So many bytes were read there. */
+void mw_http1_session_filled(mw_http1_session *session, size_t len);
 /* True while input has to wait. */
 bool mw_http1_session_blocked(const mw_http1_session *session);
 /* The reply of `current` has come (mw_exchange_replied was true). */

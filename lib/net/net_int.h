@@ -16,6 +16,15 @@
 /* One read takes at most this: large enough that a 380 KB export needs few system calls, small
  * enough to stay in the second-level cache. One buffer a loop, shared by its connections. */
 #define MW_NET_READ_SIZE ((size_t)128 << 10)
+/* What a turn may read follows what turns took: packed bodies and header blocks make a thousand
+ * bytes out of one, and others of the loop wait meanwhile. It begins small, since the first read
+ * may be the worst, and doubles while turns that read all they may are short. */
+#define MW_NET_READ_FIRST ((size_t)8 << 10)
+#define MW_NET_READ_LEAST ((size_t)512)
+#define MW_NET_TURN_NS MW_NS_PER_MS
+/* Room in a body from which a read goes straight into it: below, two reads would cost more than the
+ * copy that one of them saves. */
+#define MW_NET_ROOM_MIN ((size_t)16 << 10)
 /* The same while memory is short (TLS: a record): a thousand bodies that wait hold little. */
 #define MW_NET_READ_SHORT ((size_t)4 << 10)
 #define MW_NET_READ_SHORT_TLS ((size_t)16 << 10)
@@ -100,5 +109,9 @@ size_t mw_front_connections(const mw_front *front);
 int64_t mw_retire_age_ns(void);
 /* True when a line of that kind is due; remembers that it was written. */
 bool mw_front_log_due(atomic_int_fast64_t *last_ns, int64_t now_ns);
+
+/* How much the next turn of a connection may read, behind one that read `got` of at most `room`
+ * bytes and took that long. Pure. */
+size_t mw_net_next_read(size_t room, size_t got, int64_t taken_ns);
 
 #endif

@@ -140,22 +140,26 @@ static mw_slice explain_list(const mw_router *router, const mw_route_query *quer
 {
     const char *paths[LISTED_MAX] = {"", "", "", ""};
     size_t count = 0;
-    for (size_t i = 0; i < router->count && count < LISTED_MAX; i++) {
+    bool more = false;
+    for (size_t i = 0; i < router->count && !more; i++) {
         const mw_route *route = &router->routes[i];
         if (!(route->ports & (unsigned)query->port) || route->grpc != query->grpc ||
             router->patterns[i].has_params)
             continue;
-        if (count == 0 || strcmp(paths[count - 1], route->path) != 0)
+        if (count && strcmp(paths[count - 1], route->path) == 0)
+            continue;
+        more = count == LISTED_MAX;
+        if (!more)
             paths[count++] = route->path;
     }
     const char *what = query->grpc ? "Unknown gRPC service or method" : "No such path";
     const char *port = port_names[mw_port_index(query->port)];
     if (count == 0)
         return mw_slice_of(mw_arena_printf(arena, "%s on the %s port.", what, port));
-    return mw_slice_of(mw_arena_printf(arena, "%s; the %s port serves %s%s%s%s%s%s%s.", what, port,
-                                       paths[0], count > 1 ? ", " : "", paths[1],
+    return mw_slice_of(mw_arena_printf(arena, "%s; the %s port serves %s%s%s%s%s%s%s%s.", what,
+                                       port, paths[0], count > 1 ? ", " : "", paths[1],
                                        count > 2 ? ", " : "", paths[2], count > 3 ? ", " : "",
-                                       paths[3]));
+                                       paths[3], more ? " and others" : ""));
 }
 
 /* "/" is the web port's, but on an exporters' port nobody means that one; data NULL elsewhere. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "lib/base/log.h"
+#include "lib/base/sqlite_vfs.h"
 #include "lib/state/rows_int.h"
 
 /* Behind every id, whose digits are 0-9a-f. */
@@ -30,9 +31,11 @@ mw_err mw_sql_error(sqlite3 *db, int code)
     case SQLITE_IOERR_SHMSIZE: return MW_E_NO_SPACE;
     default: break;
     }
-    /* SQLite tells ENOSPC apart, but neither a quota nor a file system gone read-only. */
-    int system_error = db ? sqlite3_system_errno(db) : 0;
-    if ((code & 0xff) == SQLITE_IOERR && (system_error == EDQUOT || system_error == EROFS))
+    /* SQLite tells ENOSPC of a write apart, but not of a sync, and neither a quota nor a disk gone
+     * read-only. */
+    int system_error = mw_sqlite_reason(db);
+    if ((code & 0xff) == SQLITE_IOERR &&
+        (system_error == ENOSPC || system_error == EDQUOT || system_error == EROFS))
         return MW_E_NO_SPACE;
     return MW_E_IO;
 }

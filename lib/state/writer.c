@@ -77,8 +77,17 @@ static void note_writable(mw_state *state, bool writable, mw_err err)
         MW_LOG(MW_LOG_ERROR, "state", "writing failed", MW_KV_ERR(err));
 }
 
+/* By this connection, ever. */
+static int pages_written(const mw_state *state)
+{
+    int now = 0, highest = 0;
+    sqlite3_db_status(state->writer.db, SQLITE_DBSTATUS_CACHE_WRITE, &now, &highest, 0);
+    return now;
+}
+
 static void run_group(mw_state *state, mw_queue_item *items)
 {
+    int written_before = pages_written(state);
     mw_err group = run_transaction(&state->writer, items);
     bool writable = group == MW_OK;
     for (mw_queue_item *item = items; item; item = item->next) {
@@ -87,7 +96,9 @@ static void run_group(mw_state *state, mw_queue_item *items)
             job->result = group;
         writable = writable && !is_disk_error(job->result);
     }
-    note_writable(state, writable, group);
+    /* A transaction that changed nothing succeeds on every disk, and proves nothing. */
+    if (!writable || pages_written(state) != written_before)
+        note_writable(state, writable, group);
     for (mw_queue_item *item = items, *next; item; item = next) {
         mw_state_job *job = job_of(item);
         next = item->next; /* done may free the job */

@@ -353,7 +353,7 @@ static mw_err check_new(mw_spaces *spaces, mw_slice name, mw_detail *detail)
         return mw_detail_set(detail, MW_E_CONFLICT, "name", "choose another name",
                              "there is a space of that name");
     if (full)
-        return mw_detail_set(detail, MW_E_LIMIT, "name", "delete one that is no longer used",
+        return mw_detail_set(detail, MW_E_CONFLICT, "name", "delete one that is no longer used",
                              "there are %d spaces, which is all there may be", MW_SPACES_MAX);
     return MW_OK;
 }
@@ -411,20 +411,26 @@ static bool wait_for_users(mw_spaces *spaces, mw_space *space)
     return alone;
 }
 
-/* Renames the closed store's directory: when that is durable, the space is gone. */
-static mw_err bury(mw_spaces *spaces, const char *name, mw_detail *detail)
+/* Renames the space's directory, its store still open, so that a disk that refuses leaves all as it
+ * was: a store that was closed might not open again on that disk. Nobody appends any more, and what
+ * its threads still write is about to be removed. */
+static mw_err bury(mw_spaces *spaces, const char *name, char grave[PATH_SIZE], mw_detail *detail)
 {
-    char from[PATH_SIZE], grave[PATH_SIZE], id[MW_ID_TEXT_SIZE];
+    char from[PATH_SIZE], id[MW_ID_TEXT_SIZE];
     space_path(spaces, name, from);
     mw_id_new(id);
-    int len =
-        snprintf(grave, sizeof grave, "%s/" DELETED_PREFIX "%s-%s", spaces->directory, name, id);
+    int len = snprintf(grave, PATH_SIZE, "%s/" DELETED_PREFIX "%s-%s", spaces->directory, name, id);
     MW_ASSERT(len > 0 && len < PATH_SIZE);
-    if (mw_io_current()->rename(from, grave) != 0) {
-        int reason = errno;
-        return mw_detail_set(detail, err_of_errno(reason), "space", "", "cannot rename %s: %s",
-                             from, strerrordesc_np(reason));
-    }
+    if (mw_io_current()->rename(from, grave) == 0)
+        return MW_OK;
+    int reason = errno;
+    return mw_detail_set(detail, err_of_errno(reason), "space", "", "cannot rename %s: %s", from,
+                         strerrordesc_np(reason));
+}
+
+/* The space is gone when the rename is durable; until then nothing is removed. */
+static mw_err remove_buried(const mw_spaces *spaces, const char *grave, mw_detail *detail)
+{
     mw_err err = mw_io_sync_parent(grave);
     if (err != MW_OK)
         return mw_detail_set(detail, err, "space", "delete it again if it is back after a start",
@@ -433,20 +439,16 @@ static mw_err bury(mw_spaces *spaces, const char *name, mw_detail *detail)
     return MW_OK;
 }
 
-/* It could not be renamed, so it is there and is served again. */
-static void bring_back(mw_spaces *spaces, const char *name)
+static void let_users_in(mw_spaces *spaces, mw_space *space)
 {
-    char path[PATH_SIZE];
-    mw_detail why = {.message = ""};
-    store_path(spaces, name, path);
-    if (access(path, F_OK) == 0 && open_space(spaces, name, path, &why) != MW_OK)
-        MW_LOG(MW_LOG_ERROR, "store", "a space is closed until the next start",
-               MW_KV_STR("space", name), MW_KV_STR("why", why.message));
+    pthread_mutex_lock(&spaces->lock);
+    atomic_store(&space->closing, false);
+    pthread_mutex_unlock(&spaces->lock);
 }
 
 static mw_err delete_locked(mw_spaces *spaces, mw_slice name, mw_detail *detail)
 {
-    char text[MW_SPACE_NAME_SIZE];
+    char grave[PATH_SIZE];
     if (is_default(name))
         return mw_detail_set(detail, MW_E_DENIED, "name", "retention removes what is old",
                              "the space default cannot be deleted");
@@ -460,13 +462,14 @@ static mw_err delete_locked(mw_spaces *spaces, mw_slice name, mw_detail *detail)
     if (!wait_for_users(spaces, space))
         return mw_detail_set(detail, MW_E_BUSY, "name", "try again when they have ended",
                              "questions or exports of this space are under way");
-    memcpy(text, space->name, sizeof text);
+    mw_err err = bury(spaces, space->name, grave, detail);
+    if (err != MW_OK) {
+        let_users_in(spaces, space);
+        return err;
+    }
     take_out(spaces, space);
     free_space(space);
-    mw_err err = bury(spaces, text, detail);
-    if (err != MW_OK)
-        bring_back(spaces, text);
-    return err;
+    return remove_buried(spaces, grave, detail);
 }
 
 mw_err mw_spaces_delete(mw_spaces *spaces, mw_slice name, mw_detail *detail)

@@ -3,8 +3,9 @@
  * The space "default" is always there; its directory is that of the store before there were spaces
  * (DATA/store), so that nothing is moved. Each other one is DATA/spaces/NAME/store, a store like
  * any other: its own segments, log, keys, catalogue, retry window, writer and keeper. Deleting
- * closes the store, renames its directory to DATA/spaces/.deleted-NAME-RANDOM, which is the moment
- * it is gone, and removes that; a start removes what a kill has left of it. Creating is done when
+ * waits for its users, renames its directory to DATA/spaces/.deleted-NAME-RANDOM, which is the
+ * moment it is gone, closes the store and removes that; a start removes what a kill has left of it.
+ * None of this needs space on the disk. Creating is done when
  * the directory has its name: a kill before the answer may leave a space that is empty.
  *
  * Users hold a reference while they append or ask; deleting waits for them and lets no new ones in.
@@ -68,8 +69,8 @@ bool mw_space_is_closing(const mw_space *space);
  * or what mw_store_open says; nothing is left then. Blocks for some syncs. */
 MW_MUST_USE mw_err mw_spaces_create(mw_spaces *spaces, mw_slice name, mw_detail *detail);
 /* MW_OK: what it held is gone. MW_E_NOT_FOUND, MW_E_DENIED (the default), MW_E_BUSY (users did not
- * end in time: it is as before), MW_E_IO, MW_E_NO_SPACE (it is as before, if it can be opened
- * again). Blocks. */
+ * end in time), MW_E_NO_SPACE (a read-only disk), MW_E_IO: it is as before; but when the rename
+ * could not be synced, only a start tells whether it is gone. Blocks. */
 MW_MUST_USE mw_err mw_spaces_delete(mw_spaces *spaces, mw_slice name, mw_detail *detail);
 
 /* Calls for each space, "default" first, then by name, under the lock: `space` must not come back

@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/counter.h"
 #include "lib/base/log.h"
 #include "lib/store/format/digest_key.h"
-#include "lib/store/merge/catalogue.h"
+#include "lib/store/merge/catalogue_log.h"
 #include "lib/store/merge/merge.h"
 #include "lib/store/rollup/rollup_tail.h"
 #include "lib/store/segment/recover.h"
@@ -74,7 +75,13 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->directory = store->directory;
     writer->clock = config->clock;
     writer->index = &store->index;
-    writer->segment_max_bytes = config->segment_max_bytes;
+    store->limits = (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
+    writer->segment_max_bytes =
+        (size_t)mw_retention_segment_max(&store->limits, config->segment_max_bytes);
+    writer->spare = &store->spare;
+    /* Half a segment, where those are small. */
+    if (writer->segment_max_bytes / 2 < MW_SPARE_LEAST)
+        store->spare.least = writer->segment_max_bytes / 2;
     /* Two segments fit a merge, however short their items are. */
     writer->segment_max_items = MW_MERGE_ITEMS_MAX / 2;
     writer->left = wake_keeper;
@@ -82,7 +89,6 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->unmerged_bytes = &store->unmerged_bytes;
     store->merge_after_ns = config->merge_after_ns ? config->merge_after_ns : MW_STORE_MERGE_AFTER;
     store->merges = config->merge;
-    store->limits = (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
 }
 
 /* What recovery found: how much waits to be merged, and when the newest of it came. Before any
@@ -98,7 +104,7 @@ static void take_stock(mw_store *store)
         if (block->segment->header.kind == MW_SEGMENT_LOG && !block->segment->aside)
             atomic_fetch_add(&store->unmerged_bytes, mw_block_size(&block->header));
     }
-    mw_retention_clock_start(&store->keeper.clock, newest_ns,
+    mw_retention_clock_start(&store->keeper.clock, store->limits.age_ns, newest_ns,
                              mw_clock_mono_ns(store->writer.clock));
 }
 
@@ -106,27 +112,46 @@ static void tell_missing(void *ctx, const mw_catalogue_segment *row)
 {
     const mw_store *store = ctx;
     char *path = mw_segment_path(store->directory, row->id);
-    MW_LOG(MW_LOG_ERROR, "store", "a merged segment is gone that nobody removed",
-           MW_KV_STR("file", path ? path : store->directory), MW_KV_U64("bytes", row->bytes));
+    char lost[MW_CATALOGUE_LOST_SIZE];
+    mw_catalogue_lost_text(row, lost);
+    MW_LOG(MW_LOG_ERROR, "store", "a segment is gone that midwatch did not remove",
+           MW_KV_STR("file", path ? path : store->directory), MW_KV_U64("bytes", row->bytes),
+           MW_KV_STR("lost", lost));
+    mw_count(MW_COUNT_STORE_DAMAGED, 1);
     mw_free(MW_MEM_STORE, path);
+}
+
+/* Ids and sequences of a segment that is gone are not given to another. What cannot be true (the
+ * catalogue is damaged) is left aside. */
+static mw_err note_row(void *ctx, const mw_catalogue_segment *row)
+{
+    mw_writer *writer = ctx;
+    if (row->id < INT64_MAX && row->id >= writer->next_segment_id)
+        writer->next_segment_id = row->id + 1;
+    if (row->last_seq < INT64_MAX && row->last_seq >= writer->next_seq)
+        writer->next_seq = row->last_seq + 1;
+    return MW_OK;
 }
 
 /* The store works without its catalogue, and makes it again at the next start. */
 static void open_catalogue(mw_store *store)
 {
+    mw_err err = mw_catalogue_open(store->directory, &store->catalogue);
+    store->writer.next_segment_id = store->writer.next_seq = 1;
+    if (err == MW_OK)
+        err = mw_catalogue_each(store->catalogue, note_row, &store->writer);
+    if (err != MW_OK)
+        MW_LOG(MW_LOG_WARN, "store", "the catalogue cannot be read", MW_KV_ERR(err),
+               MW_KV_STR("directory", store->directory));
+}
+
+static void reconcile_catalogue(mw_store *store)
+{
     const mw_index_table *table = store->index.table;
     mw_catalogue_changes changes;
-    mw_err err = mw_catalogue_open(store->directory, &store->catalogue);
-    const mw_segment **merged = mw_alloc(MW_MEM_STORE, (table->segment_count + 1) * sizeof *merged);
-    size_t count = 0;
-    for (size_t i = 0; merged && i < table->segment_count; i++)
-        if (table->segments[i]->header.kind == MW_SEGMENT_MERGED)
-            merged[count++] = table->segments[i];
-    if (err == MW_OK)
-        err = merged ? mw_catalogue_reconcile(store->catalogue, merged, count, tell_missing, store,
-                                              &changes)
-                     : MW_E_NOMEM;
-    mw_free(MW_MEM_STORE, merged);
+    mw_err err =
+        mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)table->segments,
+                               table->segment_count, tell_missing, store, &changes);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err),
                MW_KV_STR("directory", store->directory));
@@ -157,10 +182,11 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
     if (err != MW_OK)
         return err;
     store->key_seed = mw_key_seed(store->digest_key);
+    open_catalogue(store);
     err = mw_recover(&store->writer, &store->damage, store->key_seed, detail);
     if (err == MW_OK) {
         take_stock(store);
-        open_catalogue(store);
+        reconcile_catalogue(store);
         err = start_threads(store, config, detail);
     }
     if (err != MW_OK) {
@@ -181,6 +207,7 @@ static void release(mw_store *store)
     mw_retry_window_fini(&store->writer.retries);
     if (store->index.table)
         mw_index_fini(&store->index);
+    mw_spare_fini(&store->spare); /* the last segments have handed over */
     mw_free(MW_MEM_STORE, store->directory);
     mw_free(MW_MEM_STORE, store);
 }
@@ -194,6 +221,7 @@ mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *d
     store->directory_fd = -1;
     mw_keeper_init(store);
     mw_damage_init(&store->damage);
+    mw_spare_init(&store->spare);
     mw_retry_window_init(&store->writer.retries);
     store->directory = mw_alloc(MW_MEM_STORE, len + 1);
     mw_err err = MW_E_NOMEM;
@@ -221,6 +249,7 @@ void mw_store_close(mw_store *store)
     /* What was appended is durable without being merged. */
     mw_keeper_stop(store);
     mw_writer_stop(&store->writer);
+    mw_catalogue_note_log(store, true);
     release(store);
 }
 
@@ -320,6 +349,8 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     out->retired_items = atomic_load(&store->retired_items);
     out->merges = atomic_load(&store->merge_count);
     out->merge_failures = atomic_load(&store->merge_failures);
+    out->merge_failed_ns = atomic_load(&store->merge_failed_ns);
+    out->merging_fails = atomic_load(&store->keeper.failing);
     out->writable = atomic_load(&store->writer.writable);
     out->last_error = (mw_err)atomic_load(&store->writer.last_error);
 }

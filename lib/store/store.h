@@ -500,9 +500,9 @@ MW_MUST_USE mw_err mw_store_span_list(mw_store_view *view, const mw_store_page *
 
 /* ---- roll-ups ------------------------------------------------------------------------------- */
 
-/* Latency of many spans, from a histogram of MW_LATENCY_BUCKETS (lib/store/rollup/rollup.h): a quantile is
- * the middle of the bucket in which that span lies (the ceil(q * count)-th shortest), and so within
- * 9.1 % of its duration; below 1 us it is 500 ns, beyond 2^32 us just that. */
+/* Latency of many spans, from a histogram of MW_LATENCY_BUCKETS (lib/store/rollup/rollup.h): a
+ * quantile is the middle of the bucket in which that span lies (the ceil(q * count)-th shortest),
+ * and so within 9.1 % of its duration; below 1 us it is 500 ns, beyond 2^32 us just that. */
 typedef struct mw_red {
     uint64_t count, errors;
     uint64_t mean_ns, p50_ns, p90_ns, p99_ns; /* 0 when count is 0 */
@@ -614,6 +614,7 @@ typedef struct mw_log_list {
     size_t count;
     mw_slice next_cursor;
     uint64_t undecided; /* records left out because the pattern took too long on them */
+    bool given_up;      /* MW_E_TIMEOUT is for the pattern: it took too long altogether */
 } mw_log_list;
 
 /* Log records have no identity: each that was stored is listed. Cost: columns of the newest blocks
@@ -650,6 +651,7 @@ typedef struct mw_log_tail {
     size_t count;
     mw_log_position position; /* to go on from; never before `after` */
     bool more;                /* the view may hold more behind it; else ask a later view */
+    bool given_up;            /* as of a list */
 } mw_log_tail;
 
 /* What follows `after` and matches; asked again from `position` on, each record that was stored
@@ -741,6 +743,8 @@ typedef struct mw_store_stats {
     uint64_t repeats, conflicting; /* removed by merges since the start; the latter differed */
     uint64_t retired_segments, retired_items; /* since the start */
     uint64_t merges, merge_failures;
+    uint64_t merge_failed_ns;   /* when it last was; 0 = never */
+    bool merging_fails;         /* and none has succeeded since */
     uint64_t oldest_arrival_ns; /* of what is stored; 0 = nothing */
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);

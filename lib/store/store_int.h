@@ -6,6 +6,7 @@
 #include "lib/store/merge/retention.h"
 #include "lib/store/segment/damage.h"
 #include "lib/store/segment/items_walk.h"
+#include "lib/store/segment/spare.h"
 #include "lib/store/segment/writer.h"
 
 /* What a question may hold in memory for its own work, its answer aside: larger questions run in
@@ -21,6 +22,7 @@ struct mw_store {
     uint8_t digest_key[MW_DIGEST_KEY_SIZE];
     mw_index index;
     mw_writer writer;
+    mw_spare spare;
     mw_damage damage;
     /* the keeper's */
     mw_keeper keeper;
@@ -32,7 +34,7 @@ struct mw_store {
     struct mw_rollup_tail *tail;
     /* written by the keeper, read by statistics and appends */
     _Atomic uint64_t unmerged_bytes, repeats, conflicting, retired_segments, retired_items;
-    _Atomic uint64_t merge_count, merge_failures;
+    _Atomic uint64_t merge_count, merge_failures, merge_failed_ns;
 };
 
 /* Columns that a view keeps unpacked: a question meets the same few blocks several times, to find
@@ -92,6 +94,9 @@ static inline bool mw_block_holds(const mw_index_block *block, mw_signal signal)
 MW_MUST_USE mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out);
 MW_MUST_USE mw_err mw_view_items(mw_store_view *view, const mw_index_block *block,
                                  const mw_hot *hot, mw_items_walk *walk);
+
+/* Known as damaged, and tolerated: it has no rows. */
+bool mw_view_leaves_out(const mw_store_view *view, const mw_index_block *block);
 
 /* Is an item or a context of that length left out of answers (mw_store_shown_max)? */
 static inline bool mw_is_oversized(uint64_t len)

@@ -3,8 +3,6 @@
 #include "lib/base/counter.h"
 #include "server/api/api_int.h"
 
-/* What a waiting call keeps alive beside its body: head, arena, connection. */
-#define CALL_COST 8192
 /* {"name":...,"source":...}: names are short. */
 #define WEBHOOK_BODY_MAX 16384
 #define SPACE_BODY_MAX 1024
@@ -129,15 +127,20 @@ void mw_api_items_end(mw_api_call *call)
     mw_json_array_end(&call->json);
 }
 
+void mw_api_damage_text(size_t blocks, char out[MW_DAMAGE_TEXT_SIZE])
+{
+    snprintf(out, MW_DAMAGE_TEXT_SIZE,
+             "%zu stored blocks are damaged and left out of answers; `midwatch check` names them",
+             blocks);
+}
+
 void mw_api_warnings(mw_api_call *call)
 {
-    char text[160];
+    char text[MW_DAMAGE_TEXT_SIZE];
     mw_json *json = &call->json;
     if (call->damaged == 0)
         return;
-    snprintf(text, sizeof text,
-             "%zu stored blocks are damaged and left out of answers; `midwatch check` names them",
-             call->damaged);
+    mw_api_damage_text(call->damaged, text);
     mw_json_key(json, MW_SLICE("warnings"));
     mw_json_array_begin(json);
     mw_json_object_begin(json);
@@ -164,7 +167,10 @@ void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total)
     mw_api_list_close(call, next_cursor, total);
 }
 
-size_t mw_api_smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written)
+/* With how many a page is asked for again that failed with `err` after `written` items: with those
+ * that fit the answer, or half of them when even reading them took the memory of one question. 0:
+ * there is nothing to try. */
+static size_t smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written)
 {
     bool read = call->text.len > 0;
     bool large = call->arena.used > mw_memory_query_share() / LARGE_PAGE_SHARE;
@@ -175,11 +181,30 @@ size_t mw_api_smaller_limit(const mw_api_call *call, mw_err err, size_t limit, s
     return 0;
 }
 
-void mw_api_try_again(mw_api_call *call)
+/* Forgets what the try before has read and written. */
+static void try_again(mw_api_call *call)
 {
     mw_arena_reset(&call->arena);
     mw_buffer_clear(&call->text);
     mw_json_init(&call->json, &call->text);
+}
+
+mw_err mw_api_list_page(mw_api_call *call, const mw_api_page *page,
+                        mw_err (*write)(mw_api_call *call, mw_store_view *view,
+                                        const mw_store_page *bounds, const void *query,
+                                        size_t *written),
+                        mw_store_view *view, const void *query)
+{
+    mw_store_page bounds = {page->since_ns, page->until_ns, page->limit, page->cursor};
+    mw_err err;
+    do {
+        size_t written = 0;
+        try_again(call);
+        err = write(call, view, &bounds, query, &written);
+        if (err)
+            bounds.limit = smaller_limit(call, err, bounds.limit, written);
+    } while (err && bounds.limit > 0);
+    return err;
 }
 
 /* ---- errors -------------------------------------------------------------------------------- */
@@ -204,7 +229,8 @@ static const error_row error_rows[] = {
     {MW_E_BUSY, 503, "busy", "try again in a second"},
     {MW_E_TIMEOUT, 504, "timeout", "ask for less with since, until or a filter"},
     {MW_E_CLOSED, 503, "unavailable", "the daemon is shutting down"},
-    {MW_E_NO_SPACE, 503, "storage_full", "free space on the disk of the data directory"},
+    {MW_E_NO_SPACE, 503, "storage_full",
+     "make room on the disk of the data directory, or make it writable"},
 };
 
 static error_row describe(mw_err err)
@@ -321,7 +347,7 @@ static mw_err run_entry(mw_api_call *call)
         if (tries > 0 && known == call->damage_seen)
             return err;
         call->damage_seen = known;
-        mw_api_try_again(call);
+        try_again(call);
         memset(&call->detail, 0, sizeof call->detail);
         err = call->entry->run(call);
     }
@@ -359,6 +385,13 @@ static void run_job(mw_job *job)
         mw_request_reply(call->request, &response);
 }
 
+static mw_pool *pool_of(const mw_api_call *call)
+{
+    if (!call->entry->scans)
+        return call->server->desk_pool;
+    return mw_api_asks_pattern(call) ? call->server->pattern_pool : call->server->pool;
+}
+
 /* On the loop's thread: which entry it was is found by the route's place in the table. */
 static void handle(void *ctx, mw_request *request)
 {
@@ -380,8 +413,12 @@ static void handle(void *ctx, mw_request *request)
     call->entry = entry;
     call->received_ns = mw_clock_mono_ns(server->clock);
     call->job.run = run_job;
-    call->job.item.cost_bytes = CALL_COST + request->body.len;
-    mw_err err = mw_pool_submit(entry->scans ? server->pool : server->desk_pool, &call->job);
+    call->job.item.cost_bytes = MW_API_CALL_COST + request->body.len;
+    mw_pool *pool = pool_of(call);
+    mw_err err = mw_pool_submit(pool, &call->job);
+    if (err == MW_E_BUSY && pool == server->pattern_pool)
+        err = mw_detail_set(&call->detail, err, "pattern", "try again in a second",
+                            "others with patterns wait already, as many as may");
     if (err)
         reply_error(call, err);
 }

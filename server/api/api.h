@@ -11,6 +11,8 @@
 
 /* Routes of all nouns together. */
 #define MW_API_ROUTES_MAX 32
+/* What a call that waits keeps alive beside its body: head, arena, connection. */
+#define MW_API_CALL_COST 8192
 /* Has followers woken by the commits of a store, before the first append; ctx is the mw_server. */
 void mw_api_listen(void *ctx, mw_store *store);
 /* A space is being deleted: its followers find out. */

@@ -29,6 +29,12 @@
 /* Rows and unpacked spans behind one answer. */
 #define MW_API_ARENA_MAX ((size_t)256 << 20)
 
+/* A pattern whose budget (item_search.c) is spent: said by lists and to followers. */
+#define MW_API_PATTERN_GIVEN_UP "the pattern takes too long on these records and was given up"
+#define MW_API_PATTERN_HINT                                                                        \
+    "take repeats within repeats out of it, or let it see fewer records with text, service, "      \
+    "since or until"
+
 typedef struct mw_api_call {
     mw_job job;
     mw_server *server;
@@ -83,6 +89,8 @@ MW_MUST_USE mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uin
 MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
 /* The same for figures; without bounds the newest 30 minutes that hold spans. */
 MW_MUST_USE mw_err mw_api_figures_window(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns);
+/* Is it asked for a pattern? Looks at the query alone, which need not be good. */
+bool mw_api_asks_pattern(const mw_api_call *call);
 /* A filter that is "true" or "false"; false when absent. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out);
 /* A filter in milliseconds, as nanoseconds; 0 when absent. MW_E_INVALID, MW_E_NOMEM. */
@@ -101,8 +109,10 @@ static inline mw_store *mw_api_store(const mw_api_call *call)
 {
     return mw_space_store(call->space);
 }
-/* The body, one JSON value, the caller's. MW_E_UNSUPPORTED (content-type), MW_E_INVALID. */
-MW_MUST_USE mw_err mw_api_json_body(mw_api_call *call, json_t **root);
+/* A request without parameters that changes something: reads its body, one JSON value, and hands it
+ * to `change`. MW_E_UNSUPPORTED (content-type), MW_E_INVALID, or what `change` returns. */
+MW_MUST_USE mw_err mw_api_change(mw_api_call *call,
+                                 mw_err (*change)(mw_api_call *call, json_t *root));
 /* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
  * answer any more. It leaves out what is known to be damaged; a call whose question finds more is
  * run again. MW_E_NOMEM. */
@@ -122,19 +132,24 @@ MW_MUST_USE mw_err mw_api_cursor_error(mw_api_call *call, mw_err err);
 /* The envelope {"items":[...],"next_cursor":...,"total":...}. total < 0 is null. */
 void mw_api_list_begin(mw_api_call *call);
 void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
+/* What is said of that many damaged blocks, NUL-terminated. Pure. */
+#define MW_DAMAGE_TEXT_SIZE 160
+void mw_api_damage_text(size_t blocks, char out[MW_DAMAGE_TEXT_SIZE]);
 /* Member "warnings" when there is something to say: [{"code","message"}]. Lists have it by
  * themselves. */
 void mw_api_warnings(mw_api_call *call);
 /* The same in two steps, for a list with members of its own between them. */
 void mw_api_items_end(mw_api_call *call);
 void mw_api_list_close(mw_api_call *call, mw_slice next_cursor, int64_t total);
-/* The limit with which a page of large items is asked for again that failed with `err` after
- * `written` of them: with those that fit the answer, or half of them when even reading them took
- * the memory of one question. The page has a cursor to go on with, which a refusal has not. 0:
- * there is nothing to try. */
-size_t mw_api_smaller_limit(const mw_api_call *call, mw_err err, size_t limit, size_t written);
-/* Before each try: forgets what the one before has read and written. */
-void mw_api_try_again(mw_api_call *call);
+/* A page of items that may be large: `write` asks the store and writes the whole list, *written
+ * being the items that the answer had room for. What does not fit an answer, or the memory of a
+ * question, is asked for again with fewer: the page has a cursor to go on with, which a refusal has
+ * not. Errors as of `write`. */
+MW_MUST_USE mw_err mw_api_list_page(mw_api_call *call, const mw_api_page *page,
+                                    mw_err (*write)(mw_api_call *call, mw_store_view *view,
+                                                    const mw_store_page *bounds, const void *query,
+                                                    size_t *written),
+                                    mw_store_view *view, const void *query);
 
 /* Text that is JSON already (from our own tables); empty becomes `otherwise`. */
 void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *otherwise);

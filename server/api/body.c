@@ -11,7 +11,7 @@ static mw_err check_type(mw_api_call *call)
                          "the body's type is not JSON");
 }
 
-mw_err mw_api_json_body(mw_api_call *call, json_t **root)
+static mw_err read_body(mw_api_call *call, json_t **root)
 {
     json_error_t error;
     mw_err err = check_type(call);
@@ -23,4 +23,16 @@ mw_err mw_api_json_body(mw_api_call *call, json_t **root)
         return MW_OK;
     return mw_detail_set(&call->detail, MW_E_INVALID, "body", "send one JSON object",
                          "not JSON: %s", error.text);
+}
+
+mw_err mw_api_change(mw_api_call *call, mw_err (*change)(mw_api_call *call, json_t *root))
+{
+    json_t *root = NULL;
+    mw_err err = mw_api_no_parameters(call);
+    if (!err)
+        err = read_body(call, &root);
+    if (!err)
+        err = change(call, root);
+    json_decref(root);
+    return err;
 }

@@ -19,7 +19,11 @@ mw_err mw_api_milliseconds(mw_api_call *call, const char *name, uint64_t *ns)
     bool plain = mw_slice_to_cstr(text, digits, sizeof digits) &&
                  strspn(digits, "0123456789.") == text.len && digits[0] != '.';
     double value = plain ? strtod(digits, &end) : -1;
-    if (!plain || *end || value > DURATION_MAX_MS)
+    if (plain && !*end && value > DURATION_MAX_MS)
+        return mw_detail_set(&call->detail, MW_E_INVALID, name,
+                             "milliseconds, at most 9000000000 (104 days)",
+                             "longer than can be asked for");
+    if (!plain || *end)
         return mw_detail_set(&call->detail, MW_E_INVALID, name,
                              "milliseconds, for example 250 or 0.5", "not a duration");
     *ns = (uint64_t)(value * 1e6 + 0.5);

@@ -34,6 +34,7 @@ struct mw_log_follower {
     /* of who runs */
     mw_log_following at;
     mw_log_position told; /* the client has an id at or behind this */
+    size_t told_damaged;  /* the client knows that so many blocks are left out */
     bool greeted;
     mw_buffer text; /* events on their way; between steps the rest of a large one, or nothing */
     size_t sent, held;
@@ -167,29 +168,92 @@ static mw_err add_records(mw_log_follower *follower, const mw_log_tail *tail)
 
 /* ---- a step -------------------------------------------------------------------------------- */
 
-static mw_err ask(mw_log_follower *follower, mw_arena *arena, mw_log_tail *tail)
+/* Nobody works for a client that has gone, or for a space that goes. */
+static bool is_over(void *ctx)
 {
-    mw_store_view *view;
+    mw_log_follower *follower = ctx;
+    pthread_mutex_lock(&follower->lock);
+    bool done = follower->done;
+    pthread_mutex_unlock(&follower->lock);
+    return done || mw_space_is_closing(follower->space);
+}
+
+static mw_err ask_view(mw_log_follower *follower, mw_store_view *view, mw_arena *arena,
+                       mw_log_tail *tail)
+{
     mw_log_follow follow = {follower->at.after, follower->at.since_ns, STEP_RECORDS, STEP_BYTES};
-    mw_err err = mw_store_view_open(mw_space_store(follower->space), &view);
-    if (err)
-        return err;
-    err = mw_store_log_follow(view, &follow, &follower->at.query, arena, tail);
+    mw_err err = mw_store_log_follow(view, &follow, &follower->at.query, arena, tail);
     if (err == MW_E_NOMEM && arena->used > LARGE_STEP) {
         mw_arena_reset(arena);
         follow.limit = 1;
         err = mw_store_log_follow(view, &follow, &follower->at.query, arena, tail);
     }
+    return err;
+}
+
+/* Without what is damaged, as lists are answered; *damaged: how many blocks that leaves out. */
+static mw_err ask(mw_log_follower *follower, mw_arena *arena, mw_log_tail *tail, size_t *damaged)
+{
+    mw_store_view *view;
+    mw_err err = mw_store_view_open(mw_space_store(follower->space), &view);
+    if (err)
+        return err;
+    mw_store_view_stop(view, is_over, follower);
+    (void)mw_store_view_tolerate(view);
+    err = ask_view(follower, view, arena, tail);
+    /* Each time finds one more, so there is an end to it (damage.h). */
+    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(view)) {
+        mw_arena_reset(arena);
+        err = ask_view(follower, view, arena, tail);
+    }
+    *damaged = mw_store_view_left_out(view);
     mw_store_view_close(view);
     return err;
+}
+
+/* Before the first record behind which one may be missing. */
+static mw_err tell_damage(mw_log_follower *follower, size_t damaged)
+{
+    char text[MW_DAMAGE_TEXT_SIZE], data[MW_DAMAGE_TEXT_SIZE + 64];
+    if (damaged <= follower->told_damaged)
+        return MW_OK;
+    mw_api_damage_text(damaged, text);
+    snprintf(data, sizeof data, "{\"code\":\"damaged_blocks\",\"message\":\"%s\"}", text);
+    add_event(follower, follower->at.after, "warning", mw_slice_of(data));
+    mw_err err = flush(follower);
+    if (!err || follower->sent) /* what was begun will end */
+        follower->told_damaged = damaged;
+    return err;
+}
+
+/* What would only happen again when the client came back to its place. Goes out if there is room,
+ * since it is the last that is said. The texts are ours. */
+static void tell_problem(mw_log_follower *follower, const char *code, const char *message,
+                         const char *hint)
+{
+    size_t sent = 0;
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"field\":null,\"hint\":\"%s\"}}",
+             code, message, hint);
+    mw_buffer_clear(&follower->text);
+    add_event(follower, follower->at.after, "problem", mw_slice_of(text));
+    if (!follower->text.err &&
+        mw_sse_put(follower->stream, mw_buffer_slice(&follower->text), &sent) != MW_OK)
+        MW_LOG(MW_LOG_WARN, "api", "its client could not be told");
 }
 
 static mw_err send_what_is_new(mw_log_follower *follower, bool *more)
 {
     mw_arena arena;
     mw_log_tail tail = {.more = false};
+    size_t damaged = 0;
     mw_arena_init(&arena, MW_MEM_QUERY, MW_API_ARENA_MAX);
-    mw_err err = ask(follower, &arena, &tail);
+    mw_err err = ask(follower, &arena, &tail, &damaged);
+    if (err && tail.given_up)
+        tell_problem(follower, "timeout", MW_API_PATTERN_GIVEN_UP, MW_API_PATTERN_HINT);
+    if (!err)
+        err = tell_damage(follower, damaged);
     if (!err)
         err = add_records(follower, &tail);
     mw_arena_reset(&arena);
@@ -202,24 +266,6 @@ static mw_err send_what_is_new(mw_log_follower *follower, bool *more)
     return err;
 }
 
-/* The stored data cannot be read: the client would come back to the same place for ever. Goes out
- * if there is room, since it is the last that is said. */
-static void tell_problem(mw_log_follower *follower, mw_err err)
-{
-    size_t sent = 0;
-    char text[256];
-    MW_LOG(MW_LOG_ERROR, "api", "a follower of log records was ended", MW_KV_ERR(err));
-    snprintf(text, sizeof text,
-             "{\"error\":{\"code\":\"internal\",\"message\":\"%s\",\"field\":null,"
-             "\"hint\":\"see the daemon's log\"}}",
-             mw_err_text(err));
-    mw_buffer_clear(&follower->text);
-    add_event(follower, follower->at.after, "problem", mw_slice_of(text));
-    if (!follower->text.err &&
-        mw_sse_put(follower->stream, mw_buffer_slice(&follower->text), &sent) != MW_OK)
-        MW_LOG(MW_LOG_WARN, "api", "its client could not be told");
-}
-
 static mw_err step(mw_log_follower *follower, bool *more)
 {
     mw_err err = follower->sent ? flush(follower) : MW_OK;
@@ -227,8 +273,11 @@ static mw_err step(mw_log_follower *follower, bool *more)
         err = tell_place(follower);
     if (!err)
         err = send_what_is_new(follower, more);
-    if (err == MW_E_CORRUPT || err == MW_E_IO)
-        tell_problem(follower, err);
+    /* Also: more of the stored data cannot be read than is tolerated. */
+    if (err == MW_E_CORRUPT || err == MW_E_IO) {
+        MW_LOG(MW_LOG_ERROR, "api", "a follower of log records was ended", MW_KV_ERR(err));
+        tell_problem(follower, "internal", mw_err_text(err), "see the daemon's log");
+    }
     /* Who waits holds nothing but the rest of an event. */
     if (!follower->sent)
         mw_buffer_fini(&follower->text);
@@ -249,7 +298,9 @@ static void finish(mw_log_follower *follower)
 
 static void start_or_finish(mw_log_follower *follower)
 {
-    if (mw_pool_submit(follower->server->pool, &follower->job) != MW_OK)
+    mw_server *server = follower->server;
+    mw_pool *pool = follower->at.query.pattern.len ? server->pattern_pool : server->pool;
+    if (mw_pool_submit(pool, &follower->job) != MW_OK)
         finish(follower);
 }
 

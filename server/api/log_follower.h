@@ -8,6 +8,8 @@
  *     data: {...}         the record as the list has it
  *
  *     event: skipped      with the id of a record that cannot be shown; data: {"reason": ...}
+ *     event: warning      what is left out of the list from here on, as in the warnings of lists;
+ *                         data: {"code": ..., "message": ...}
  *     event: problem      the last one: data is the body of an error
  *
  * An event with an id alone moves the client's place along when nothing matches for long. The store

@@ -125,7 +125,7 @@ static mw_err follow_logs(mw_api_call *call, const mw_api_page *page)
     mw_log_following following = {.since_ns = page->since_ns};
     mw_err err = refuse_pages(call);
     if (!err)
-        err = mw_store_view_open(mw_api_store(call), &view);
+        err = mw_api_view_open(call, &view);
     if (err)
         return err;
     err = read_query(call, view, &following.query);
@@ -137,43 +137,38 @@ static mw_err follow_logs(mw_api_call *call, const mw_api_page *page)
 
 /* ---- list ---------------------------------------------------------------------------------- */
 
-/* *written: records that the answer had room for. */
-static mw_err write_list(mw_api_call *call, const mw_log_query *query, const mw_log_list *list,
-                         size_t *written)
+static mw_err write_records(mw_api_call *call, const mw_log_list *list, size_t *written)
 {
     mw_record_writer writer;
     mw_err err = MW_OK;
     mw_record_writer_init(&writer, &call->json);
-    mw_api_list_begin(call);
-    for (*written = 0; *written < list->count && !err; *written += !err)
+    for (; *written < list->count && !err; *written += !err)
         err = mw_record_write(&writer, &list->items[*written]);
     mw_record_writer_fini(&writer);
+    return err;
+}
+
+/* For mw_api_list_page. */
+static mw_err write_page(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                         const void *asked, size_t *written)
+{
+    const mw_log_query *query = asked;
+    mw_log_list list = {.items = NULL};
+    mw_err err = mw_store_log_list(view, bounds, query, &call->arena, &list);
+    if (err && list.given_up)
+        return mw_detail_set(&call->detail, err, "pattern", MW_API_PATTERN_HINT, "%s",
+                             MW_API_PATTERN_GIVEN_UP);
+    if (err)
+        return mw_api_cursor_error(call, err);
+    mw_api_list_begin(call);
+    err = write_records(call, &list, written);
     if (err)
         return err;
     mw_api_items_end(call);
     if (query->pattern.len)
-        mw_json_kv_u64(&call->json, "pattern_undecided", list->undecided);
-    mw_api_list_close(call, list->next_cursor, -1);
+        mw_json_kv_u64(&call->json, "pattern_undecided", list.undecided);
+    mw_api_list_close(call, list.next_cursor, -1);
     return MW_OK;
-}
-
-/* Records hold prompts and may be large. */
-static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_log_query *query,
-                        mw_store_page *bounds)
-{
-    mw_err err;
-    do {
-        mw_log_list list = {.items = NULL};
-        size_t written = 0;
-        mw_api_try_again(call);
-        err =
-            mw_api_cursor_error(call, mw_store_log_list(view, bounds, query, &call->arena, &list));
-        if (!err)
-            err = write_list(call, query, &list, &written);
-        if (err)
-            bounds->limit = mw_api_smaller_limit(call, err, bounds->limit, written);
-    } while (err && bounds->limit > 0);
-    return err;
 }
 
 mw_err mw_api_log_list(mw_api_call *call)
@@ -191,10 +186,9 @@ mw_err mw_api_log_list(mw_api_call *call)
         err = mw_api_view_open(call, &view);
     if (err)
         return err;
-    mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
     err = read_query(call, view, &query);
     if (!err)
-        err = list_page(call, view, &query, &bounds);
+        err = mw_api_list_page(call, &page, write_page, view, &query);
     mw_store_view_close(view);
     return err;
 }

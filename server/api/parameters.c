@@ -92,9 +92,17 @@ mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out)
 {
     mw_err err = read_value(call, name, out);
     if (!err && out->data && out->len == 0)
-        return mw_detail_set(&call->detail, MW_E_INVALID, name, "leave it out to match all",
+        return mw_detail_set(&call->detail, MW_E_INVALID, name,
+                             strcmp(name, MW_SPACE_PARAMETER)
+                                 ? "leave it out to match all"
+                                 : "leave it out to ask " MW_SPACE_DEFAULT,
                              "empty");
     return err;
+}
+
+bool mw_api_asks_pattern(const mw_api_call *call)
+{
+    return occurrences(call->request->query, MW_SLICE("pattern")) > 0;
 }
 
 mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out)

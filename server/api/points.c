@@ -18,6 +18,20 @@ static mw_err read_query(mw_api_call *call, mw_metric_query *query)
 
 /* ---- list ---------------------------------------------------------------------------------- */
 
+/* What list and show ask for, and a view to ask. */
+static mw_err begin(mw_api_call *call, mw_store_page *bounds, mw_metric_query *query,
+                    mw_store_view **view)
+{
+    mw_api_page page;
+    mw_err err = mw_api_page_read(call, mw_api_metric_filters, &page);
+    if (!err)
+        err = read_query(call, query);
+    if (err)
+        return err;
+    *bounds = (mw_store_page){page.since_ns, page.until_ns, page.limit, page.cursor};
+    return mw_api_view_open(call, view);
+}
+
 static void write_summary(mw_json *json, const mw_metric_summary *metric)
 {
     mw_json_object_begin(json);
@@ -38,18 +52,13 @@ static void write_summary(mw_json *json, const mw_metric_summary *metric)
 
 mw_err mw_api_metric_list(mw_api_call *call)
 {
-    mw_api_page page;
+    mw_store_page bounds;
     mw_store_view *view;
     mw_metric_query query = {.service = MW_SLICE_NONE};
     mw_metric_list list = {.items = NULL};
-    mw_err err = mw_api_page_read(call, mw_api_metric_filters, &page);
-    if (!err)
-        err = read_query(call, &query);
-    if (!err)
-        err = mw_api_view_open(call, &view);
+    mw_err err = begin(call, &bounds, &query, &view);
     if (err)
         return err;
-    mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
     err = mw_store_metric_list(view, &bounds, &query, &call->arena, &list);
     mw_store_view_close(view);
     if (err)
@@ -87,18 +96,13 @@ static mw_err write_metric(mw_api_call *call, const mw_metric *metric)
 
 mw_err mw_api_metric_show(mw_api_call *call)
 {
-    mw_api_page page;
+    mw_store_page bounds;
     mw_store_view *view;
     mw_metric_query query = {.service = MW_SLICE_NONE};
     mw_metric metric = {.series = NULL};
-    mw_err err = mw_api_page_read(call, mw_api_metric_filters, &page);
-    if (!err)
-        err = read_query(call, &query);
-    if (!err)
-        err = mw_api_view_open(call, &view);
+    mw_err err = begin(call, &bounds, &query, &view);
     if (err)
         return err;
-    mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
     err = mw_store_metric_read(view, call->request->params[0], &bounds, &query, &call->arena,
                                &metric);
     if (err == MW_E_NOT_FOUND)

@@ -2,6 +2,7 @@
 #include <jansson.h>
 
 #include "server/api/api_int.h"
+#include "server/ballast.h"
 
 /* ---- shape ----------------------------------------------------------------------------------- */
 
@@ -104,7 +105,7 @@ static void write_if_named(void *ctx, const char *name, mw_store *store)
         write_space(one->json, name, store);
 }
 
-static mw_err create_from(mw_api_call *call, const json_t *root)
+static mw_err create_from(mw_api_call *call, json_t *root)
 {
     mw_slice name = MW_SLICE_NONE;
     mw_err err = read_name(call, root, &name);
@@ -128,28 +129,35 @@ static mw_err create_from(mw_api_call *call, const json_t *root)
 
 mw_err mw_api_space_create(mw_api_call *call)
 {
-    json_t *root = NULL;
-    mw_err err = mw_api_no_parameters(call);
-    if (!err)
-        err = mw_api_json_body(call, &root);
-    if (!err)
-        err = create_from(call, root);
-    json_decref(root);
-    return err;
+    return mw_api_change(call, create_from);
 }
 
 /* ---- delete ---------------------------------------------------------------------------------- */
 
-/* Written down first: what the audit cannot hold is not done, and afterwards it is too late. */
-static mw_err delete_noted(mw_api_call *call, mw_slice name)
+/* Written down first: afterwards it may be too late. Deleting is how a person makes room, so a full
+ * disk must not refuse it: the audit gets the ballast's place, and where that is gone as well, the
+ * place that the deletion makes. */
+static mw_err note_delete(mw_api_call *call, mw_slice name)
 {
     mw_err err = note(call, "space.delete", "ok", name);
-    if (err)
-        return err;
-    err = mw_spaces_delete(call->server->spaces, name, &call->detail);
-    if (err && note(call, "space.delete", "failed", name) != MW_OK)
+    if (err == MW_E_NO_SPACE &&
+        mw_ballast_release(&call->server->settings.values, "deleting a space"))
+        err = note(call, "space.delete", "ok", name);
+    return err;
+}
+
+static mw_err delete_noted(mw_api_call *call, mw_slice name)
+{
+    mw_err noted = note_delete(call, name);
+    if (noted && noted != MW_E_NO_SPACE)
+        return noted;
+    mw_err err = mw_spaces_delete(call->server->spaces, name, &call->detail);
+    if (err && !noted && note(call, "space.delete", "failed", name) != MW_OK)
         MW_LOG(MW_LOG_ERROR, "api", "a space was not deleted, and the audit says it was",
                MW_KV("space", name), MW_KV_ERR(err));
+    if (!err && noted && note(call, "space.delete", "ok", name) != MW_OK)
+        MW_LOG(MW_LOG_ERROR, "api", "a space was deleted, and the audit does not know",
+               MW_KV("space", name));
     return err;
 }
 

@@ -25,37 +25,23 @@ static mw_err read_filter(mw_api_call *call, mw_span_filter *filter)
     return err;
 }
 
-/* *written: spans that the answer had room for. */
-static mw_err write_list(mw_api_call *call, const mw_span_page *page, size_t *written)
+/* For mw_api_list_page. */
+static mw_err write_page(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                         const void *filter, size_t *written)
 {
+    mw_span_page page = {.items = NULL};
     mw_span_writer writer;
-    mw_err err = MW_OK;
+    mw_err err = mw_store_span_list(view, bounds, filter, &call->arena, &page);
+    if (err)
+        return mw_api_cursor_error(call, err);
     mw_span_writer_init(&writer, &call->json);
     writer.trace_ids = true;
     mw_api_list_begin(call);
-    for (*written = 0; *written < page->count && !err; *written += !err)
-        err = mw_span_write(&writer, &page->items[*written]);
+    for (; *written < page.count && !err; *written += !err)
+        err = mw_span_write(&writer, &page.items[*written]);
     mw_span_writer_fini(&writer);
     if (!err)
-        mw_api_list_end(call, page->next_cursor, -1);
-    return err;
-}
-
-static mw_err list_page(mw_api_call *call, mw_store_view *view, const mw_span_filter *filter,
-                        mw_store_page *bounds)
-{
-    mw_err err;
-    do {
-        mw_span_page page = {.items = NULL};
-        size_t written = 0;
-        mw_api_try_again(call);
-        err = mw_api_cursor_error(call,
-                                  mw_store_span_list(view, bounds, filter, &call->arena, &page));
-        if (!err)
-            err = write_list(call, &page, &written);
-        if (err)
-            bounds->limit = mw_api_smaller_limit(call, err, bounds->limit, written);
-    } while (err && bounds->limit > 0);
+        mw_api_list_end(call, page.next_cursor, -1);
     return err;
 }
 
@@ -71,8 +57,7 @@ mw_err mw_api_span_list(mw_api_call *call)
         err = mw_api_view_open(call, &view);
     if (err)
         return err;
-    mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
-    err = list_page(call, view, &filter, &bounds);
+    err = mw_api_list_page(call, &page, write_page, view, &filter);
     mw_store_view_close(view);
     return err;
 }

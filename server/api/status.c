@@ -72,11 +72,12 @@ static void write_queue(mw_json *json, const char *name, size_t bytes, size_t co
     mw_json_object_end(json);
 }
 
-static void write_oldest(mw_json *json, uint64_t arrival_ns)
+/* 0 = none. */
+static void write_time(mw_json *json, const char *key, uint64_t time_ns)
 {
     char text[MW_TIME_TEXT_SIZE];
-    mw_time_format(arrival_ns, text);
-    mw_json_kv_or_null(json, "oldest_arrival", arrival_ns ? mw_slice_of(text) : MW_SLICE_NONE);
+    mw_time_format(time_ns, text);
+    mw_json_kv_or_null(json, key, time_ns ? mw_slice_of(text) : MW_SLICE_NONE);
 }
 
 static void write_store(mw_json *json, const mw_store_stats *stats)
@@ -92,11 +93,13 @@ static void write_store(mw_json *json, const mw_store_stats *stats)
     mw_json_kv_u64(json, "unmerged_bytes", stats->unmerged_bytes);
     mw_json_kv_u64(json, "merges", stats->merges);
     mw_json_kv_u64(json, "merge_failures", stats->merge_failures);
+    write_time(json, "last_merge_failure", stats->merge_failed_ns);
+    mw_json_kv_bool(json, "merging_fails", stats->merging_fails);
     mw_json_kv_u64(json, "repeats", stats->repeats);
     mw_json_kv_u64(json, "conflicting", stats->conflicting);
     mw_json_kv_u64(json, "retired_segments", stats->retired_segments);
     mw_json_kv_u64(json, "retired_items", stats->retired_items);
-    write_oldest(json, stats->oldest_arrival_ns);
+    write_time(json, "oldest_arrival", stats->oldest_arrival_ns);
     /* Requests that would be recognised when sent again: of the last hour, 2 M at the most. */
     mw_json_kv_u64(json, "retry_window", stats->retry_digests);
     mw_json_kv_u64(json, "damaged_blocks", mw_counter_value(MW_COUNT_STORE_DAMAGED));

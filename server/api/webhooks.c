@@ -109,12 +109,12 @@ static mw_err read_members(mw_api_call *call, json_t *root, create_body *out)
         return mw_detail_set(&call->detail, MW_E_INVALID, "body",
                              "for example {\"name\":\"pager\",\"source\":\"devops-agent\"}",
                              "not a JSON object");
-    json_object_foreach(root, key,
-                        value) if (strcmp(key, "name") != 0 &&
-                                   strcmp(key, "source") !=
-                                       0) return mw_detail_set(&call->detail, MW_E_INVALID, "body",
-                                                               "it takes name and source",
-                                                               "unknown member %s", key);
+    json_object_foreach(root, key, value)
+    {
+        if (strcmp(key, "name") != 0 && strcmp(key, "source") != 0)
+            return mw_detail_set(&call->detail, MW_E_INVALID, "body", "it takes name and source",
+                                 "unknown member %s", key);
+    }
     mw_err err = read_text(call, json_object_get(root, "name"), "name", &out->name);
     if (!err)
         err = read_text(call, json_object_get(root, "source"), "source", &out->source);
@@ -190,12 +190,5 @@ static mw_err create_from(mw_api_call *call, json_t *root)
 
 mw_err mw_api_webhook_create(mw_api_call *call)
 {
-    json_t *root = NULL;
-    mw_err err = mw_api_no_parameters(call);
-    if (!err)
-        err = mw_api_json_body(call, &root);
-    if (!err)
-        err = create_from(call, root);
-    json_decref(root);
-    return err;
+    return mw_api_change(call, create_from);
 }

@@ -19,10 +19,9 @@ again. Bars are those of docs/DESIGN.md 6 (of the receiver alone: 0.6 and 0.9 us
 passes or fails here. The load generator shares the machine: rates on the wall say little, items per
 CPU second is the figure to compare, and ratios within one run above all.
 """
-import argparse
-import os
 import sys
 
+import parts
 import peers
 import store
 from measure import measure, median, report_losses, spread
@@ -150,22 +149,12 @@ PARTS = {"receive": bench_receive,
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default="build", type=os.path.abspath)
-    parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    options = parser.parse_args()
-    unknown = [part for part in options.parts if part not in PARTS]
-    if unknown:
-        parser.error(f"no part {unknown[0]}; parts are {', '.join(PARTS)}")
-    os.environ["MIDWATCH_BUILD"] = options.build
+    options = parts.read_options(__doc__, PARTS, (("--seconds", 4.0), ("--repeats", 3)))
     print(f"load: 512 items a request, {options.repeats} runs of {options.seconds:g} s each, "
           f"medians (lowest-highest)", flush=True)
-    for part in options.parts or PARTS:
-        print(f"-- {part}", flush=True)
-        PARTS[part](options)
+    for name in options.parts:
+        print(f"-- {name}", flush=True)
+        PARTS[name](options)
     return 0
 
 

@@ -13,7 +13,6 @@ Parts (all of them when none is named):
 Needs up to 30 GiB of disk below the temporary directory and says so when they are not there.
 Nothing passes or fails; bars are those of docs/DESIGN.md 6.
 """
-import argparse
 import os
 import random
 import shutil
@@ -22,6 +21,7 @@ import tempfile
 import threading
 
 import measure
+import parts
 import store
 from servers import Midwatch
 
@@ -167,21 +167,11 @@ PARTS = {"lookups": (bench_lookups, 4), "growth": (bench_growth, 14), "steady": 
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default="build", type=os.path.abspath)
-    parser.add_argument("--millions", type=float, default=50)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    options = parser.parse_args()
-    unknown = [part for part in options.parts if part not in PARTS]
-    if unknown:
-        parser.error(f"no part {unknown[0]}; parts are {', '.join(PARTS)}")
-    os.environ["MIDWATCH_BUILD"] = options.build
-    for part in options.parts or PARTS:
-        bench, gib = PARTS[part]
+    options = parts.read_options(__doc__, PARTS, (("--millions", 50.0), ("--minutes", 10.0)))
+    for name in options.parts:
+        bench, gib = PARTS[name]
         free = shutil.disk_usage(tempfile.gettempdir()).free / GIB
-        print(f"-- {part}", flush=True)
+        print(f"-- {name}", flush=True)
         if free < gib:
             print(f"skipped: needs {gib} GiB of disk, {free:.0f} are free", flush=True)
             continue

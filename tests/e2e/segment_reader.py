@@ -310,6 +310,13 @@ class Segment:
         """Were the bytes at `offset` durable once? So says the file's header, or a later block."""
         return offset < self.durable_end or self.header_behind(offset, offset + 1) is not None
 
+    def leftover(self):
+        """Bytes behind the mark of the end, of a segment whose file this was before; None when the
+        blocks do not end in order. Of the newest of the log."""
+        end = max((block.end for block in self.blocks()), default=SEGMENT_HEADER.size)
+        rest = self.data[end:]
+        return None if any(rest[:8]) else len(rest[8:])
+
     def blocks(self, damaged=None):
         """Those that count. Where there is damage it ends with it, or leaves that out and appends
         the offset to the list `damaged`."""
@@ -352,7 +359,9 @@ class Store:
             ends.update(footer.ends)
         newest = max((log.id for log in logs if log.id not in replaced), default=None)
         for log in logs:
-            log.end = ends.get(log.id, None if log.id == newest else log.durable_end)
+            later = [other for other in logs if other.id > log.id]
+            lost = later and min(later, key=lambda other: other.id).predecessor > log.id
+            log.end = ends.get(log.id, None if lost or log.id == newest else log.durable_end)
 
     def blocks(self, damaged=None):
         for segment in self.segments:

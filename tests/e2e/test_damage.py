@@ -2,15 +2,24 @@
 """A byte that flips in a stored block, under the real program: `midwatch check` names file and place,
 everything else stays readable while the daemon runs and after a start, answers and status say that
 something is left out, and nothing else is lost when the rest is merged."""
+import contextlib
 import glob
+import json
 import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
 import unittest
 
 from exports import one_of
-from harness import SLOWNESS, Case, Daemon, wait_for
+from follower import Follower
+from harness import BINARY, SLOWNESS, Case, Daemon, wait_for
 
 REQUESTS = 12
 SIGNALS = ("traces", "logs", "metrics")
+LOGS = 3  # as a block has it
 
 
 def blocks_of(path):
@@ -25,16 +34,32 @@ def blocks_of(path):
     return found
 
 
+def byte_at(path, at):
+    with open(path, "rb") as segment:
+        segment.seek(at)
+        return segment.read(1)[0]
+
+
+def is_merged(path):
+    return byte_at(path, 10) == 1
+
+
+def signal_of(path, block):
+    return byte_at(path, block + 108)
+
+
 class DamageTest(Case):
     def setUp(self):
         self.daemon = Daemon(arguments=["--merge-after", "1h"]).start()
         self.addCleanup(self.end)
         for _ in range(REQUESTS):
-            for signal in SIGNALS:
-                answer = self.daemon.request("POST", f"/v1/{signal}", one_of(signal),
-                                             {"content-type": "application/x-protobuf"},
-                                             port="http")
-                self.assertEqual(answer.status, 200)
+            for kind in SIGNALS:
+                self.send(kind)
+
+    def send(self, kind):
+        answer = self.daemon.request("POST", f"/v1/{kind}", one_of(kind),
+                                     {"content-type": "application/x-protobuf"}, port="http")
+        self.assertEqual(answer.status, 200)
 
     def end(self):
         try:
@@ -52,23 +77,26 @@ class DamageTest(Case):
         for path in self.segments():
             for offset, end in blocks_of(path):
                 if place == block:
-                    at = min(offset + 128 + into, end - 9)
-                    with open(path, "r+b") as segment:
-                        segment.seek(at)
-                        byte = segment.read(1)
-                        segment.seek(at)
-                        segment.write(bytes([byte[0] ^ 0x20]))
+                    self.flip(path, min(offset + 128 + into, end - 9))
                     return path, offset
                 place += 1
         raise AssertionError("no such block")
 
+    @staticmethod
+    def flip(path, at, bits=0x20):
+        with open(path, "r+b") as segment:
+            segment.seek(at)
+            byte = segment.read(1)
+            segment.seek(at)
+            segment.write(bytes([byte[0] ^ bits]))
+
     def answers(self):
         """Numbers of items that the lists show, and the warnings with them."""
         shown, warned = {}, set()
-        for signal, path, key in (("traces", "traces", "spans"), ("logs", "logs", None),
+        for kind, path, key in (("traces", "traces", "spans"), ("logs", "logs", None),
                                   ("metrics", "metrics", "points")):
             answer = self.daemon.api(path + "?limit=1000")
-            shown[signal] = sum(item[key] if key else 1 for item in answer["items"])
+            shown[kind] = sum(item[key] if key else 1 for item in answer["items"])
             warned.add(tuple(w["code"] for w in answer.get("warnings", [])))
         return shown, warned
 
@@ -78,7 +106,7 @@ class DamageTest(Case):
         return done.stderr
 
     def test_columns_and_items(self):
-        whole = {signal: REQUESTS for signal in SIGNALS}
+        whole = {kind: REQUESTS for kind in SIGNALS}
         self.assertEqual(self.answers(), (whole, {()}))
         self.assertEqual(self.daemon.api("status")["store"]["damaged_blocks"], 0)
         # Requests were sent in turns: blocks 3, 4, 5 hold one item of each signal.
@@ -86,7 +114,7 @@ class DamageTest(Case):
             path, offset = self.damage(block, 0)
             self.assertIn(f"{path} at byte {offset}: ", self.check(1))
         shown, warned = self.answers()
-        self.assertEqual(shown, {signal: REQUESTS - 1 for signal in SIGNALS})
+        self.assertEqual(shown, {kind: REQUESTS - 1 for kind in SIGNALS})
         self.assertIn(("damaged_blocks",), warned)
         self.assertEqual(self.answers(), (shown, {("damaged_blocks",)}))
         self.assertEqual(self.daemon.api("status")["store"]["damaged_blocks"], 3)
@@ -115,6 +143,67 @@ class DamageTest(Case):
         self.assertEqual(shown, REQUESTS - 1)
         self.assertEqual(self.daemon.api("status")["store"]["damaged_blocks"], 1)
 
+    def follow_all(self):
+        """One who follows from the very first commit on."""
+        follower = Follower(self.daemon, last_id="0")
+        self.addCleanup(follower.close)
+        self.assertEqual(follower.status, 200)
+        return follower
+
+    def check_follower(self, follower, records):
+        """A warning before what may be missing, the records, and what comes from now on."""
+        follower.wait(records + 1)
+        self.send("logs")
+        follower.wait(records + 2)
+        names = [name for _, name, _ in follower.events]
+        self.assertEqual(names.count("log"), records + 1)
+        self.assertEqual(names.count("warning"), 1)
+        told = json.loads(follower.events[names.index("warning")][2])
+        self.assertEqual(told["code"], "damaged_blocks")
+        self.assertIn("midwatch check", told["message"])
+        return names
+
+    def test_followers(self):
+        """Who follows gets all but the damaged block, is told, and goes on; so does who comes later."""
+        before = self.follow_all()
+        before.wait(REQUESTS)
+        self.damage(4, 0)         # columns
+        self.damage(10, 10 ** 9)  # items alone
+        names = self.check_follower(self.follow_all(), REQUESTS - 2)
+        self.assertEqual(names[0], "warning")
+        before.wait(REQUESTS + 1)
+        self.assertEqual(len(before.records()), REQUESTS + 1)
+        self.daemon.restart()
+        self.check_follower(self.follow_all(), REQUESTS - 1)
+
+    def test_follower_on_the_command_line(self):
+        self.damage(4, 0)
+        with subprocess.Popen([BINARY, "log", "list", "--follow", "--since", "2000-01-01", "--json",
+                               "--data", self.daemon.data], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as client:
+            lines = [client.stdout.readline() for _ in range(REQUESTS - 1)]
+            client.send_signal(signal.SIGINT)
+            _, complaints = client.communicate(timeout=30 * SLOWNESS)
+        self.assertEqual(client.returncode, 0)
+        self.assertTrue(all(json.loads(line)["body"] for line in lines))
+        self.assertIn("1 stored blocks are damaged", complaints)
+
+    def test_follower_of_merged_logs(self):
+        """Their one block is damaged: what was committed behind it is not."""
+        self.merge_all()
+        path, = (path for path in self.segments() if is_merged(path))
+        self.flip(path, next(at for at, _ in blocks_of(path) if signal_of(path, at) == LOGS) + 131)
+        self.check_follower(self.follow_all(), 0)
+
+    def merge_all(self):
+        self.daemon.stop()
+        self.daemon.arguments = ["--merge-after", "1s"]
+        self.daemon.start()
+        wait_for("a merge", lambda: self.daemon.api("status")["store"]["merged_segments"],
+                 20 * SLOWNESS)
+        wait_for("all merged", lambda: not self.daemon.api("status")["store"]["unmerged_bytes"],
+                 20 * SLOWNESS)
+
     def test_merging_goes_around(self):
         """A segment with damage stays as it is; the others are merged, and nothing of them is lost."""
         self.daemon.restart()  # a segment of its own for what comes
@@ -130,6 +219,43 @@ class DamageTest(Case):
         self.assertEqual(self.answers()[0], expected)
         self.daemon.restart()
         self.assertEqual(self.answers()[0], expected)
+
+    def test_segment_gone(self):
+        """A segment of the log that somebody removed, after a kill: check and the next start say which
+        commits are missing, and the others are all there."""
+        self.daemon.kill()
+        self.daemon.start()  # the second segment
+        self.assertEqual(self.daemon.post_traces(one_of("traces")).status, 200)
+        wait_for("its row in the catalogue", lambda: self.rows() == len(self.segments()), 20 * SLOWNESS)
+        self.daemon.kill()
+        self.check(0)
+        first = self.segments()[0]
+        os.unlink(first)
+        self.assertRegex(self.check(1), re.escape(first) + r".*commits 1 to \d+ at least, \d+ spans")
+        self.daemon.start()
+        self.assertIn("a segment is gone that midwatch did not remove", self.daemon.log())
+        self.assertGreaterEqual(self.daemon.api("status")["store"]["damaged_blocks"], 1)
+        self.assertGreaterEqual(self.answers()[0]["traces"], 1)
+
+    def rows(self):
+        path = os.path.join(self.daemon.data, "store", "catalogue.db")
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as catalogue:
+            return catalogue.execute("SELECT count(*) FROM segment").fetchone()[0]
+
+    def test_copy_under_another_name(self):
+        """A backup within the directory: told by check, set aside by a start, never read twice."""
+        self.daemon.stop()
+        segment = self.segments()[0]
+        copy = os.path.join(os.path.dirname(segment), "0000000000000099.seg")
+        shutil.copy(segment, copy)
+        self.assertIn(f"{copy} at byte 0: a copy of segment", self.check(1))
+        self.daemon.start()
+        self.assertIn("a copy of a segment under another name", self.daemon.log())
+        self.assertEqual(self.answers(), ({signal: REQUESTS for signal in SIGNALS}, {()}))
+        self.assertFalse(os.path.exists(copy))
+        self.assertTrue(os.path.exists(copy + ".aside-1"))
+        self.daemon.stop()
+        self.check(0)
 
     def test_header_of_a_block(self):
         """Nobody can read what is behind it: a start says so with every answer, a merge goes around."""
@@ -150,35 +276,25 @@ class DamageTest(Case):
         path = self.segments()[0]
         self.daemon.stop()
         for at in (0, 9, 20, 40, 66, 79):
-            with open(path, "r+b") as segment:
-                segment.seek(at)
-                byte = segment.read(1)
-                segment.seek(at)
-                segment.write(bytes([byte[0] ^ 0x5a]))
+            self.flip(path, at, 0x5a)
             self.check(1)
             done = self.daemon.cli_raw("check", "--rebuild")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("a damaged byte of its header", done.stdout + done.stderr)
         self.check(0)
         self.daemon.start()
-        self.assertEqual(self.answers(), ({signal: REQUESTS for signal in SIGNALS}, {()}))
+        self.assertEqual(self.answers(), ({kind: REQUESTS for kind in SIGNALS}, {()}))
 
     def test_lost_key(self):
         """Without its digest.key a store makes another one; what footers know by the old one is made
         of the blocks again, at the start for the moment and by --rebuild for good."""
-        self.daemon.stop()
-        self.daemon.arguments = ["--merge-after", "1s"]
-        self.daemon.start()
-        wait_for("a merge", lambda: self.daemon.api("status")["store"]["merged_segments"],
-                 20 * SLOWNESS)
-        wait_for("all merged", lambda: not self.daemon.api("status")["store"]["unmerged_bytes"],
-                 20 * SLOWNESS)
+        self.merge_all()
         sessions = [s["session_id"] for s in self.daemon.api("sessions?limit=1000")["items"]]
         self.daemon.stop()
         for key in glob.glob(os.path.join(self.daemon.data, "**", "digest.key"), recursive=True):
             os.unlink(key)
         self.daemon.start()
-        whole = {signal: REQUESTS for signal in SIGNALS}
+        whole = {kind: REQUESTS for kind in SIGNALS}
         self.assertEqual(self.answers()[0], whole)
         for session in sessions:
             self.assertEqual(self.daemon.api("sessions/" + session)["session_id"], session)

@@ -517,8 +517,10 @@ class FormatTest(Case):
         self.assertEqual({(item.commit, item.position) for item in store},
                          {place for place in self.found if place[0] != last.commit})
         counts, damaged, remarks = self.check(directory)
-        self.assertEqual((counts, damaged), (self.counts(store), 1))
+        # Nor would the catalogue know of it; here it does, since it was somebody who cut it off.
+        self.assertEqual((counts, damaged), (self.counts(store), 2))
         self.assertIn(f"at byte {last.offset}: a torn tail", remarks)
+        self.assertIn(f"bytes that were acknowledged: commits up to {last.commit} were", remarks)
 
     def test_damage_is_left_out_alone(self):
         """A header of the log and a chunk of a merged segment; what is around them is read."""
@@ -567,6 +569,70 @@ class FormatTest(Case):
         again = segment_reader.Segment(path, segment.id)
         again.end = end
         return list(again.blocks())
+
+
+class UsedAgainTest(Case):
+    """A file of the log that was merged becomes the next segment's, with what it held behind the end."""
+
+    def setUp(self):
+        self.daemon = Daemon(arguments=["--merge-after", "1s"]).start()
+        self.addCleanup(self.daemon.remove)
+        self.addCleanup(lambda: self.daemon.process and self.daemon.stop())
+        self.sent = []
+
+    def files(self, ending):
+        return glob.glob(os.path.join(self.daemon.data, "store", "*" + ending))
+
+    def send(self, size):
+        body = os.urandom(size // 2).hex()
+        answer = signals.post(self.daemon, "/v1/logs",
+                              signals.request([signals.log(START + len(self.sent), body, 9)]))
+        self.assertEqual(answer.status, 200)
+        self.sent.append(body)
+
+    def newest(self):
+        return max(self.files(".seg"), key=lambda path: (is_log(path), path))
+
+    def use_again(self):
+        """True when the newest segment has a file that was another's."""
+        if not self.files(".old") and os.path.getsize(self.newest()) > 1_000_000:
+            return True
+        self.send(1000)
+        return False
+
+    def kill_in_use(self):
+        """Kills the daemon; what the newest segment holds of another one. It is left after a second,
+        which may be too soon for us."""
+        for _ in range(8):
+            self.send(500_000)
+        wait_for("a spare file", lambda: self.files(".old"))
+        wait_for("its use", self.use_again)
+        self.send(1000)
+        self.daemon.kill()
+        store = segment_reader.Store(os.path.join(self.daemon.data, "store"))
+        self.assertEqual(len(list(store)), len(self.sent))
+        newest = max((s for s in store.segments if s.kind == segment_reader.LOG),
+                     key=lambda segment: segment.id)
+        return newest.leftover()
+
+    def test_killed(self):
+        for _ in range(5):
+            leftover = self.kill_in_use()
+            if leftover > 500_000:
+                break
+            self.daemon.start()
+        self.assertGreater(leftover, 500_000)
+        done = self.daemon.cli_raw("check")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.daemon.start()
+        self.assertNotIn("torn tail", self.daemon.log())
+        items = self.daemon.api("logs?limit=1000")["items"]
+        self.assertEqual(sorted(item["body"] for item in items), sorted(self.sent))
+
+
+def is_log(path):
+    with open(path, "rb") as file:
+        return file.read(11)[10] == segment_reader.LOG
 
 
 if __name__ == "__main__":

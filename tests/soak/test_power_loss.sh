@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Power loss in full: every point of the recorded runs of lib/store and lib/state, and many random runs
-# (SEEDS, 24). The short forms of the same programs are part of `make test`.
+# (SEEDS, 24: five to ten minutes). The short forms of the same programs are part of `make test`.
 set -uo pipefail
 build=${MIDWATCH_BUILD:-build}
 export POWER_LOSS_SEEDS=${SEEDS:-24}

@@ -207,15 +207,7 @@ static mw_err encode_items(const mw_store_batch *batch, mw_block_buffer *to,
     mw_chunk_begin(&writer, to, header->items_raw);
     put_items(&writer, batch);
     mw_err err = mw_chunk_end(&writer, &header->items_stored, &header->items_codec);
-    if (err == MW_OK && !mw_block_buffer_reserve(to, MW_BLOCK_ALIGN))
-        err = MW_E_NOMEM;
-    if (err != MW_OK)
-        return err;
-    uint32_t padded = mw_items_padded(header);
-    memset(to->data + to->used, 0, padded - header->items_stored);
-    to->used = from + padded;
-    header->items_checksum = mw_chunk_checksum(to->data + from, padded);
-    return MW_OK;
+    return err == MW_OK ? mw_chunk_pad_items(to, from, header) : err;
 }
 
 /* One after the other: the columns are gone when the items are laid out. */

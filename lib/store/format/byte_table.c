@@ -79,6 +79,14 @@ void mw_byte_table_fini(mw_byte_table *table)
     memset(table, 0, sizeof *table);
 }
 
+void mw_byte_table_clear(mw_byte_table *table)
+{
+    if (table->count)
+        memset(table->slots, 0, slot_mask(table) * sizeof *table->slots + sizeof *table->slots);
+    table->count = 0;
+    table->used = 0;
+}
+
 size_t mw_byte_table_size(const mw_byte_table *table)
 {
     return table->room + table->capacity * (sizeof *table->entries + sizeof *table->hashes +

@@ -27,6 +27,8 @@ typedef struct mw_byte_table {
  * still to be finished. */
 MW_MUST_USE mw_err mw_byte_table_init(mw_byte_table *table, uint32_t capacity, size_t room);
 void mw_byte_table_fini(mw_byte_table *table);
+/* Begins anew with the memory that there is. */
+void mw_byte_table_clear(mw_byte_table *table);
 /* Bytes of memory held. */
 size_t mw_byte_table_size(const mw_byte_table *table);
 

@@ -30,10 +30,15 @@ bool mw_block_buffer_reserve(mw_block_buffer *to, size_t room)
     return true;
 }
 
+/* How soon lz4 gives up looking for more: of 1 to 8 the first that saves most of the time there is
+ * to save. The log is packed again within minutes. docs/PERFORMANCE.md has the figures. */
+#define LZ4_ACCELERATION 3
+
 /* Length of `raw` packed into `room` bytes at `at`; 0 when it does not fit or does not shrink. */
 static uint32_t pack(const unsigned char *raw, size_t len, unsigned char *at, size_t room)
 {
-    int packed = LZ4_compress_default((const char *)raw, (char *)at, (int)len, (int)room);
+    int packed =
+        LZ4_compress_fast((const char *)raw, (char *)at, (int)len, (int)room, LZ4_ACCELERATION);
     return packed > 0 && (size_t)packed < len ? (uint32_t)packed : 0;
 }
 
@@ -168,4 +173,15 @@ mw_err mw_chunk_unpack(uint8_t codec, mw_slice stored, void *out, uint32_t raw_l
         return MW_E_CORRUPT;
     int got = LZ4_decompress_safe(stored.data, out, (int)stored.len, (int)raw_len);
     return got >= 0 && (uint32_t)got == raw_len ? MW_OK : MW_E_CORRUPT;
+}
+
+mw_err mw_chunk_pad_items(mw_block_buffer *to, size_t from, mw_block_header *header)
+{
+    if (!mw_block_buffer_reserve(to, MW_BLOCK_ALIGN))
+        return MW_E_NOMEM;
+    uint32_t padded = mw_items_padded(header);
+    memset(to->data + to->used, 0, padded - header->items_stored);
+    to->used = from + padded;
+    header->items_checksum = mw_chunk_checksum(to->data + from, padded);
+    return MW_OK;
 }

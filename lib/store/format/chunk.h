@@ -58,4 +58,8 @@ static inline void mw_chunk_put_u32(mw_chunk_writer *writer, uint32_t value)
     mw_chunk_put(writer, bytes, sizeof bytes);
 }
 
+/* Behind the items' chunk, which begins at `from` and is the last in *to: pads it, and notes its
+ * checksum. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_chunk_pad_items(mw_block_buffer *to, size_t from, mw_block_header *header);
+
 #endif

@@ -19,7 +19,7 @@
 mw_err mw_field_writer_init(mw_field_writer *writer, mw_signal signal, uint32_t rows)
 {
     writer->row_fields = mw_row_field_count(signal);
-    writer->rows = rows;
+    writer->rows = writer->rows_room = rows;
     writer->next_room = DISTINCT_AT_FIRST;
     writer->list_room = (size_t)rows * FIELDS_A_ROW;
     mw_err err = mw_byte_table_init(&writer->table, DISTINCT_AT_FIRST, BYTES_AT_FIRST);
@@ -27,6 +27,25 @@ mw_err mw_field_writer_init(mw_field_writer *writer, mw_signal signal, uint32_t 
     writer->list = mw_alloc(MW_MEM_MERGE, writer->list_room * sizeof *writer->list);
     writer->from = mw_alloc(MW_MEM_MERGE, rows * sizeof *writer->from);
     return err == MW_OK && writer->next && writer->list && writer->from ? MW_OK : MW_E_NOMEM;
+}
+
+mw_err mw_field_writer_again(mw_field_writer *writer, uint32_t rows)
+{
+    mw_byte_table_clear(&writer->table);
+    mw_free(MW_MEM_MERGE, writer->numbers);
+    writer->numbers = NULL;
+    memset(writer->next, 0, writer->next_room * sizeof *writer->next);
+    memset(writer->recent, 0, sizeof writer->recent);
+    writer->listed = 0;
+    writer->raw_count = 0;
+    writer->bytes = 0;
+    writer->rows = rows;
+    if (rows <= writer->rows_room)
+        return MW_OK;
+    mw_free(MW_MEM_MERGE, writer->from);
+    writer->from = mw_alloc(MW_MEM_MERGE, rows * sizeof *writer->from);
+    writer->rows_room = writer->from ? rows : 0;
+    return writer->from ? MW_OK : MW_E_NOMEM;
 }
 
 void mw_field_writer_fini(mw_field_writer *writer)
@@ -45,7 +64,7 @@ size_t mw_field_writer_size(const mw_field_writer *writer)
 {
     return mw_byte_table_size(&writer->table) +
            sizeof(uint32_t) *
-               (writer->next_room + writer->list_room + writer->rows + writer->raw_room);
+               (writer->next_room + writer->list_room + writer->rows_room + writer->raw_room);
 }
 
 /* ---- cutting --------------------------------------------------------------------------------- */
@@ -67,14 +86,15 @@ static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
     return x == y;
 }
 
-static mw_slice bytes_of(const mw_field_writer *writer, const mw_row_fields *told, uint32_t field)
+static inline mw_slice bytes_of(const mw_field_writer *writer, const mw_row_fields *told,
+                                uint32_t field)
 {
     if (field <= writer->row_fields)
         return mw_row_field(told, field);
     return mw_byte_table_get(&writer->table, field - writer->row_fields - 1);
 }
 
-static bool stands_here(mw_slice field, const uint8_t *at, const uint8_t *end)
+static inline bool stands_here(mw_slice field, const uint8_t *at, const uint8_t *end)
 {
     return field.len <= (size_t)(end - at) &&
            same_bytes(at, (const uint8_t *)field.data, field.len);
@@ -97,34 +117,65 @@ static mw_err add_rest(mw_field_writer *writer, mw_slice rest, uint32_t *number)
     return err;
 }
 
+/* Where a short field of bytes is kept when it was looked up; NULL for all others. Its last bytes
+ * and its length tell most such fields apart, and what meets in a place is only looked up again. */
+static uint32_t *recent_of(mw_field_writer *writer, const uint8_t *at, const uint8_t *end)
+{
+    uint64_t tail;
+    if (end - at < 2 || (at[0] & 0x87) != MW_WIRE_BYTES || at[1] >= 0x80 || at[1] < sizeof tail ||
+        at[1] > end - at - 2)
+        return NULL;
+    memcpy(&tail, at + 2 + at[1] - sizeof tail, sizeof tail);
+    uint64_t hash = (tail ^ at[1]) * UINT64_C(0x9e3779b97f4a7c15);
+    return &writer->recent[hash >> (64 - MW_FIELDS_RECENT_BITS)];
+}
+
+/* The row's field that stands here, 0 = none. */
+static uint32_t told_here(const mw_field_writer *writer, const mw_row_fields *told,
+                          const uint8_t *at, const uint8_t *end)
+{
+    for (uint32_t i = 1; i <= writer->row_fields; i++) {
+        mw_slice bytes = mw_row_field(told, i);
+        if ((uint8_t)bytes.data[0] == *at && stands_here(bytes, at, end))
+            return i;
+    }
+    return 0;
+}
+
+/* The field that begins here, from the table; what is no field is an item's rest. */
+static mw_err number_of(mw_field_writer *writer, const uint8_t *at, const uint8_t *end,
+                        uint32_t *recent, uint32_t *field)
+{
+    mw_wire_field parsed;
+    uint32_t number;
+    const uint8_t *behind =
+        writer->table.count < DISTINCT_MAX ? mw_wire_next(at, end, &parsed) : NULL;
+    mw_err err = behind ? mw_byte_table_put(&writer->table,
+                                            mw_slice_bytes(at, (size_t)(behind - at)), &number)
+                        : add_rest(writer, mw_slice_bytes(at, (size_t)(end - at)), &number);
+    if (err != MW_OK)
+        return err;
+    *field = number + writer->row_fields + 1;
+    if (behind && recent)
+        *recent = *field;
+    return MW_OK;
+}
+
 /* The field's number from its bytes; *at moves behind it. */
 static mw_err look_up(mw_field_writer *writer, const mw_row_fields *told, const uint8_t **at,
                       const uint8_t *end, uint32_t *field)
 {
-    mw_wire_field parsed;
-    uint32_t number;
+    uint32_t *recent = recent_of(writer, *at, end);
+    mw_err err = MW_OK;
 
-    for (uint32_t i = 1; i <= writer->row_fields; i++) {
-        mw_slice bytes = mw_row_field(told, i);
-        if ((uint8_t)bytes.data[0] == **at && stands_here(bytes, *at, end)) {
-            *at += bytes.len;
-            *field = i;
-            return MW_OK;
-        }
-    }
-    const uint8_t *behind =
-        writer->table.count < DISTINCT_MAX ? mw_wire_next(*at, end, &parsed) : NULL;
-    mw_err err;
-    if (behind)
-        err =
-            mw_byte_table_put(&writer->table, mw_slice_bytes(*at, (size_t)(behind - *at)), &number);
-    else
-        err = add_rest(writer, mw_slice_bytes(*at, (size_t)(end - *at)), &number);
-    if (err != MW_OK)
-        return err;
-    *at = behind ? behind : end;
-    *field = number + writer->row_fields + 1;
-    return MW_OK;
+    *field = recent ? *recent : 0;
+    if (*field == 0 || !stands_here(bytes_of(writer, told, *field), *at, end))
+        *field = told_here(writer, told, *at, end);
+    if (*field == 0)
+        err = number_of(writer, *at, end, recent, field);
+    if (err == MW_OK)
+        *at += bytes_of(writer, told, *field).len;
+    return err;
 }
 
 /* Room in `next` for all fields that there are. */
@@ -314,27 +365,32 @@ static uint32_t put_new(token_writer *out, uint32_t field)
     return out->known++;
 }
 
-/* `next` is by numbers of the chunk from here on. */
+/* `next` is by numbers of the chunk from here on. The tokens are bytes, which might be anything's:
+ * in locals, what they are made from is not read again behind each of them. */
 static void put_item(token_writer *out, const uint32_t *field)
 {
-    mw_field_writer *writer = out->writer;
+    const uint32_t *numbers = out->writer->numbers;
+    uint32_t *next = out->writer->next;
+    unsigned char *token = out->token;
     uint32_t before = 0, number;
     do {
-        uint32_t guess = writer->next[before];
-        bool named = *field <= writer->row_fields || writer->numbers[*field];
-        number = *field <= writer->row_fields ? *field : writer->numbers[*field];
-        if (!named) {
+        uint32_t guess = next[before];
+        number = numbers[*field];
+        if (!number && *field) {
+            out->token = token;
             number = put_new(out, *field);
-            writer->next[number] = writer->next[guess];
+            token = out->token;
+            next[number] = next[guess];
         } else if (number == guess) {
-            *out->token++ = MW_TOKEN_EXPECTED;
+            *token++ = MW_TOKEN_EXPECTED;
         } else {
-            out->token = put_varint(out->token, MW_TOKEN_FIELD + number);
+            token = put_varint(token, MW_TOKEN_FIELD + number);
         }
-        writer->next[before] = number;
+        next[before] = number;
         before = number;
         field++;
     } while (number);
+    out->token = token;
 }
 
 mw_err mw_field_writer_finish(mw_field_writer *writer, unsigned char *tokens, size_t *len,
@@ -346,6 +402,8 @@ mw_err mw_field_writer_finish(mw_field_writer *writer, unsigned char *tokens, si
     writer->numbers = mw_calloc(MW_MEM_MERGE, fields, sizeof *writer->numbers);
     if (!writer->numbers)
         return MW_E_NOMEM;
+    for (uint32_t field = 1; field <= writer->row_fields; field++)
+        writer->numbers[field] = field;
     memset(writer->next, 0, writer->next_room * sizeof *writer->next);
     for (uint32_t place = 0; place < writer->rows; place++)
         put_item(&out, writer->list + writer->from[place]);

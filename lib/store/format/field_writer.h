@@ -10,24 +10,29 @@
 #include "lib/store/format/byte_table.h"
 #include "lib/store/format/item_fields.h"
 
+#define MW_FIELDS_RECENT_BITS 11u
+
 typedef struct mw_field_writer {
     mw_byte_table table; /* number in the table + row_fields + 1 = field */
     uint32_t *next;      /* by field: the one that followed it last */
     uint32_t *numbers;   /* by field, in finishing: its number in the chunk */
     uint32_t next_room;
-    uint32_t row_fields, rows;
+    uint32_t row_fields, rows, rows_room;
     uint32_t *list; /* fields of all items, each item's ended by 0 */
     size_t listed, list_room;
     uint32_t *from; /* by place: where its fields begin in `list` */
     uint32_t *raw;  /* numbers in the table that are no protobuf fields, ascending */
     uint32_t raw_count, raw_room;
-    uint64_t bytes; /* of all items */
-    uint32_t *cut;  /* by field of the present source in fields: 0 = not met, else here */
+    uint32_t recent[1u << MW_FIELDS_RECENT_BITS]; /* fields by their last bytes; 0 = none */
+    uint64_t bytes;                               /* of all items */
+    uint32_t *cut; /* by field of the present source in fields: 0 = not met, else here */
     uint32_t cut_room;
 } mw_field_writer;
 
 /* Begins zeroed. MW_E_NOMEM: still to be finished. */
 MW_MUST_USE mw_err mw_field_writer_init(mw_field_writer *writer, mw_signal signal, uint32_t rows);
+/* Begins anew, with the memory of the block before. Errors likewise. */
+MW_MUST_USE mw_err mw_field_writer_again(mw_field_writer *writer, uint32_t rows);
 void mw_field_writer_fini(mw_field_writer *writer);
 size_t mw_field_writer_size(const mw_field_writer *writer);
 

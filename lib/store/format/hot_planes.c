@@ -7,10 +7,10 @@
 #include "lib/store/format/hot_planes.h"
 #include "lib/store/format/hot_layout.h"
 
-/* Fast levels: what planes leave is either constant or random. */
-#define PLANES_LEVEL 1
-/* Bytes of a column's planes that get a frame of their own, so that constant bytes and random ones
- * do not share a table of codes. Fewer cost more in frames than they save. */
+/* What stands again in planes does so at length: level 1 was no faster, and 6 % longer. */
+#define PLANES_LEVEL 3
+/* Random planes of so many bytes get a frame of their own, so that they do not share a table of
+ * codes with all the others. A frame costs as much as thousands of bytes that hardly change. */
 #define FRAME_MIN 4096u
 
 enum { FLAG_PARENT_ROWS = 1 };
@@ -366,16 +366,38 @@ static void end_frame(frame_writer *writer, size_t end)
     writer->done = end;
 }
 
-/* A column that is long enough gets frames of its own, one a plane. */
+/* Do the bytes seem random? So many bytes of a plane are looked at; of 256 random ones 162 values
+ * are different on average. */
+#define SAMPLE 256u
+#define VALUES_MAX 96u
+_Static_assert(SAMPLE <= FRAME_MIN, "a step is a byte at least");
+
+static bool is_random(const unsigned char *plane, size_t len)
+{
+    uint64_t seen[4] = {0};
+    int values = 0;
+    for (size_t i = 0; i < SAMPLE; i++) {
+        unsigned char byte = plane[i * (len / SAMPLE)];
+        seen[byte >> 6] |= UINT64_C(1) << (byte & 63);
+    }
+    for (size_t i = 0; i < 4; i++)
+        values += __builtin_popcountll(seen[i]);
+    return values > (int)VALUES_MAX;
+}
+
+/* Planes that are random get frames of their own, one each. */
 static void end_frames(frame_writer *writer, const plane_column *column, size_t rows)
 {
     unsigned planes = column->form == FORM_BYTES ? 1 : column->width;
-    size_t plane = rows * column->width / planes;
+    size_t plane = rows * column->width / planes, at = column->at;
     if (plane < FRAME_MIN)
         return;
-    end_frame(writer, column->at);
-    for (unsigned p = 1; p <= planes; p++)
-        end_frame(writer, column->at + p * plane);
+    for (unsigned p = 0; p < planes; p++, at += plane) {
+        if (!is_random(writer->raw + at, plane))
+            continue;
+        end_frame(writer, at);
+        end_frame(writer, at + plane);
+    }
 }
 
 /* ---- both ways ------------------------------------------------------------------------------- */

@@ -1,10 +1,11 @@
 /* The segment file, drawn. With this page a stranger can write a reader.
  *
- * A store is a directory of files "%016x.seg" (the segment id in hex, small letters); "*.tmp" are
- * unfinished and removed at start. Beside them lie digest.key, 192 random bytes under which
- * digests, series and keys of texts are hashed (needed for none of what this page draws), and
- * catalogue.db, which is derived from the segments. All numbers are little endian, without
- * alignment. Checksums are XXH3-64.
+ * A store is a directory of files "%016x.seg" (the segment id in hex, small letters; with another
+ * id in its header it is somebody's copy, and not of the store); "*.tmp" are unfinished, "*.old"
+ * not needed any more, and both are removed at start. Beside them lie digest.key, 192 random bytes
+ * under which digests, series and keys of texts are hashed (needed for none of what this page
+ * draws), and catalogue.db, which is derived from the segments. All numbers are little endian,
+ * without alignment. Checksums are XXH3-64.
  * A file is a segment header and then blocks, each beginning at a multiple of 8. There are two
  * kinds: the log, to which requests are appended as they come, a block each; and merged segments,
  * which are written once, from older segments that they replace, and end with a footer
@@ -148,13 +149,19 @@
  * (segment_footer.h), though its file may still lie there. A merged segment has blocks up to its
  * durable end. Of segments of the log, one whose end somebody wrote down ends there: it stands in
  * the header of the segment whose predecessor it is, also when that is replaced, or in a footer.
- * Otherwise, the newest that is not replaced ends before its torn tail, and any other at its own
- * durable end: its creator never acknowledged anything in it.
+ * Otherwise, the newest that is not replaced ends before its torn tail, and so does one of which
+ * the next of the log names a later predecessor: the one that knew its end is lost. Any other ends
+ * at its own durable end: its creator never acknowledged anything in it.
  *
- * The torn tail of the newest begins at the first block of which header or chunks do not validate,
+ * The torn tail begins at the first block of which header or chunks do not validate,
  * behind all that was durable: its durable end, and what a valid header in it names as synced.
  * Before that, and in every other segment, such a block is damage. It is left out alone; behind a
  * header that does not validate, the next block begins at the next multiple of 8 where one does.
+ *
+ * Where the newest ends in order, the file ends, or eight zero bytes stand behind the last block
+ * (as many as there are before the file's end). What follows them is left over from another
+ * segment, whose file was used again: none of its blocks validates here. Anything else there is a
+ * torn tail, or damage of a block that nothing behind it proves.
  *
  * Which rows count. A span is known by trace id and span id, a point by series, time and start. Of
  * rows that are equal in that, the first by commit sequence and position counts; a merge drops the
@@ -175,6 +182,7 @@
 #define MW_BLOCK_MAGIC "MWBLOCK\n"
 #define MW_BLOCK_HEADER_SIZE 128u
 #define MW_BLOCK_ALIGN 8u
+#define MW_END_MARK_SIZE 8u /* zeros, where something follows the last block */
 #define MW_CODEC_PLAIN 0u
 #define MW_CODEC_LZ4 1u
 #define MW_CODEC_PIECES 2u

@@ -54,6 +54,20 @@ mw_err mw_block_pack_new(mw_signal signal, uint32_t rows, mw_block_pack **out)
     return MW_OK;
 }
 
+mw_err mw_block_pack_again(mw_block_pack *pack, uint32_t rows)
+{
+    MW_ASSERT(rows > 0 && pack->raw);
+    mw_free(MW_MEM_MERGE, pack->raw);
+    pack->raw = NULL;
+    pack->rows = rows;
+    pack->added = 0;
+    pack->arrival_ns = UINT64_MAX;
+    mw_err err = mw_pack_columns_again(&pack->columns, rows);
+    if (err == MW_OK)
+        err = mw_pack_contexts_again(&pack->contexts, rows);
+    return err == MW_OK ? mw_field_writer_again(&pack->fields, rows) : err;
+}
+
 void mw_block_pack_free(mw_block_pack *pack)
 {
     if (!pack)
@@ -370,15 +384,7 @@ static mw_err pack_items(mw_block_pack *pack, const mw_hot *hot, mw_block_buffer
         to->used = from;
         err = pack_plain(pack, hot, to, header);
     }
-    if (err == MW_OK && !mw_block_buffer_reserve(to, MW_BLOCK_ALIGN))
-        err = MW_E_NOMEM;
-    if (err != MW_OK)
-        return err;
-    uint32_t padded = mw_items_padded(header);
-    memset(to->data + to->used, 0, padded - header->items_stored);
-    to->used = from + padded;
-    header->items_checksum = mw_chunk_checksum(to->data + from, padded);
-    return MW_OK;
+    return err == MW_OK ? mw_chunk_pad_items(to, from, header) : err;
 }
 
 static mw_err pack_chunks(mw_block_pack *pack, uint64_t key_seed, mw_block_buffer *to,

@@ -22,6 +22,9 @@ typedef struct mw_block_pack mw_block_pack;
 
 /* `rows`: how many will be added, 1 to 2^24. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_block_pack_new(mw_signal signal, uint32_t rows, mw_block_pack **out);
+/* After _finish: begins anew for another block of the signal, with the memory that there is. Blocks
+ * of a merge are much alike. MW_E_NOMEM: still to be freed. */
+MW_MUST_USE mw_err mw_block_pack_again(mw_block_pack *pack, uint32_t rows);
 void mw_block_pack_free(mw_block_pack *pack); /* NULL is ignored */
 
 /* Where rows[i] of the source goes: places[i], each of 0 to rows - 1 exactly once over all calls.
@@ -47,7 +50,7 @@ void mw_block_pack_each_field(const mw_block_pack *pack, void (*field)(void *ctx
 /* Likewise for each distinct resource and scope: the message, without its schema URL. */
 void mw_block_pack_each_context(const mw_block_pack *pack,
                                 void (*context)(void *ctx, mw_slice message), void *ctx);
-/* The columns of the block, after _finish; valid until _free. */
+/* The columns of the block, after _finish; valid until _again and _free. */
 const mw_hot *mw_block_pack_hot(const mw_block_pack *pack);
 
 #endif

@@ -1,7 +1,7 @@
 /* catalogue.db. See catalogue.h.
  *
- *   segment  one row a merged segment: its size, counts by signal, sequences and times
- *   block    one row a block of it, by its number in the file
+ *   segment  one row a segment: its size, counts by signal, sequences and times, and its kind
+ *   block    one row a block of a merged one, by its number in the file
  *
  * All values are integers; times are unsigned nanoseconds of which SQLite sees the bits. Memory is
  * MW_MEM_STORE and SQLite's own.
@@ -18,7 +18,7 @@
 
 /* "MWcg"; another version of the tables is replaced, since all in them can be made again. */
 #define APPLICATION_ID 1297572711
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2 /* 1 had no segments of the log */
 /* `midwatch check` reads beside the keeper, for milliseconds; a person with sqlite3 for longer, and
  * then the keeper goes on and comes back to it. */
 #define BUSY_TIMEOUT_MS 1000
@@ -42,7 +42,7 @@ static const char schema[] =
                                             " arrival_min_ns INTEGER NOT NULL, arrival_max_ns "
                                             "INTEGER NOT NULL,"
                                             " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
-                                            "NOT NULL) STRICT;"
+                                            "NOT NULL, kind INTEGER NOT NULL) STRICT;"
                                             "CREATE TABLE block("
                                             " segment INTEGER NOT NULL, number INTEGER NOT NULL, "
                                             "file_offset INTEGER NOT NULL,"
@@ -72,19 +72,19 @@ typedef enum sql_number {
     SQL_COUNT
 } sql_number;
 
-#define SEGMENT_COLUMNS 12
+#define SEGMENT_COLUMNS 13
 #define BLOCK_COLUMNS 10
 
 static const char *const sql_texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_PUT] = "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_PUT] = "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_PUT_BLOCK] = "INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_REMOVE] = "DELETE FROM segment WHERE id = ?",
     [SQL_REMOVE_BLOCKS] = "DELETE FROM block WHERE segment = ?",
     [SQL_EACH] = ("SELECT id, bytes, blocks, spans, points, logs, first_seq, last_seq,"
-                  " arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns"
+                  " arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns, kind"
                   " FROM segment ORDER BY id"),
 };
 
@@ -99,10 +99,11 @@ struct mw_catalogue {
 
 static mw_err error_of(sqlite3 *db, int code)
 {
-    int reason = db ? sqlite3_system_errno(db) : 0;
+    int reason = mw_sqlite_reason(db);
     switch (code & 0xff) {
-    case SQLITE_FULL:
-    case SQLITE_READONLY: return MW_E_NO_SPACE;
+    case SQLITE_FULL: return MW_E_NO_SPACE;
+    /* A reader meets a change that a kill cut off: the next writer undoes it. */
+    case SQLITE_READONLY: return code == SQLITE_READONLY_ROLLBACK ? MW_E_AGAIN : MW_E_NO_SPACE;
     case SQLITE_NOMEM: return MW_E_NOMEM;
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return MW_E_BUSY;
@@ -352,6 +353,7 @@ static mw_err put_row(mw_catalogue *catalogue, const mw_catalogue_segment *segme
         segment->arrival_max_ns,
         segment->event_min_ns,
         segment->event_max_ns,
+        segment->kind,
     };
     return run(catalogue, SQL_PUT, values, SEGMENT_COLUMNS);
 }
@@ -399,6 +401,17 @@ mw_err mw_catalogue_put(mw_catalogue *catalogue, const mw_catalogue_segment *seg
     return settle(catalogue, err);
 }
 
+mw_err mw_catalogue_put_logs(mw_catalogue *catalogue, const mw_catalogue_segment *rows,
+                             size_t count)
+{
+    if (!catalogue || count == 0)
+        return MW_OK;
+    mw_err err = run(catalogue, SQL_BEGIN, NULL, 0);
+    for (size_t i = 0; err == MW_OK && i < count; i++)
+        err = put_row(catalogue, &rows[i]);
+    return settle(catalogue, err);
+}
+
 mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id)
 {
     if (!catalogue)
@@ -414,7 +427,8 @@ mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id)
 void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out)
 {
     const mw_footer *footer = merged->footer;
-    *out = (mw_catalogue_segment){.id = merged->header.id,
+    *out = (mw_catalogue_segment){.kind = MW_SEGMENT_MERGED,
+                                  .id = merged->header.id,
                                   .bytes = merged->end,
                                   .blocks = merged->block_count,
                                   .first_seq = merged->header.first_seq,
@@ -498,6 +512,7 @@ static void take_row(sqlite3_stmt *statement, mw_catalogue_segment *out)
         .arrival_max_ns = values[9],
         .event_min_ns = values[10],
         .event_max_ns = values[11],
+        .kind = values[12],
     };
 }
 
@@ -536,10 +551,21 @@ mw_err mw_catalogue_verify(mw_catalogue *catalogue)
     if (code != SQLITE_ROW)
         return error_of(catalogue->db, code);
     mw_err err = read_number(catalogue->db,
-                             "SELECT count(*) FROM segment WHERE blocks <>"
+                             "SELECT count(*) FROM segment WHERE blocks * kind <>"
                              " (SELECT count(*) FROM block WHERE block.segment = segment.id)",
                              &strays);
     return err != MW_OK ? err : whole && strays == 0 ? MW_OK : MW_E_CORRUPT;
+}
+
+void mw_catalogue_lost_text(const mw_catalogue_segment *row, char out[MW_CATALOGUE_LOST_SIZE])
+{
+    snprintf(out, MW_CATALOGUE_LOST_SIZE,
+             "commits %llu to %llu%s, %llu spans, %llu logs and %llu points are lost",
+             (unsigned long long)row->first_seq, (unsigned long long)row->last_seq,
+             row->kind == MW_SEGMENT_LOG ? " at least" : "",
+             (unsigned long long)row->items[MW_SIGNAL_TRACES],
+             (unsigned long long)row->items[MW_SIGNAL_LOGS],
+             (unsigned long long)row->items[MW_SIGNAL_METRICS]);
 }
 
 /* ---- both together --------------------------------------------------------------------------- */
@@ -606,6 +632,8 @@ static mw_err compare_row(void *ctx, const mw_catalogue_segment *row)
     size_t at = segment_find(both, row->id);
     if (at < both->count) {
         const mw_segment *segment = both->segments[at];
+        if (segment->header.kind == MW_SEGMENT_LOG)
+            return MW_OK;
         both->known[at] = segment->end == row->bytes && segment->block_count == row->blocks;
         both->changes.kept += both->known[at];
         return MW_OK; /* one that differs is put again, over this one */
@@ -622,7 +650,10 @@ static mw_err reconcile_once(mw_catalogue *catalogue, reconciliation *both)
 {
     both->changes = (mw_catalogue_changes){.kept = 0};
     both->stale_count = 0;
-    memset(both->known, 0, both->count * sizeof *both->known);
+    for (size_t i = 0; i < both->count; i++) {
+        both->known[i] = both->segments[i]->header.kind == MW_SEGMENT_LOG;
+        both->changes.kept += both->known[i];
+    }
     mw_err err = mw_catalogue_each(catalogue, compare_row, both);
     if (err == MW_OK && both->changes.kept == both->count && both->stale_count == 0)
         return MW_OK;

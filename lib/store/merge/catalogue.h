@@ -1,4 +1,4 @@
-/* The catalogue: one row a merged segment and one a block of it, in SQLite beside the segments
+/* The catalogue: one row a segment, and one a block of a merged one, in SQLite beside the segments
  * (catalogue.db).
  *
  * Derived: segments are the truth, and a catalogue that is missing, foreign, damaged or behind is
@@ -12,6 +12,10 @@
  * no answer waits for), and rows go before files do: the keeper removes a segment's row, then the
  * segment. A failed write costs nothing but the row: the catalogue is `behind` until the keeper
  * reconciles it.
+ *
+ * A segment of the log has a row from its first commits on (catalogue_log.h), which says which
+ * commits it is known to hold. Its successor's header would tell that it is gone, too, but not of
+ * the newest one, nor from commits that failed and left a gap of sequences with nothing in it.
  *
  * Functions for which that makes sense take NULL for a catalogue that could not be opened and then
  * do nothing: the store works without.
@@ -29,6 +33,8 @@
 typedef struct mw_catalogue mw_catalogue;
 
 typedef struct mw_catalogue_segment {
+    uint64_t kind; /* mw_segment_kind; of the log: of no blocks there is a row, and what it says is
+                    * the least that the segment holds */
     uint64_t id, bytes, blocks;
     uint64_t items[MW_SIGNAL_END];
     uint64_t first_seq, last_seq;
@@ -39,7 +45,8 @@ typedef struct mw_catalogue_segment {
  * MW_E_NO_SPACE, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_catalogue_open(const char *directory, mw_catalogue **out);
 /* To read beside a daemon; changes nothing. MW_E_NOT_FOUND (there is none), MW_E_CORRUPT (damaged,
- * or not ours), MW_E_IO, MW_E_NOMEM. */
+ * or not ours), MW_E_AGAIN (a kill cut a change off, which the next start undoes), MW_E_IO,
+ * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_catalogue_open_reader(const char *directory, mw_catalogue **out);
 void mw_catalogue_close(mw_catalogue *catalogue); /* NULL is ignored */
 /* Removes the file and what SQLite may have left beside it; nobody has it open. */
@@ -52,6 +59,9 @@ MW_MUST_USE mw_err mw_catalogue_put(mw_catalogue *catalogue, const mw_catalogue_
                                     const uint64_t *replaced, size_t replaced_count);
 /* The same of a merged segment; what it replaced stands in its footer. */
 MW_MUST_USE mw_err mw_catalogue_put_segment(mw_catalogue *catalogue, const mw_segment *merged);
+/* One transaction: rows of segments of the log, in place of those that are there. */
+MW_MUST_USE mw_err mw_catalogue_put_logs(mw_catalogue *catalogue, const mw_catalogue_segment *rows,
+                                         size_t count);
 /* No such row is no error. */
 MW_MUST_USE mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id);
 /* A write failed since it was opened or reconciled. */
@@ -62,8 +72,9 @@ typedef struct mw_catalogue_changes {
     size_t missing; /* of those removed: no segment says that it replaced them */
 } mw_catalogue_changes;
 
-/* Makes the rows those of `segments`, all merged ones there are, with their entries. Rows whose
- * size and blocks match are taken over. `missing` is called for each row whose segment is not there
+/* Makes the rows those of `segments`, all there are, the merged ones with their entries; rows of
+ * those of the log stay as they are, or are put later. Rows of merged ones whose size and blocks
+ * match are taken over. `missing` is called for each row whose segment is not there
  * and was not replaced (NULL: not). A damaged catalogue begins anew. Errors as _put. */
 MW_MUST_USE mw_err mw_catalogue_reconcile(mw_catalogue *catalogue,
                                           const mw_segment *const *segments, size_t count,
@@ -78,6 +89,10 @@ MW_MUST_USE mw_err mw_catalogue_each(mw_catalogue *catalogue,
                                      void *ctx);
 /* Reads all of it: MW_E_CORRUPT when a page or a row is no good. */
 MW_MUST_USE mw_err mw_catalogue_verify(mw_catalogue *catalogue);
+
+/* What is lost with a segment that is gone, in words: commits, and how much of each signal. */
+#define MW_CATALOGUE_LOST_SIZE 192
+void mw_catalogue_lost_text(const mw_catalogue_segment *row, char out[MW_CATALOGUE_LOST_SIZE]);
 
 /* What its row says of a merged segment. Without a footer (it is damaged) the time of the merge
  * stands for the latest arrival. */

@@ -65,6 +65,12 @@ static bool was_replaced(const checking *run, uint64_t id)
     return false;
 }
 
+/* A segment of the log grows behind its row. */
+static bool fits(const mw_segment_file *file, const mw_catalogue_segment *row)
+{
+    return row->kind == MW_SEGMENT_LOG ? file->size >= row->bytes : file->size == row->bytes;
+}
+
 /* Keeps the rows that do not fit a file. */
 static void compare(checking *run)
 {
@@ -72,7 +78,7 @@ static void compare(checking *run)
     for (size_t i = 0; i < run->count; i++) {
         const mw_catalogue_segment *row = &run->items[i].row;
         const mw_segment_file *file = find_file(run, row->id);
-        if (file ? file->size != row->bytes : !was_replaced(run, row->id))
+        if (file ? !fits(file, row) : !was_replaced(run, row->id))
             run->items[kept++] = run->items[i];
     }
     run->count = kept;
@@ -89,19 +95,20 @@ static mw_err confirm(void *ctx, const mw_catalogue_segment *row)
 
 static void say_doubt(checking *run, const mw_catalogue_segment *row)
 {
-    char path[4096], text[256];
+    char path[4096], text[256], lost[MW_CATALOGUE_LOST_SIZE];
     const mw_segment_file *file = find_file(run, row->id);
     snprintf(path, sizeof path, "%s/%016llx.seg", run->directory, (unsigned long long)row->id);
-    if (file)
+    mw_catalogue_lost_text(row, lost);
+    if (file && row->kind == MW_SEGMENT_LOG)
+        snprintf(
+            text, sizeof text,
+            "shorter than the %llu bytes that were acknowledged: commits up to %llu were in it",
+            (unsigned long long)row->bytes, (unsigned long long)row->last_seq);
+    else if (file)
         snprintf(text, sizeof text, "not the %llu bytes that the catalogue says",
                  (unsigned long long)row->bytes);
     else
-        snprintf(text, sizeof text,
-                 "a segment that the catalogue has is not there: %llu spans, %llu logs and %llu "
-                 "points are lost",
-                 (unsigned long long)row->items[MW_SIGNAL_TRACES],
-                 (unsigned long long)row->items[MW_SIGNAL_LOGS],
-                 (unsigned long long)row->items[MW_SIGNAL_METRICS]);
+        snprintf(text, sizeof text, "a segment that the catalogue has is not there: %s", lost);
     say(run, path, file ? file->size : 0, text);
 }
 
@@ -136,6 +143,8 @@ mw_err mw_store_verify_catalogue(const char *directory,
         err = check_rows(&run, catalogue);
     mw_catalogue_close(catalogue);
     mw_free(MW_MEM_STORE, run.items);
+    if (err == MW_E_AGAIN) /* cut off in the middle of a change: there is no damage to tell of */
+        return MW_OK;
     if (err == MW_E_CORRUPT) {
         snprintf(path, sizeof path, "%s/" MW_CATALOGUE_NAME, directory);
         say(&run, path, 0, "the catalogue: nothing is lost, it is made again at the next start");

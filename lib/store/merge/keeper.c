@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
-#include "lib/store/merge/catalogue.h"
+#include "lib/store/merge/catalogue_log.h"
 #include "lib/store/merge/merge.h"
 #include "lib/store/merge/merge_policy.h"
 #include "lib/store/rollup/rollup_tail.h"
@@ -166,7 +166,7 @@ static void note_in_catalogue(mw_store *store, const survey *all, mw_policy_choi
     if (merged)
         err = mw_catalogue_put_segment(store->catalogue, merged);
     for (size_t i = choice.first; !merged && i < choice.first + choice.count; i++)
-        if (all->facts[i].merged && err == MW_OK)
+        if (err == MW_OK)
             err = mw_catalogue_remove(store->catalogue, all->segments[i]->header.id);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err));
@@ -198,7 +198,8 @@ static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choic
     atomic_fetch_sub(&store->unmerged_bytes, log_bytes(all, choice));
     note_in_catalogue(store, all, choice, merged);
     for (size_t i = 0; i < choice.count; i++)
-        remove_file(inputs[i]);
+        if (!mw_spare_offer(&store->spare, inputs[i]))
+            remove_file(inputs[i]);
     return MW_OK;
 }
 
@@ -255,6 +256,7 @@ static void note_failure(mw_store *store, mw_err err)
 {
     mw_keeper *keeper = &store->keeper;
     atomic_fetch_add(&store->merge_failures, 1);
+    atomic_store(&store->merge_failed_ns, (uint64_t)mw_clock_wall_ns(store->writer.clock));
     if (!atomic_exchange(&keeper->failing, true)) {
         keeper->pause_ns = MW_KEEPER_PAUSE_MIN_NS;
         MW_LOG(MW_LOG_ERROR, "store", "merging failed and is tried again; new data is still taken",
@@ -287,7 +289,7 @@ static mw_policy_limits limits_now(mw_store *store, bool all)
     int64_t now_ns = mw_clock_wall_ns(store->writer.clock);
     return (mw_policy_limits){
         .items_max = items_max(),
-        .bytes_max = MW_MERGE_INPUT_MAX,
+        .bytes_max = mw_retention_merge_max(&store->limits, MW_MERGE_INPUT_MAX),
         .merge_after_ns = (uint64_t)store->merge_after_ns,
         .now_ns = now_ns > 0 ? (uint64_t)now_ns : 0,
         /* What keeps appends waiting is due, however young it is. */
@@ -347,23 +349,6 @@ static mw_err merge_next(mw_store *store, bool for_all, uint64_t target_seq, boo
     return err;
 }
 
-/* All that is due. MW_E_TIMEOUT: the store is being closed. */
-static mw_err merge_due(mw_store *store, bool for_all, uint64_t target_seq, bool *rest)
-{
-    mw_keeper *keeper = &store->keeper;
-    mw_err err = MW_OK;
-    bool more = true;
-    *rest = false;
-    if (atomic_load(&keeper->failing) && !for_all && mono_ns(store) < keeper->retry_at_ns)
-        return MW_OK;
-    while (err == MW_OK && more)
-        err =
-            is_stopping(store) ? MW_E_TIMEOUT : merge_next(store, for_all, target_seq, &more, rest);
-    if (err != MW_OK && err != MW_E_TIMEOUT)
-        note_failure(store, err);
-    return err;
-}
-
 /* ---- retention ------------------------------------------------------------------------------- */
 
 /* Files that this one replaced and that could not be removed then: they must not come back. */
@@ -383,7 +368,7 @@ static void remove_remnants(mw_store *store, const mw_segment *segment)
 static void retire(mw_store *store, mw_segment *segment, const mw_policy_segment *facts)
 {
     mw_err err = MW_OK;
-    if (store->catalogue && facts->merged)
+    if (store->catalogue)
         err = mw_catalogue_remove(store->catalogue, segment->header.id);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err));
@@ -392,71 +377,109 @@ static void retire(mw_store *store, mw_segment *segment, const mw_policy_segment
         return; /* without memory: next time */
     remove_remnants(store, segment);
     remove_file(segment);
+    if (!facts->merged && !facts->aside)
+        atomic_fetch_sub(&store->unmerged_bytes, facts->bytes);
     atomic_fetch_add(&store->retired_segments, 1);
     atomic_fetch_add(&store->retired_items, facts->items);
     MW_LOG(MW_LOG_INFO, "store", "retired", MW_KV_STR("file", segment->path),
            MW_KV_U64("items", facts->items), MW_KV_U64("bytes", facts->bytes));
 }
 
-/* Positions in a survey, by latest arrival. */
-typedef struct by_age {
-    uint64_t arrival_ns;
+/* A segment of a survey. */
+typedef struct candidate {
+    mw_retention_segment facts;
     size_t at;
-} by_age;
+} candidate;
 
 static int by_arrival(const void *left, const void *right)
 {
-    const by_age *a = left, *b = right;
-    if (a->arrival_ns != b->arrival_ns)
-        return a->arrival_ns < b->arrival_ns ? -1 : 1;
+    const candidate *a = left, *b = right;
+    if (a->facts.arrival_max_ns != b->facts.arrival_max_ns)
+        return a->facts.arrival_max_ns < b->facts.arrival_max_ns ? -1 : 1;
     return a->at < b->at ? -1 : a->at > b->at;
 }
 
-static void retire_chosen(mw_store *store, const survey *all, const by_age *order,
+/* What is to be weighed, by arrival. */
+static void list_candidates(const survey *all, uint64_t now_ns, mw_retention_segment *segments,
+                            candidate *order)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const mw_policy_segment *facts = &all->facts[i];
+        /* What has damage will never be merged; it goes when its time has come. */
+        segments[i] = (mw_retention_segment){.arrival_max_ns = facts->arrival_max_ns,
+                                             .bytes = facts->bytes,
+                                             .merged = facts->merged || facts->aside,
+                                             .left = true};
+        if (facts->current)
+            segments[i].merged = segments[i].left = false;
+    }
+    mw_retention_settle(segments, all->count, now_ns);
+    for (size_t i = 0; i < all->count; i++)
+        order[i] = (candidate){segments[i], i};
+    if (all->count > 1)
+        qsort(order, all->count, sizeof *order, by_arrival);
+    for (size_t i = 0; i < all->count; i++)
+        segments[i] = order[i].facts;
+}
+
+static void retire_chosen(mw_store *store, const survey *all, candidate *order,
                           mw_retention_segment *segments, bool *goes)
 {
-    mw_keeper *keeper = &store->keeper;
-    int64_t now_ns =
-        mw_retention_now(&keeper->clock, mw_clock_wall_ns(store->writer.clock), mono_ns(store));
-    for (size_t i = 0; i < all->count; i++) {
-        const mw_policy_segment *facts = &all->facts[order[i].at];
-        /* What has damage will never be merged; it goes when its time has come. */
-        segments[i] = (mw_retention_segment){facts->arrival_max_ns, facts->bytes,
-                                             facts->merged || (facts->aside && !facts->current)};
-        goes[i] = false;
-    }
-    if (mw_retention_choose(segments, all->count, &store->limits, now_ns > 0 ? (uint64_t)now_ns : 0,
-                            goes) == 0)
+    int64_t wall_ns = mw_retention_now(&store->keeper.clock, mw_clock_wall_ns(store->writer.clock),
+                                       mono_ns(store));
+    uint64_t now_ns = wall_ns > 0 ? (uint64_t)wall_ns : 0;
+    list_candidates(all, now_ns, segments, order);
+    if (mw_retention_choose(segments, all->count, &store->limits, now_ns, goes) == 0)
         return;
     for (size_t i = 0; i < all->count && !is_stopping(store); i++)
         if (goes[i])
             retire(store, all->segments[order[i].at], &all->facts[order[i].at]);
 }
 
-static mw_err retire_old(mw_store *store)
+static void retire_old(mw_store *store)
 {
     survey all;
     if (store->limits.age_ns == 0 && store->limits.size_bytes == 0)
-        return MW_OK;
+        return;
     mw_err err = survey_begin(store, 0, &all);
     if (err != MW_OK)
-        return err;
-    by_age *order = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *order);
+        return;
+    candidate *order = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *order);
     mw_retention_segment *segments = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *segments);
-    bool *goes = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *goes);
-    if (order && segments && goes) {
-        for (size_t i = 0; i < all.count; i++)
-            order[i] = (by_age){all.facts[i].arrival_max_ns, i};
-        if (all.count > 1)
-            qsort(order, all.count, sizeof *order, by_arrival);
+    bool *goes = mw_calloc(MW_MEM_MERGE, all.count + 1, sizeof *goes);
+    if (order && segments && goes)
         retire_chosen(store, &all, order, segments, goes);
-    } else {
+    else
         err = MW_E_NOMEM;
-    }
     mw_free(MW_MEM_MERGE, order);
     mw_free(MW_MEM_MERGE, segments);
     mw_free(MW_MEM_MERGE, goes);
     survey_end(&all);
+    if (err != MW_OK)
+        MW_LOG(MW_LOG_DEBUG, "store", "retention waits", MW_KV_ERR(err));
+}
+
+/* ---- all that is due ------------------------------------------------------------------------- */
+
+/* MW_E_TIMEOUT: the store is being closed. Where there is a bound on the size, room is made between
+ * merges: under load there is always another one. */
+static mw_err merge_due(mw_store *store, bool for_all, uint64_t target_seq, bool *rest)
+{
+    mw_keeper *keeper = &store->keeper;
+    mw_err err = MW_OK;
+    bool more = true;
+    *rest = false;
+    if (atomic_load(&keeper->failing) && !for_all && mono_ns(store) < keeper->retry_at_ns)
+        return MW_OK;
+    while (err == MW_OK && more) {
+        mw_catalogue_note_log(store, false);
+        err =
+            is_stopping(store) ? MW_E_TIMEOUT : merge_next(store, for_all, target_seq, &more, rest);
+        if (more && store->limits.size_bytes)
+            retire_old(store);
+    }
+    if (err != MW_OK && err != MW_E_TIMEOUT)
+        note_failure(store, err);
     return err;
 }
 
@@ -471,12 +494,10 @@ static void catch_up_catalogue(mw_store *store)
         return;
     mw_err err = survey_begin(store, 0, &all);
     if (err == MW_OK) {
-        size_t count = 0;
         for (size_t i = 0; i < all.count; i++)
-            if (all.facts[i].merged)
-                all.segments[count++] = all.segments[i];
+            all.segments[i]->row_blocks = 0; /* put again in the next round */
         err = mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)all.segments,
-                                     count, NULL, NULL, NULL);
+                                     all.count, NULL, NULL, NULL);
         survey_end(&all);
     }
     if (err == MW_OK)
@@ -488,7 +509,8 @@ static void catch_up_catalogue(mw_store *store)
 
 static void update_tail(mw_store *store)
 {
-    mw_err err = store->tail ? mw_rollup_tail_update(store->tail) : MW_OK;
+    const mw_store_stop stop = {is_stopping, store};
+    mw_err err = store->tail ? mw_rollup_tail_update(store->tail, &stop) : MW_OK;
     if (err != MW_OK)
         MW_LOG(MW_LOG_DEBUG, "store", "the newest roll-ups are behind", MW_KV_ERR(err));
 }
@@ -496,14 +518,14 @@ static void update_tail(mw_store *store)
 static mw_err run_round(mw_store *store, bool for_all, uint64_t target_seq, bool *rest)
 {
     mw_keeper *keeper = &store->keeper;
+    mw_catalogue_note_log(store, false);
     update_tail(store);
     mw_err err = merge_due(store, for_all, target_seq, rest);
     if (mono_ns(store) >= keeper->retention_at_ns) {
         keeper->retention_at_ns = mono_ns(store) + ROUND_NS;
-        mw_err retired = retire_old(store);
-        if (retired != MW_OK)
-            MW_LOG(MW_LOG_DEBUG, "store", "retention waits", MW_KV_ERR(retired));
+        retire_old(store);
         catch_up_catalogue(store);
+        mw_spare_expire(&store->spare);
     }
     return err;
 }

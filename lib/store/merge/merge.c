@@ -370,6 +370,7 @@ static void end(mw_merging *merging)
     mw_filter_writer_free(merging->filter);
     mw_rollup_rows_fini(&merging->rollup_rows);
     mw_rollup_free(merging->rollup);
+    mw_free(MW_MEM_MERGE, merging->near.parents);
     mw_free(MW_MEM_MERGE, merging->near.words);
     mw_free(MW_MEM_MERGE, merging->kept_columns);
     mw_free(MW_MEM_MERGE, merging->earlier_rows);

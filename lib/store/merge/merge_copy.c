@@ -12,6 +12,9 @@
 /* What a row costs beside its item while a block is put together: columns, lengths, references. */
 #define ROW_COST 192u
 
+/* A block's memory is kept for the next one up to here: what a huge row took is given back. */
+#define SPARE_MAX (4 * MW_PACK_BYTES)
+
 typedef struct group_block {
     mw_block_pack *pack;
     uint32_t added;
@@ -25,6 +28,7 @@ typedef struct copying {
     size_t first, count; /* the group: outputs [first, first + count) of the plan */
     size_t done;         /* of those, written */
     group_block blocks[GROUP_BLOCKS_MAX];
+    mw_block_pack *spare;    /* of a block that was written: its memory is the next one's */
     uint32_t *rows, *places; /* of one input block, for one block of the group */
 } copying;
 
@@ -104,6 +108,25 @@ static mw_err finish_block(copying *work, mw_block_pack *pack)
     return err;
 }
 
+/* One is enough: blocks are mostly finished before the next is begun. */
+static void keep_spare(copying *work, mw_block_pack *pack)
+{
+    bool keep = !work->spare && mw_block_pack_bytes(pack) <= SPARE_MAX;
+    if (keep)
+        work->spare = pack;
+    else
+        mw_block_pack_free(pack);
+}
+
+static mw_err begin_block(copying *work, uint32_t rows, mw_block_pack **out)
+{
+    if (!work->spare)
+        return mw_block_pack_new(work->plan->signal, rows, out);
+    *out = work->spare;
+    work->spare = NULL;
+    return mw_block_pack_again(*out, rows);
+}
+
 /* In the order of the file: a complete block waits for those before it. */
 static mw_err finish_complete(copying *work)
 {
@@ -113,7 +136,7 @@ static mw_err finish_complete(copying *work)
         if (next->added < work->plan->outputs[work->first + work->done].rows)
             break;
         err = finish_block(work, next->pack);
-        mw_block_pack_free(next->pack);
+        keep_spare(work, next->pack);
         next->pack = NULL;
         work->done++;
     }
@@ -175,7 +198,7 @@ static mw_err copy_rows(copying *work, source *from, const mw_plan_block *block,
     if (count == 0)
         return MW_OK;
     if (!to->pack)
-        err = mw_block_pack_new(work->plan->signal, output->rows, &to->pack);
+        err = begin_block(work, output->rows, &to->pack);
     if (err == MW_OK)
         err = open_walk(work, from);
     if (err != MW_OK)
@@ -260,6 +283,7 @@ mw_err mw_merge_copy(mw_merging *merging, mw_merge_plan *plan, const mw_index_bl
         begin_group(&work);
         err = copy_group(&work);
     }
+    mw_block_pack_free(work.spare);
     mw_merge_traces_fini(&work.traces);
     mw_free(MW_MEM_MERGE, work.rows);
     mw_free(MW_MEM_MERGE, work.places);

@@ -3,11 +3,14 @@
  * Of a trace that goes on, earlier segments may hold any number of spans; few of them matter: those
  * that a span of the merge repeats, is a child of, or has as a child or as a child of the same
  * parent. A Bloom filter of the ids and parents of the merge's spans finds them (and about one in
- * 200 of the others, which does no harm). Where they are still more than fit, they are read again
- * for some of the traces at a time, in the order in which these are written. The view's thread.
+ * 200 of the others, which does no harm); a merge that continues no trace never makes it. Where
+ * they are still more than fit, they are read again for some of the traces at a time, in the order
+ * in which these are written; those of a single trace that are too many pass by, in parts
+ * (rollup_long.h). The view's thread.
  */
 #include "lib/base/id.h"
 #include "lib/store/merge/merge_int.h"
+#include "lib/store/rollup/rollup_long.h"
 #include "lib/store/rollup/trace_earlier.h"
 
 /* 16 bits a key, 4 of them set, in one word of 64. */
@@ -60,38 +63,47 @@ static uint64_t id_of(const mw_hot *hot, mw_wide_column column, uint32_t row)
 
 mw_err mw_merge_near_begin(mw_merging *merging, size_t rows)
 {
-    mw_merge_near *near = &merging->near;
+    merging->near.parents = mw_alloc(MW_MEM_MERGE, rows * sizeof *merging->near.parents);
+    return merging->near.parents ? MW_OK : MW_E_NOMEM;
+}
+
+void mw_merge_near_add(mw_merging *merging, const mw_merge_plan *plan, const mw_hot *hot)
+{
+    memcpy(merging->near.parents + plan->row_count - hot->count, hot->wide[MW_WIDE_PARENT],
+           MW_SPAN_ID_SIZE * (size_t)hot->count);
+}
+
+/* The filter, when the first earlier span of a trace is met. Until the plan is finished it has the
+ * rows' traces in their places. */
+static mw_err make_filter(mw_merge_near *near, const mw_merge_plan *plan)
+{
+    size_t rows = plan->row_count;
     mw_random_bytes(&near->seed, sizeof near->seed);
     near->shift = 64 - 4;
     while (near->shift > 64 - 32 && rows * 2 / KEYS_A_WORD > UINT64_C(1) << (64 - near->shift))
         near->shift--;
     near->words = mw_calloc(MW_MEM_MERGE, (size_t)1 << (64 - near->shift), sizeof *near->words);
-    return near->words ? MW_OK : MW_E_NOMEM;
-}
-
-void mw_merge_near_add(mw_merging *merging, const mw_merge_plan *plan, const mw_hot *hot)
-{
-    const uint32_t *traces = plan->places + plan->row_count - hot->count;
-    for (uint32_t row = 0; row < hot->count; row++) {
-        uint64_t parent = id_of(hot, MW_WIDE_PARENT, row);
-        add_key(&merging->near, traces[row], NEAR_SPAN, id_of(hot, MW_WIDE_SPAN_ID, row));
-        if (parent)
-            add_key(&merging->near, traces[row], NEAR_PARENT, parent);
+    if (!near->words)
+        return MW_E_NOMEM;
+    for (size_t row = 0; row < rows; row++) {
+        add_key(near, plan->places[row], NEAR_SPAN, plan->ids[row]);
+        if (near->parents[row])
+            add_key(near, plan->places[row], NEAR_PARENT, near->parents[row]);
     }
+    return MW_OK;
 }
 
 /* ---- one earlier span ------------------------------------------------------------------------ */
 
 /* Few rows of many blocks: a table of each block's texts (mw_rollup_rows) would cost more. */
-static bool rollup_span(const earlier_search *work, const mw_hot *hot, uint32_t row,
-                        mw_rollup_span *out)
+bool mw_merge_earlier_row(mw_merging *merging, const mw_hot *hot, uint32_t row, mw_rollup_span *out)
 {
     static const mw_hot_column columns[] = {MW_HOT_SERVICE, MW_HOT_NAME, MW_HOT_PEER_SERVICE};
     uint32_t texts[3];
     for (size_t i = 0; i < 3; i++) {
         mw_slice text = mw_hot_string(hot, mw_hot_ref(hot, columns[i], row));
-        texts[i] = columns[i] == MW_HOT_NAME ? mw_rollup_operation(work->merging->rollup, text)
-                                             : mw_rollup_text(work->merging->rollup, text);
+        texts[i] = columns[i] == MW_HOT_NAME ? mw_rollup_operation(merging->rollup, text)
+                                             : mw_rollup_text(merging->rollup, text);
         if (texts[i] == UINT32_MAX)
             return false;
     }
@@ -125,7 +137,7 @@ static mw_err keep_span(const earlier_search *work, uint32_t trace, const mw_hot
     mw_merge_earlier_span *earlier = &merging->earlier[merging->earlier_count];
     earlier->trace = trace;
     earlier->number = (uint32_t)merging->earlier_count;
-    if (!rollup_span(work, hot, row, &earlier->span))
+    if (!mw_merge_earlier_row(merging, hot, row, &earlier->span))
         return MW_E_NOMEM;
     merging->earlier_count++;
     return MW_OK;
@@ -175,11 +187,12 @@ static mw_err take_first(void *ctx, uint32_t trace, const mw_hot *hot, uint32_t 
     earlier_search *work = ctx;
     mw_merging *merging = work->merging;
     bool kept;
-    if (!is_near(merging, trace, hot, row, &kept))
-        return MW_OK;
+    mw_err err = merging->near.words ? MW_OK : make_filter(&merging->near, work->plan);
+    if (err != MW_OK || !is_near(merging, trace, hot, row, &kept))
+        return err;
     merging->earlier_rows[trace]++;
     merging->earlier_total++;
-    mw_err err = kept ? note_kept(work, trace, hot, row) : MW_OK;
+    err = kept ? note_kept(work, trace, hot, row) : MW_OK;
     if (err == MW_OK && merging->earlier_total <= earlier_max(merging))
         err = keep_span(work, trace, hot, row);
     return err;
@@ -212,6 +225,8 @@ mw_err mw_merge_find_earlier(mw_merging *merging, mw_merge_plan *plan)
         return MW_E_NOMEM;
     mw_err err = mw_each_earlier_span(merging->job->view, &plan->traces, merging->arrival_min_ns,
                                       merging->first_seq, take_first, &work);
+    mw_free(MW_MEM_MERGE, merging->near.parents);
+    merging->near.parents = NULL;
     if (merging->earlier_total > earlier_max(merging)) {
         merging->earlier_count = 0;
     } else {
@@ -229,13 +244,12 @@ static mw_err take_again(void *ctx, uint32_t trace, const mw_hot *hot, uint32_t 
     earlier_search *work = ctx;
     bool kept;
     trace = work->numbers[trace];
-    if (work->merging->earlier_count == earlier_max(work->merging) ||
-        !is_near(work->merging, trace, hot, row, &kept))
+    if (!is_near(work->merging, trace, hot, row, &kept))
         return MW_OK;
     return keep_span(work, trace, hot, row);
 }
 
-/* The next traces in the order of the output whose earlier spans fit; one at least. */
+/* The next traces in the order of the output whose earlier spans fit together. */
 static mw_err choose_traces(mw_merging *merging, const mw_merge_plan *plan, size_t order,
                             mw_trace_set *wanted, uint32_t *numbers)
 {
@@ -244,8 +258,8 @@ static mw_err choose_traces(mw_merging *merging, const mw_merge_plan *plan, size
     for (; err == MW_OK && order < plan->group_count; order++) {
         uint32_t trace = plan->group_order[order], number;
         size_t rows = plan->group_rows[trace] ? merging->earlier_rows[trace] : 0;
-        if (rows == 0)
-            continue;
+        if (rows == 0 || rows > earlier_max(merging))
+            continue; /* too many: mw_merge_long_trace */
         if (total && total + rows > earlier_max(merging))
             break;
         total += rows;
@@ -274,4 +288,73 @@ mw_err mw_merge_more_earlier(mw_merging *merging, mw_merge_plan *plan, size_t or
     mw_trace_set_fini(&wanted);
     mw_free(MW_MEM_MERGE, numbers);
     return err == MW_E_CORRUPT ? MW_OK : err;
+}
+
+/* ---- a trace that is too much by itself ------------------------------------------------------ */
+
+bool mw_merge_is_long(const mw_merging *merging, uint32_t trace)
+{
+    return merging->earlier_total && merging->earlier_rows[trace] > earlier_max(merging);
+}
+
+typedef struct long_search {
+    mw_merging *merging;
+    uint32_t number; /* of the trace in the plan */
+    mw_rollup_long *trace;
+    bool second;
+} long_search;
+
+/* The filter spares most of what would be looked up. */
+static mw_err offer(void *ctx, uint32_t trace, const mw_hot *hot, uint32_t row)
+{
+    const long_search *work = ctx;
+    const mw_merge_near *near = &work->merging->near;
+    uint64_t id = id_of(hot, MW_WIDE_SPAN_ID, row), parent = id_of(hot, MW_WIDE_PARENT, row);
+    bool wanted = work->second ? parent && (has_key(near, work->number, NEAR_SPAN, parent) ||
+                                            has_key(near, work->number, NEAR_PARENT, parent))
+                               : has_key(near, work->number, NEAR_PARENT, id);
+    mw_rollup_span span;
+    (void)trace;
+    if (!wanted)
+        return MW_OK;
+    if (!mw_merge_earlier_row(work->merging, hot, row, &span))
+        return MW_E_NOMEM;
+    return work->second ? mw_rollup_long_second(work->trace, &span)
+                        : mw_rollup_long_first(work->trace, &span);
+}
+
+/* A part keeps what would be MW_MERGE_EARLIER_MAX spans at most: those with a new child, or ids of
+ * an eighth of their size in a table that is half full. */
+static uint32_t parts_of(const mw_merging *merging, uint32_t trace, size_t count)
+{
+    size_t rows = merging->earlier_rows[trace], most = earlier_max(merging);
+    size_t parts = 1 + rows / (4 * most) + (rows < count ? rows : count) / most;
+    return parts < UINT32_MAX ? (uint32_t)parts : UINT32_MAX;
+}
+
+mw_err mw_merge_long_trace(mw_merging *merging, const mw_merge_plan *plan, uint32_t trace,
+                           mw_rollup_span *spans, size_t count)
+{
+    long_search work = {.merging = merging, .number = trace};
+    uint32_t parts = parts_of(merging, trace, count), number;
+    mw_trace_set wanted;
+    mw_err err = mw_rollup_long_begin(merging->rollup, spans, count, parts, &work.trace);
+    if (err != MW_OK)
+        return err;
+    mw_trace_set_init(&wanted, plan->traces.seed);
+    err = mw_trace_set_add(&wanted, plan->traces.ids[trace], &number);
+    for (uint32_t turn = 0; err == MW_OK && turn < 2 * parts; turn++) {
+        work.second = turn % 2 == 1;
+        err = mw_each_earlier_span(merging->job->view, &wanted, merging->arrival_min_ns,
+                                   merging->first_seq, offer, &work);
+        /* Damage there is no input's: what can be known of earlier spans is known. */
+        err = err == MW_E_CORRUPT ? MW_OK : err;
+        if (err == MW_OK)
+            err = mw_rollup_long_turn(work.trace);
+    }
+    if (err == MW_OK)
+        err = mw_rollup_long_end(work.trace);
+    mw_trace_set_fini(&wanted);
+    mw_rollup_long_free(work.trace);
+    return err;
 }

@@ -11,8 +11,7 @@
 #include "lib/store/segment/segment_footer.h"
 
 /* Spans of earlier segments that are in memory at a time, 18 MiB; where more matter they are read
- * for a part of the traces at a time. Of a single trace those beyond are left aside: its edges to
- * them are not counted. */
+ * for a part of the traces at a time, and of a single trace for a part of them. */
 #define MW_MERGE_EARLIER_MAX ((size_t)1 << 18)
 /* Repeats of one merge whose bytes are compared, 4 MiB; of those beyond only the lengths are. */
 #define MW_MERGE_COMPARED_MAX ((size_t)1 << 16)
@@ -23,11 +22,12 @@ typedef struct mw_merge_earlier_span {
     mw_rollup_span span;
 } mw_merge_earlier_span;
 
-/* A Bloom filter of the ids and parents of all spans of the merge. */
+/* A Bloom filter of the ids and parents of all spans of the merge. MW_MEM_MERGE. */
 typedef struct mw_merge_near {
-    uint64_t *words; /* MW_MEM_MERGE */
-    uint64_t seed;   /* random: nobody can make ids that pass */
-    unsigned shift;  /* 64 - log2 of how many words */
+    uint64_t *parents; /* by row, until it is known whether the filter is needed */
+    uint64_t *words;   /* NULL = it was not */
+    uint64_t seed;     /* random: nobody can make ids that pass */
+    unsigned shift;    /* 64 - log2 of how many words */
 } mw_merge_near;
 
 typedef struct mw_merging {
@@ -64,8 +64,8 @@ MW_MUST_USE mw_err mw_merge_note(mw_merging *merging, const mw_index_block *bloc
 /* A hash of all columns of a span that its sender determines. */
 uint64_t mw_span_columns(const mw_hot *hot, uint32_t row);
 
-/* merge_earlier.c: spans of the plan's traces that earlier segments hold. First of all the filter,
- * for so many rows; then each block, when the plan has it; then the search. MW_E_NOMEM, MW_E_IO,
+/* merge_earlier.c: spans of the plan's traces that earlier segments hold. First of all room for so
+ * many rows; then each block, when the plan has it; then the search. MW_E_NOMEM, MW_E_IO,
  * MW_E_TIMEOUT. */
 MW_MUST_USE mw_err mw_merge_near_begin(mw_merging *merging, size_t rows);
 void mw_merge_near_add(mw_merging *merging, const mw_merge_plan *plan, const mw_hot *hot);
@@ -73,6 +73,15 @@ MW_MUST_USE mw_err mw_merge_find_earlier(mw_merging *merging, mw_merge_plan *pla
 /* Those of the trace at `order` in the output and of as many behind it as fit; the view is read.
  * Errors as above. */
 MW_MUST_USE mw_err mw_merge_more_earlier(mw_merging *merging, mw_merge_plan *plan, size_t order);
+
+/* The columns of an earlier span as the roll-up takes them; false without memory. */
+MW_MUST_USE bool mw_merge_earlier_row(mw_merging *merging, const mw_hot *hot, uint32_t row,
+                                      mw_rollup_span *out);
+/* A trace of the plan with more earlier spans than fit, and its own `count` spans, into the
+ * roll-up; the view is read. Errors as above. */
+bool mw_merge_is_long(const mw_merging *merging, uint32_t trace);
+MW_MUST_USE mw_err mw_merge_long_trace(mw_merging *merging, const mw_merge_plan *plan,
+                                       uint32_t trace, mw_rollup_span *spans, size_t count);
 
 /* merge_spans.c. Traces, whole, to the roll-up: spans come in the order of the output. */
 typedef struct mw_merge_traces {

@@ -45,27 +45,41 @@ static const mw_merge_earlier_span *earlier_of(const mw_merging *merging, uint32
     return merging->earlier + low;
 }
 
-static mw_err end_trace(mw_merge_traces *traces)
+/* Puts the trace's earlier spans behind its own. The same one may lie in several segments: the
+ * roll-up wants distinct ones. */
+static mw_err add_earlier(mw_merge_traces *traces, uint32_t trace, size_t *distinct)
+{
+    size_t count;
+    const mw_merge_earlier_span *earlier = earlier_of(traces->merging, trace, &count);
+    mw_err err = have_spans(traces, traces->have + count);
+    if (err != MW_OK)
+        return err;
+    mw_rollup_span *to = traces->spans + traces->have;
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || earlier[i - 1].span.span_id != earlier[i].span.span_id)
+            to[(*distinct)++] = earlier[i].span;
+    return MW_OK;
+}
+
+static mw_err count_trace(mw_merge_traces *traces)
 {
     mw_merging *merging = traces->merging;
-    size_t count = 0, distinct = 0;
+    uint32_t trace = traces->plan->group_order[traces->order];
+    size_t distinct = 0;
     mw_err err = MW_OK;
+    if (mw_merge_is_long(merging, trace))
+        return mw_merge_long_trace(merging, traces->plan, trace, traces->spans, traces->have);
     if (merging->earlier_total && traces->order >= merging->earlier_end)
         err = mw_merge_more_earlier(merging, traces->plan, traces->order);
-    if (err == MW_OK && merging->earlier_count) {
-        const mw_merge_earlier_span *earlier =
-            earlier_of(merging, traces->plan->group_order[traces->order], &count);
-        err = have_spans(traces, traces->have + count);
-        if (err != MW_OK)
-            return err;
-        mw_rollup_span *to = traces->spans + traces->have;
-        /* The same one may lie in several segments: the roll-up wants distinct ones. */
-        for (size_t i = 0; i < count; i++)
-            if (i == 0 || earlier[i - 1].span.span_id != earlier[i].span.span_id)
-                to[distinct++] = earlier[i].span;
-    }
-    if (err == MW_OK)
-        err = mw_rollup_trace(merging->rollup, traces->spans, traces->have + distinct);
+    if (err == MW_OK && merging->earlier_count)
+        err = add_earlier(traces, trace, &distinct);
+    return err == MW_OK ? mw_rollup_trace(merging->rollup, traces->spans, traces->have + distinct)
+                        : err;
+}
+
+static mw_err end_trace(mw_merge_traces *traces)
+{
+    mw_err err = count_trace(traces);
     traces->have = 0;
     traces->order++;
     return err;

@@ -35,21 +35,39 @@ static void place_columns(mw_pack_columns *columns)
         columns->narrow[layout->narrow[i]] = at;
 }
 
+static bool have_cells(mw_pack_columns *columns, uint32_t rows)
+{
+    size_t need = cell_bytes(columns->layout) * rows;
+    if (need > columns->cells_room) {
+        mw_free(MW_MEM_MERGE, columns->cells);
+        columns->cells = mw_alloc(MW_MEM_MERGE, need);
+        columns->cells_room = columns->cells ? need : 0;
+    }
+    columns->rows = rows;
+    if (columns->cells)
+        place_columns(columns);
+    return columns->cells != NULL;
+}
+
 mw_err mw_pack_columns_init(mw_pack_columns *columns, mw_signal signal, uint32_t rows)
 {
     columns->layout = mw_hot_layout_of(signal);
     MW_ASSERT(columns->layout && rows > 0);
     columns->signal = signal;
-    columns->rows = rows;
-    columns->cells = mw_alloc(MW_MEM_MERGE, cell_bytes(columns->layout) * rows);
-    if (!columns->cells)
+    if (!have_cells(columns, rows))
         return MW_E_NOMEM;
-    place_columns(columns);
     mw_err err = mw_byte_table_init(&columns->strings, STRINGS_AT_FIRST, STRING_BYTES_AT_FIRST);
     if (err == MW_OK && mw_hot_has_traces(columns->layout))
         err = mw_byte_table_init(&columns->traces, TRACES_AT_FIRST,
                                  (size_t)TRACES_AT_FIRST * MW_TRACE_ID_SIZE);
     return err;
+}
+
+mw_err mw_pack_columns_again(mw_pack_columns *columns, uint32_t rows)
+{
+    mw_byte_table_clear(&columns->strings);
+    mw_byte_table_clear(&columns->traces);
+    return have_cells(columns, rows) ? MW_OK : MW_E_NOMEM;
 }
 
 void mw_pack_columns_fini(mw_pack_columns *columns)
@@ -64,7 +82,7 @@ void mw_pack_columns_fini(mw_pack_columns *columns)
 
 size_t mw_pack_columns_size(const mw_pack_columns *columns)
 {
-    return cell_bytes(columns->layout) * columns->rows + mw_byte_table_size(&columns->strings) +
+    return columns->cells_room + mw_byte_table_size(&columns->strings) +
            mw_byte_table_size(&columns->traces) +
            sizeof(uint32_t) * ((size_t)columns->string_map_room + columns->trace_map_room);
 }

@@ -15,7 +15,8 @@ typedef struct mw_pack_columns {
     const mw_hot_layout *layout;
     mw_signal signal;
     uint32_t rows;
-    unsigned char *cells;            /* all of them, in one piece */
+    unsigned char *cells; /* all of them, in one piece */
+    size_t cells_room;
     uint64_t *wide[MW_WIDE_COLUMNS]; /* ids as bytes; TIME and SEQ as they are, not yet less the
                                       * lowest */
     unsigned char *narrow[MW_NARROW_COLUMNS];
@@ -28,6 +29,8 @@ typedef struct mw_pack_columns {
 
 /* Begins zeroed. MW_E_NOMEM: still to be finished. */
 MW_MUST_USE mw_err mw_pack_columns_init(mw_pack_columns *columns, mw_signal signal, uint32_t rows);
+/* Begins anew, with the memory of the block before. Errors likewise. */
+MW_MUST_USE mw_err mw_pack_columns_again(mw_pack_columns *columns, uint32_t rows);
 void mw_pack_columns_fini(mw_pack_columns *columns);
 size_t mw_pack_columns_size(const mw_pack_columns *columns);
 

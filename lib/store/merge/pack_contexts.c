@@ -9,7 +9,7 @@ mw_err mw_pack_contexts_init(mw_pack_contexts *contexts, mw_signal signal, uint3
 {
     mw_err err = MW_OK;
     contexts->kinds = signal == MW_SIGNAL_METRICS ? 3 : 2;
-    contexts->rows = rows;
+    contexts->rows = contexts->rows_room = rows;
     for (unsigned kind = 0; err == MW_OK && kind < contexts->kinds; kind++) {
         err = mw_byte_table_init(&contexts->tables[kind], CONTEXTS_AT_FIRST, BYTES_AT_FIRST);
         contexts->refs[kind] = mw_alloc(MW_MEM_MERGE, rows * sizeof *contexts->refs[kind]);
@@ -17,6 +17,24 @@ mw_err mw_pack_contexts_init(mw_pack_contexts *contexts, mw_signal signal, uint3
             err = MW_E_NOMEM;
     }
     return err;
+}
+
+mw_err mw_pack_contexts_again(mw_pack_contexts *contexts, uint32_t rows)
+{
+    contexts->rows = rows;
+    for (unsigned kind = 0; kind < contexts->kinds; kind++)
+        mw_byte_table_clear(&contexts->tables[kind]);
+    if (rows <= contexts->rows_room)
+        return MW_OK;
+    contexts->rows_room = 0;
+    for (unsigned kind = 0; kind < contexts->kinds; kind++) {
+        mw_free(MW_MEM_MERGE, contexts->refs[kind]);
+        contexts->refs[kind] = mw_alloc(MW_MEM_MERGE, rows * sizeof *contexts->refs[kind]);
+        if (!contexts->refs[kind])
+            return MW_E_NOMEM;
+    }
+    contexts->rows_room = rows;
+    return MW_OK;
 }
 
 void mw_pack_contexts_fini(mw_pack_contexts *contexts)
@@ -35,7 +53,7 @@ size_t mw_pack_contexts_size(const mw_pack_contexts *contexts)
     size_t size = contexts->map_room * sizeof *contexts->map + contexts->scratch_room;
     for (unsigned kind = 0; kind < contexts->kinds; kind++)
         size += mw_byte_table_size(&contexts->tables[kind]) +
-                contexts->rows * sizeof *contexts->refs[kind];
+                contexts->rows_room * sizeof *contexts->refs[kind];
     return size;
 }
 

@@ -12,7 +12,7 @@ enum { MW_CONTEXT_RESOURCE, MW_CONTEXT_SCOPE, MW_CONTEXT_HEAD, MW_CONTEXT_KINDS 
 
 typedef struct mw_pack_contexts {
     unsigned kinds; /* two, or three for metrics */
-    uint32_t rows;
+    uint32_t rows, rows_room;
     mw_byte_table tables[MW_CONTEXT_KINDS]; /* message length in 4 bytes, message, URL */
     uint32_t *refs[MW_CONTEXT_KINDS];       /* by row */
     uint32_t *map;                          /* of the present source: 1 + number, 0 = not wanted */
@@ -24,6 +24,8 @@ typedef struct mw_pack_contexts {
 /* Begins zeroed. MW_E_NOMEM: still to be finished. */
 MW_MUST_USE mw_err mw_pack_contexts_init(mw_pack_contexts *contexts, mw_signal signal,
                                          uint32_t rows);
+/* Begins anew, with the memory of the block before. Errors likewise. */
+MW_MUST_USE mw_err mw_pack_contexts_again(mw_pack_contexts *contexts, uint32_t rows);
 void mw_pack_contexts_fini(mw_pack_contexts *contexts);
 size_t mw_pack_contexts_size(const mw_pack_contexts *contexts);
 

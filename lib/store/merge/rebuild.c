@@ -247,7 +247,9 @@ static mw_err take_all_merged(rebuilding *run)
         return MW_E_NOMEM;
     for (size_t i = 0; err == MW_OK && i < run->files.count; i++) {
         mw_segment_file *file = &run->files.items[i];
-        if (file->header_err != MW_OK)
+        if (file->header_err == MW_E_CONFLICT)
+            say(run, file->path, 0, "left alone: a copy of another segment");
+        else if (file->header_err != MW_OK)
             say(run, file->path, 0,
                 "left alone: it does not begin with a segment header of this version");
         else if (file->header.kind == MW_SEGMENT_MERGED && !file->superseded)
@@ -277,15 +279,12 @@ static mw_err remove_superseded(rebuilding *run)
 static mw_err say_missing(void *ctx, const mw_catalogue_segment *row)
 {
     rebuilding *run = ctx;
-    char text[192], *path;
+    char text[MW_CATALOGUE_LOST_SIZE + 32], lost[MW_CATALOGUE_LOST_SIZE], *path;
     for (size_t i = 0; i < run->files.count; i++)
         if (run->files.items[i].id == row->id)
             return MW_OK;
-    snprintf(text, sizeof text,
-             "the file is gone: %llu spans, %llu log records and %llu points are lost",
-             (unsigned long long)row->items[MW_SIGNAL_TRACES],
-             (unsigned long long)row->items[MW_SIGNAL_LOGS],
-             (unsigned long long)row->items[MW_SIGNAL_METRICS]);
+    mw_catalogue_lost_text(row, lost);
+    snprintf(text, sizeof text, "the file is gone: %s", lost);
     path = mw_segment_path(run->directory, row->id);
     if (!path)
         return MW_E_NOMEM;

@@ -27,7 +27,7 @@ size_t mw_retention_choose(const mw_retention_segment *segments, size_t count,
     if (limits->size_bytes == 0)
         return gone;
     for (size_t i = 0; i < count && stay_bytes > limits->size_bytes; i++) {
-        if (goes[i] || !segments[i].merged)
+        if (goes[i] || !(segments[i].merged || segments[i].left))
             continue;
         goes[i] = true;
         gone++;
@@ -36,12 +36,45 @@ size_t mw_retention_choose(const mw_retention_segment *segments, size_t count,
     return gone;
 }
 
+void mw_retention_settle(mw_retention_segment *segments, size_t count, uint64_t now_ns)
+{
+    uint64_t latest_ns = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t *arrival_ns = &segments[i].arrival_max_ns;
+        if (*arrival_ns > now_ns)
+            continue;
+        if (*arrival_ns < latest_ns)
+            *arrival_ns = latest_ns;
+        latest_ns = *arrival_ns;
+    }
+}
+
+static uint64_t part_of_size(const mw_retention_limits *limits, uint64_t parts, uint64_t bytes_max)
+{
+    uint64_t part = limits->size_bytes / parts;
+    if (limits->size_bytes == 0 || part >= bytes_max)
+        return bytes_max;
+    if (part >= MW_RETENTION_SEGMENT_LEAST)
+        return part;
+    return bytes_max < MW_RETENTION_SEGMENT_LEAST ? bytes_max : MW_RETENTION_SEGMENT_LEAST;
+}
+
+uint64_t mw_retention_merge_max(const mw_retention_limits *limits, uint64_t bytes_max)
+{
+    return part_of_size(limits, 4, bytes_max);
+}
+
+uint64_t mw_retention_segment_max(const mw_retention_limits *limits, uint64_t bytes_max)
+{
+    return part_of_size(limits, 8, bytes_max);
+}
+
 /* ---- what time it is ------------------------------------------------------------------------- */
 
-void mw_retention_clock_start(mw_retention_clock *clock, uint64_t newest_arrival_ns,
+void mw_retention_clock_start(mw_retention_clock *clock, int64_t age_ns, uint64_t newest_arrival_ns,
                               int64_t mono_ns)
 {
-    *clock = (mw_retention_clock){.mono_ns = mono_ns};
+    *clock = (mw_retention_clock){.mono_ns = mono_ns, .age_ns = age_ns};
     if (newest_arrival_ns <= INT64_MAX)
         clock->wall_ns = (int64_t)newest_arrival_ns;
 }
@@ -58,7 +91,10 @@ static int64_t drift_of(const mw_retention_clock *clock, int64_t wall_ns, int64_
 int64_t mw_retention_now(mw_retention_clock *clock, int64_t wall_ns, int64_t mono_ns)
 {
     int64_t drift = drift_of(clock, wall_ns, mono_ns);
+    int64_t trust_ns = MW_RETENTION_TRUST_NS;
 
+    if (clock->age_ns > trust_ns)
+        trust_ns = clock->age_ns;
     clock->wall_ns = wall_ns;
     clock->mono_ns = mono_ns;
     if (drift > MW_RETENTION_JUMP_NS) {
@@ -67,7 +103,7 @@ int64_t mw_retention_now(mw_retention_clock *clock, int64_t wall_ns, int64_t mon
     } else if (drift < 0) {
         clock->ahead_ns = clock->ahead_ns + drift > 0 ? clock->ahead_ns + drift : 0;
     }
-    if (clock->ahead_ns > 0 && mono_ns - clock->since_mono_ns >= MW_RETENTION_TRUST_NS)
+    if (clock->ahead_ns > 0 && mono_ns - clock->since_mono_ns >= trust_ns)
         clock->ahead_ns = 0;
     return wall_ns - clock->ahead_ns;
 }

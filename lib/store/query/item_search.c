@@ -8,6 +8,12 @@
 
 _Static_assert(MW_ATTRIBUTE_QUERIES_MAX <= 8, "a byte a context");
 
+/* What one question may spend on its pattern: a time, and more by what was searched. Patterns in
+ * use get through tens of MiB a second; one that goes back and forth within each text, at less than
+ * one, would only keep a thread from others until its question's time is up. */
+#define PATTERN_NS (2 * MW_NS_PER_S)
+#define PATTERN_BYTES_PER_S (2 << 20)
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 void mw_item_search_init(mw_item_search *search, mw_store_view *view, uint32_t field)
@@ -40,7 +46,10 @@ mw_err mw_item_search_attributes(mw_item_search *search, const mw_attribute_quer
 mw_err mw_item_search_bodies(mw_item_search *search, mw_slice text, mw_slice pattern)
 {
     search->text = text;
-    return pattern.len ? mw_log_pattern_new(pattern, &search->pattern, NULL) : MW_OK;
+    if (!pattern.len)
+        return MW_OK;
+    search->cpu_before_ns = mw_clock_thread_cpu_ns(search->view->store->writer.clock);
+    return mw_log_pattern_new(pattern, &search->pattern, NULL);
 }
 
 static bool asks_anything(const mw_item_search *search)
@@ -153,6 +162,44 @@ static uint32_t missing_of(const mw_item_search *search, uint32_t row)
                              search->held[walk->resources + mw_items_walk_scope(walk, row)]);
 }
 
+/* The thread's own time is asked for when the clock's says too much: on a machine with much else to
+ * do, a pattern is not given up for the others. */
+static bool is_spent(mw_item_search *search)
+{
+    const mw_clock *clock = search->view->store->writer.clock;
+    int64_t now_ns = mw_clock_mono_ns(clock);
+    int64_t allowed_ns =
+        PATTERN_NS + (int64_t)(search->pattern_bytes * MW_NS_PER_S / PATTERN_BYTES_PER_S);
+
+    search->pattern_ns += now_ns - search->entered_ns;
+    search->entered_ns = now_ns;
+    if (search->pattern_ns <= allowed_ns)
+        return false;
+    int64_t worked_ns = mw_clock_thread_cpu_ns(clock) - search->cpu_before_ns;
+    if (worked_ns < search->pattern_ns)
+        search->pattern_ns = worked_ns;
+    search->given_up = search->pattern_ns > allowed_ns;
+    return search->given_up;
+}
+
+/* Asked by the pattern after each step of text. */
+static bool is_over(void *ctx)
+{
+    mw_item_search *search = ctx;
+    const mw_store_view *view = search->view;
+    search->pattern_bytes += MW_LOG_PATTERN_STEP;
+    return is_spent(search) || (view->stop && view->stop(view->stop_ctx));
+}
+
+static mw_err search_pattern(mw_item_search *search, mw_slice item, mw_pattern_verdict *verdict)
+{
+    const mw_clock *clock = search->view->store->writer.clock;
+    search->entered_ns = mw_clock_mono_ns(clock);
+    mw_err err = mw_log_pattern_search(search->pattern, item, is_over, search, verdict);
+    search->pattern_ns += mw_clock_mono_ns(clock) - search->entered_ns;
+    return err;
+}
+
 static mw_err body_fits(mw_item_search *search, mw_slice item, bool *fits)
 {
     mw_pattern_verdict verdict;
@@ -160,8 +207,7 @@ static mw_err body_fits(mw_item_search *search, mw_slice item, bool *fits)
     *fits = mw_log_body_contains(item, search->text);
     if (!*fits || !search->pattern)
         return MW_OK;
-    mw_err err = mw_log_pattern_search(search->pattern, item, search->view->stop,
-                                       search->view->stop_ctx, &verdict);
+    mw_err err = search_pattern(search, item, &verdict);
     *fits = err == MW_OK && verdict == MW_PATTERN_FOUND;
     search->undecided += err == MW_OK && verdict == MW_PATTERN_UNDECIDED;
     return err;

@@ -22,6 +22,10 @@ typedef struct mw_item_search {
     mw_slice text;
     mw_log_pattern *pattern; /* NULL = none */
     uint64_t undecided;      /* records on which the pattern reached a limit */
+    /* the pattern's budget: what it took, of the clock and less what others had of the processor */
+    int64_t pattern_ns, entered_ns, cpu_before_ns;
+    uint64_t pattern_bytes;
+    bool given_up; /* it is spent */
     /* of the present block */
     const mw_index_block *block;
     mw_items_walk walk;
@@ -46,7 +50,7 @@ MW_MUST_USE mw_err mw_item_search_bodies(mw_item_search *search, mw_slice text, 
 MW_MUST_USE mw_err mw_item_search_block(mw_item_search *search, const mw_index_block *block,
                                         bool *may);
 /* Does the item of a row fit? Rows of a block in ascending order. MW_E_CORRUPT, MW_E_IO,
- * MW_E_NOMEM, MW_E_TIMEOUT. */
+ * MW_E_NOMEM, MW_E_TIMEOUT (the view's stop, or search->given_up). */
 MW_MUST_USE mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot, uint32_t row,
                                        bool *fits);
 /* The same by attribute: bit i of the answers is the i-th. Which a row of the block may have; which

@@ -72,7 +72,7 @@ static mw_err end_of_block(mw_store_view *view, const mw_index_block *block, mw_
     if (!block->header.many_commits)
         return MW_OK;
     mw_err err = mw_view_hot(view, block, &hot);
-    if (err == MW_OK && hot.count > 0) /* 0: left out as damaged */
+    if (err == MW_OK)
         *out =
             (mw_log_position){mw_hot_seq(&hot, hot.count - 1), mw_hot_index(&hot, hot.count - 1)};
     return err;
@@ -118,8 +118,12 @@ static mw_err choose_blocks(mw_log_scan *scan, mw_log_position *end, bool *more)
     *end = seq >= scan->after.seq ? (mw_log_position){seq, UINT32_MAX} : scan->after;
     for (uint32_t i = first_block(scan->view, scan->after.seq);
          err == MW_OK && i < mw_view_count(scan->view); i++) {
-        const mw_block_header *header = &mw_view_block(scan->view, i)->header;
+        const mw_index_block *block = mw_view_block(scan->view, i);
+        const mw_block_header *header = &block->header;
         if (header->signal != MW_SIGNAL_LOGS || header->event_max_ns < scan->bounds.since_ns)
+            continue;
+        /* Nobody knows where it ends, so a question does not end with it. */
+        if (mw_view_leaves_out(scan->view, block))
             continue;
         err = is_enough(scan, records + header->item_count, end, more);
         if (err != MW_OK || *more)
@@ -167,6 +171,7 @@ mw_err mw_store_log_follow(mw_store_view *view, const mw_log_follow *follow,
         err = mw_log_scan_find(&scan);
     if (err == MW_OK)
         err = answer(&scan, out);
+    out->given_up = scan.search.given_up;
     mw_log_scan_fini(&scan);
     return err;
 }

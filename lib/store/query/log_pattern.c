@@ -63,7 +63,6 @@ static bool make_contexts(mw_log_pattern *pattern)
     pattern->limits = pcre2_match_context_create(pattern->memory);
     if (!pattern->rules || !pattern->limits)
         return false;
-    pcre2_set_max_pattern_length(pattern->rules, MW_LOG_PATTERN_MAX);
     pcre2_set_parens_nest_limit(pattern->rules, NEST_MAX);
     pcre2_set_match_limit(pattern->limits, STEPS_MAX);
     pcre2_set_depth_limit(pattern->limits, DEPTH_MAX);
@@ -101,6 +100,11 @@ static mw_err compile(mw_log_pattern *pattern, mw_slice text, mw_detail *detail)
     int code;
     PCRE2_SIZE offset;
 
+    if (text.len > MW_LOG_PATTERN_MAX)
+        return mw_detail_set(detail, MW_E_SYNTAX, "pattern",
+                             "search for a part of it, or for a word in it with text",
+                             "%zu bytes long: longer than the %u that a pattern may have", text.len,
+                             MW_LOG_PATTERN_MAX);
     pattern->code =
         pcre2_compile((PCRE2_SPTR)text.data, text.len, options, &code, &offset, pattern->rules);
     if (!pattern->code)

@@ -2,7 +2,8 @@
  * that body_walk.h names.
  *
  * A pattern is a person's, a body is anybody's: neither may hang a reader. So a search has limits;
- * a record on which one is reached is "undecided", which counts as no match and is told. The
+ * a record on which one is reached is "undecided", which counts as no match and is told; and what a
+ * question spends on its pattern has a budget, which is its caller's (item_search.c). The
  * program of a pattern, and what a match needs, is MW_MEM_QUERY; machine code, where there is a
  * compiler for it (JIT), lies outside of the account, some tens of KiB a pattern. UTF-8; bytes that
  * are not UTF-8 match nothing, what stands around them can. Nothing is known of a pattern's literal
@@ -14,7 +15,8 @@
 
 #include "lib/store/store.h"
 
-/* Longer patterns are refused: people's are shorter, and the work of the worst grows with it. */
+/* Bytes. Longer patterns are refused: people's are shorter, and the work of the worst grows with
+ * it. */
 #define MW_LOG_PATTERN_MAX 1024u
 /* The worst pattern looks at all that follows, from every place. So a string is searched in steps:
  * matches that begin within so many bytes, of what ends so many bytes behind the step's begin. A

@@ -44,6 +44,7 @@ mw_err mw_store_log_list(mw_store_view *view, const mw_store_page *page, const m
         err = mw_log_scan_find(&scan);
     if (err == MW_OK)
         err = show_page(&scan, out);
+    out->given_up = scan.search.given_up;
     mw_log_scan_fini(&scan);
     return err;
 }

@@ -174,3 +174,17 @@ mw_err mw_rows_columns(mw_store_view *view, const mw_row_place *places, size_t c
     const row_fetching work = {view, NULL, places, take, ctx};
     return take_all(&work, count);
 }
+
+mw_err mw_fetched_span(const mw_fetched_row *fetched, mw_arena *arena, mw_trace_span *out)
+{
+    mw_hot_span(fetched->hot, fetched->row, &out->row);
+    if (!mw_span_row_copy(arena, &out->row))
+        return MW_E_NOMEM;
+    out->own_session_id = out->row.session_id;
+    out->bytes = fetched->bytes;
+    out->oversized = fetched->oversized;
+    out->resource = fetched->resource;
+    out->scope = fetched->scope;
+    out->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
+    return MW_OK;
+}

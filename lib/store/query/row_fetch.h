@@ -31,4 +31,8 @@ MW_MUST_USE mw_err mw_rows_columns(mw_store_view *view, const mw_row_place *plac
                                    mw_err (*take)(void *ctx, size_t at, const mw_fetched_row *row),
                                    void *ctx);
 
+/* All of a span but its place in a trace; session_id is its own. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_fetched_span(const mw_fetched_row *fetched, mw_arena *arena,
+                                   mw_trace_span *out);
+
 #endif

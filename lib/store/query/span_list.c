@@ -200,18 +200,7 @@ static mw_err scan_blocks(span_scan *scan)
 static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
 {
     const span_scan *scan = ctx;
-    mw_trace_span *span = &scan->spans[at];
-
-    mw_hot_span(fetched->hot, fetched->row, &span->row);
-    if (!mw_span_row_copy(scan->arena, &span->row))
-        return MW_E_NOMEM;
-    span->own_session_id = span->row.session_id;
-    span->bytes = fetched->bytes;
-    span->oversized = fetched->oversized;
-    span->resource = fetched->resource;
-    span->scope = fetched->scope;
-    span->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
-    return MW_OK;
+    return mw_fetched_span(fetched, scan->arena, &scan->spans[at]);
 }
 
 static mw_err show_page(span_scan *scan, mw_span_page *out)

@@ -98,6 +98,9 @@ mw_slice mw_rollup_text_of(const mw_rollup *rollup, uint32_t number);
  * counted as that. */
 #define MW_ROLLUP_CELLS_MAX ((uint32_t)1 << 17)
 uint64_t mw_rollup_left_out(const mw_rollup *rollup);
+/* No more cells and texts than it has now, but for those few that any table has; false: as many as
+ * above. */
+void mw_rollup_full(mw_rollup *rollup, bool full);
 
 /* Spans of one trace: in any order but for repeats, of which the first counts, so that earlier ones
  * stand before new ones. The order stays. MW_E_NOMEM: the table is of no more use. */

@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/store/rollup/rollup_int.h"
 #include "lib/store/segment/segment_footer.h"
+#include "lib/store/segment/tail_share.h"
 
 #define MEMORY_SHARE 32
 
@@ -18,6 +19,7 @@ static void forget(mw_rollup_cache *cache, mw_rollup_cached *item)
 {
     if (!item->bytes)
         return;
+    mw_share_note(MW_SHARE_CACHES, item->bytes->len, 0);
     cache->bytes -= item->bytes->len;
     drop_bytes(item->bytes);
     item->bytes = NULL;
@@ -97,7 +99,9 @@ static mw_rollup_cached *oldest_of(const mw_rollup_cache *cache)
 /* Room for `len` more bytes, but for a single larger piece. */
 static void make_room(mw_rollup_cache *cache, size_t len)
 {
-    while (cache->bytes + len > bytes_max()) {
+    size_t most = bytes_max();
+    while (cache->bytes + len > most ||
+           !mw_share_admits(MW_SHARE_CACHES, cache->bytes + len, len, most)) {
         mw_rollup_cached *oldest = oldest_of(cache);
         if (!oldest)
             return;
@@ -198,6 +202,7 @@ static mw_err keep(mw_rollup_cache *cache, const mw_rollup_cached *loaded, mw_ro
         if (loaded->bytes) {
             make_room(cache, loaded->bytes->len);
             cache->bytes += loaded->bytes->len;
+            mw_share_note(MW_SHARE_CACHES, 0, loaded->bytes->len);
         }
         *item = *loaded;
     }

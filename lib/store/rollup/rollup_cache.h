@@ -1,9 +1,10 @@
 /* Roll-ups of merged segments, kept as the bytes that their footers hold.
  *
  * Belongs to the tail. A question needs those of all segments whose minutes meet its window: after
- * the first one nothing is read from disk. Bounded: beyond MW_ROLLUP_CACHE_MAX what was used
- * longest ago is forgotten and read again. Any thread: a mutex guards the table, and is not held
- * while anything is read or added up; bytes live as long as someone uses them. MW_MEM_ROLLUP.
+ * the first one nothing is read from disk. Bounded: beyond MW_ROLLUP_CACHE_MAX, of all spaces
+ * together (tail_share.h), what was used longest ago is forgotten and read again. Any thread: a
+ * mutex guards the table, and is not held while anything is read or added up; bytes live as long as
+ * someone uses them. MW_MEM_ROLLUP.
  */
 #ifndef MW_STORE_ROLLUP_CACHE_H
 #define MW_STORE_ROLLUP_CACHE_H

@@ -45,7 +45,7 @@ typedef struct mw_rollup_name {
 struct mw_rollup {
     uint64_t seed; /* of the hashes: random, so that no sender can make cells or texts pile up */
     unsigned keep;
-    uint32_t cells_max;
+    uint32_t cells_max, names_max;
     uint64_t left_out;
     uint64_t unread; /* tables of segments that could not be added to it */
     mw_rollup_cell *cells;
@@ -89,6 +89,14 @@ MW_MUST_USE mw_err mw_rollup_merge(mw_rollup *rollup, mw_rollup_key key,
                                    const mw_rollup_counts *counts);
 /* Adds the cell's row to `row`, which has MW_ROLLUP_ROW numbers. */
 void mw_rollup_row_add(const mw_rollup *rollup, const mw_rollup_cell *cell, int64_t *row);
+/* rollup_trace.c: a span that is new; the edge between two of a trace, of which one is new, or a
+ * mark on the parent that there was one before; when all edges are counted, the call by the peer's
+ * name, of a new span or of an earlier one to which new children came. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_rollup_count_span(mw_rollup *rollup, const mw_rollup_span *span);
+MW_MUST_USE mw_err mw_rollup_count_edge(mw_rollup *rollup, mw_rollup_span *parent,
+                                        const mw_rollup_span *child);
+MW_MUST_USE mw_err mw_rollup_count_peer(mw_rollup *rollup, const mw_rollup_span *span);
+
 /* Does the minute meet [since, until)? until 0 = unbounded. */
 bool mw_rollup_minute_meets(uint32_t minute, uint64_t since_ns, uint64_t until_ns);
 

@@ -33,6 +33,23 @@ void mw_rollup_join_fini(mw_rollup_join *join)
     memset(join, 0, sizeof *join);
 }
 
+size_t mw_rollup_join_bytes(const mw_rollup_join *join)
+{
+    size_t counted = join->rollup ? mw_rollup_bytes(join->rollup) : 0;
+    return counted + join->chunk_count * NODES_A_CHUNK * sizeof(mw_join_node) +
+           mw_trace_set_bytes(&join->traces) + mw_trace_set_bytes(&join->fresh) +
+           join->trace_capacity * sizeof *join->trace_nodes +
+           join->spans_capacity * sizeof *join->spans + join->node_capacity * sizeof *join->nodes;
+}
+
+size_t mw_rollup_join_growth(const mw_rollup_join *join, size_t spans)
+{
+    size_t chunks = (join->span_count + spans + NODES_A_CHUNK - 1) / NODES_A_CHUNK;
+    return chunks > join->chunk_count
+               ? (chunks - join->chunk_count) * NODES_A_CHUNK * sizeof(mw_join_node)
+               : 0;
+}
+
 /* ---- spans by trace -------------------------------------------------------------------------- */
 
 static mw_join_node *node_at(const mw_rollup_join *join, size_t at)
@@ -121,6 +138,12 @@ mw_err mw_rollup_join_block(mw_rollup_join *join, const mw_hot *hot)
     return err;
 }
 
+void mw_rollup_join_bound(mw_rollup_join *join, size_t spans)
+{
+    join->earlier_left = spans;
+    join->left_out = 0;
+}
+
 /* ---- settling -------------------------------------------------------------------------------- */
 
 /* `numbers`: of the block's traces among the fresh ones. */
@@ -129,8 +152,14 @@ static mw_err add_earlier(mw_rollup_join *join, const mw_hot *hot, const uint32_
     mw_err err = MW_OK;
     for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
         uint32_t fresh = numbers[mw_hot_ref(hot, MW_HOT_TRACE, row)];
-        if (fresh != MW_EARLIER_NOT_WANTED)
-            err = add_row(join, row, join->fresh_numbers[fresh], true);
+        if (fresh == MW_EARLIER_NOT_WANTED)
+            continue;
+        if (join->earlier_left == 0) {
+            join->left_out++;
+            continue;
+        }
+        join->earlier_left--;
+        err = add_row(join, row, join->fresh_numbers[fresh], true);
     }
     return err;
 }

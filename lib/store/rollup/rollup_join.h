@@ -30,6 +30,8 @@ typedef struct mw_rollup_join {
     mw_join_node **chunks;
     size_t chunk_count, chunk_capacity;
     size_t span_count;
+    size_t earlier_left; /* earlier spans that may still be added until the next settling */
+    uint64_t left_out;   /* those beyond: calls to and from them are not counted */
     /* since the last settling */
     mw_trace_set fresh;      /* traces that were not known before */
     uint32_t *fresh_numbers; /* their numbers in `traces` */
@@ -58,8 +60,14 @@ MW_MUST_USE mw_err mw_rollup_join_block(mw_rollup_join *join, const mw_hot *hot)
  * entry whether a block may have some. Errors as above, and mw_each_earlier_block's. */
 MW_MUST_USE mw_err mw_rollup_join_merged(mw_rollup_join *join, mw_store_view *view,
                                          uint64_t arrival_ns);
+/* How many of them there is memory for, before each settling. */
+void mw_rollup_join_bound(mw_rollup_join *join, size_t spans);
 bool mw_rollup_join_wants(const mw_rollup_join *join, const mw_index_block *block);
 MW_MUST_USE mw_err mw_rollup_join_earlier(mw_rollup_join *join, const mw_hot *hot);
+/* Bytes that its spans, their traces and what was counted take (also after a failed init), and how
+ * much more so many spans would. */
+size_t mw_rollup_join_bytes(const mw_rollup_join *join);
+size_t mw_rollup_join_growth(const mw_rollup_join *join, size_t spans);
 /* Counts what is new. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_rollup_join_settle(mw_rollup_join *join);
 

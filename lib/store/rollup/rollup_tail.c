@@ -6,8 +6,10 @@
 #include "lib/store/rollup/rollup_int.h"
 #include "lib/store/rollup/rollup_join.h"
 #include "lib/store/rollup/rollup_tail.h"
+#include "lib/store/segment/tail_share.h"
 
 #define MEMORY_SHARE 20
+#define BYTES_SHARE 8
 #define SPANS_LEAST ((size_t)4096)
 /* How long a question waits for the lock before it asks whether it is to stop. */
 #define LOCK_TURN_NS 20000000
@@ -29,7 +31,8 @@ struct mw_rollup_tail {
     uint64_t seq;           /* commits of the log up to here are counted */
     tail_segment *segments; /* in the order of the index */
     size_t segment_count, segment_capacity;
-    size_t spans_max, step;
+    size_t spans_max, step, earlier_max;
+    size_t bytes; /* what of it is noted as its share */
     mw_rollup_cache cache;
     mw_trace_filters filters;
 };
@@ -42,13 +45,42 @@ static size_t spans_allowed(void)
     return fits < SPANS_LEAST ? SPANS_LEAST : fits;
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static size_t bytes_max(void)
+{
+    size_t share = mw_memory_ceiling() / BYTES_SHARE;
+    return share < MW_TAIL_BYTES_MAX ? share : MW_TAIL_BYTES_MAX;
+}
+
+static size_t known_bytes(const mw_rollup_tail *tail)
+{
+    return tail->begun ? mw_rollup_join_bytes(&tail->join) : 0;
+}
+
+static void note_bytes(mw_rollup_tail *tail)
+{
+    size_t now = known_bytes(tail);
+    for (size_t i = 0; i < tail->segment_count; i++)
+        now += mw_rollup_bytes(tail->segments[i].table);
+    mw_share_note(MW_SHARE_TAILS, tail->bytes, now);
+    tail->bytes = now;
+}
+
+static bool has_room(const mw_rollup_tail *tail, size_t more)
+{
+    return mw_share_admits(MW_SHARE_TAILS, tail->bytes + more, more, bytes_max());
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
 mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out)
 {
     mw_rollup_tail *tail = mw_calloc(MW_MEM_ROLLUP, 1, sizeof *tail);
     if (!tail)
         return MW_E_NOMEM;
     tail->store = store;
-    tail->spans_max = spans_allowed();
+    tail->spans_max = tail->earlier_max = spans_allowed();
     tail->step = MW_TAIL_STEP;
     pthread_mutex_init(&tail->lock, NULL);
     mw_rollup_cache_init(&tail->cache);
@@ -65,6 +97,7 @@ static void forget(mw_rollup_tail *tail)
     tail->known_from_ns = 0;
     for (size_t i = 0; i < tail->segment_count; i++)
         tail->segments[i].forgotten = tail->segments[i].blocks;
+    note_bytes(tail);
 }
 
 static void begin_anew(mw_rollup_tail *tail)
@@ -74,6 +107,7 @@ static void begin_anew(mw_rollup_tail *tail)
         mw_rollup_free(tail->segments[i].table);
     tail->segment_count = 0;
     tail->seq = 0;
+    note_bytes(tail);
 }
 
 void mw_rollup_tail_free(mw_rollup_tail *tail)
@@ -99,6 +133,13 @@ void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step)
     begin_anew(tail);
     tail->spans_max = spans_max;
     tail->step = step;
+    pthread_mutex_unlock(&tail->lock);
+}
+
+void mw_rollup_tail_limit_earlier(mw_rollup_tail *tail, size_t spans)
+{
+    pthread_mutex_lock(&tail->lock);
+    tail->earlier_max = spans;
     pthread_mutex_unlock(&tail->lock);
 }
 
@@ -162,6 +203,7 @@ static void drop_merged(mw_rollup_tail *tail, mw_store_view *view)
             mw_rollup_free(tail->segments[i].table);
     }
     tail->segment_count = kept;
+    note_bytes(tail);
 }
 
 /* ---- in step --------------------------------------------------------------------------------- */
@@ -170,8 +212,10 @@ typedef struct tail_step {
     mw_rollup_tail *tail;
     mw_store_view *view;
     tail_segment *segment; /* whose blocks are at hand */
-    size_t spans;          /* that came and are not yet settled */
-    uint64_t arrival_ns;   /* the earliest of them */
+    /* What came and is not yet settled: blocks of `segment`, the first one's sequence. */
+    size_t spans, blocks;
+    uint64_t seq;
+    uint64_t arrival_ns; /* the earliest of them */
     const mw_store_stop *stop;
     bool stopped; /* by it */
 } tail_step;
@@ -213,24 +257,42 @@ static mw_err settle(tail_step *step)
     mw_rollup_join *join = &step->tail->join;
     if (step->spans == 0)
         return MW_OK;
+    mw_rollup_join_bound(join, step->tail->earlier_max);
     mw_err err = mw_rollup_join_merged(join, step->view, step->arrival_ns);
     if (err == MW_OK)
         err = read_forgotten(step);
     if (err == MW_OK)
         err = mw_rollup_join_settle(join);
-    if (err == MW_OK)
-        err = mw_rollup_add(join->rollup, 0, 0, step->segment->table);
+    if (err != MW_OK)
+        return err;
+    mw_rollup_full(step->segment->table, !has_room(step->tail, 0));
+    join->rollup->left_out += join->left_out;
+    err = mw_rollup_add(join->rollup, 0, 0, step->segment->table);
     mw_rollup_clear(join->rollup);
-    step->spans = 0;
+    step->spans = step->blocks = 0;
     step->arrival_ns = UINT64_MAX;
+    note_bytes(step->tail);
     return err;
 }
 
-/* Is there room to know these too? Numbers of texts are bounded as well. */
+/* Told to stop in the middle of it: as if what is not settled had not come. What is known may have
+ * a part of it, so that all is forgotten. */
+static void unsettle(tail_step *step)
+{
+    if (step->blocks) {
+        step->segment->blocks -= step->blocks;
+        step->tail->seq = step->seq - 1;
+    }
+    forget(step->tail);
+    step->stopped = true;
+}
+
+/* Is there no room to know these too? Numbers of texts are bounded as well. */
 static bool is_full(const mw_rollup_tail *tail, const mw_block_header *header)
 {
     const mw_rollup_join *join = &tail->join;
     return join->span_count && (join->span_count + header->item_count > tail->spans_max ||
+                                !has_room(tail, mw_rollup_join_growth(join, header->item_count)) ||
                                 join->rollup->name_count > MW_ROLLUP_TEXTS_MAX / 2 ||
                                 header->arrival_ns > tail->known_from_ns + MW_TAIL_KNOWN_NS);
 }
@@ -253,10 +315,13 @@ static mw_err take_block(tail_step *step, const mw_index_block *block)
         err = mw_view_hot(step->view, block, &hot);
     if (err == MW_OK)
         err = mw_rollup_join_block(&tail->join, &hot);
+    if (step->blocks++ == 0)
+        step->seq = block->header.seq;
     step->segment->blocks++;
     step->spans += block->header.item_count;
     if (block->header.arrival_ns < step->arrival_ns)
         step->arrival_ns = block->header.arrival_ns;
+    note_bytes(tail);
     return err;
 }
 
@@ -278,15 +343,18 @@ static mw_err count_new(tail_step *step, size_t most)
         const mw_index_block *block = mw_view_block(step->view, i);
         if (!is_tail(block))
             continue;
-        if (block->segment != last) {
+        if (block->segment != last || step->spans >= tail->step)
             err = settle(step);
+        if (err != MW_OK)
+            break;
+        if (block->segment != last) {
             last = block->segment;
             seen = 0;
             step->segment = segment_of(tail, last->header.id);
         }
         if (!step->segment)
             return MW_E_NOMEM;
-        if (err != MW_OK || seen++ < step->segment->blocks)
+        if (seen++ < step->segment->blocks)
             continue;
         step->stopped = is_over(step->stop);
         if (came >= most || step->stopped) {
@@ -300,7 +368,19 @@ static mw_err count_new(tail_step *step, size_t most)
         err = settle(step);
     if (err == MW_OK)
         tail->seq = seq;
-    return err;
+    if (err != MW_E_TIMEOUT)
+        return err;
+    unsettle(step);
+    return MW_OK;
+}
+
+/* Others have no room, and this one was not asked and brought nothing: it can be read again. */
+static void give_way(mw_rollup_tail *tail, uint64_t seq_before)
+{
+    bool least = mw_share_admits(MW_SHARE_TAILS, tail->bytes, SIZE_MAX / 2, bytes_max());
+    if (tail->begun && tail->seq == seq_before && !least &&
+        mw_share_is_short(MW_SHARE_TAILS, bytes_max()))
+        forget(tail);
 }
 
 /* MW_E_TIMEOUT: it is in step with a part of the view. */
@@ -308,6 +388,8 @@ static mw_err bring_up_to(mw_rollup_tail *tail, mw_store_view *view, size_t most
                           const mw_store_stop *stop)
 {
     tail_step step = {.tail = tail, .view = view, .arrival_ns = UINT64_MAX, .stop = stop};
+    if (stop)
+        mw_store_view_stop(view, stop->ask, stop->ctx);
     if (has_missed_some(tail, view))
         begin_anew(tail);
     drop_merged(tail, view);
@@ -317,15 +399,17 @@ static mw_err bring_up_to(mw_rollup_tail *tail, mw_store_view *view, size_t most
     return err == MW_OK && step.stopped ? MW_E_TIMEOUT : err;
 }
 
-mw_err mw_rollup_tail_update(mw_rollup_tail *tail)
+mw_err mw_rollup_tail_update(mw_rollup_tail *tail, const mw_store_stop *stop)
 {
     mw_store_view *view;
     pthread_mutex_lock(&tail->lock);
+    uint64_t before = tail->seq;
     mw_err err = mw_store_view_open(tail->store, &view);
     if (err == MW_OK) {
         mw_store_view_tolerate(view);
-        err = bring_up_to(tail, view, tail->step, NULL);
+        err = bring_up_to(tail, view, tail->step, stop);
         mw_store_view_close(view);
+        give_way(tail, before);
     }
     pthread_mutex_unlock(&tail->lock);
     return err;
@@ -366,8 +450,6 @@ static mw_err lock_in_step(mw_rollup_tail *tail, const mw_store_stop *stop, mw_s
     if (err == MW_OK) {
         mw_store_view_tolerate(*view);
         err = bring_up_to(tail, *view, SIZE_MAX, stop);
-        if (err == MW_OK && stop)
-            mw_store_view_stop(*view, stop->ask, stop->ctx);
         if (err != MW_OK)
             mw_store_view_close(*view);
     }

@@ -22,10 +22,17 @@
 /* 56 bytes each, so 28 MiB; where the memory limit is small, what fits a twentieth of it. A single
  * larger request is known while it is counted. */
 #define MW_TAIL_SPANS_MAX ((size_t)1 << 19)
-/* Or for that long: slow traffic need not hold them all the same. */
+/* The same with all tables and texts, of the tails of all spaces together (tail_share.h); an eighth
+ * of a small limit. Beyond, spans are forgotten sooner, and tables take in no cells that are new:
+ * what belongs there is told as left out until it is merged. */
+#define MW_TAIL_BYTES_MAX ((size_t)64 << 20)
+/* Earlier spans that are looked up for what is settled at a time, likewise: only a trace of so many
+ * has more. Calls to and from those beyond are told as left out until the merge counts them. */
+#define MW_TAIL_EARLIER_MAX MW_TAIL_SPANS_MAX
+/* Spans are known for that long: slow traffic need not hold them all the same. */
 #define MW_TAIL_KNOWN_NS (20 * 60 * (uint64_t)MW_NS_PER_S)
 /* Spans that one call of the keeper takes in: some 20 ms of work a second at most, for a load at
- * which nobody may be asking. */
+ * which nobody may be asking. Also what is settled at a time. */
 #define MW_TAIL_STEP ((size_t)1 << 16)
 
 typedef struct mw_rollup_tail mw_rollup_tail;
@@ -34,10 +41,12 @@ MW_MUST_USE mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out); /*
 void mw_rollup_tail_free(mw_rollup_tail *tail);                               /* NULL is ignored */
 /* Filters of merged segments, which merging uses too; live as long as the tail. */
 mw_trace_filters *mw_rollup_tail_filters(mw_rollup_tail *tail);
-/* Tests: how many spans are known, and taken in by one update. */
+/* Tests: how many spans are known, and taken in by one update; how many earlier ones. */
 void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step);
-/* Takes in what the newest commits brought. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. Any thread. */
-MW_MUST_USE mw_err mw_rollup_tail_update(mw_rollup_tail *tail);
+void mw_rollup_tail_limit_earlier(mw_rollup_tail *tail, size_t spans);
+/* Takes in what the newest commits brought. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT, MW_E_TIMEOUT: by
+ * `stop` (may be NULL), asked before each block that is read. Any thread. */
+MW_MUST_USE mw_err mw_rollup_tail_update(mw_rollup_tail *tail, const mw_store_stop *stop);
 /* The roll-ups of [since, until) of the whole store, tail and merged segments, as of *as_of, added
  * to `into`; until 0 = unbounded. Errors as above, and MW_E_TIMEOUT: what was done for the tail
  * until then stays done. Any thread. */

@@ -9,6 +9,10 @@
 #include "lib/store/segment/block_reader.h"
 #include "lib/store/segment/recover.h"
 #include "lib/store/segment/segment_walk.h"
+#include "lib/store/segment/spare.h"
+
+/* Copies of one name that are set aside. */
+#define COPIES_MAX 99u
 
 typedef struct recovery {
     mw_writer *writer;
@@ -24,7 +28,8 @@ typedef struct recovery {
     size_t tail_first;
 } recovery;
 
-/* A finished segment was renamed; what still has the temporary name was never acknowledged. */
+/* A finished segment was renamed; what still has the temporary name was never acknowledged. What
+ * has the name of a spare file was merged. */
 void mw_remove_unfinished(const char *directory)
 {
     DIR *dir = opendir(directory);
@@ -33,7 +38,8 @@ void mw_remove_unfinished(const char *directory)
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         char path[4096];
         size_t len = strlen(entry->d_name);
-        if (len != 20 || strcmp(entry->d_name + 16, ".tmp") != 0)
+        if (len != 20 || (strcmp(entry->d_name + 16, ".tmp") != 0 &&
+                          strcmp(entry->d_name + 16, MW_SPARE_SUFFIX) != 0))
             continue;
         int written = snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
         if (written > 0 && (size_t)written < sizeof path)
@@ -88,7 +94,7 @@ static mw_err trim_tail(recovery *rec, const mw_segment_file *file, mw_walk *wal
         if (err != MW_OK)
             return err;
     }
-    if (walk->end < file->size)
+    if (!mw_segment_ends_at(file, walk->end))
         MW_LOG(MW_LOG_WARN, "store", "torn tail dropped: writes that were never acknowledged",
                MW_KV_STR("file", file->path), MW_KV_U64("offset", walk->end),
                MW_KV_U64("bytes", file->size - walk->end));
@@ -218,6 +224,13 @@ static void note_sequence(mw_writer *writer, uint64_t seq)
         writer->next_seq = seq + 1;
 }
 
+/* No segment to come has an id up to this one. */
+static void note_id(mw_writer *writer, uint64_t id)
+{
+    if (id >= writer->next_segment_id && id < UINT64_MAX)
+        writer->next_segment_id = id + 1;
+}
+
 static void note_walked(mw_writer *writer, const mw_segment_file *file, const mw_walk *walk)
 {
     if (file->header.first_seq > writer->next_seq)
@@ -243,8 +256,10 @@ static mw_err recover_blocks(recovery *rec, const mw_segment_file *file, mw_segm
 
     log_gaps(rec, file, walk);
     segment->aside = walk->gap_count > 0;
-    if (file->newest)
+    if (file->found)
         err = trim_tail(rec, file, walk, &first);
+    if (!file->newest)
+        first = walk->block_count;
     note_walked(rec->writer, file, walk);
     if (err == MW_OK)
         err = index_blocks(rec, segment, walk->blocks, first);
@@ -419,6 +434,54 @@ static void remove_superseded(const mw_segment_file *file)
            MW_KV_STR("file", file->path));
 }
 
+/* A name that nobody has yet; false when all are taken. */
+static bool free_name(const mw_segment_file *file, char *out, size_t size)
+{
+    for (unsigned number = 1; number <= COPIES_MAX; number++) {
+        int written = snprintf(out, size, "%s.aside-%u", file->path, number);
+        if (written <= 0 || (size_t)written >= size)
+            return false;
+        if (access(out, F_OK) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever gives the file its own name again finds neither that nor its sequences taken. */
+static mw_err keep_place(mw_writer *writer, mw_segment_file *file)
+{
+    mw_walk walk;
+    note_id(writer, file->header.id);
+    note_sequence(writer, file->header.first_seq);
+    if (file->header.kind == MW_SEGMENT_MERGED)
+        return MW_OK;
+    file->limit = file->size;
+    mw_err err = mw_segment_walk(file, &walk);
+    if (err != MW_OK)
+        return err;
+    note_walked(writer, file, &walk);
+    mw_walk_fini(&walk);
+    return MW_OK;
+}
+
+/* Somebody copied a segment within the directory, or gave it another name. It may be the only copy,
+ * so that it is kept; but it must not hold a name that a segment to come will have. */
+static mw_err set_copy_aside(recovery *rec, mw_segment_file *file)
+{
+    char own[24], aside[4096];
+    bool moved =
+        free_name(file, aside, sizeof aside) && mw_io_current()->rename(file->path, aside) == 0;
+    snprintf(own, sizeof own, "%016llx.seg", (unsigned long long)file->header.id);
+    MW_LOG(MW_LOG_WARN, "store",
+           "a copy of a segment under another name is not read and was set aside; move it out of "
+           "the store's directory",
+           MW_KV_STR("file", file->path), MW_KV_STR("copy_of", own),
+           MW_KV_STR("now", moved ? aside : file->path));
+    if (!moved)
+        note_id(rec->writer, file->id);
+    return keep_place(rec->writer, file);
+}
+
 static int sequence_compare(const void *left, const void *right)
 {
     const mw_segment_file *a = *(mw_segment_file *const *)left;
@@ -448,10 +511,13 @@ static mw_err recover_files(recovery *rec, mw_segment_files *files, mw_detail *d
         mw_alloc(MW_MEM_STORE, (files->count + 1) * sizeof(mw_segment_file *));
     if (!order)
         return mw_detail_set(detail, MW_E_NOMEM, "memory_limit", "", "no memory for the store");
-    for (size_t i = 0; i < files->count; i++) {
+    for (size_t i = 0; err == MW_OK && i < files->count; i++) {
         mw_segment_file *file = &files->items[i];
-        if (file->id >= rec->writer->next_segment_id)
-            rec->writer->next_segment_id = file->id + 1;
+        if (file->header_err == MW_E_CONFLICT) {
+            err = set_copy_aside(rec, file);
+            continue;
+        }
+        note_id(rec->writer, file->id);
         if (file->superseded)
             remove_superseded(file);
         else
@@ -475,8 +541,6 @@ mw_err mw_recover(mw_writer *writer, mw_damage *damage, uint64_t key_seed, mw_de
     recovery rec = {.writer = writer, .damage = damage, .key_seed = key_seed};
     mw_segment_files files;
 
-    writer->next_segment_id = 1;
-    writer->next_seq = 1;
     mw_remove_unfinished(writer->directory);
     mw_err err = settle_names(writer->directory);
     if (err == MW_OK)

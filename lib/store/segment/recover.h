@@ -12,14 +12,15 @@
 #include "lib/store/segment/damage.h"
 #include "lib/store/segment/writer.h"
 
-/* Before the writer's thread starts; fills its index, sequence, next id and predecessor. What is
+/* Before the writer's thread starts; fills its index and predecessor, and raises its sequence and
+ * next id, at least 1, beyond what it finds. What is
  * damaged is left out and noted; a segment of the log with damage is set aside.
  * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_recover(mw_writer *writer, mw_damage *damage, uint64_t key_seed,
                               mw_detail *detail);
 
-/* Removes files under temporary names: nothing in them was ever acknowledged. Under the directory's
- * lock alone. */
+/* Removes files under temporary names, in which nothing was ever acknowledged, and a spare one.
+ * Under the directory's lock alone. */
 void mw_remove_unfinished(const char *directory);
 
 #endif

@@ -1,9 +1,11 @@
 /* One segment file. See segment.h; the format is in segment_format.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/store/segment/segment_footer.h"
+#include "lib/store/segment/spare.h"
 
 /* Fewer than IOV_MAX; more gains nothing. */
 #define IOV_AT_ONCE 256u
@@ -43,7 +45,8 @@ mw_segment *mw_segment_adopt(const char *path, int fd, const mw_segment_header *
     segment->header = *header;
     segment->fd = fd;
     segment->path = copy;
-    segment->end = end;
+    segment->end = segment->size = end;
+    atomic_init(&segment->reusable, false);
     return segment;
 }
 
@@ -87,23 +90,40 @@ mw_err mw_segment_open_merged(const char *path, int fd, const mw_segment_header 
     return err;
 }
 
+/* What tells the end from a torn tail in a file that is longer; empty at the end of the file. */
+static struct iovec end_mark(uint64_t end, uint64_t size)
+{
+    static char zeros[MW_END_MARK_SIZE];
+    uint64_t rest = size > end ? size - end : 0;
+    return (struct iovec){zeros, rest < sizeof zeros ? (size_t)rest : sizeof zeros};
+}
+
 static mw_err write_first_bytes(int fd, const mw_segment_header *header, mw_slice carried)
 {
     unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return MW_E_IO;
     mw_segment_header_write(header, bytes);
-    struct iovec iov[2] = {{bytes, sizeof bytes}, {(void *)(uintptr_t)carried.data, carried.len}};
-    mw_err err = mw_io_write_all(fd, iov, carried.len ? 2 : 1, 0);
+    struct iovec iov[3] = {{bytes, sizeof bytes}};
+    int count = 1;
+    if (carried.len)
+        iov[count++] = (struct iovec){(void *)(uintptr_t)carried.data, carried.len};
+    iov[count] = end_mark(header->durable_end, (uint64_t)status.st_size);
+    count += iov[count].iov_len > 0;
+    mw_err err = mw_io_write_all(fd, iov, count, 0);
     if (err == MW_OK && mw_io_current()->fdatasync(fd) != 0)
         err = err_of_errno();
     return err;
 }
 
-/* Opens, fills and names the file; on failure nothing of it is left, as far as that can be had. */
-static mw_err create_file(const char *temporary, const char *path, const mw_segment_header *header,
-                          mw_slice carried, int *out)
+/* Opens (a spare file) or makes, fills and names the file; on failure nothing of it is left, as far
+ * as that can be had. */
+static mw_err create_file(const char *temporary, int flags, const char *path,
+                          const mw_segment_header *header, mw_slice carried, int *out)
 {
     const mw_io *io = mw_io_current();
-    int fd = io->open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = io->open(temporary, O_RDWR | O_CLOEXEC | flags, 0600);
     if (fd < 0)
         return err_of_errno();
     const char *name = temporary;
@@ -123,8 +143,34 @@ static mw_err create_file(const char *temporary, const char *path, const mw_segm
     return MW_OK;
 }
 
+/* A spare file that cannot be used is none, and removed. */
+static mw_err create_of_spare(mw_spare *spare, const char *path, const mw_segment_header *header,
+                              mw_slice carried, int *out)
+{
+    char *from = spare ? mw_spare_take(spare) : NULL;
+    if (!from)
+        return MW_E_NOT_FOUND;
+    mw_err err = create_file(from, 0, path, header, carried, out);
+    if (err != MW_OK)
+        (void)mw_io_current()->unlink(from);
+    mw_free(MW_MEM_STORE, from);
+    return err;
+}
+
+static mw_segment *adopt_created(const char *path, int fd, const mw_segment_header *header)
+{
+    struct stat status;
+    mw_segment *segment = mw_segment_adopt(path, fd, header, header->durable_end);
+    if (!segment)
+        return NULL;
+    if (fstat(fd, &status) == 0 && (uint64_t)status.st_size > segment->size)
+        segment->size = (uint64_t)status.st_size;
+    atomic_store(&segment->reusable, true);
+    return segment;
+}
+
 mw_err mw_segment_create(const char *directory, mw_segment_header *header, mw_slice carried,
-                         mw_segment **out)
+                         mw_spare *spare, mw_segment **out)
 {
     char *temporary = path_of(directory, header->id, ".tmp");
     char *path = path_of(directory, header->id, ".seg");
@@ -132,10 +178,10 @@ mw_err mw_segment_create(const char *directory, mw_segment_header *header, mw_sl
     int fd = -1;
 
     header->durable_end = MW_SEGMENT_HEADER_SIZE + carried.len;
-    if (err == MW_OK)
-        err = create_file(temporary, path, header, carried, &fd);
+    if (err == MW_OK && create_of_spare(spare, path, header, carried, &fd) != MW_OK)
+        err = create_file(temporary, O_CREAT | O_TRUNC, path, header, carried, &fd);
     if (err == MW_OK) {
-        *out = mw_segment_adopt(path, fd, header, header->durable_end);
+        *out = adopt_created(path, fd, header);
         if (!*out) {
             err = MW_E_NOMEM;
             mw_io_current()->unlink(path);
@@ -147,7 +193,7 @@ mw_err mw_segment_create(const char *directory, mw_segment_header *header, mw_sl
     return err;
 }
 
-mw_err mw_segment_append(mw_segment *segment, struct iovec *iov, size_t count)
+static mw_err write_blocks(const mw_segment *segment, struct iovec *iov, size_t count)
 {
     uint64_t at = segment->end;
 
@@ -163,10 +209,35 @@ mw_err mw_segment_append(mw_segment *segment, struct iovec *iov, size_t count)
         iov += now;
         count -= now;
     }
-    if (mw_io_current()->fdatasync(segment->fd) != 0)
-        return err_of_errno();
-    segment->end = at;
     return MW_OK;
+}
+
+mw_err mw_segment_append(mw_segment *segment, struct iovec *iov, size_t count)
+{
+    uint64_t end = segment->end;
+    for (size_t i = 0; i < count; i++)
+        end += iov[i].iov_len;
+    iov[count] = end_mark(end, segment->size);
+    count += iov[count].iov_len > 0;
+    mw_err err = write_blocks(segment, iov, count);
+    if (err == MW_OK && mw_io_current()->fdatasync(segment->fd) != 0)
+        err = err_of_errno();
+    if (err != MW_OK) {
+        atomic_store(&segment->reusable, false);
+        return err;
+    }
+    segment->end = end;
+    if (segment->size < end)
+        segment->size = end;
+    return MW_OK;
+}
+
+void mw_segment_trim(mw_segment *segment)
+{
+    if (segment->size <= segment->end || !atomic_load(&segment->reusable) ||
+        mw_io_current()->ftruncate(segment->fd, (off_t)segment->end) != 0)
+        return;
+    segment->size = segment->end;
 }
 
 mw_block_place mw_segment_place(const mw_segment *segment, uint64_t offset)
@@ -190,6 +261,8 @@ void mw_segment_unref(mw_segment *segment)
     }
     mw_footer_free(segment->footer);
     close(segment->fd);
+    if (segment->spare)
+        mw_spare_give(segment->spare, segment->spare_path);
     mw_free(MW_MEM_STORE, segment->path);
     mw_free(MW_MEM_STORE, segment);
 }

@@ -82,6 +82,11 @@ static bool is_merged(const mw_segment_file *file)
     return file->header_err == MW_OK && file->header.kind == MW_SEGMENT_MERGED;
 }
 
+static bool is_copy(const mw_segment_file *file)
+{
+    return file->header_err == MW_E_CONFLICT;
+}
+
 static mw_err open_file(const char *directory, mw_segment_file *file)
 {
     unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
@@ -102,7 +107,7 @@ static mw_err open_file(const char *directory, mw_segment_file *file)
         return err;
     file->header_err = mw_segment_header_read(bytes, &file->header);
     if (file->header_err == MW_OK && file->header.id != file->id)
-        file->header_err = MW_E_CORRUPT;
+        file->header_err = MW_E_CONFLICT;
     if (!is_merged(file))
         return MW_OK;
     file->replaced_err =
@@ -124,7 +129,7 @@ static void find_superseded(mw_segment_files *files)
         const mw_segment_file *file = &files->items[i];
         for (size_t k = 0; k < file->replaced.count; k++) {
             mw_segment_file *old = file_of(files, file->replaced.ids[k]);
-            if (old && old->id < file->id)
+            if (old && old->id < file->id && !is_copy(old))
                 old->superseded = true;
         }
     }
@@ -134,10 +139,21 @@ static void find_superseded(mw_segment_files *files)
 static void record_end(const mw_segment_files *files, uint64_t id, uint64_t end)
 {
     mw_segment_file *file = file_of(files, id);
-    if (!file || is_merged(file))
+    if (!file || is_merged(file) || is_copy(file))
         return;
-    file->newest = false;
+    file->newest = file->found = false;
+    file->recorded = true;
     file->limit = end;
+}
+
+/* A segment of the log that names as its predecessor one behind `file`, which is not there: so it
+ * is the header of that one that knew where `file` ends. */
+static bool lost_its_successor(const mw_segment_files *files, const mw_segment_file *file)
+{
+    for (const mw_segment_file *next = file + 1; next < files->items + files->count; next++)
+        if (next->header_err == MW_OK && next->header.kind == MW_SEGMENT_LOG)
+            return next->header.predecessor_id > file->id;
+    return false;
 }
 
 /* Where each file ends: segment_format.h, "Which blocks count". */
@@ -147,11 +163,11 @@ static void find_limits(mw_segment_files *files)
     for (size_t i = 0; i < files->count; i++) {
         mw_segment_file *file = &files->items[i];
         file->limit = file->header.durable_end;
-        if (!is_merged(file) && !file->superseded)
+        if (!is_merged(file) && !is_copy(file) && !file->superseded)
             newest = file;
     }
     if (newest) {
-        newest->newest = true;
+        newest->newest = newest->found = true;
         newest->limit = newest->size;
     }
     for (size_t i = 0; i < files->count; i++) {
@@ -160,6 +176,14 @@ static void find_limits(mw_segment_files *files)
             record_end(files, file->header.predecessor_id, file->header.predecessor_end);
         for (size_t k = 0; k < file->replaced.end_count; k++)
             record_end(files, file->replaced.ends[k].segment_id, file->replaced.ends[k].end);
+    }
+    for (size_t i = 0; i < files->count; i++) {
+        mw_segment_file *file = &files->items[i];
+        if (file->header_err != MW_OK || is_merged(file) || file->superseded || file->recorded ||
+            file->newest || !lost_its_successor(files, file))
+            continue;
+        file->found = true;
+        file->limit = file->size;
     }
 }
 
@@ -268,11 +292,11 @@ static mw_err add_gap(mw_walk *walk, uint64_t from, uint64_t to)
 static mw_err step_over(const mw_segment_file *file, mw_walk *walk, uint64_t *offset)
 {
     uint64_t next = 0;
-    mw_err err = find_next(file, *offset + MW_BLOCK_ALIGN, file->newest ? *offset + 1 : 0, &next);
+    mw_err err = find_next(file, *offset + MW_BLOCK_ALIGN, file->found ? *offset + 1 : 0, &next);
     if (err == MW_E_NOT_FOUND) {
         next = file->limit;
         /* Up to the durable end everything was whole once; behind it, a torn tail is no damage. */
-        if (file->newest && *offset >= file->header.durable_end) {
+        if (file->found && *offset >= file->header.durable_end) {
             *offset = next;
             return MW_OK;
         }
@@ -291,7 +315,7 @@ mw_err mw_segment_walk(const mw_segment_file *file, mw_walk *out)
 
     memset(out, 0, sizeof *out);
     out->end = offset;
-    out->synced = file->newest ? file->header.durable_end : file->limit;
+    out->synced = file->found ? file->header.durable_end : file->limit;
     while (err == MW_OK && offset < file->limit) {
         mw_block_header header;
         err = header_at(file, offset, &header);
@@ -312,4 +336,15 @@ void mw_walk_fini(mw_walk *walk)
     mw_free(MW_MEM_STORE, walk->blocks);
     mw_free(MW_MEM_STORE, walk->gaps);
     memset(walk, 0, sizeof *walk);
+}
+
+bool mw_segment_ends_at(const mw_segment_file *file, uint64_t offset)
+{
+    static const char zeros[MW_END_MARK_SIZE];
+    char mark[MW_END_MARK_SIZE];
+    if (offset >= file->size)
+        return true;
+    uint64_t rest = file->size - offset;
+    size_t len = rest < sizeof mark ? (size_t)rest : sizeof mark;
+    return mw_pread_all(file->fd, mark, len, offset) == MW_OK && memcmp(mark, zeros, len) == 0;
 }

@@ -12,10 +12,14 @@ typedef struct mw_segment_file {
     char *path;
     int fd;
     uint64_t size;
-    mw_err header_err; /* MW_E_CORRUPT, MW_E_UNSUPPORTED: `header` is not to be believed */
+    /* MW_E_CORRUPT, MW_E_UNSUPPORTED: `header` is not to be believed. MW_E_CONFLICT: it is whole,
+     * but that of another segment, of which this file is a copy: somebody's, never read. */
+    mw_err header_err;
     mw_segment_header header;
     uint64_t limit; /* nothing at or behind this offset counts */
-    bool newest;    /* of the log: its end is found, not recorded */
+    bool found;     /* of the log: its end is found, not recorded */
+    bool newest;    /* and the next append goes on behind it */
+    bool recorded;  /* somebody wrote down where it ends */
     /* Merged: what it took the place of; MW_E_CORRUPT when no copy of that is whole. */
     mw_footer_replaced replaced;
     mw_err replaced_err;
@@ -52,9 +56,11 @@ typedef struct mw_walk {
     uint64_t synced; /* known to have been durable up to here */
 } mw_walk;
 
-/* A damaged header is stepped over when a later block proves that it once was durable; in the
- * newest segment, bytes that nothing proves are a torn tail and no gap. MW_E_IO, MW_E_NOMEM. */
+/* A damaged header is stepped over when a later block proves that it once was durable; where
+ * the end is found, bytes that nothing proves are a torn tail and no gap. MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_segment_walk(const mw_segment_file *file, mw_walk *out);
 void mw_walk_fini(mw_walk *walk);
+/* Do the blocks of the newest segment end there in order, with the file or the mark of the end? */
+bool mw_segment_ends_at(const mw_segment_file *file, uint64_t offset);
 
 #endif

@@ -2,6 +2,7 @@
 #include "lib/store/segment/trace_filters.h"
 #include "lib/base/id.h"
 #include "lib/store/segment/segment_footer_int.h"
+#include "lib/store/segment/tail_share.h"
 
 #define MEMORY_SHARE 32
 #define KEYS_A_WORD 4u
@@ -18,6 +19,7 @@ void mw_trace_filters_fini(mw_trace_filters *filters)
 {
     for (size_t i = 0; i < filters->count; i++)
         mw_free(MW_MEM_MERGE, filters->items[i].words);
+    mw_share_note(MW_SHARE_FILTERS, filters->bytes, 0);
     mw_free(MW_MEM_MERGE, filters->items);
     pthread_mutex_destroy(&filters->lock);
 }
@@ -68,6 +70,7 @@ static void forget_oldest(mw_trace_filters *filters)
         if (filters->items[i].used < filters->items[oldest].used)
             oldest = i;
     filters->bytes -= size_of(&filters->items[oldest]);
+    mw_share_note(MW_SHARE_FILTERS, size_of(&filters->items[oldest]), 0);
     mw_free(MW_MEM_MERGE, filters->items[oldest].words);
     filters->items[oldest] = filters->items[--filters->count];
 }
@@ -86,6 +89,13 @@ static mw_err add_key(void *ctx, uint64_t key, uint32_t block)
     return MW_OK;
 }
 
+static bool has_room(const mw_trace_filters *filters, size_t size)
+{
+    size_t most = bytes_max();
+    return filters->bytes + size <= most &&
+           mw_share_admits(MW_SHARE_FILTERS, filters->bytes + size, size, most);
+}
+
 /* An empty filter for that many keys; NULL without memory. */
 static mw_trace_filter *new_filter(mw_trace_filters *filters, uint64_t segment, uint64_t keys)
 {
@@ -94,8 +104,10 @@ static mw_trace_filter *new_filter(mw_trace_filters *filters, uint64_t segment, 
         filter.shift--;
     if (size_of(&filter) > bytes_max() / 2)
         return NULL;
-    while (filters->count && filters->bytes + size_of(&filter) > bytes_max())
+    while (filters->count && !has_room(filters, size_of(&filter)))
         forget_oldest(filters);
+    if (!has_room(filters, size_of(&filter)))
+        return NULL;
     if (filters->count == filters->capacity) {
         size_t capacity = filters->capacity * 2 + 16;
         mw_trace_filter *items = mw_realloc(MW_MEM_MERGE, filters->items, capacity * sizeof *items);
@@ -108,6 +120,7 @@ static mw_trace_filter *new_filter(mw_trace_filters *filters, uint64_t segment, 
     if (!filter.words)
         return NULL;
     filters->bytes += size_of(&filter);
+    mw_share_note(MW_SHARE_FILTERS, 0, size_of(&filter));
     filters->items[filters->count] = filter;
     return &filters->items[filters->count++];
 }

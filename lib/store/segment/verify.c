@@ -87,10 +87,12 @@ static void report_gaps(verification *run, const mw_segment_file *file, const mw
         report(run, file->path, walk->gaps[i].from,
                "a stretch with no readable block: the items in it are lost");
     bool explained = walk->gap_count > 0 && walk->gaps[walk->gap_count - 1].to == file->limit;
+    if (file->newest && mw_segment_ends_at(file, walk->end))
+        return;
     if (walk->end < file->limit && !explained)
         report(run, file->path, walk->end,
-               file->newest ? "a torn tail: writes cut off by a crash, or a damaged last block"
-                            : "the end of a segment: the items in it are lost");
+               file->found ? "a torn tail: writes cut off by a crash, or a damaged last block"
+                           : "the end of a segment: the items in it are lost");
 }
 
 /* Behind what is known to have been durable, the first block that is not whole is where a crash cut
@@ -98,7 +100,7 @@ static void report_gaps(verification *run, const mw_segment_file *file, const mw
 static mw_err cut_torn_tail(verification *run, const mw_segment_file *file, mw_walk *walk)
 {
     mw_err err = MW_OK;
-    for (size_t i = 0; file->newest && i < walk->block_count; i++) {
+    for (size_t i = 0; file->found && i < walk->block_count; i++) {
         const mw_walked_block *block = &walk->blocks[i];
         mw_hot hot;
         if (block->offset < walk->synced)
@@ -286,6 +288,17 @@ static mw_err verify_merged(verification *run, const mw_segment_file *file)
 
 /* ---- the directory --------------------------------------------------------------------------- */
 
+/* What to do with it depends on whether the one that it is a copy of is there. */
+static void report_copy(verification *run, const mw_segment_file *file)
+{
+    char what[192];
+    snprintf(what, sizeof what,
+             "a copy of segment %016llx under another name: it is not read; move it out of the "
+             "store's directory, or to its own name if no such file is there",
+             (unsigned long long)file->header.id);
+    report(run, file->path, 0, what);
+}
+
 static mw_err verify_file(verification *run, const mw_segment_file *file)
 {
     if (file->superseded)
@@ -293,6 +306,10 @@ static mw_err verify_file(verification *run, const mw_segment_file *file)
     if (file->header_err == MW_OK)
         return file->header.kind == MW_SEGMENT_MERGED ? verify_merged(run, file)
                                                       : verify_log(run, file);
+    if (file->header_err == MW_E_CONFLICT) {
+        report_copy(run, file);
+        return MW_OK;
+    }
     report(run, file->path, 0,
            file->header_err == MW_E_UNSUPPORTED
                ? "a segment of another version of the format: its items cannot be read by this "

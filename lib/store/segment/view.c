@@ -66,7 +66,7 @@ size_t mw_store_view_left_out(const mw_store_view *view)
     return view->left_out_count;
 }
 
-static bool is_left_out(const mw_store_view *view, const mw_index_block *block)
+bool mw_view_leaves_out(const mw_store_view *view, const mw_index_block *block)
 {
     for (size_t i = 0; i < view->left_out_count; i++)
         if (view->left_out[i].offset == block->offset &&
@@ -129,7 +129,7 @@ mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out
     mw_block_reader *reader = &view->hot_reader;
     if (is_stopped(view))
         return MW_E_TIMEOUT;
-    if (is_left_out(view, block)) {
+    if (mw_view_leaves_out(view, block)) {
         *out = (mw_hot){.signal = block->header.signal, .seq = block->header.seq, .width = 2};
         return MW_OK;
     }

@@ -3,6 +3,7 @@
 
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
+#include "lib/store/segment/spare.h"
 #include "lib/store/segment/writer.h"
 
 /* ---- segments -------------------------------------------------------------------------------- */
@@ -23,7 +24,7 @@ mw_segment_header mw_writer_next_header(mw_writer *writer)
 mw_err mw_writer_open_segment(mw_writer *writer, mw_segment_header *header, mw_slice carried)
 {
     mw_segment *segment = NULL;
-    mw_err err = mw_segment_create(writer->directory, header, carried, &segment);
+    mw_err err = mw_segment_create(writer->directory, header, carried, writer->spare, &segment);
     if (err != MW_OK)
         return err;
     err = mw_index_add_segment(writer->index, segment);
@@ -43,6 +44,7 @@ static void leave_segment(mw_writer *writer)
 {
     writer->predecessor_id = writer->segment->header.id;
     writer->predecessor_end = writer->segment->end;
+    mw_segment_trim(writer->segment);
     mw_segment_unref(writer->segment);
     writer->segment = NULL;
 }
@@ -154,7 +156,7 @@ static mw_err group_init(group *batch, mw_writer *writer, mw_queue_item *items)
     memset(batch, 0, sizeof *batch);
     batch->items = items;
     mark_repeats(writer, batch);
-    batch->iov = mw_alloc(MW_MEM_INGEST, batch->count * sizeof *batch->iov);
+    batch->iov = mw_alloc(MW_MEM_INGEST, (batch->count + 1) * sizeof *batch->iov);
     batch->entries = mw_alloc(MW_MEM_INGEST, batch->count * sizeof(mw_index_block *));
     return batch->iov && batch->entries ? MW_OK : MW_E_NOMEM;
 }
@@ -201,6 +203,7 @@ static mw_err write_group(mw_writer *writer, group *batch)
         note_failure(writer, err, pause);
         return err;
     }
+    bool first = !writer->appended;
     writer->appended = true;
     writer->segment_items += batch->rows;
     if (writer->unmerged_bytes)
@@ -209,6 +212,8 @@ static mw_err write_group(mw_writer *writer, group *batch)
     mw_count(MW_COUNT_STORE_SYNCS, 1);
     mw_index_publish(writer->index, batch->entries, batch->count, writer->next_seq - 1);
     note_success(writer);
+    if (first && writer->left)
+        writer->left(writer->left_ctx);
     return MW_OK;
 }
 
@@ -285,12 +290,31 @@ static void run_group(mw_writer *writer, mw_queue_item *items)
         tell_listeners(writer, batch.signals);
 }
 
+/* How long to wait for work: what an old file holds behind the segment's end does not stay for
+ * ever. */
+static int patience_ms(const mw_writer *writer)
+{
+    if (!atomic_load(&writer->writable))
+        return MW_WRITE_RETRY_MS;
+    bool longer = writer->segment && writer->segment->size > writer->segment->end;
+    return longer && writer->spare ? (int)(atomic_load(&writer->spare->keep_ns) / MW_NS_PER_MS)
+                                   : -1;
+}
+
+static void do_without_work(mw_writer *writer)
+{
+    if (!atomic_load(&writer->writable))
+        probe(writer);
+    else if (writer->segment)
+        mw_segment_trim(writer->segment);
+}
+
 static void *writer_main(void *argument)
 {
     mw_writer *writer = argument;
     for (;;) {
-        int timeout_ms = atomic_load(&writer->writable) ? -1 : MW_WRITE_RETRY_MS;
-        mw_queue_item *items = mw_queue_take(&writer->queue, MW_WRITE_GROUP_MAX, timeout_ms);
+        mw_queue_item *items =
+            mw_queue_take(&writer->queue, MW_WRITE_GROUP_MAX, patience_ms(writer));
         bool leave = take_leave(writer, &items);
         if (items)
             run_group(writer, items);
@@ -299,7 +323,7 @@ static void *writer_main(void *argument)
         else if (!items && mw_queue_is_closed(&writer->queue))
             return NULL;
         else if (!items)
-            probe(writer);
+            do_without_work(writer);
     }
 }
 
@@ -332,6 +356,8 @@ void mw_writer_stop(mw_writer *writer)
     mw_queue_close(&writer->queue);
     pthread_join(writer->thread, NULL);
     mw_queue_fini(&writer->queue);
+    if (writer->segment)
+        mw_segment_trim(writer->segment);
     mw_segment_unref(writer->segment);
     writer->segment = NULL;
 }

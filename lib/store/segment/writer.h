@@ -47,6 +47,7 @@ typedef struct mw_writer {
     const mw_clock *clock;
     mw_index *index;
     size_t segment_max_bytes;
+    struct mw_spare *spare;     /* files for segments; NULL = none */
     uint64_t segment_max_items; /* what one merge can take; 0 = unbounded */
     mw_queue queue;
     pthread_t thread;
@@ -61,7 +62,8 @@ typedef struct mw_writer {
     uint64_t predecessor_id, predecessor_end;
     mw_retry_window retries;
     _Atomic uint64_t next_segment_id; /* the keeper takes some too: mw_writer_take_id */
-    /* Set before it starts: told when a segment was left, on the writer's thread; and where it
+    /* Set before it starts: told when a segment was left, or has its first commits, on the
+     * writer's thread; and where it
      * counts what it publishes. Either may be NULL. */
     void (*left)(void *ctx);
     void *left_ctx;

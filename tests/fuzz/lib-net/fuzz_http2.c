@@ -115,7 +115,7 @@ static void run(mw_front *front, mw_slice in, size_t step, unsigned mode)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const mw_clock clock = {fake_ns, fake_ns, NULL};
+    static const mw_clock clock = {.wall_ns = fake_ns, .mono_ns = fake_ns};
     if (size < 3)
         return 0;
     mw_front front = {.config = {.clock = &clock}};

@@ -187,6 +187,35 @@ static void test_help(void **state)
     }
 }
 
+/* Where in its line a text begins; behind any other text of the line. */
+static size_t column_of(mw_slice help, const char *text)
+{
+    const char *at = memmem(help.data, help.len, text, strlen(text)), *line = at;
+    assert_non_null(at);
+    while (line > help.data && line[-1] != '\n')
+        line--;
+    return (size_t)(at - line);
+}
+
+/* What things are for stands in one column, however long their names are. */
+static void test_help_is_aligned(void **state)
+{
+    mw_buffer text;
+    (void)state;
+    mw_buffer_init(&text, MW_MEM_BASE, 65536);
+    mw_help_all(&text);
+    for (size_t i = 0; i < mw_noun_count; i++)
+        if (mw_nouns[i].summary)
+            assert_int_equal(column_of(mw_buffer_slice(&text), mw_nouns[i].summary),
+                             column_of(mw_buffer_slice(&text), mw_nouns[0].summary));
+    mw_buffer_clear(&text);
+    mw_help_noun(&text, mw_noun_find("span"));
+    size_t first = column_of(mw_buffer_slice(&text), "rows, 1 to 1000");
+    assert_int_equal(column_of(mw_buffer_slice(&text), "with this attribute"), first);
+    assert_int_equal(column_of(mw_buffer_slice(&text), "this help"), first);
+    mw_buffer_fini(&text);
+}
+
 static void test_paths(void **state)
 {
     (void)state;
@@ -357,13 +386,14 @@ static void test_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commands),     cmocka_unit_test(test_spans),
-        cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_severities),   cmocka_unit_test(test_log_lines),
-        cmocka_unit_test(test_later_nouns),  cmocka_unit_test(test_help),
-        cmocka_unit_test(test_paths),        cmocka_unit_test(test_exit_codes),
-        cmocka_unit_test(test_durations),    cmocka_unit_test(test_times),
-        cmocka_unit_test(test_silence),      cmocka_unit_test(test_shell_words),
+        cmocka_unit_test(test_commands),        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_usage_errors),    cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_severities),      cmocka_unit_test(test_log_lines),
+        cmocka_unit_test(test_later_nouns),     cmocka_unit_test(test_help),
+        cmocka_unit_test(test_help_is_aligned), cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_exit_codes),      cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_times),           cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_shell_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,12 @@ static void test_refusals(void **state)
     assert_string_equal(detail.field, "limit");
     assert_non_null(strstr(detail.hint, "MiB"));
     assert_int_equal(set("limit", "99999999TiB"), MW_E_LIMIT);
+    assert_string_equal(detail.message, "'99999999TiB' is more than can be counted");
+    assert_int_equal(set("period", "106752d"), MW_E_LIMIT);
+    assert_string_equal(detail.message, "'106752d' is more than can be counted");
+    assert_non_null(strstr(detail.hint, "106751d"));
+    assert_int_equal(set("period", "106751d"), MW_OK);
+    assert_int_equal(set("period", "99999999999999999999d"), MW_E_LIMIT);
     assert_int_equal(set("limit", "2GiB"), MW_E_LIMIT);
     assert_true(now.limit == 64u << 20); /* a refused value changes nothing */
     assert_int_equal(set("loops", "0"), MW_E_LIMIT);
@@ -72,6 +78,27 @@ static void test_refusals(void **state)
     assert_int_equal(set("name", "a name that is far too long"), MW_E_LIMIT);
     assert_int_equal(set("nmae", "x"), MW_E_NOT_FOUND);
     assert_non_null(strstr(detail.message, "nmae"));
+}
+
+static void test_number_texts(void **state)
+{
+    static const struct {
+        mw_option_type type;
+        uint64_t value;
+        const char *text;
+    } rows[] = {{MW_OPTION_DURATION, 90000000, "90ms"},
+                {MW_OPTION_DURATION, 2100000000, "2100ms"},
+                {MW_OPTION_DURATION, UINT64_C(300000000000), "5m"},
+                {MW_OPTION_DURATION, UINT64_C(2592000000000000), "30d"},
+                {MW_OPTION_DURATION, 0, "0"},
+                {MW_OPTION_BYTES, 512u << 20, "512MiB"},
+                {MW_OPTION_BYTES, 1000, "1000"},
+                {MW_OPTION_COUNT, 1024, "1024"}};
+    char text[32];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_string_equal(mw_option_number_text(rows[i].type, rows[i].value, text, sizeof text),
+                            rows[i].text);
 }
 
 static void test_flags(void **state)
@@ -148,8 +175,11 @@ static void test_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_types, setup), cmocka_unit_test_setup(test_refusals, setup),
-        cmocka_unit_test_setup(test_flags, setup), cmocka_unit_test_setup(test_environment, setup),
+        cmocka_unit_test_setup(test_types, setup),
+        cmocka_unit_test_setup(test_refusals, setup),
+        cmocka_unit_test(test_number_texts),
+        cmocka_unit_test_setup(test_flags, setup),
+        cmocka_unit_test_setup(test_environment, setup),
         cmocka_unit_test_setup(test_file, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

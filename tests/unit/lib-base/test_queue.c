@@ -1,5 +1,6 @@
 /* Queue and pool: order, budget, closing, many threads. */
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/base/memory.h"
@@ -98,12 +99,39 @@ static void test_pool(void **state)
     assert_int_equal(mw_memory_used(), 0);
 }
 
+typedef struct nice_job {
+    mw_job job;
+    int nice;
+} nice_job;
+
+static void note_nice(mw_job *job)
+{
+    ((nice_job *)job)->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+}
+
+/* Threads in the background give way to the others, and only they. */
+static void test_background(void **state)
+{
+    (void)state;
+    int own = getpriority(PRIO_PROCESS, 0);
+    nice_job back = {.job = {.item = {NULL, 10}, .run = note_nice}}, usual = back;
+    mw_pool *pools[] = {mw_pool_new_background(1, 100), mw_pool_new(1, 100)};
+    assert_int_equal(mw_pool_submit(pools[0], &back.job), MW_OK);
+    assert_int_equal(mw_pool_submit(pools[1], &usual.job), MW_OK);
+    mw_pool_free(pools[0]);
+    mw_pool_free(pools[1]);
+    assert_int_equal(usual.nice, own);
+    assert_true(back.nice > own || own >= 19);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_and_budget),
         cmocka_unit_test(test_take_by_bytes),
         cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_background),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

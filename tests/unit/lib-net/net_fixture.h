@@ -258,7 +258,7 @@ static inline void start_server(size_t max_connections)
     memset(&fx, 0, sizeof fx);
     fx_generation++;
     pthread_mutex_init(&fx.lock, NULL);
-    fx.clock = (mw_clock){real_wall, skewed_mono, NULL};
+    fx.clock = (mw_clock){.wall_ns = real_wall, .mono_ns = skewed_mono};
     snprintf(fx.directory, sizeof fx.directory, "/tmp/midwatch-test-XXXXXX");
     assert_non_null(mkdtemp(fx.directory));
     snprintf(fx.socket_path, sizeof fx.socket_path, "%s/m.sock", fx.directory);

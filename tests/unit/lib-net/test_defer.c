@@ -63,7 +63,7 @@ static int set_up_defer(void **state)
     memset(&fx, 0, sizeof fx);
     fx_generation++;
     pthread_mutex_init(&fx.lock, NULL);
-    fx.clock = (mw_clock){real_wall, skewed_mono, NULL};
+    fx.clock = (mw_clock){.wall_ns = real_wall, .mono_ns = skewed_mono};
     atomic_store(&calls, 0);
     atomic_store(&answered, 0);
     atomic_store(&delay_ms, 20);

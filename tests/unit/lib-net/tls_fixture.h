@@ -183,7 +183,7 @@ static inline void start_tls_server(const char *authorities, size_t max_connecti
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     memset(&fx, 0, sizeof fx);
     pthread_mutex_init(&fx.lock, NULL);
-    fx.clock = (mw_clock){real_wall, skewed_mono, NULL};
+    fx.clock = (mw_clock){.wall_ns = real_wall, .mono_ns = skewed_mono};
     snprintf(fx.directory, sizeof fx.directory, "/tmp/midwatch-test-XXXXXX");
     assert_non_null(mkdtemp(fx.directory));
     snprintf(fx.socket_path, sizeof fx.socket_path, "%s/m.sock", fx.directory);

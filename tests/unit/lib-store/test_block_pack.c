@@ -1,6 +1,7 @@
 /* Merged blocks: rows of many blocks in any order come back as they were sent, from the log and
  * from merged blocks; wherever memory ends, nothing is left behind. */
 #include <math.h>
+#include <zstd.h>
 
 #include "tests/unit/lib-store/pack_model.h"
 
@@ -339,6 +340,145 @@ static void test_many_fields(void **state)
     free(bytes);
 }
 
+/* ---- the memory of the block before --------------------------------------------------------- */
+
+static mw_err pack_into(mw_block_pack *pack, const sources *all, const row_origin *origins,
+                        uint32_t rows, mw_encoded_block *out)
+{
+    mw_err err = MW_OK;
+    for (uint32_t i = 0; err == MW_OK && i < all->count; i++)
+        err = pack_block(pack, &all->blocks[i], i, origins, rows);
+    return err == MW_OK ? mw_block_pack_finish(pack, PACK_KEY_SEED, out) : err;
+}
+
+static void assert_encoded_equal(const mw_encoded_block *a, const mw_encoded_block *b)
+{
+    assert_int_equal(a->len, b->len);
+    assert_memory_equal(a->data + MW_BLOCK_HEADER_SIZE, b->data + MW_BLOCK_HEADER_SIZE,
+                        a->len - MW_BLOCK_HEADER_SIZE);
+    assert_int_equal(a->header.hot_raw, b->header.hot_raw);
+    assert_int_equal(a->header.items_raw, b->header.items_raw);
+    assert_true(a->header.seq == b->header.seq && a->header.arrival_ns == b->header.arrival_ns);
+}
+
+/* Smaller ones and larger ones in turn: nothing of one is in the next. */
+static void run_again(test_random *random, mw_signal signal)
+{
+    static const size_t rows_max[] = {30, 3, 400, 1, 30};
+    mw_block_pack *pack = NULL;
+    for (size_t i = 0; i < sizeof rows_max / sizeof *rows_max; i++) {
+        sources all;
+        mw_encoded_block fresh, again;
+        uint32_t rows;
+        sources_init(&all, random, signal, 1 + (uint32_t)random_below(random, 4), rows_max[i]);
+        row_origin *origins = choose(&all, random, UINT32_MAX, &rows);
+        assert_int_equal(pack_rows(signal, all.blocks, all.count, origins, rows, &fresh), MW_OK);
+        mw_err err =
+            pack ? mw_block_pack_again(pack, rows) : mw_block_pack_new(signal, rows, &pack);
+        assert_int_equal(err, MW_OK);
+        assert_int_equal(pack_into(pack, &all, origins, rows, &again), MW_OK);
+        assert_true(mw_block_pack_bytes(pack) <= mw_memory_component_used(MW_MEM_MERGE));
+        assert_encoded_equal(&again, &fresh);
+        mw_encoded_block_fini(&fresh);
+        mw_encoded_block_fini(&again);
+        free(origins);
+        sources_fini(&all);
+    }
+    mw_block_pack_free(pack);
+    assert_int_equal(mw_memory_used(), 0);
+}
+
+static void test_again(void **state)
+{
+    test_random random = {11};
+    (void)state;
+    for (int i = 0; i < 12; i++)
+        run_again(&random, all_signals[i % 3]);
+}
+
+/* A larger block, for which memory ends: what there is can still be freed. */
+static void test_again_without_memory(void **state)
+{
+    test_random random = {12};
+    sources all;
+    uint32_t rows;
+    mw_err err = MW_E_NOMEM;
+    (void)state;
+    sources_init(&all, &random, MW_SIGNAL_METRICS, 2, 300);
+    row_origin *origins = choose(&all, &random, UINT32_MAX, &rows);
+    for (uint64_t n = 1; err; n++) {
+        static const row_origin first = {0, 0};
+        mw_block_pack *pack;
+        mw_encoded_block encoded;
+        assert_int_equal(mw_block_pack_new(MW_SIGNAL_METRICS, 1, &pack), MW_OK);
+        assert_int_equal(pack_into(pack, &all, &first, 1, &encoded), MW_OK);
+        mw_encoded_block_fini(&encoded);
+        mw_memory_fail_at(n);
+        err = mw_block_pack_again(pack, rows);
+        mw_memory_fail_at(0);
+        assert_true(err == MW_E_NOMEM || n > 4);
+        if (err == MW_OK)
+            assert_int_equal(pack_into(pack, &all, origins, rows, &encoded), MW_OK);
+        if (err == MW_OK)
+            mw_encoded_block_fini(&encoded);
+        mw_block_pack_free(pack);
+        assert_int_equal(mw_memory_used(), 0);
+    }
+    free(origins);
+    sources_fini(&all);
+}
+
+/* ---- frames of columns ---------------------------------------------------------------------- */
+
+static size_t count_frames(const unsigned char *at, size_t len)
+{
+    size_t count = 0;
+    for (; len > 0; count++) {
+        size_t frame = ZSTD_findFrameCompressedSize(at, len);
+        assert_false(ZSTD_isError(frame));
+        at += frame;
+        len -= frame;
+    }
+    return count;
+}
+
+/* Random planes have frames of their own, and nothing else has: of spans that differ in their ids
+ * and in the lowest byte of how long they took, these are what stands before the ids, the ids, the
+ * columns up to that byte, the byte, and all that is behind it. */
+static void test_frames(void **state)
+{
+    enum { ROWS = 5000 };
+    sources all = {.count = 1, .signal = MW_SIGNAL_TRACES};
+    row_origin *origins = malloc(ROWS * sizeof *origins);
+    test_random random = {13};
+    mw_encoded_block encoded;
+    (void)state;
+    test_batch_init_of(&all.batches[0], MW_SIGNAL_TRACES, ROWS);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        uint64_t id = random_next(&random);
+        mw_span_row *row = &all.batches[0].spans[i];
+        memcpy(row->span_id, &id, sizeof id);
+        row->trace_id[0] = 1;
+        row->start_ns = 1000;
+        row->end_ns = 2000 + (id & 0xff);
+        row->input_tokens = row->output_tokens = MW_TOKENS_UNKNOWN;
+        origins[i] = (row_origin){0, i};
+    }
+    all.blocks[0] = block_of_batch(&all.batches[0], 100, 5000);
+    assert_int_equal(pack_rows(MW_SIGNAL_TRACES, all.blocks, 1, origins, ROWS, &encoded), MW_OK);
+    test_block packed = block_of(&encoded, 100);
+    unsigned char *hot = malloc(packed.header.hot_stored);
+    assert_int_equal(pread(packed.fd, hot, packed.header.hot_stored, MW_BLOCK_HEADER_SIZE),
+                     packed.header.hot_stored);
+    assert_int_equal(packed.header.hot_codec, MW_CODEC_PLANES);
+    assert_int_equal(count_frames(hot + 1, packed.header.hot_stored - 1), 5);
+    check_packed(&all, &packed, origins, ROWS);
+    close(packed.fd);
+    free(hot);
+    free(origins);
+    sources_fini(&all);
+}
+
 /* ---- what filters are made of --------------------------------------------------------------- */
 
 typedef struct field_count {
@@ -495,10 +635,16 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_rows),       cmocka_unit_test(test_codecs),
-        cmocka_unit_test(test_widths),         cmocka_unit_test(test_many_fields),
-        cmocka_unit_test(test_each_field),     cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_any_rows),
+        cmocka_unit_test(test_codecs),
+        cmocka_unit_test(test_widths),
+        cmocka_unit_test(test_many_fields),
+        cmocka_unit_test(test_each_field),
+        cmocka_unit_test(test_damage),
         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_again),
+        cmocka_unit_test(test_again_without_memory),
+        cmocka_unit_test(test_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

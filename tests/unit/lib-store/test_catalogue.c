@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "lib/base/log.h"
 #include "lib/store/merge/catalogue.h"
@@ -363,6 +364,75 @@ static void test_reader_beside_writer(void **state)
     test_dir_fini(&dir);
 }
 
+static int calls_left;
+
+static void die_in_time(void)
+{
+    if (--calls_left == 0)
+        _exit(0);
+}
+
+static ssize_t pwritev_or_die(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    die_in_time();
+    return mw_io_system()->pwritev(fd, iov, count, offset);
+}
+
+static int ftruncate_or_die(int fd, off_t len)
+{
+    die_in_time();
+    return mw_io_system()->ftruncate(fd, len);
+}
+
+/* In a process of its own: dies at the n-th write of adding a row. */
+static void add_and_die(const test_dir *dir, int n)
+{
+    static mw_io io;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child > 0) {
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        return;
+    }
+    mw_catalogue *catalogue = open_catalogue(dir);
+    io = *mw_io_system();
+    io.pwritev = pwritev_or_die;
+    io.ftruncate = ftruncate_or_die;
+    calls_left = n;
+    mw_io_use(&io);
+    put(catalogue, 2);
+    _exit(0);
+}
+
+/* kill -9 at any point of a change: whoever verifies finds nothing wrong, and the next writer goes
+ * on from before it or from behind it. */
+static void test_killed_writer(void **state)
+{
+    size_t cut_off = 0;
+    (void)state;
+    for (int n = 1; n <= 24; n++) {
+        test_dir dir;
+        mw_catalogue *catalogue = NULL;
+        test_dir_init(&dir);
+        mw_catalogue *made = open_catalogue(&dir);
+        mw_catalogue_close(made);
+        add_and_die(&dir, n);
+        mw_err err = mw_catalogue_open_reader(dir.root, &catalogue);
+        assert_true(err == MW_OK || err == MW_E_AGAIN);
+        if (err == MW_OK)
+            mw_catalogue_close(catalogue);
+        else
+            assert_int_equal(mw_store_verify_catalogue(dir.root, NULL, NULL), MW_OK);
+        cut_off += err == MW_E_AGAIN;
+        catalogue = open_catalogue(&dir);
+        const char *ids = ids_of(catalogue);
+        assert_true(strstr(ids, "2") || ids[0] == '\0');
+        mw_catalogue_close(catalogue);
+        test_dir_fini(&dir);
+    }
+    assert_true(cut_off > 0);
+}
+
 /* Somebody holds a read lock for longer than the keeper waits: the row comes later. */
 static void test_busy(void **state)
 {
@@ -431,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_reconcile),
         cmocka_unit_test(test_no_catalogue),
         cmocka_unit_test(test_reader_beside_writer),
+        cmocka_unit_test(test_killed_writer),
         cmocka_unit_test(test_busy),
         cmocka_unit_test(test_without_memory),
     };

@@ -159,14 +159,73 @@ static void test_retention(void **state)
     mw_store_close(store);
 }
 
+/* Merged by itself, so that it has an arrival of its own. */
+static void send_alone(mw_store *store, uint8_t n)
+{
+    send_trace(store, n, false);
+    mw_fake_clock_advance(&fake, 2 * MW_NS_PER_S);
+    assert_int_equal(mw_store_merge_all(store, 30 * MW_NS_PER_S), MW_OK);
+}
+
+/* Some time a year slow, and right again, over a start: what came then is no older than what came
+ * before it, and goes when that goes. */
+static void test_year_slow(void **state)
+{
+    (void)state;
+    mw_store *store = open_aged(30 * DAY);
+    send_alone(store, 1);
+    mw_store_close(store);
+    fake.wall_ns -= 365 * DAY;
+    store = open_aged(30 * DAY);
+    send_alone(store, 2);
+    send_alone(store, 3);
+    mw_store_close(store);
+    fake.wall_ns += 365 * DAY;
+    store = open_aged(30 * DAY);
+    send_alone(store, 4);
+    check_traces(store, 1, 4);
+    mw_store_close(store);
+    store = open_aged(30 * DAY);
+    for (int day = 0; day < 29; day++) {
+        mw_fake_clock_advance(&fake, DAY);
+        assert_int_equal(mw_store_merge_all(store, 30 * MW_NS_PER_S), MW_OK);
+    }
+    check_traces(store, 1, 4);
+    mw_fake_clock_advance(&fake, 2 * DAY);
+    assert_int_equal(mw_store_merge_all(store, 30 * MW_NS_PER_S), MW_OK);
+    for (uint8_t n = 1; n <= 4; n++)
+        assert_int_equal(count_spans(store, n), 0);
+    mw_store_close(store);
+}
+
+/* A year fast, and right again: what came then stays until its stamp has its age, and does not keep
+ * what came later. */
+static void test_year_fast(void **state)
+{
+    (void)state;
+    mw_store *store = open_aged(30 * DAY);
+    send_alone(store, 1);
+    fake.wall_ns += 365 * DAY;
+    send_alone(store, 2);
+    fake.wall_ns -= 365 * DAY;
+    send_alone(store, 3);
+    for (int day = 0; day < 31; day++) {
+        mw_fake_clock_advance(&fake, DAY);
+        assert_int_equal(mw_store_merge_all(store, 30 * MW_NS_PER_S), MW_OK);
+    }
+    assert_int_equal(count_spans(store, 1), 0);
+    assert_int_equal(count_spans(store, 2), 2);
+    assert_int_equal(count_spans(store, 3), 0);
+    mw_store_close(store);
+}
+
 #define WITH_CLOCK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_CLOCK(test_backwards),
-        WITH_CLOCK(test_readiness),
-        WITH_CLOCK(test_retention),
+        WITH_CLOCK(test_backwards), WITH_CLOCK(test_readiness), WITH_CLOCK(test_retention),
+        WITH_CLOCK(test_year_slow), WITH_CLOCK(test_year_fast),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, open("/dev/null", O_WRONLY));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,10 @@
  * when appends have to wait for it.
  */
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "tests/unit/lib-store/quick_disk.h"
 #include "tests/unit/lib-store/store_test.h"
@@ -129,12 +133,185 @@ static void test_backlog(void **state)
     test_dir_fini(&dir);
 }
 
+static bool no_names;
+static pthread_t merger; /* without a keeper, who asks */
+
+/* The writer's renames are left alone. */
+static int rename_unless(const char *from, const char *to)
+{
+    if (!pthread_equal(pthread_self(), merger) || !no_names)
+        return mw_io_system()->rename(from, to);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* A merge that failed stays counted; whether merging still fails is told apart, and since when. */
+static void test_failures_are_told(void **state)
+{
+    test_dir dir;
+    static mw_io io;
+    (void)state;
+    io = *mw_io_current();
+    io.rename = rename_unless;
+    merger = pthread_self();
+    const mw_io *before = mw_io_current();
+    mw_io_use(&io);
+    test_dir_init(&dir);
+    mw_store *store = open_store(dir.store);
+    assert_int_equal(append_spans(store, 1, 1, 2), MW_OK);
+    assert_int_equal(stats_of(store).merge_failed_ns, 0);
+    no_names = true;
+    uint64_t begun_ns = (uint64_t)mw_clock_wall_ns(mw_clock_system());
+    assert_int_not_equal(mw_store_merge_all(store, 10 * MW_NS_PER_S), MW_OK);
+    mw_store_stats failed = stats_of(store);
+    assert_true(failed.merging_fails);
+    assert_true(failed.merge_failures > 0);
+    assert_true(failed.merge_failed_ns >= begun_ns);
+    no_names = false;
+    assert_int_equal(mw_store_merge_all(store, 10 * MW_NS_PER_S), MW_OK);
+    mw_store_stats mended = stats_of(store);
+    assert_false(mended.merging_fails);
+    assert_true(mended.merges > failed.merges);
+    assert_int_equal(mended.merge_failures, failed.merge_failures);
+    assert_int_equal(mended.merge_failed_ns, failed.merge_failed_ns);
+    mw_store_close(store);
+    test_dir_fini(&dir);
+    mw_io_use(before);
+}
+
+/* ---- a bound on the size --------------------------------------------------------------------- */
+
+/* A request of `bytes` that cannot be packed. */
+static void append_random(mw_store *store, test_random *random, uint64_t trace, size_t bytes)
+{
+    test_batch batch;
+    char *text = malloc(bytes);
+    test_batch_init(&batch, 1);
+    test_span(&batch, 0, trace, trace, 0);
+    for (size_t i = 0; i < bytes; i++)
+        text[i] = (char)random_next(random);
+    batch.items[0].bytes = test_text(&batch, text, bytes);
+    assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
+    test_batch_fini(&batch);
+    free(text);
+}
+
+static uint64_t bytes_in(const test_dir *dir)
+{
+    uint64_t bytes = 0;
+    char path[512];
+    struct stat status;
+    DIR *entries = opendir(dir->store);
+    assert_non_null(entries);
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        snprintf(path, sizeof path, "%s/%s", dir->store, entry->d_name);
+        if (strncmp(entry->d_name, "00", 2) == 0 && stat(path, &status) == 0)
+            bytes += (uint64_t)status.st_size;
+    }
+    closedir(entries);
+    return bytes;
+}
+
+/* Under load and with a merge due in an hour alone, the directory stays near its bound: by a merge
+ * and a segment, and what comes meanwhile. The newest is never what goes. */
+static void test_size_bounds_what_waits(void **state)
+{
+    enum { LIMIT = 1 << 20, REQUEST = 8 << 10, REQUESTS = 10 * LIMIT / REQUEST };
+    test_dir dir;
+    test_random random = {7};
+    uint64_t most = 0;
+    (void)state;
+    test_dir_init(&dir);
+    mw_store_config config = {.directory = dir.store,
+                              .clock = mw_clock_system(),
+                              .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                              .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT,
+                              .merge_after_ns = 3600 * MW_NS_PER_S,
+                              .merge = true,
+                              .retention_bytes = LIMIT};
+    mw_store *store;
+    assert_int_equal(mw_store_open(&config, &store, NULL), MW_OK);
+    for (uint64_t i = 1; i <= REQUESTS; i++) {
+        append_random(store, &random, i, REQUEST);
+        usleep(500);
+        uint64_t now = bytes_in(&dir);
+        most = now > most ? now : most;
+    }
+    print_message("a bound of %d bytes: %llu at most\n", LIMIT, (unsigned long long)most);
+    assert_true(most > LIMIT / 2);
+    assert_true(most < 2 * LIMIT);
+    assert_int_equal(count_spans(store, REQUESTS), 1);
+    assert_int_equal(count_spans(store, 1), 0);
+    mw_store_stats stats = stats_of(store);
+    assert_true(stats.merges > 0 && stats.retired_segments > 0);
+    assert_int_equal(stats.spans + stats.retired_items, REQUESTS);
+    mw_store_close(store);
+    assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL), MW_OK);
+    assert_int_equal(mw_store_verify_catalogue(dir.store, NULL, NULL), MW_OK);
+    test_dir_fini(&dir);
+}
+
+static int no_merged_segment(const char *from, const char *to)
+{
+    char magic[12] = {0};
+    int fd = open(from, O_RDONLY);
+    bool merged = fd >= 0 && pread(fd, magic, sizeof magic, 0) == sizeof magic && magic[10] == 1;
+    if (fd >= 0)
+        close(fd);
+    errno = EIO;
+    return merged ? -1 : mw_io_system()->rename(from, to);
+}
+
+/* A store that cannot merge keeps to its size all the same: the oldest of the log goes. */
+static void test_size_without_merges(void **state)
+{
+    enum { LIMIT = 1 << 20, REQUEST = 8 << 10, REQUESTS = 4 * LIMIT / REQUEST };
+    test_dir dir;
+    test_random random = {9};
+    mw_io io = *mw_io_current();
+    const mw_io *before = mw_io_current();
+    (void)state;
+    test_dir_init(&dir);
+    io.rename = no_merged_segment;
+    mw_io_use(&io);
+    mw_store_config config = {.directory = dir.store,
+                              .clock = mw_clock_system(),
+                              .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                              .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT,
+                              .retention_bytes = LIMIT};
+    mw_store *store;
+    assert_int_equal(mw_store_open(&config, &store, NULL), MW_OK);
+    for (uint64_t i = 1; i <= REQUESTS; i++)
+        append_random(store, &random, i, REQUEST);
+    assert_true(bytes_in(&dir) > 3 * (uint64_t)LIMIT);
+    assert_int_equal(mw_store_merge_all(store, 5 * MW_NS_PER_S), MW_E_IO);
+    assert_true(bytes_in(&dir) <= LIMIT);
+    assert_true(bytes_in(&dir) > LIMIT / 2);
+    mw_store_stats stats = stats_of(store);
+    assert_int_equal(stats.merges, 0);
+    assert_true(stats.unmerged_bytes <= LIMIT);
+    assert_int_equal(stats.spans + stats.retired_items, REQUESTS);
+    uint64_t left = stats.spans;
+    mw_store_close(store);
+    mw_io_use(before);
+    assert_int_equal(mw_store_verify_catalogue(dir.store, NULL, NULL), MW_OK);
+    store = open_store(dir.store);
+    assert_int_equal(stats_of(store).spans, left);
+    assert_int_equal(count_spans(store, REQUESTS), 1);
+    merge_to_rest(store);
+    mw_store_close(store);
+    test_dir_fini(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stops),
         cmocka_unit_test(test_beside_senders),
         cmocka_unit_test(test_backlog),
+        cmocka_unit_test(test_failures_are_told),
+        cmocka_unit_test(test_size_bounds_what_waits),
+        cmocka_unit_test(test_size_without_merges),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
 }

@@ -50,6 +50,13 @@ static void test_syntax(void **state)
         assert_int_equal(mw_log_pattern_check(mw_slice_of(rows[i].pattern), NULL), MW_E_SYNTAX);
     }
     assert_int_equal(mw_log_pattern_check(MW_SLICE("a\0b"), NULL), MW_OK);
+    static char text[MW_LOG_PATTERN_MAX + 1];
+    mw_detail detail = {.field = ""};
+    memset(text, 'a', sizeof text);
+    assert_int_equal(mw_log_pattern_check(mw_slice_bytes(text, MW_LOG_PATTERN_MAX), NULL), MW_OK);
+    assert_int_equal(mw_log_pattern_check(mw_slice_bytes(text, sizeof text), &detail), MW_E_SYNTAX);
+    assert_string_equal(detail.message,
+                        "1025 bytes long: longer than the 1024 that a pattern may have");
     assert_int_equal(mw_memory_component_used(MW_MEM_QUERY), 0);
 }
 

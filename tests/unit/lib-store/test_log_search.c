@@ -206,28 +206,27 @@ static void test_model(void **state)
 
 /* ---- edges ----------------------------------------------------------------------------------- */
 
+/* *list: its counts alone. */
 static mw_err ask_failing(mw_store *store, const mw_log_query *query, uint64_t fail_at,
-                          size_t *count, uint64_t *undecided)
+                          mw_log_list *list)
 {
     mw_store_view *view;
     mw_arena arena;
-    mw_log_list list;
     const mw_store_page page = {.limit = 100};
     mw_arena_init(&arena, MW_MEM_QUERY, 0);
     assert_int_equal(mw_store_view_open(store, &view), MW_OK);
     mw_memory_fail_at(fail_at);
-    mw_err err = mw_store_log_list(view, &page, query, &arena, &list);
+    mw_err err = mw_store_log_list(view, &page, query, &arena, list);
     mw_memory_fail_at(0);
-    *count = list.count;
-    *undecided = list.undecided;
+    list->items = NULL;
     mw_store_view_close(view);
     mw_arena_reset(&arena);
     return err;
 }
 
-static mw_err ask(mw_store *store, const mw_log_query *query, size_t *count, uint64_t *undecided)
+static mw_err ask(mw_store *store, const mw_log_query *query, mw_log_list *list)
 {
-    return ask_failing(store, query, 0, count, undecided);
+    return ask_failing(store, query, 0, list);
 }
 
 /* A hostile body for a hostile pattern is told, others are found; one that is none refuses. */
@@ -237,8 +236,7 @@ static void test_undecided(void **state)
     model_items all = {.signal = MW_SIGNAL_LOGS};
     test_batch batch;
     otlp_writer value = {0}, record = {0};
-    size_t count;
-    uint64_t undecided;
+    mw_log_list list;
     mw_log_query query = {.pattern = MW_SLICE("(a+)+[BD]")};
     (void)state;
     test_dir_init(&dir);
@@ -252,22 +250,22 @@ static void test_undecided(void **state)
     batch.items[2].bytes = MW_SLICE("\x2a\x05\x0a\x03"
                                     "xaB");
     assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
-    assert_int_equal(ask(store, &query, &count, &undecided), MW_OK);
-    assert_int_equal(count, 1);
-    assert_int_equal(undecided, 1);
+    assert_int_equal(ask(store, &query, &list), MW_OK);
+    assert_int_equal(list.count, 1);
+    assert_int_equal(list.undecided, 1);
     query.pattern = MW_SLICE("[");
-    assert_int_equal(ask(store, &query, &count, &undecided), MW_E_SYNTAX);
+    assert_int_equal(ask(store, &query, &list), MW_E_SYNTAX);
     query.pattern = MW_SLICE("aB");
     size_t used = mw_memory_used(), failed = 0;
     for (uint64_t at = 1;; at++) {
-        mw_err err = ask_failing(store, &query, at, &count, &undecided);
+        mw_err err = ask_failing(store, &query, at, &list);
         assert_int_equal(mw_memory_used(), used);
         assert_true(err == MW_OK || err == MW_E_NOMEM);
         failed += err == MW_E_NOMEM;
         if (err == MW_OK && at > 40)
             break;
     }
-    assert_int_equal(count, 1);
+    assert_int_equal(list.count, 1);
     assert_true(failed > 15);
     test_batch_fini(&batch);
     free(value.data), free(record.data);
@@ -276,11 +274,59 @@ static void test_undecided(void **state)
     test_dir_fini(&dir);
 }
 
+/* Each look at this clock takes 50 ms: of others, where the thread's own time stands still. */
+static int64_t slow_ns(void *ctx)
+{
+    static atomic_llong calls;
+    (void)ctx;
+    return atomic_fetch_add(&calls, 1) * 50 * MW_NS_PER_MS;
+}
+
+static int64_t still_ns(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+/* A pattern that gets on slowly is given up, unless it is the machine that is slow. */
+static void test_budget(void **state)
+{
+    test_dir dir;
+    test_batch batch;
+    otlp_writer value = {0}, record = {0};
+    mw_log_list list;
+    const mw_clock *real = mw_clock_system();
+    const mw_log_query query = {.pattern = MW_SLICE("[xy]z")};
+    char *body = malloc(100 << 10);
+    (void)state;
+    memset(body, 'x', 100 << 10);
+    put_bytes(&value, 1, body, 100 << 10);
+    put_bytes(&record, 5, value.data, value.len);
+    for (int busy = 0; busy < 2; busy++) {
+        const mw_clock clock = {
+            .wall_ns = real->wall_ns, .mono_ns = slow_ns, .thread_cpu_ns = busy ? still_ns : NULL};
+        test_dir_init(&dir);
+        mw_store *store =
+            open_with(dir.store, &clock, MW_STORE_QUEUE_DEFAULT, MW_STORE_SEGMENT_DEFAULT);
+        test_batch_init_of(&batch, MW_SIGNAL_LOGS, 1);
+        test_log(&batch, 0, 0, 0);
+        batch.items[0].bytes = mw_slice_bytes(record.data, record.len);
+        assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
+        assert_int_equal(ask(store, &query, &list), busy ? MW_OK : MW_E_TIMEOUT);
+        assert_int_equal(list.given_up, !busy);
+        test_batch_fini(&batch);
+        mw_store_close(store);
+        test_dir_fini(&dir);
+    }
+    free(value.data), free(record.data), free(body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_undecided),
+        cmocka_unit_test(test_budget),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
 }

@@ -24,6 +24,21 @@ static void put_spans(mw_store *store, uint64_t first, size_t count)
         assert_int_equal(append_spans(store, first + i, first + i, 1), MW_OK);
 }
 
+/* Spans in many segments of the log, none of them open. */
+static mw_store *begin(test_dir *dir, size_t spans)
+{
+    test_dir_init(dir);
+    mw_store *store = small_store(dir);
+    put_spans(store, 1, spans);
+    return reopen(store, dir);
+}
+
+static void end(mw_store *store, test_dir *dir)
+{
+    mw_store_close(store);
+    test_dir_fini(dir);
+}
+
 static void expect_spans(mw_store *store, uint64_t first, size_t count)
 {
     for (uint64_t i = 0; i < count; i++)
@@ -62,10 +77,7 @@ static void test_start(void **state)
     test_dir dir;
     mw_store_stats before, after;
     (void)state;
-    test_dir_init(&dir);
-    mw_store *store = small_store(&dir);
-    put_spans(store, 1, 100);
-    store = reopen(store, &dir);
+    mw_store *store = begin(&dir, 100);
     mw_store_stats_read(store, &before);
     size_t segments = segment_count(store);
     assert_true(segments > 6);
@@ -94,8 +106,7 @@ static void test_start(void **state)
     assert_int_equal(store->writer.segment->header.id, id);
     store = reopen(store, &dir);
     expect_spans(store, 1, 110);
-    mw_store_close(store);
-    test_dir_fini(&dir);
+    end(store, &dir);
 }
 
 static uint64_t bytes_of(const mw_segment *segment)
@@ -117,10 +128,7 @@ static void test_bytes(void **state)
     test_dir dir;
     mw_store_stats stats;
     (void)state;
-    test_dir_init(&dir);
-    mw_store *store = small_store(&dir);
-    put_spans(store, 1, 60);
-    store = reopen(store, &dir);
+    mw_store *store = begin(&dir, 60);
     merge_run(store, 0, 2, false);
     for (int round = 0; round < 2; round++) {
         size_t count;
@@ -134,8 +142,7 @@ static void test_bytes(void **state)
         assert_int_equal(stats.segments, count);
         store = reopen(store, &dir);
     }
-    mw_store_close(store);
-    test_dir_fini(&dir);
+    end(store, &dir);
 }
 
 /* A view keeps what it saw, also when its files are gone. */
@@ -145,11 +152,8 @@ static void test_views_pin(void **state)
     mw_store_view *view;
     mw_arena arena;
     (void)state;
-    test_dir_init(&dir);
     mw_arena_init(&arena, MW_MEM_QUERY, 0);
-    mw_store *store = small_store(&dir);
-    put_spans(store, 1, 60);
-    store = reopen(store, &dir);
+    mw_store *store = begin(&dir, 60);
     assert_int_equal(mw_store_view_open(store, &view), MW_OK);
     size_t blocks = mw_view_count(view);
     merge_run(store, 0, segment_count(store), false);
@@ -165,8 +169,7 @@ static void test_views_pin(void **state)
     mw_store_view_close(view);
     mw_arena_reset(&arena);
     expect_spans(store, 1, 60);
-    mw_store_close(store);
-    test_dir_fini(&dir);
+    end(store, &dir);
 }
 
 /* Retention: segments go without another in their place. */
@@ -175,10 +178,7 @@ static void test_replaced_by_nothing(void **state)
     test_dir dir;
     size_t count;
     (void)state;
-    test_dir_init(&dir);
-    mw_store *store = small_store(&dir);
-    put_spans(store, 1, 60);
-    store = reopen(store, &dir);
+    mw_store *store = begin(&dir, 60);
     merge_run(store, 0, 2, false);
     mw_segment **list = segments_in_order(store, &count);
     uint64_t items = 0;
@@ -192,8 +192,7 @@ static void test_replaced_by_nothing(void **state)
     assert_int_equal(stats.spans, 60 - items);
     assert_int_equal(count_spans(store, 1), 0);
     expect_spans(store, 1 + items, 60 - items);
-    mw_store_close(store);
-    test_dir_fini(&dir);
+    end(store, &dir);
 }
 
 /* Killed between a merge's name and the removal of its inputs, once and again. */
@@ -201,10 +200,7 @@ static void test_superseded_are_removed(void **state)
 {
     test_dir dir;
     (void)state;
-    test_dir_init(&dir);
-    mw_store *store = small_store(&dir);
-    put_spans(store, 1, 80);
-    store = reopen(store, &dir);
+    mw_store *store = begin(&dir, 80);
     size_t segments = segment_count(store);
     merge_run(store, 0, 3, true);
     merge_run(store, 0, 2, true);
@@ -222,8 +218,7 @@ static void test_superseded_are_removed(void **state)
     put_spans(store, 81, 5);
     store = reopen(store, &dir);
     expect_spans(store, 1, 85);
-    mw_store_close(store);
-    test_dir_fini(&dir);
+    end(store, &dir);
 }
 
 /* A segment of the log that stays, when the one whose header says where it ends was merged. */
@@ -232,10 +227,7 @@ static void test_left_aside(void **state)
     test_dir dir;
     (void)state;
     for (size_t aside = 0; aside < 3; aside++) {
-        test_dir_init(&dir);
-        mw_store *store = small_store(&dir);
-        put_spans(store, 1, 80);
-        store = reopen(store, &dir);
+        mw_store *store = begin(&dir, 80);
         size_t segments = segment_count(store);
         merge_run(store, aside + 1, segments - aside - 1, false);
         merge_run(store, aside + 1, 1, false); /* what is known of ends goes along */
@@ -245,8 +237,7 @@ static void test_left_aside(void **state)
         put_spans(store, 81, 3);
         store = reopen(store, &dir);
         expect_spans(store, 1, 83);
-        mw_store_close(store);
-        test_dir_fini(&dir);
+        end(store, &dir);
     }
 }
 
@@ -285,10 +276,7 @@ static void test_damaged_footer(void **state)
     uint64_t footer = 0, end = 0;
     (void)state;
     for (int cut = 0; cut < 2; cut++) {
-        test_dir_init(&dir);
-        mw_store *store = small_store(&dir);
-        put_spans(store, 1, 80);
-        store = reopen(store, &dir);
+        mw_store *store = begin(&dir, 80);
         size_t segments = segment_count(store);
         merge_run(store, 1, 3, true);
         char *path = merged_path(store, &footer, &end);
@@ -337,8 +325,7 @@ static void test_requests(void **state)
         assert_int_equal(seq, 0);
         test_batch_fini(&batches[i]);
     }
-    mw_store_close(store);
-    test_dir_fini(&dir);
+    end(store, &dir);
 }
 
 /* ---- verification ---------------------------------------------------------------------------- */
@@ -371,10 +358,7 @@ static void test_verify(void **state)
     test_dir dir;
     mw_store_verified whole;
     (void)state;
-    test_dir_init(&dir);
-    mw_store *store = small_store(&dir);
-    put_spans(store, 1, 80);
-    store = reopen(store, &dir);
+    mw_store *store = begin(&dir, 80);
     size_t count;
     mw_segment **list = segments_in_order(store, &count);
     test_merge merge = {
@@ -424,10 +408,7 @@ static void test_verify_against_blocks(void **state)
     mw_hot hot;
     size_t count;
     (void)state;
-    test_dir_init(&dir);
-    mw_store *store = small_store(&dir);
-    put_spans(store, 1, 40);
-    store = reopen(store, &dir);
+    mw_store *store = begin(&dir, 40);
     merge_run(store, 0, segment_count(store), false);
     mw_segment **list = segments_in_order(store, &count);
     mw_segment *segment = list[0];

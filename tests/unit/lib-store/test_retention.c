@@ -98,6 +98,77 @@ static void test_log_stays(void **state)
     assert_true(!goes[0] && !goes[5]);
 }
 
+/* What waits to be merged goes by size, in its turn, once it is complete. */
+static void test_log_goes_by_size(void **state)
+{
+    (void)state;
+    mw_retention_segment segments[ALL];
+    bool goes[ALL];
+    make_days(segments);
+    for (size_t i = 2; i < ALL; i++)
+        segments[i].merged = false;
+    for (size_t i = 2; i < ALL - 1; i++)
+        segments[i].left = true;
+    assert_int_equal(choose(segments, 1, 0, goes), 2);
+    assert_int_equal(choose(segments, 0, 35, goes), 3);
+    assert_true(goes[0] && goes[1] && goes[2] && !goes[3]);
+    assert_int_equal(choose(segments, 0, 1, goes), 5);
+    assert_false(goes[5]);
+}
+
+static void test_parts_of_the_size(void **state)
+{
+    (void)state;
+    const uint64_t mib = 1 << 20, least = MW_RETENTION_SEGMENT_LEAST;
+    mw_retention_limits limits = {0, 0};
+    assert_int_equal(mw_retention_merge_max(&limits, 256 * mib), 256 * mib);
+    assert_int_equal(mw_retention_segment_max(&limits, 64 * mib), 64 * mib);
+    limits.size_bytes = 4096 * mib;
+    assert_int_equal(mw_retention_merge_max(&limits, 256 * mib), 256 * mib);
+    limits.size_bytes = 80 * mib;
+    assert_int_equal(mw_retention_merge_max(&limits, 256 * mib), 20 * mib);
+    assert_int_equal(mw_retention_segment_max(&limits, 64 * mib), 10 * mib);
+    limits.size_bytes = 1;
+    assert_int_equal(mw_retention_merge_max(&limits, 256 * mib), least);
+    assert_int_equal(mw_retention_segment_max(&limits, 64 * mib), least);
+    assert_int_equal(mw_retention_segment_max(&limits, least / 2), least / 2);
+}
+
+/* ---- stamps ---------------------------------------------------------------------------------- */
+
+/* A clock that ran slow for a while, between two that were right. */
+static void test_slow_stamps(void **state)
+{
+    (void)state;
+    mw_retention_segment segments[ALL];
+    bool goes[ALL];
+    make_days(segments);
+    segments[3].arrival_max_ns -= 60 * (uint64_t)DAY_NS;
+    segments[4].arrival_max_ns -= 50 * (uint64_t)DAY_NS;
+    assert_int_equal(choose(segments, 10 * DAY_NS, 0, goes), 2);
+    mw_retention_settle(segments, ALL, NOW);
+    assert_int_equal(choose(segments, 10 * DAY_NS, 0, goes), 0);
+    /* No older than what came before them, and no younger. */
+    assert_int_equal(segments[3].arrival_max_ns, segments[2].arrival_max_ns);
+    assert_int_equal(segments[4].arrival_max_ns, segments[2].arrival_max_ns);
+    assert_int_equal(choose(segments, 3 * DAY_NS - 1, 0, goes), 5);
+}
+
+/* A clock that ran fast: its own stamps are young, those behind them are as they were. */
+static void test_fast_stamps(void **state)
+{
+    (void)state;
+    mw_retention_segment segments[ALL];
+    bool goes[ALL];
+    make_days(segments);
+    segments[1].arrival_max_ns += 400 * (uint64_t)DAY_NS;
+    mw_retention_settle(segments, ALL, NOW);
+    assert_int_equal(segments[2].arrival_max_ns, NOW - 3 * (uint64_t)DAY_NS);
+    assert_int_equal(choose(segments, 2 * DAY_NS, 0, goes), 2);
+    assert_true(goes[0] && !goes[1] && goes[2]);
+    mw_retention_settle(NULL, 0, NOW);
+}
+
 /* ---- clocks ---------------------------------------------------------------------------------- */
 
 #define WALL (20000 * DAY_NS)
@@ -177,32 +248,68 @@ static void test_start(void **state)
     (void)state;
     mw_retention_clock clock;
     /* Stopped for a minute: nothing to doubt. */
-    mw_retention_clock_start(&clock, WALL, 500);
+    mw_retention_clock_start(&clock, 0, WALL, 500);
     assert_int_equal(mw_retention_now(&clock, WALL + 60 * MW_NS_PER_S, 500),
                      WALL + 60 * MW_NS_PER_S);
     /* Booted with a clock ten years off: what is stored is as old as it was. */
-    mw_retention_clock_start(&clock, WALL, 500);
+    mw_retention_clock_start(&clock, 0, WALL, 500);
     assert_int_equal(mw_retention_now(&clock, WALL + 3650 * DAY_NS, 500), WALL);
     assert_int_equal(mw_retention_now(&clock, WALL + 3651 * DAY_NS, 500 + DAY_NS),
                      WALL + 3651 * DAY_NS);
     /* Nothing stored, or times that no clock shows. */
-    mw_retention_clock_start(&clock, 0, 500);
+    mw_retention_clock_start(&clock, 0, 0, 500);
     assert_int_equal(mw_retention_now(&clock, WALL, 500), WALL);
-    mw_retention_clock_start(&clock, UINT64_MAX, 500);
+    mw_retention_clock_start(&clock, 0, UINT64_MAX, 500);
     assert_int_equal(mw_retention_now(&clock, WALL, 500), WALL);
-    mw_retention_clock_start(&clock, INT64_MAX, 500);
+    mw_retention_clock_start(&clock, 0, INT64_MAX, 500);
     assert_int_equal(mw_retention_now(&clock, INT64_MIN, INT64_MAX), INT64_MIN);
+}
+
+/* A year slow, put right: what came before lives as long as it should, whichever clock it was
+ * stamped with, and no longer. The stamp of the slow time is measured as if it had gone on. */
+static void test_put_right(void **state)
+{
+    (void)state;
+    mw_retention_clock clock;
+    const int64_t age = 30 * DAY_NS, slow = WALL - 365 * DAY_NS;
+    mw_retention_segment segment = {.arrival_max_ns = (uint64_t)slow, .bytes = 1, .merged = true};
+    const mw_retention_limits limits = {age, 0};
+    bool goes;
+    mw_retention_clock_start(&clock, age, 0, 500);
+    assert_int_equal(mw_retention_now(&clock, slow, 500), slow);
+    for (int64_t at = DAY_NS; at <= 31 * DAY_NS; at += DAY_NS) {
+        int64_t now = mw_retention_now(&clock, WALL + at, 500 + at);
+        mw_retention_choose(&segment, 1, &limits, (uint64_t)now, &goes);
+        assert_int_equal(goes, at > age);
+    }
+    /* The same with a start in between: what is stored is all that tells the time before. */
+    mw_retention_clock_start(&clock, age, (uint64_t)slow, 500);
+    for (int64_t at = 0; at <= 31 * DAY_NS; at += DAY_NS) {
+        int64_t now = mw_retention_now(&clock, WALL + at, 500 + at);
+        mw_retention_choose(&segment, 1, &limits, (uint64_t)now, &goes);
+        assert_int_equal(goes, at >= age);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_limits),  cmocka_unit_test(test_age),
-        cmocka_unit_test(test_size),       cmocka_unit_test(test_size_counts_what_age_took),
-        cmocka_unit_test(test_log_stays),  cmocka_unit_test(test_steady),
-        cmocka_unit_test(test_jump_ahead), cmocka_unit_test(test_two_jumps),
-        cmocka_unit_test(test_jump_back),  cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_no_limits),
+        cmocka_unit_test(test_age),
+        cmocka_unit_test(test_size),
+        cmocka_unit_test(test_size_counts_what_age_took),
+        cmocka_unit_test(test_log_stays),
+        cmocka_unit_test(test_steady),
+        cmocka_unit_test(test_jump_ahead),
+        cmocka_unit_test(test_two_jumps),
+        cmocka_unit_test(test_jump_back),
+        cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_start),
+        cmocka_unit_test(test_log_goes_by_size),
+        cmocka_unit_test(test_parts_of_the_size),
+        cmocka_unit_test(test_slow_stamps),
+        cmocka_unit_test(test_fast_stamps),
+        cmocka_unit_test(test_put_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

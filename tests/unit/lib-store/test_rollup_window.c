@@ -205,7 +205,7 @@ static void run_random(uint64_t seed, const window_limits *limits)
         append_random(test);
         switch (random_below(&test->random, 8)) {
         case 0: assert_int_equal(mw_store_merge_all(test->store, WAIT_NS), MW_OK); break;
-        case 1: assert_int_equal(mw_rollup_tail_update(test->store->tail), MW_OK); break;
+        case 1: assert_int_equal(mw_rollup_tail_update(test->store->tail, NULL), MW_OK); break;
         case 2:
             mw_store_close(test->store);
             open_limited(test, limits);
@@ -264,6 +264,19 @@ static void test_few_earlier_spans(void **state)
     const window_limits limits = {MW_TAIL_SPANS_MAX, MW_TAIL_STEP, 2 * SPANS};
     for (uint64_t seed = 301; seed <= 315; seed++)
         run_random(seed, &limits);
+    assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
+    assert_int_equal(mw_memory_component_used(MW_MEM_MERGE), 0);
+}
+
+/* Nor for those of a single trace: they are read in parts. */
+static void test_long_traces(void **state)
+{
+    (void)state;
+    for (size_t most = 1; most <= 4; most++) {
+        const window_limits limits = {MW_TAIL_SPANS_MAX, MW_TAIL_STEP, most};
+        for (uint64_t seed = 400 * most; seed < 400 * most + 6; seed++)
+            run_random(seed, &limits);
+    }
     assert_int_equal(mw_memory_component_used(MW_MEM_ROLLUP), 0);
     assert_int_equal(mw_memory_component_used(MW_MEM_MERGE), 0);
 }
@@ -626,6 +639,7 @@ int main(void)
         cmocka_unit_test(test_small_memory),
         cmocka_unit_test(test_small_steps),
         cmocka_unit_test(test_few_earlier_spans),
+        cmocka_unit_test(test_long_traces),
         cmocka_unit_test(test_each_span_once_beside_merges),
         cmocka_unit_test_setup_teardown(test_red_services, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_red_operations_by_minute, set_up, tear_down),

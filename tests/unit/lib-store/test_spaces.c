@@ -214,7 +214,7 @@ static void test_limit(void **state)
         snprintf(name, sizeof name, "space-%d", i);
         assert_int_equal(create(&all, name), MW_OK);
     }
-    assert_int_equal(create(&all, "one-more"), MW_E_LIMIT);
+    assert_int_equal(create(&all, "one-more"), MW_E_CONFLICT);
     assert_false(is_there(&all, "one-more"));
     house_restart(&all);
     assert_int_equal(all.opened, MW_SPACES_MAX);

@@ -295,7 +295,7 @@ static int64_t still_wall(void *ctx)
 static void test_time_limit_of_a_run(void **unused)
 {
     (void)unused;
-    static const mw_clock leaping = {still_wall, leaping_mono, NULL};
+    static const mw_clock leaping = {.wall_ns = still_wall, .mono_ns = leaping_mono};
     mw_triage_config config = {store, state_db, pool, &leaping};
     assert_int_equal(mw_triage_start(&config, &triage), MW_OK);
     mw_investigation_row row = ended("TIMED_OUT", "time_limit");
