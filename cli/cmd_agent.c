@@ -52,13 +52,8 @@ static void add_row(mw_cli *cli, mw_table *table, const json_t *agent)
 
 static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
 {
-    mw_table table;
-    size_t i;
-    json_t *item;
-    mw_table_init(&table, columns, sizeof columns / sizeof columns[0]);
-    json_array_foreach(json_object_get(root, "items"), i, item) add_row(cli, &table, item);
-    mw_table_print(&table, cli->width, cli->color, 0, out);
-    mw_table_fini(&table);
+    mw_item_table(cli, columns, sizeof columns / sizeof columns[0], json_object_get(root, "items"),
+                  add_row, out);
 }
 
 int mw_cmd_agent_list(mw_cli *cli)

@@ -374,7 +374,7 @@ static void render_critical(const json_t *root, mw_buffer *out)
         mw_buffer_append_byte(out, '\n');
 }
 
-static void render_head(const json_t *root, mw_buffer *out)
+static void render_head(mw_cli *cli, const json_t *root, mw_buffer *out)
 {
     char text[MW_CELL_SIZE], start[MW_CELL_SIZE];
     size_t i;
@@ -388,7 +388,7 @@ static void render_head(const json_t *root, mw_buffer *out)
         mw_field(out, i ? "" : "session",
                  mw_slice_bytes(json_string_value(session), json_string_length(session)));
     mw_instant_text(root, "start", start);
-    mw_duration_text(mw_number(root, "duration_ms"), text, sizeof text);
+    mw_taken_text(cli, root, text);
     mw_buffer_appendf(out, "  %-13s %s (%s)\n", "start", start, text);
     mw_buffer_appendf(out, "  %-13s %lld spans, %lld logs, %lld errors\n", "holds",
                       (long long)mw_integer(root, "span_count"),
@@ -419,7 +419,7 @@ static void render_missing(const json_t *root, mw_buffer *out)
 
 static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
 {
-    render_head(root, out);
+    render_head(cli, root, out);
     render_tree(cli, root, out);
     render_missing(root, out);
 }
