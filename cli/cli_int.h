@@ -35,6 +35,9 @@ enum {
     MW_TAKES_FORMAT = 16384, /* format: what can be shown as it was sent */
     MW_TAKES_EXPORT = 32768, /* output, signal */
     MW_TAKES_OTLP = 65536,   /* otlp: where to send to */
+    MW_TAKES_TREE = 131072,  /* rows, unfold */
+    MW_TAKES_WHERE =
+        262144, /* service, agent, model, tool, user, text, errors, attribute, bounds */
 };
 
 struct mw_cli;
@@ -60,10 +63,11 @@ typedef struct mw_cli {
     const char *limit, *cursor, *since, *until;
     const char *status, *service, *session, *trace, *span, *severity, *text, *event, *agent;
     const char *log_group, *log_stream, *name_space, *pattern, *duration_min_ms;
+    const char *duration_max_ms, *tokens_min, *model, *tool, *user;
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
-    const char *space, *format, *output, *signal, *otlp;
+    const char *space, *format, *output, *signal, *otlp, *rows;
     bool yes;
-    bool json, help, follow, errors;
+    bool json, help, follow, errors, unfold;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
     bool terminal; /* stdout is one */
@@ -160,9 +164,10 @@ const char *mw_client_read(mw_client *client, const char *path, const char *last
 /* A refusal, and nobody there, in one line on stderr. The exit status. */
 int mw_client_complain(const mw_client *client, const char *noun, const mw_answer *answer);
 int mw_client_unreachable(const mw_client *client);
-/* "/api/v1/NOUN" and "/api/v1/NOUN/args[0]", with the options that are parameters as the query. */
+/* "/api/v1/NOUN" and "/api/v1/NOUN/args[0]" and what follows it ("" or "/turns"), with the options
+ * that are parameters as the query. */
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
-void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out);
+void mw_show_path(const mw_cli *cli, const char *noun, const char *part, mw_buffer *out);
 /* True when an option was given that leaves things out of a list. */
 bool mw_is_narrowed(const mw_cli *cli);
 
@@ -221,6 +226,9 @@ void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, c
 int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw_buffer *));
 /* The same for /api/v1/NOUN/args[0]; a further page is told on stderr. */
 int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *, mw_buffer *));
+/* The same for what is below it, without a word about pages. */
+int mw_show_part(mw_cli *cli, const char *noun, const char *part,
+                 void (*render)(mw_cli *, json_t *, mw_buffer *));
 /* The same for a list; an empty one is told on stderr with the plural `what`, and a further page
  * with the option that gets it. */
 int mw_list(mw_cli *cli, const char *noun, const char *what,
@@ -242,6 +250,8 @@ int mw_follow(mw_cli *cli, const char *noun,
 
 int mw_cmd_session_list(mw_cli *cli);
 int mw_cmd_session_show(mw_cli *cli);
+int mw_cmd_agent_list(mw_cli *cli);
+int mw_cmd_agent_show(mw_cli *cli);
 int mw_cmd_trace_list(mw_cli *cli);
 int mw_cmd_trace_show(mw_cli *cli);
 int mw_cmd_span_list(mw_cli *cli);

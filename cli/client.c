@@ -585,10 +585,11 @@ void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out)
     append_query(cli, out);
 }
 
-void mw_show_path(const mw_cli *cli, const char *noun, mw_buffer *out)
+void mw_show_path(const mw_cli *cli, const char *noun, const char *part, mw_buffer *out)
 {
     mw_buffer_appendf(out, "/api/v1/%s/", noun);
     mw_url_append(out, cli->args[0]);
+    mw_buffer_appendf(out, "%s", part);
     append_query(cli, out);
 }
 

@@ -165,7 +165,7 @@ static int fetch_page(mw_cli *cli, const char *noun, const char *name, mw_answer
     memset(answer, 0, sizeof *answer);
     cli->args[0] = name;
     if (name)
-        mw_show_path(cli, noun, &path);
+        mw_show_path(cli, noun, "", &path);
     else
         mw_list_path(cli, noun, &path);
     mw_buffer_append_byte(&path, '\0');

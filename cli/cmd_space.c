@@ -88,7 +88,7 @@ int mw_cmd_space_delete(mw_cli *cli)
         return mw_complain(MW_EXIT_USAGE, "space delete", "the name was not confirmed",
                            "type it again when asked, or give --yes");
     mw_buffer_init(&path, MW_MEM_BASE, MW_CLI_PATH_MAX * 2);
-    mw_show_path(cli, "spaces", &path);
+    mw_show_path(cli, "spaces", "", &path);
     mw_buffer_append_byte(&path, '\0');
     if (path.err) {
         mw_buffer_fini(&path);

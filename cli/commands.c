@@ -6,6 +6,7 @@ const mw_noun mw_nouns[] = {
     {"check", "", "validate the configuration and verify the store"},
     {"status", "", "what the daemon holds and does"},
     {"session", "", "conversations of agents"},
+    {"agent", "", "agents: sessions, calls, tokens, errors"},
     {"trace", "", "traces and their spans"},
     {"span", "", "spans by what they carry"},
     {"log", "", "log records and events"},
@@ -22,7 +23,6 @@ const mw_noun mw_nouns[] = {
     {"demo", "", "a support agent's last half hour, to look around in"},
     {"completion", "", "completion for a shell"},
     /* Named by the design, served by a later version. */
-    {"agent", "", NULL},
     {"plan", "", NULL},
     {"deployment", "", NULL},
     {"skill", "", NULL},
@@ -32,13 +32,18 @@ const mw_noun mw_nouns[] = {
 const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
 
 const mw_command mw_commands[] = {
-    {"session", "list", "", "newest first, by last seen", MW_TAKES_PAGE | MW_TAKES_SPACE,
-     mw_cmd_session_list},
-    {"session", "show", "ID", "one session with its traces", MW_TAKES_SPACE, mw_cmd_session_show},
-    {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE | MW_TAKES_SPACE,
+    {"session", "list", "", "newest first, by last seen",
+     MW_TAKES_PAGE | MW_TAKES_WHERE | MW_TAKES_SPACE, mw_cmd_session_list},
+    {"session", "show", "ID", "one session as its conversation", MW_TAKES_PAGE | MW_TAKES_SPACE,
+     mw_cmd_session_show},
+    {"agent", "list", "", "newest first, over the newest 30 minutes that hold spans",
+     MW_TAKES_WINDOW | MW_TAKES_SPACE, mw_cmd_agent_list},
+    {"agent", "show", "NAME", "one agent, by its whole name", MW_TAKES_WINDOW | MW_TAKES_SPACE,
+     mw_cmd_agent_show},
+    {"trace", "list", "", "newest first, by start", MW_TAKES_PAGE | MW_TAKES_WHERE | MW_TAKES_SPACE,
      mw_cmd_trace_list},
-    {"trace", "show", "ID", "one trace as a tree of spans", MW_TAKES_SPACE | MW_TAKES_FORMAT,
-     mw_cmd_trace_show},
+    {"trace", "show", "ID", "one trace as a tree of spans",
+     MW_TAKES_TREE | MW_TAKES_SPACE | MW_TAKES_FORMAT, mw_cmd_trace_show},
     {"span", "list", "", "newest first, by start",
      MW_TAKES_PAGE | MW_TAKES_SOURCE | MW_TAKES_SPAN | MW_TAKES_ITEM | MW_TAKES_NAME |
          MW_TAKES_SPACE | MW_TAKES_FORMAT,

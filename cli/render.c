@@ -157,9 +157,15 @@ int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw
 
 int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *, mw_buffer *))
 {
+    return mw_show_part(cli, noun, "", render);
+}
+
+int mw_show_part(mw_cli *cli, const char *noun, const char *part,
+                 void (*render)(mw_cli *, json_t *, mw_buffer *))
+{
     mw_buffer path;
     mw_buffer_init(&path, MW_MEM_BASE, MW_CLI_PATH_MAX * 2);
-    mw_show_path(cli, noun, &path);
+    mw_show_path(cli, noun, part, &path);
     mw_buffer_append_byte(&path, '\0');
     int status = path.err ? mw_complain(MW_EXIT_USAGE, noun, "the id is too long", "")
                           : mw_show(cli, path.data, render);

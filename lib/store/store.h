@@ -283,6 +283,11 @@ size_t mw_store_shown_max(void);
 MW_MUST_USE mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
                                        uint8_t trace_id[MW_TRACE_ID_SIZE]);
 
+/* Where a view has an item; good for that view alone. */
+typedef struct mw_item_place {
+    uint32_t block, row;
+} mw_item_place;
+
 typedef struct mw_trace_span {
     mw_span_row row; /* row.session_id and row.agent: resolved by inheritance (DESIGN 4.3) */
     mw_slice own_session_id; /* as its own attributes say */
@@ -291,6 +296,8 @@ typedef struct mw_trace_span {
     uint32_t index; /* in its commit, in the order in which it was sent */
     mw_store_context resource, scope;
     uint64_t commit_seq;
+    mw_item_place place;
+    bool counts_tokens; /* its tokens are part of the totals; of a trace's spans alone */
 } mw_trace_span;
 
 /* Derived, recomputed at each question. */
@@ -317,6 +324,40 @@ MW_MUST_USE mw_err mw_store_trace_read(mw_store_view *view,
                                        const uint8_t trace_id[MW_TRACE_ID_SIZE], mw_arena *arena,
                                        mw_trace *out);
 
+/* The same without the items: bytes, resource and scope of the spans are empty. Cost: the columns
+ * of those blocks; a hundred thousand spans take some 50 MiB and a tenth of a second. */
+MW_MUST_USE mw_err mw_store_trace_outline(mw_store_view *view,
+                                          const uint8_t trace_id[MW_TRACE_ID_SIZE], mw_arena *arena,
+                                          mw_trace *out);
+/* The items of some spans of an outline of this view, none named twice: fills what the outline
+ * leaves empty. Cost: the items of the blocks that hold them. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
+MW_MUST_USE mw_err mw_store_trace_items(mw_store_view *view, mw_trace_span *const *spans,
+                                        size_t count, mw_arena *arena);
+
+/* Attributes that an item, its scope or its resource must have, all of them: a key and its value as
+ * text. A string is its own text; an integer, a double or a bool fits when it is written as the API
+ * shows it ("5", "5.0", "true"); arrays, lists and bytes equal nothing. Of equal keys in one
+ * message the last counts. What is oversized is not searched. */
+typedef struct mw_attribute_query {
+    mw_slice key, value;
+} mw_attribute_query;
+#define MW_ATTRIBUTE_QUERIES_MAX 8
+
+/* What a trace or a session of a list must have. Empty and zero fields match all. What is asked of
+ * spans is met by some span each (of a session: one that resolves to it), not all by the same one;
+ * texts are those of the span itself and compared whole, but for `text`. */
+typedef struct mw_list_filter {
+    mw_slice service, agent, user, model;
+    /* Of a span of kind tool: its name is X, "execute_tool X", "tools/call X" or "X.tool". */
+    mw_slice tool;
+    mw_slice text;                        /* in the name of a span, ASCII case ignored */
+    bool errors_only;                     /* some span failed */
+    const mw_attribute_query *attributes; /* of a span, its resource or its scope */
+    size_t attribute_count;
+    uint64_t duration_min_ns, duration_max_ns; /* of the whole; max 0 = unbounded */
+    uint64_t tokens_min;                       /* of the whole, input and output */
+} mw_list_filter;
+
 typedef struct mw_trace_list {
     mw_trace_summary *items;
     size_t count;
@@ -331,6 +372,16 @@ typedef struct mw_trace_list {
  * MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page,
                                        mw_arena *arena, mw_trace_list *out);
+/* Those that fit the filter. Cost: as above for the first and newest stretch of blocks; when the
+ * page is not full then, a look for the traces with a span that meets one of the conditions, the
+ * rarest that the index tells: the columns of all blocks that may have one (errors and services by
+ * the index; attributes by the filters of merged blocks, of the rest also the items; any other text
+ * costs the columns of all), once a page, then the blocks of those traces. Conditions that so many
+ * spans meet that their traces exceed the memory of a question, and bounds of duration and tokens
+ * alone, are looked for as an unfiltered list goes on. */
+MW_MUST_USE mw_err mw_store_trace_list_where(mw_store_view *view, const mw_store_page *page,
+                                             const mw_list_filter *filter, mw_arena *arena,
+                                             mw_trace_list *out);
 
 /* What resolves to the session: spans, and log records with its id of their own or by inheritance
  * (as in mw_log_query). Either kind alone makes a session; data points make none. */
@@ -357,6 +408,11 @@ typedef struct mw_session_list {
  * looked at. */
 MW_MUST_USE mw_err mw_store_session_list(mw_store_view *view, const mw_store_page *page,
                                          mw_arena *arena, mw_session_list *out);
+/* Those that fit the filter: log records meet none of its conditions. Cost as trace_list_where, and
+ * the blocks of all sessions of the traces found. */
+MW_MUST_USE mw_err mw_store_session_list_where(mw_store_view *view, const mw_store_page *page,
+                                               const mw_list_filter *filter, mw_arena *arena,
+                                               mw_session_list *out);
 
 typedef struct mw_session {
     mw_session_summary summary;
@@ -369,6 +425,36 @@ typedef struct mw_session {
  * MW_E_NOT_FOUND, MW_E_AMBIGUOUS, MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_session_read(mw_store_view *view, mw_slice session_id, mw_arena *arena,
                                          mw_session *out);
+
+/* What agents did: spans resolve to their own agent, else to that of their nearest ancestor of kind
+ * agent (DESIGN 4.3). */
+#define MW_AGENT_SERVICES_MAX 8
+typedef struct mw_agent_summary {
+    mw_slice name;
+    mw_slice services[MW_AGENT_SERVICES_MAX]; /* of the spans that name it; the first so many */
+    size_t service_count;
+    uint64_t sessions, traces, spans, errors, model_calls, tool_calls;
+    int64_t input_tokens, output_tokens; /* leaf model spans */
+    uint64_t first_seen_ns, last_seen_ns;
+} mw_agent_summary;
+
+typedef struct mw_agent_query {
+    mw_slice name;               /* empty = all */
+    uint64_t since_ns, until_ns; /* on the start of spans; until 0 = unbounded */
+} mw_agent_query;
+
+typedef struct mw_agent_list {
+    mw_agent_summary *items; /* newest first, by last_seen, then name */
+    size_t count;            /* 1000 at most */
+    uint64_t left_out;       /* spans of agents beyond */
+    bool sessions_known;     /* false: too many to be told apart, and not all are counted */
+} mw_agent_list;
+
+/* Cost: the columns of the blocks with spans of the window, and of those that hold their traces,
+ * joined: about half a microsecond a span. Of one trace the first 262,144 spans. MW_E_NOMEM,
+ * MW_E_IO, MW_E_CORRUPT, MW_E_TIMEOUT. */
+MW_MUST_USE mw_err mw_store_agent_list(mw_store_view *view, const mw_agent_query *query,
+                                       mw_arena *arena, mw_agent_list *out);
 
 /* Spans by their hot columns; empty fields match all. Bounds are on the start time. */
 typedef struct mw_span_query {
@@ -387,15 +473,6 @@ typedef struct mw_span_list {
 
 MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query *query,
                                         mw_arena *arena, mw_span_list *out);
-
-/* Attributes that an item, its scope or its resource must have, all of them: a key and its value as
- * text. A string is its own text; an integer, a double or a bool fits when it is written as the API
- * shows it ("5", "5.0", "true"); arrays, lists and bytes equal nothing. Of equal keys in one
- * message the last counts. What is oversized is not searched. */
-typedef struct mw_attribute_query {
-    mw_slice key, value;
-} mw_attribute_query;
-#define MW_ATTRIBUTE_QUERIES_MAX 8
 
 /* Spans by what they carry, newest first, in pages; bounds of the page are on the start. Copies of
  * one span that start at the same time are listed once; one that starts at another time stands for

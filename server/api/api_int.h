@@ -92,10 +92,16 @@ MW_MUST_USE mw_err mw_api_window_read(mw_api_call *call, uint64_t *since_ns, uin
 /* The value of a filter that page_read has allowed; data NULL when absent. An empty one is
  * MW_E_INVALID: it would match everything. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_filter(mw_api_call *call, const char *name, mw_slice *out);
+/* The same for figures; without bounds the newest 30 minutes that hold spans. */
+MW_MUST_USE mw_err mw_api_figures_window(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns);
 /* Is it asked for a pattern? Looks at the query alone, which need not be good. */
 bool mw_api_asks_pattern(const mw_api_call *call);
 /* A filter that is "true" or "false"; false when absent. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out);
+/* A filter in milliseconds, as nanoseconds; 0 when absent. MW_E_INVALID, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_milliseconds(mw_api_call *call, const char *name, uint64_t *ns);
+/* The filters of mw_api_list_filters; their texts live as long as the request. As above. */
+MW_MUST_USE mw_err mw_api_list_filter(mw_api_call *call, mw_list_filter *out);
 /* The values of "attribute", KEY=VALUE each, at most MW_ATTRIBUTE_QUERIES_MAX; they live as long as
  * the request. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_attributes(mw_api_call *call, const mw_attribute_query **out,
@@ -160,10 +166,12 @@ void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *other
 extern const char *const mw_api_page_names[];
 extern const char *const mw_api_log_filters[];
 extern const char *const mw_api_span_filters[];
+extern const char *const mw_api_list_filters[];
 extern const char *const mw_api_metric_filters[];
 extern const char *const mw_api_point_filters[];
 extern const char *const mw_api_trace_filters[];
 extern const char *const mw_api_investigation_filters[];
+extern const char *const mw_api_tree_filters[];
 extern const char *const mw_api_window_names[];
 extern const char *const mw_api_service_filters[];
 
@@ -174,9 +182,13 @@ mw_slice mw_api_json_member(mw_slice object, mw_slice name);
 /* Nouns. */
 mw_err mw_api_trace_list(mw_api_call *call);
 mw_err mw_api_trace_show(mw_api_call *call);
+mw_err mw_api_trace_tree(mw_api_call *call);
 mw_err mw_api_span_list(mw_api_call *call);
 mw_err mw_api_session_list(mw_api_call *call);
 mw_err mw_api_session_show(mw_api_call *call);
+mw_err mw_api_session_turns(mw_api_call *call);
+mw_err mw_api_agent_list(mw_api_call *call);
+mw_err mw_api_agent_show(mw_api_call *call);
 mw_err mw_api_log_list(mw_api_call *call);
 mw_err mw_api_metric_list(mw_api_call *call);
 mw_err mw_api_metric_show(mw_api_call *call);
@@ -196,6 +208,8 @@ mw_err mw_api_audit_list(mw_api_call *call);
 mw_err mw_api_status(mw_api_call *call);
 
 /* Shapes that two nouns share. */
+/* The members alone. */
+void mw_shape_session_head(mw_api_call *call, const mw_session_summary *session);
 void mw_shape_trace_summary(mw_json *json, const mw_trace_summary *trace);
 /* The members alone. counts: "spans" and "logs" are numbers; else the numbers are "span_count" and
  * "log_count", because arrays of those names follow. */

@@ -1,7 +1,7 @@
 /* GET /api/v1/sessions and /{id}. */
 #include "server/api/api_int.h"
 
-static void write_head(mw_api_call *call, const mw_session_summary *session)
+void mw_shape_session_head(mw_api_call *call, const mw_session_summary *session)
 {
     mw_json *json = &call->json;
     mw_json_kv(json, "session_id", session->session_id);
@@ -27,20 +27,23 @@ mw_err mw_api_session_list(mw_api_call *call)
     mw_api_page page;
     mw_store_view *view;
     mw_session_list list = {.items = NULL};
-    mw_err err = mw_api_page_read(call, NULL, &page);
+    mw_list_filter filter;
+    mw_err err = mw_api_page_read(call, mw_api_list_filters, &page);
+    if (!err)
+        err = mw_api_list_filter(call, &filter);
     if (!err)
         err = mw_api_view_open(call, &view);
     if (err)
         return err;
     mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
-    err = mw_store_session_list(view, &bounds, &call->arena, &list);
+    err = mw_store_session_list_where(view, &bounds, &filter, &call->arena, &list);
     mw_store_view_close(view);
     if (err)
         return mw_api_cursor_error(call, err);
     mw_api_list_begin(call);
     for (size_t i = 0; i < list.count; i++) {
         mw_json_object_begin(&call->json);
-        write_head(call, &list.items[i]);
+        mw_shape_session_head(call, &list.items[i]);
         mw_json_object_end(&call->json);
     }
     mw_api_list_end(call, list.next_cursor, -1);
@@ -61,7 +64,7 @@ mw_err mw_api_session_show(mw_api_call *call)
     if (err)
         return err;
     mw_json_object_begin(&call->json);
-    write_head(call, &session.summary);
+    mw_shape_session_head(call, &session.summary);
     mw_json_key(&call->json, MW_SLICE("trace_list"));
     mw_json_array_begin(&call->json);
     for (size_t i = 0; i < session.trace_count; i++)

@@ -6,34 +6,10 @@ const char *const mw_api_span_filters[] = {"service",   "session", "name",
                                            "agent",     "errors",  "duration_min_ms",
                                            "attribute", "format",  NULL};
 
-/* Longer than any trace; what a double holds exactly in nanoseconds. */
-#define DURATION_MAX_MS 9e9
-
 typedef struct span_question {
     mw_span_filter filter;
     bool otlp;
 } span_question;
-
-static mw_err read_duration(mw_api_call *call, uint64_t *out)
-{
-    mw_slice text;
-    char digits[32], *end;
-    mw_err err = mw_api_filter(call, "duration_min_ms", &text);
-    if (err || !text.data)
-        return err;
-    bool plain = mw_slice_to_cstr(text, digits, sizeof digits) &&
-                 strspn(digits, "0123456789.") == text.len && digits[0] != '.';
-    double value = plain ? strtod(digits, &end) : -1;
-    if (plain && !*end && value > DURATION_MAX_MS)
-        return mw_detail_set(&call->detail, MW_E_INVALID, "duration_min_ms",
-                             "milliseconds, at most 9000000000 (104 days)",
-                             "longer than can be asked for");
-    if (!plain || *end)
-        return mw_detail_set(&call->detail, MW_E_INVALID, "duration_min_ms",
-                             "milliseconds, for example 250 or 0.5", "not a duration");
-    *out = (uint64_t)(value * 1e6 + 0.5);
-    return MW_OK;
-}
 
 static mw_err read_filter(mw_api_call *call, mw_span_filter *filter)
 {
@@ -50,7 +26,7 @@ static mw_err read_filter(mw_api_call *call, mw_span_filter *filter)
     if (!err)
         err = mw_api_switch(call, "errors", &filter->errors_only);
     if (!err)
-        err = read_duration(call, &filter->duration_min_ns);
+        err = mw_api_milliseconds(call, "duration_min_ms", &filter->duration_min_ns);
     if (!err)
         err = mw_api_attributes(call, &filter->attributes, &filter->attribute_count);
     return err;

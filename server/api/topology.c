@@ -31,7 +31,7 @@ static mw_err newest_end(mw_api_call *call, uint64_t *end_ns)
     return err;
 }
 
-static mw_err read_window(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns)
+mw_err mw_api_figures_window(mw_api_call *call, uint64_t *since_ns, uint64_t *until_ns)
 {
     mw_err err = mw_api_window_read(call, since_ns, until_ns);
     if (!err && !*since_ns && !*until_ns)
@@ -160,7 +160,7 @@ mw_err mw_api_topology_show(mw_api_call *call)
     mw_graph graph;
     const mw_store_stop stop = mw_api_stop(call);
     uint64_t since_ns, until_ns;
-    mw_err err = read_window(call, &since_ns, &until_ns);
+    mw_err err = mw_api_figures_window(call, &since_ns, &until_ns);
     if (!err)
         err = mw_store_graph(mw_api_store(call), since_ns, until_ns, &stop, &call->arena, &graph);
     if (err)
@@ -213,7 +213,7 @@ mw_err mw_api_service_list(mw_api_call *call)
     mw_red_query query = {.stop = mw_api_stop(call)};
     mw_red_list list;
     int64_t total = 0;
-    mw_err err = read_window(call, &query.since_ns, &query.until_ns);
+    mw_err err = mw_api_figures_window(call, &query.since_ns, &query.until_ns);
     if (!err)
         err = mw_api_switch(call, "operations", &query.by_operation);
     if (!err)
@@ -276,7 +276,7 @@ mw_err mw_api_service_show(mw_api_call *call)
     mw_red_list list;
     mw_graph graph;
     size_t at = 0;
-    mw_err err = read_window(call, &query.since_ns, &query.until_ns);
+    mw_err err = mw_api_figures_window(call, &query.since_ns, &query.until_ns);
     if (!err)
         err = mw_store_red(mw_api_store(call), &query, &call->arena, &list);
     if (!err)

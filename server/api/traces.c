@@ -11,13 +11,16 @@ mw_err mw_api_trace_list(mw_api_call *call)
     mw_api_page page;
     mw_store_view *view;
     mw_trace_list list = {.items = NULL};
-    mw_err err = mw_api_page_read(call, NULL, &page);
+    mw_list_filter filter;
+    mw_err err = mw_api_page_read(call, mw_api_list_filters, &page);
+    if (!err)
+        err = mw_api_list_filter(call, &filter);
     if (!err)
         err = mw_api_view_open(call, &view);
     if (err)
         return err;
     mw_store_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
-    err = mw_store_trace_list(view, &bounds, &call->arena, &list);
+    err = mw_store_trace_list_where(view, &bounds, &filter, &call->arena, &list);
     mw_store_view_close(view);
     if (err)
         return mw_api_cursor_error(call, err);

@@ -214,7 +214,7 @@ class CliTest(DaemonCase):
     def test_ids_and_numbers_stay_in_narrow_tables(self):
         text = self.daemon.cli("trace", "show", self.first.hex(), env={"COLUMNS": "80"})
         self.assertRegex(text, r"(?m)^SPAN .*TOKENS IN +OUT .*ID$")
-        self.assertRegex(text, r"(?m)^plain .* [0-9a-f]{16}$")
+        self.assertRegex(text, r"(?m)^\*plain .* [0-9a-f]{16}$")
         text = self.daemon.cli("trace", "list", env={"COLUMNS": "80"})
         self.assertRegex(text, r"(?m)^START +TRACE .*SPANS +ERRORS +TOKENS IN +OUT")
 

@@ -183,7 +183,8 @@ class LogTest(DaemonCase):
     def test_tree(self):
         text = self.daemon.cli("trace", "show", TRACE.hex())
         tree = [line for line in text.splitlines() if "+" in line]
-        starts = ["root ", "  - before the child ", "  child ", "    - red\\x1b[31m", "- of the trace"]
+        starts = ["*root ", "\u251c - before the child ", "\u2514 *child ", "  \u2514 - red\\x1b[31m",
+                  "- of the trace"]
         self.assertEqual(len(tree), len(starts), text)
         for line, start in zip(tree, starts):
             self.assertTrue(line.startswith(start), f"{start!r} in\n{text}")
@@ -272,9 +273,10 @@ class OddTest(Case):
             daemon.post_traces(otlp.request([otlp.span(TRACE, SPAN, name="large")]))
             shown = daemon.api("traces/" + TRACE.hex())
             self.assertEqual((shown["logs"], shown["log_count"], len(shown["spans"])), (None, 25, 1))
+            # The tree shows how they begin.
             text = daemon.cli("trace", "show", TRACE.hex())
-            self.assertIn("log list --trace " + TRACE.hex(), text)
-            self.assertIn("large", text)
+            self.assertRegex(text, r"(?m)^\u251c? ?- 00.* INFO$")
+            self.assertRegex(text, r"(?m)^\u2514? ?- 24.* INFO$")
 
     def test_a_trace_with_many_logs(self):
         """More than one page of the store's."""
@@ -287,6 +289,12 @@ class OddTest(Case):
             shown = daemon.api("traces/" + TRACE.hex())
             self.assertEqual([log["body"] for log in shown["logs"]], [f"n{n}" for n in range(2500)])
             self.assertEqual(shown["log_count"], 2500)
+            # The tree leaves out what is no warning.
+            tree = daemon.api(f"traces/{TRACE.hex()}/tree")
+            self.assertEqual((len(tree["rows"]), tree["logs_left_out"]), (1, 2500))
+            text = daemon.cli("trace", "show", TRACE.hex())
+            self.assertIn("2500 log records are not shown", text)
+            self.assertIn("log list --trace " + TRACE.hex(), text)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ def exports(mark):
     who = ("customer", mark)
     return {
         "traces": otlp.request([
-            otlp.span(TRACE, SPAN, name=f"{mark}-root", attributes=[session, who]),
+            otlp.span(TRACE, SPAN, name=f"{mark}-root",
+                      attributes=[session, who, ("gen_ai.agent.name", f"{mark}-agent")]),
             otlp.span(TRACE, b"child-id", SPAN, name=f"{mark}-child", attributes=[who])],
             service=f"{mark}-service"),
         "logs": otlp.logs_request([
@@ -181,6 +182,9 @@ class NothingCrossesTest(DaemonCase):
     def questions(self, name):
         """Every route that takes a space, with ids that it has."""
         ids = {"/api/v1/traces/{id}": TRACE.hex(), "/api/v1/sessions/{id}": "one-session",
+               "/api/v1/agents/{name}": f"{self.SPACES[name]}-agent",
+               "/api/v1/traces/{id}/tree": TRACE.hex() + "/tree",
+               "/api/v1/sessions/{id}/turns": "one-session/turns",
                "/api/v1/metrics/{name}": "one.metric",
                "/api/v1/services/{name}": f"{self.SPACES[name]}-service"}
         routes = [route["path"] for route in self.daemon.api("")["routes"]

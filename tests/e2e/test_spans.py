@@ -147,7 +147,7 @@ class SpanTest(DaemonCase):
                 answer = self.daemon.get("/api/v1/spans" + query)
                 self.assertEqual(answer.status, 400, answer.body)
                 self.assertEqual(answer.json()["error"]["field"], field)
-        self.assertEqual(self.daemon.get("/api/v1/traces?attribute=a=b").status, 400)
+        self.assertEqual(self.daemon.get("/api/v1/metrics?attribute=a=b").status, 400)
         self.assertEqual(self.daemon.get("/api/v1/logs?attribute=a").status, 400)
 
     def test_command(self):

@@ -172,6 +172,13 @@ static mw_err add_row(gathering *work, const mw_hot *hot, uint32_t block, uint32
     span->status = hot->narrow[MW_NARROW_STATUS][row];
     span->has_agent = mw_hot_ref(hot, MW_HOT_AGENT, row) != 0;
     span->has_user = mw_hot_ref(hot, MW_HOT_USER, row) != 0;
+    span->met = 0;
+    if (work->question->match)
+        err = mw_span_match_row(work->question->match, hot, row, &span->met);
+    else if (work->question->row)
+        err = work->question->row(work->question->ctx, hot, row, &span->met);
+    if (err != MW_OK)
+        return err;
     if (trace->tail == NO_ROW)
         trace->head = at;
     else
@@ -200,15 +207,17 @@ static mw_err gather_block(gathering *work, uint32_t at)
         err = number_block(work, &hot, &any);
     if (err != MW_OK || !any)
         return err;
-    for (uint32_t row = 0; row < hot.count; row++) {
+    mw_span_match *match = work->question->match;
+    if (match)
+        err = mw_span_match_block(match, block, &hot);
+    for (uint32_t row = 0; err == MW_OK && row < hot.count; row++) {
         uint32_t number = work->number_of[mw_hot_ref(&hot, MW_HOT_TRACE, row)];
-        if (number == NO_ROW)
-            continue;
-        err = add_row(work, &hot, at, row, number);
-        if (err != MW_OK)
-            return err;
+        if (number != NO_ROW)
+            err = add_row(work, &hot, at, row, number);
     }
-    return MW_OK;
+    if (match)
+        mw_span_match_leave(match);
+    return err;
 }
 
 /* ---- one block of logs ----------------------------------------------------------------------- */

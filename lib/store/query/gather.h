@@ -9,6 +9,7 @@
 #ifndef MW_STORE_GATHER_H
 #define MW_STORE_GATHER_H
 
+#include "lib/store/query/span_match.h"
 #include "lib/store/query/trace_join.h"
 #include "lib/store/segment/block_set.h"
 #include "lib/store/store_int.h"
@@ -30,6 +31,9 @@ typedef struct mw_gather_question {
     const mw_trace_set *wanted; /* NULL = every trace */
     uint32_t trace_spans_max;   /* 0 = only memory bounds it */
     mw_gather_logs logs;
+    mw_span_match *match; /* conditions that spans are asked; NULL = none */
+    /* Tells what a gathered row's span->met shall be, instead of `match`. May be NULL. */
+    mw_err (*row)(void *ctx, const mw_hot *hot, uint32_t row, uint32_t *met);
     /* Told of the own session ids that the gathered spans hold, before the traces that hold them;
      * the same one more than once. May be NULL. */
     mw_err (*session)(void *ctx, uint64_t key, mw_slice session_id);

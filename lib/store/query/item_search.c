@@ -246,3 +246,48 @@ mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot, uint32_t r
     *fits = !missing && !search->text.len && !search->pattern;
     return *fits ? MW_OK : item_fits(search, row, missing, fits);
 }
+
+/* ---- by attribute --------------------------------------------------------------------------- */
+
+mw_err mw_item_search_enter(mw_item_search *search, const mw_index_block *block, uint32_t *may)
+{
+    char *data = NULL;
+    size_t len = 0;
+    mw_item_search_leave(search);
+    search->block = block;
+    *may = (UINT32_C(1) << search->wanted_count) - 1;
+    if (!block->segment->footer || !search->wanted_count)
+        return MW_OK;
+    mw_err err =
+        mw_footer_filter(block->segment->footer, block->segment->fd, block->number, &data, &len);
+    if (err == MW_E_CORRUPT)
+        return MW_OK; /* as in ask_filter, which says so */
+    for (size_t i = 0; err == MW_OK && i < search->wanted_count; i++)
+        if (!mw_filter_may_have(mw_slice_bytes(data, len), &search->wanted[i]))
+            *may &= ~(UINT32_C(1) << i);
+    mw_free(MW_MEM_QUERY, data);
+    return err;
+}
+
+mw_err mw_item_search_held(mw_item_search *search, const mw_hot *hot, uint32_t row, uint32_t asked,
+                           uint32_t *held)
+{
+    mw_err err = MW_OK;
+    MW_ASSERT(search->block);
+    *held = 0;
+    if (!search->open)
+        err = open_block(search, hot);
+    if (err != MW_OK)
+        return err;
+    *held = asked & ~missing_of(search, row);
+    uint32_t len = mw_items_walk_item_length(&search->walk, row);
+    if (*held == asked || mw_is_oversized(len))
+        return MW_OK;
+    if (!mw_block_reader_room(&search->item, &search->item_size, len))
+        return MW_E_NOMEM;
+    err = mw_items_walk_item(&search->walk, row, search->item);
+    if (err == MW_OK)
+        *held |= asked & mw_attributes_held(mw_slice_bytes(search->item, len), search->field,
+                                            search->wanted, search->wanted_count);
+    return err;
+}

@@ -53,6 +53,12 @@ MW_MUST_USE mw_err mw_item_search_block(mw_item_search *search, const mw_index_b
  * MW_E_NOMEM, MW_E_TIMEOUT (the view's stop, or search->given_up). */
 MW_MUST_USE mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot, uint32_t row,
                                        bool *fits);
+/* The same by attribute: bit i of the answers is the i-th. Which a row of the block may have; which
+ * of `asked` the item of a row has. Errors as mw_item_search_fits. */
+MW_MUST_USE mw_err mw_item_search_enter(mw_item_search *search, const mw_index_block *block,
+                                        uint32_t *may);
+MW_MUST_USE mw_err mw_item_search_held(mw_item_search *search, const mw_hot *hot, uint32_t row,
+                                       uint32_t asked, uint32_t *held);
 /* Behind the rows of a block: what reads items next may use the view's buffers. */
 void mw_item_search_leave(mw_item_search *search);
 

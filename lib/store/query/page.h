@@ -85,6 +85,10 @@ typedef struct mw_window {
     bool ended;
 } mw_window;
 
+/* Stretches that a filtered list goes through before it looks for what meets a condition by itself:
+ * what many meet fills the page in them. */
+#define MW_WINDOWS_BEFORE_MATCH 2
+
 /* MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_window_init(mw_window *window, const mw_store_view *view, mw_window_kind kind,
                                   const mw_page_bounds *bounds);

@@ -3,7 +3,7 @@
 
 typedef struct row_fetching {
     mw_store_view *view;
-    mw_arena *arena;
+    mw_arena *arena; /* NULL: columns alone */
     const mw_row_place *places;
     mw_err (*take)(void *ctx, size_t at, const mw_fetched_row *row);
     void *ctx;
@@ -111,6 +111,17 @@ static mw_err take_rows(const row_fetching *work, const mw_hot *hot, mw_items_wa
     return err;
 }
 
+static mw_err take_columns(const row_fetching *work, const mw_hot *hot, const size_t *order,
+                           size_t count)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < count; i++) {
+        const mw_fetched_row fetched = {.hot = hot, .row = work->places[order[i]].row};
+        err = work->take(work->ctx, order[i], &fetched);
+    }
+    return err;
+}
+
 /* The rows order[0..count) are those of one block, ascending. */
 static mw_err take_block(const row_fetching *work, uint32_t block, const size_t *order,
                          size_t count)
@@ -118,6 +129,8 @@ static mw_err take_block(const row_fetching *work, uint32_t block, const size_t 
     mw_hot hot;
     mw_items_walk walk;
     mw_err err = mw_view_hot(work->view, mw_view_block(work->view, block), &hot);
+    if (err == MW_OK && !work->arena)
+        return take_columns(work, &hot, order, count);
     if (err == MW_OK)
         err = mw_view_items(work->view, mw_view_block(work->view, block), &hot, &walk);
     if (err != MW_OK)
@@ -127,10 +140,9 @@ static mw_err take_block(const row_fetching *work, uint32_t block, const size_t 
     return err;
 }
 
-mw_err mw_rows_fetch(mw_store_view *view, const mw_row_place *places, size_t count, mw_arena *arena,
-                     mw_err (*take)(void *ctx, size_t at, const mw_fetched_row *row), void *ctx)
+static mw_err take_all(const row_fetching *work, size_t count)
 {
-    const row_fetching work = {view, arena, places, take, ctx};
+    const mw_row_place *places = work->places;
     mw_err err = MW_OK;
     size_t *order = mw_alloc(MW_MEM_QUERY, (count + 1) * sizeof *order);
     if (!order)
@@ -143,10 +155,24 @@ mw_err mw_rows_fetch(mw_store_view *view, const mw_row_place *places, size_t cou
         uint32_t block = places[order[from]].block;
         for (to = from + 1; to < count && places[order[to]].block == block; to++)
             ;
-        err = take_block(&work, block, order + from, to - from);
+        err = take_block(work, block, order + from, to - from);
     }
     mw_free(MW_MEM_QUERY, order);
     return err;
+}
+
+mw_err mw_rows_fetch(mw_store_view *view, const mw_row_place *places, size_t count, mw_arena *arena,
+                     mw_err (*take)(void *ctx, size_t at, const mw_fetched_row *row), void *ctx)
+{
+    const row_fetching work = {view, arena, places, take, ctx};
+    return take_all(&work, count);
+}
+
+mw_err mw_rows_columns(mw_store_view *view, const mw_row_place *places, size_t count,
+                       mw_err (*take)(void *ctx, size_t at, const mw_fetched_row *row), void *ctx)
+{
+    const row_fetching work = {view, NULL, places, take, ctx};
+    return take_all(&work, count);
 }
 
 mw_err mw_fetched_span(const mw_fetched_row *fetched, mw_arena *arena, mw_trace_span *out)

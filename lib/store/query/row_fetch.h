@@ -8,9 +8,7 @@
 
 #include "lib/store/store_int.h"
 
-typedef struct mw_row_place {
-    uint32_t block, row;
-} mw_row_place;
+typedef mw_item_place mw_row_place;
 
 typedef struct mw_fetched_row {
     const mw_hot *hot; /* valid during the call, as all texts of the row */
@@ -28,6 +26,10 @@ MW_MUST_USE mw_err mw_rows_fetch(mw_store_view *view, const mw_row_place *places
                                  mw_arena *arena,
                                  mw_err (*take)(void *ctx, size_t at, const mw_fetched_row *row),
                                  void *ctx);
+/* The same without reading items: bytes and contexts are empty. */
+MW_MUST_USE mw_err mw_rows_columns(mw_store_view *view, const mw_row_place *places, size_t count,
+                                   mw_err (*take)(void *ctx, size_t at, const mw_fetched_row *row),
+                                   void *ctx);
 
 /* All of a span but its place in a trace; session_id is its own. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_fetched_span(const mw_fetched_row *fetched, mw_arena *arena,

@@ -37,6 +37,9 @@ typedef struct session_listing {
     mw_session_total *found; /* what was offered */
     size_t found_count, found_capacity;
     mw_text_requests requests;
+    mw_span_match match;
+    const mw_trace_set
+        *rare; /* traces that may have the wanted spans; NULL = those of the stretch */
     mw_session_list *out;
 } session_listing;
 
@@ -129,6 +132,10 @@ static mw_err find_candidates(session_listing *listing)
     mw_gather_question question = {
         .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX, .session = note_session, .ctx = listing};
     seen_fini(&listing->seen);
+    if (listing->rare) {
+        question.wanted = listing->rare;
+        return mw_gather(listing->view, &question);
+    }
     mw_err err = mw_gather_between(listing->view, &question, MW_GATHER_LATEST, listing->from_ns,
                                    listing->to_ns);
     if (err == MW_OK)
@@ -167,6 +174,7 @@ static mw_err add_up(session_listing *listing)
         qsort(keys, count, sizeof *keys, key_compare);
     const mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
                                          .logs = MW_GATHER_LOG_RUNS,
+                                         .match = listing->match.all ? &listing->match : NULL,
                                          .trace = add_trace,
                                          .ctx = listing};
     mw_session_totals_fini(&listing->totals);
@@ -202,6 +210,14 @@ static mw_err have_place(session_listing *listing)
     return MW_OK;
 }
 
+static bool fits(const session_listing *listing, const mw_session_total *total)
+{
+    const mw_session_summary *summary = &total->summary;
+    return mw_span_match_fits(&listing->match, total->met,
+                              summary->last_seen_ns - summary->first_seen_ns, summary->input_tokens,
+                              summary->output_tokens);
+}
+
 static mw_err offer(session_listing *listing, const mw_session_total *total)
 {
     const seen_session *session = seen_find(&listing->seen, total->key);
@@ -209,7 +225,7 @@ static mw_err offer(session_listing *listing, const mw_session_total *total)
     mw_page_key key = session->page;
     key.time_ns = total->summary.last_seen_ns;
     if (key.time_ns < listing->from_ns || key.time_ns > listing->to_ns ||
-        !mw_page_admits(&listing->bounds, &key))
+        !mw_page_admits(&listing->bounds, &key) || !fits(listing, total))
         return MW_OK;
     mw_err err = have_place(listing);
     if (err != MW_OK)
@@ -320,14 +336,41 @@ static mw_err all_settled(session_listing *listing, bool *all)
     return err == MW_E_NOT_FOUND ? MW_OK : err;
 }
 
+/* All that is left of the list at once, by the traces that meet the rarest condition. *done is
+ * false when they are too many to be named. */
+static mw_err take_rare(session_listing *listing, uint64_t to_ns, bool *done)
+{
+    uint64_t from_ns = listing->from_ns, since_ns = listing->bounds.since_ns;
+    mw_trace_set set;
+    mw_trace_set_init(&set, listing->view->store->key_seed);
+    mw_err err = mw_span_match_collect(&listing->match, 0, listing->view->query_budget, &set);
+    *done = err != MW_E_LIMIT;
+    listing->rare = &set;
+    listing->from_ns = since_ns;
+    listing->to_ns = to_ns;
+    if (err == MW_OK && set.count > 0)
+        err = take_stretch(listing);
+    mw_trace_set_fini(&set);
+    listing->rare = NULL;
+    listing->from_ns = from_ns;
+    return *done ? err : MW_OK;
+}
+
 static mw_err find_page(session_listing *listing)
 {
     mw_window window;
     bool all = false;
+    size_t taken = 0;
     mw_err err = mw_window_init(&window, listing->view, MW_WINDOW_SESSIONS, &listing->bounds);
 
-    while (err == MW_OK && !all && listing->top.count < listing->top.capacity &&
-           mw_window_next(&window, &listing->from_ns, &listing->to_ns)) {
+    while (err == MW_OK && !all && listing->top.count < listing->top.capacity) {
+        uint64_t to_ns = window.next_to_ns;
+        if (!mw_window_next(&window, &listing->from_ns, &listing->to_ns))
+            break;
+        if (taken++ == MW_WINDOWS_BEFORE_MATCH && listing->match.all)
+            err = take_rare(listing, to_ns, &all);
+        if (err != MW_OK || all)
+            break;
         err = take_stretch(listing);
         if (err == MW_OK && listing->top.count < listing->top.capacity)
             err = all_settled(listing, &all);
@@ -368,6 +411,13 @@ static mw_err show_page(session_listing *listing)
 mw_err mw_store_session_list(mw_store_view *view, const mw_store_page *page, mw_arena *arena,
                              mw_session_list *out)
 {
+    return mw_store_session_list_where(view, page, NULL, arena, out);
+}
+
+mw_err mw_store_session_list_where(mw_store_view *view, const mw_store_page *page,
+                                   const mw_list_filter *filter, mw_arena *arena,
+                                   mw_session_list *out)
+{
     session_listing listing = {.view = view, .arena = arena, .out = out};
 
     memset(out, 0, sizeof *out);
@@ -378,10 +428,13 @@ mw_err mw_store_session_list(mw_store_view *view, const mw_store_page *page, mw_
     mw_key_set_init(&listing.settled, view->query_budget / 4);
     err = mw_top_init(&listing.top, listing.bounds.limit);
     if (err == MW_OK)
+        err = mw_span_match_init(&listing.match, view, filter);
+    if (err == MW_OK)
         err = find_page(&listing);
     if (err == MW_OK)
         err = show_page(&listing);
     mw_top_fini(&listing.top);
+    mw_span_match_fini(&listing.match);
     mw_key_set_fini(&listing.settled);
     mw_free(MW_MEM_QUERY, listing.found);
     mw_text_requests_fini(&listing.requests);

@@ -75,6 +75,7 @@ static void add_span(mw_session_total *total, const mw_join *join, uint32_t at)
 
     widen(summary, span->start_ns, latest);
     summary->spans++;
+    total->met |= span->met;
     summary->errors += span->status == 2;
     summary->model_calls += span->operation_kind == MW_OP_MODEL;
     summary->tool_calls += span->operation_kind == MW_OP_TOOL;

@@ -21,6 +21,7 @@ typedef struct mw_session_pick {
 typedef struct mw_session_total {
     uint64_t key;
     mw_session_summary summary; /* texts empty until fetched */
+    uint32_t met;               /* conditions that its spans meet (span_match.h) */
     uint64_t last_trace;        /* serial of the trace that was counted last */
     mw_session_pick id, agent, user;
 } mw_session_total;

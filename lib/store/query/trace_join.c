@@ -301,11 +301,13 @@ static void add_up(mw_join *join)
     join->start_ns = UINT64_MAX;
     join->end_ns = 0;
     join->errors = join->model_calls = join->tool_calls = 0;
+    join->met = 0;
     join->input_tokens = join->output_tokens = 0;
     join->root = 0;
     for (uint32_t i = 0; i < join->count; i++) {
         const mw_join_span *span = join->spans[i];
         uint64_t latest = span->end_ns > span->start_ns ? span->end_ns : span->start_ns;
+        join->met |= span->met;
         if (span->start_ns < join->start_ns)
             join->start_ns = span->start_ns;
         if (latest > join->end_ns)

@@ -33,6 +33,7 @@ typedef struct mw_join_span {
     uint32_t next;                       /* the gathering's own */
     uint8_t operation_kind, status;
     bool has_agent, has_user;
+    uint32_t met; /* conditions of the question that it meets (span_match.h); 0 without any */
 } mw_join_span;
 
 /* Log records of a trace that name the same span (0 = none) and no session of their own: their
@@ -57,6 +58,7 @@ typedef struct mw_join {
     size_t session_count;
     uint64_t start_ns, end_ns; /* of all spans; the end never before the start */
     uint64_t errors, model_calls, tool_calls;
+    uint32_t met; /* by any of its spans */
     int64_t input_tokens, output_tokens;
     /* Of the gathering, when it was asked for them; mw_join_run sets them to none. */
     uint64_t log_count;          /* log records that carry the trace's id */

@@ -82,6 +82,7 @@ mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
 /* What the join of the one trace tells, kept beyond it: index in join order, MW_JOIN_NONE. */
 typedef struct trace_span_owners {
     uint32_t session, agent;
+    bool counts_tokens;
 } trace_span_owners;
 
 typedef struct trace_reading {
@@ -91,6 +92,7 @@ typedef struct trace_reading {
     trace_span_owners *owners; /* likewise */
     uint32_t root;
     uint32_t *sessions; /* owners, in the arena */
+    mw_span_row last;   /* the latest text of each kind */
 } trace_reading;
 
 static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
@@ -111,7 +113,8 @@ static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
         return MW_E_NOMEM;
     for (size_t i = 0; i < join->count; i++) {
         reading->places[i] = (mw_row_place){join->spans[i]->block, join->spans[i]->row};
-        reading->owners[i] = (trace_span_owners){join->session_owner[i], join->agent_owner[i]};
+        reading->owners[i] = (trace_span_owners){join->session_owner[i], join->agent_owner[i],
+                                                 mw_join_counts_tokens(join, i)};
     }
     for (size_t i = 0; i < join->session_count; i++)
         reading->sessions[i] = join->sessions[i];
@@ -119,16 +122,56 @@ static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
     return MW_OK;
 }
 
+static void fill_item(mw_trace_span *span, const mw_fetched_row *fetched)
+{
+    span->bytes = fetched->bytes;
+    span->oversized = fetched->oversized;
+    span->resource = fetched->resource;
+    span->scope = fetched->scope;
+}
+
+/* Spans of a trace repeat each other's texts: what the row before has is not copied again. */
+static bool copy_texts(trace_reading *reading, mw_span_row *row)
+{
+    mw_span_row *last = &reading->last;
+    mw_slice *const texts[] = {&row->name,  &row->service, &row->peer_service,
+                               &row->agent, &row->user,    &row->session_id,
+                               &row->model, &row->origin,  &row->status_message};
+    mw_slice *const before[] = {&last->name,  &last->service, &last->peer_service,
+                                &last->agent, &last->user,    &last->session_id,
+                                &last->model, &last->origin,  &last->status_message};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i]->len && mw_slice_equal(*texts[i], *before[i]))
+            *texts[i] = *before[i];
+        else if (!mw_text_copy(reading->arena, texts[i]))
+            return false;
+        *before[i] = texts[i]->len ? *texts[i] : *before[i];
+    }
+    return true;
+}
+
 static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
 {
     trace_reading *reading = ctx;
-    return mw_fetched_span(fetched, reading->arena, &reading->out->spans[at]);
+    mw_trace_span *span = &reading->out->spans[at];
+
+    mw_hot_span(fetched->hot, fetched->row, &span->row);
+    if (!copy_texts(reading, &span->row))
+        return MW_E_NOMEM;
+    span->own_session_id = span->row.session_id;
+    fill_item(span, fetched);
+    span->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
+    span->place = reading->places[at];
+    span->counts_tokens = reading->owners[at].counts_tokens;
+    return MW_OK;
 }
 
-static mw_err fill_spans(mw_store_view *view, trace_reading *reading)
+static mw_err fill_spans(mw_store_view *view, trace_reading *reading, bool items)
 {
-    return mw_rows_fetch(view, reading->places, reading->out->span_count, reading->arena, fill_span,
-                         reading);
+    size_t count = reading->out->span_count;
+    if (!items)
+        return mw_rows_columns(view, reading->places, count, fill_span, reading);
+    return mw_rows_fetch(view, reading->places, count, reading->arena, fill_span, reading);
 }
 
 static int by_start(const void *left, const void *right)
@@ -164,8 +207,8 @@ static mw_err inherit(trace_reading *reading)
     return MW_OK;
 }
 
-mw_err mw_store_trace_read(mw_store_view *view, const uint8_t trace_id[MW_TRACE_ID_SIZE],
-                           mw_arena *arena, mw_trace *out)
+static mw_err read_trace(mw_store_view *view, const uint8_t trace_id[MW_TRACE_ID_SIZE], bool items,
+                         mw_arena *arena, mw_trace *out)
 {
     trace_reading reading = {.arena = arena, .out = out};
     mw_trace_set wanted;
@@ -182,13 +225,45 @@ mw_err mw_store_trace_read(mw_store_view *view, const uint8_t trace_id[MW_TRACE_
     if (err == MW_OK && out->span_count == 0)
         err = MW_E_NOT_FOUND;
     if (err == MW_OK)
-        err = fill_spans(view, &reading);
+        err = fill_spans(view, &reading, items);
     if (err == MW_OK)
         err = inherit(&reading);
     if (err == MW_OK && out->span_count > 1)
         qsort(out->spans, out->span_count, sizeof *out->spans, by_start);
     mw_free(MW_MEM_QUERY, reading.places);
     mw_free(MW_MEM_QUERY, reading.owners);
+    return err;
+}
+
+mw_err mw_store_trace_read(mw_store_view *view, const uint8_t trace_id[MW_TRACE_ID_SIZE],
+                           mw_arena *arena, mw_trace *out)
+{
+    return read_trace(view, trace_id, true, arena, out);
+}
+
+mw_err mw_store_trace_outline(mw_store_view *view, const uint8_t trace_id[MW_TRACE_ID_SIZE],
+                              mw_arena *arena, mw_trace *out)
+{
+    return read_trace(view, trace_id, false, arena, out);
+}
+
+static mw_err fill_named(void *ctx, size_t at, const mw_fetched_row *fetched)
+{
+    mw_trace_span *const *spans = ctx;
+    fill_item(spans[at], fetched);
+    return MW_OK;
+}
+
+mw_err mw_store_trace_items(mw_store_view *view, mw_trace_span *const *spans, size_t count,
+                            mw_arena *arena)
+{
+    mw_row_place *places = mw_alloc(MW_MEM_QUERY, (count + 1) * sizeof *places);
+    if (!places)
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        places[i] = spans[i]->place;
+    mw_err err = mw_rows_fetch(view, places, count, arena, fill_named, (void *)(uintptr_t)spans);
+    mw_free(MW_MEM_QUERY, places);
     return err;
 }
 
@@ -202,6 +277,7 @@ typedef struct trace_listing {
     mw_top top;
     mw_trace_set page;
     mw_text_requests requests;
+    mw_span_match match;
     mw_trace_list *out;
 } trace_listing;
 
@@ -211,22 +287,56 @@ static mw_err offer_trace(void *ctx, const uint8_t *trace_id, const mw_join *joi
     mw_page_key key;
     mw_page_key_set(&key, join->start_ns, mw_slice_bytes(trace_id, MW_TRACE_ID_SIZE));
     if (join->start_ns >= listing->from_ns && join->start_ns <= listing->to_ns &&
-        mw_page_admits(&listing->bounds, &key))
+        mw_page_admits(&listing->bounds, &key) &&
+        mw_span_match_fits(&listing->match, join->met, join->end_ns - join->start_ns,
+                           join->input_tokens, join->output_tokens))
         mw_top_offer(&listing->top, &key, 0);
     return MW_OK;
 }
 
+/* All that is left of the list at once, by the traces that meet the rarest condition. *done is
+ * false when they are too many to be named. */
+static mw_err offer_rare(trace_listing *listing, const mw_gather_question *question, uint64_t to_ns,
+                         bool *done)
+{
+    mw_gather_question asked = *question;
+    uint64_t from_ns = listing->from_ns, since_ns = listing->bounds.since_ns;
+    mw_trace_set set;
+    mw_trace_set_init(&set, listing->view->store->key_seed);
+    mw_err err =
+        mw_span_match_collect(&listing->match, since_ns, listing->view->query_budget, &set);
+    *done = err != MW_E_LIMIT;
+    asked.wanted = &set;
+    listing->from_ns = since_ns;
+    listing->to_ns = to_ns;
+    if (err == MW_OK && set.count > 0)
+        err = mw_gather(listing->view, &asked);
+    mw_trace_set_fini(&set);
+    listing->from_ns = from_ns;
+    return *done ? err : MW_OK;
+}
+
 static mw_err find_page(trace_listing *listing)
 {
-    mw_gather_question question = {
-        .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX, .trace = offer_trace, .ctx = listing};
+    mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+                                   .match = listing->match.all ? &listing->match : NULL,
+                                   .trace = offer_trace,
+                                   .ctx = listing};
     mw_window window;
+    bool rare = false;
     mw_err err = mw_window_init(&window, listing->view, MW_WINDOW_TRACES, &listing->bounds);
 
-    while (err == MW_OK && listing->top.count < listing->top.capacity &&
-           mw_window_next(&window, &listing->from_ns, &listing->to_ns))
-        err = mw_gather_between(listing->view, &question, MW_GATHER_STARTS, listing->from_ns,
-                                listing->to_ns);
+    for (size_t taken = 0; err == MW_OK && !rare && listing->top.count < listing->top.capacity;
+         taken++) {
+        uint64_t to_ns = window.next_to_ns;
+        if (!mw_window_next(&window, &listing->from_ns, &listing->to_ns))
+            break;
+        if (taken == MW_WINDOWS_BEFORE_MATCH && listing->match.all)
+            err = offer_rare(listing, &question, to_ns, &rare);
+        if (err == MW_OK && !rare)
+            err = mw_gather_between(listing->view, &question, MW_GATHER_STARTS, listing->from_ns,
+                                    listing->to_ns);
+    }
     mw_window_fini(&window);
     return err;
 }
@@ -277,6 +387,12 @@ static mw_err show_page(trace_listing *listing)
 mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page, mw_arena *arena,
                            mw_trace_list *out)
 {
+    return mw_store_trace_list_where(view, page, NULL, arena, out);
+}
+
+mw_err mw_store_trace_list_where(mw_store_view *view, const mw_store_page *page,
+                                 const mw_list_filter *filter, mw_arena *arena, mw_trace_list *out)
+{
     trace_listing listing = {.view = view, .arena = arena, .out = out};
 
     memset(out, 0, sizeof *out);
@@ -290,10 +406,13 @@ mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page, mw_ar
     mw_text_requests_init(&listing.requests);
     err = mw_top_init(&listing.top, listing.bounds.limit);
     if (err == MW_OK)
+        err = mw_span_match_init(&listing.match, view, filter);
+    if (err == MW_OK)
         err = find_page(&listing);
     if (err == MW_OK)
         err = show_page(&listing);
     mw_top_fini(&listing.top);
+    mw_span_match_fini(&listing.match);
     mw_trace_set_fini(&listing.page);
     mw_text_requests_fini(&listing.requests);
     return err;

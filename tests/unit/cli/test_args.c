@@ -110,7 +110,7 @@ static void test_signals(void **state)
     /* An option of one list is none of another. */
     assert_int_equal(PARSE("log", "list", "--namespace", "n"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("metric", "list", "--severity", "WARN"), MW_EXIT_USAGE);
-    assert_int_equal(PARSE("trace", "list", "--service", "s"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "list", "--namespace", "n"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("metric", "show"), MW_EXIT_USAGE);
     /* Windows are not pages; an option of two groups fits the commands of either. */
     assert_int_equal(PARSE("topology", "show", "--since", "2h", "--until", "1h"), 0);
@@ -149,7 +149,15 @@ static void test_spans(void **state)
     assert_int_equal(PARSE("span", "list", "--attribute", "a"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("span", "list", "--attribute", "=a"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("span", "list", "--pattern", "a"), MW_EXIT_USAGE);
-    assert_int_equal(PARSE("trace", "list", "--attribute", "a=b"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("metric", "list", "--attribute", "a=b"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "list", "--attribute", "a=b", "--tool", "t", "--tokens-min",
+                           "5", "--duration-max-ms", "9", "--user", "u"),
+                     0);
+    assert_string_equal(cli.tokens_min, "5");
+    assert_int_equal(PARSE("span", "list", "--tokens-min", "5"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "show", "abcdef", "--rows", "5", "--unfold"), 0);
+    assert_true(cli.unfold);
+    assert_int_equal(PARSE("trace", "list", "--rows", "5"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("span", "list", "--errors=true"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("log", "list", "--attribute=1=", "--attribute=2=", "--attribute=3=",
                            "--attribute=4=", "--attribute=5=", "--attribute=6=", "--attribute=7=",
@@ -181,7 +189,7 @@ static void test_usage_errors(void **state)
     assert_true(cli.follow);
     assert_int_equal(PARSE("session", "list", "--limit"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("session", "list", "--json=1"), MW_EXIT_USAGE);
-    assert_int_equal(PARSE("session", "show", "x", "--limit", "1"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("trace", "show", "x", "--limit", "1"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("trace", "list", "--status", "OPEN"), MW_EXIT_USAGE);
     assert_int_equal(PARSE("a", "b", "c", "d", "e", "f"), MW_EXIT_USAGE);
 }
@@ -189,7 +197,7 @@ static void test_usage_errors(void **state)
 static void test_later_nouns(void **state)
 {
     (void)state;
-    static const char *const later[] = {"agent", "plan", "deployment", "skill", "token", "doctor"};
+    static const char *const later[] = {"plan", "deployment", "skill", "token", "doctor"};
     mw_cli cli;
     const mw_noun *noun;
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
@@ -259,7 +267,7 @@ static void test_paths(void **state)
     assert_true(mw_is_narrowed(&cli));
     mw_buffer_clear(&out);
     cli.limit = cli.since = NULL;
-    mw_show_path(&cli, "sessions", &out);
+    mw_show_path(&cli, "sessions", "", &out);
     assert_true(mw_slice_equal(mw_buffer_slice(&out), MW_SLICE("/api/v1/sessions/a%2Fb%20c%FF")));
     assert_false(mw_is_narrowed(&cli));
     /* What is no parameter of the API stays out of the query. */

@@ -1,0 +1,262 @@
+/* Conditions on spans. See span_match.h. */
+#include "lib/store/query/span_match.h"
+
+#include "lib/store/query/hot_filter.h"
+#include "lib/store/query/log_text.h"
+
+#define STATUS_ERROR 2u
+
+/* The rarer a condition mostly is, the lower its bit: traces are collected by the lowest of those
+ * that the index cannot weigh. Attributes from ATTRIBUTES on. */
+enum {
+    MEETS_USER = 1,
+    MEETS_TOOL = 2,
+    MEETS_NAME = 4,
+    MEETS_MODEL = 8,
+    MEETS_AGENT = 16,
+    MEETS_SERVICE = 32,
+    MEETS_ERROR = 64,
+    ATTRIBUTES = 128
+};
+/* What is known of a name in the present block. */
+enum { NOT_READ = 0, READ = 1, NAME_FITS = 2, TOOL_FITS = 4 };
+
+_Static_assert(MW_ATTRIBUTE_QUERIES_MAX <= 8, "conditions have 16 bits");
+
+static uint32_t conditions_of(const mw_list_filter *filter)
+{
+    uint32_t attributes = (UINT32_C(1) << filter->attribute_count) - 1;
+    return (filter->user.len ? MEETS_USER : 0u) | (filter->tool.len ? MEETS_TOOL : 0u) |
+           (filter->text.len ? MEETS_NAME : 0u) | (filter->model.len ? MEETS_MODEL : 0u) |
+           (filter->agent.len ? MEETS_AGENT : 0u) | (filter->service.len ? MEETS_SERVICE : 0u) |
+           (filter->errors_only ? MEETS_ERROR : 0u) | attributes * ATTRIBUTES;
+}
+
+mw_err mw_span_match_init(mw_span_match *match, mw_store_view *view, const mw_list_filter *filter)
+{
+    static const mw_list_filter nothing = {.errors_only = false};
+    memset(match, 0, sizeof *match);
+    match->view = view;
+    match->filter = filter ? filter : &nothing;
+    match->all = match->asked = conditions_of(match->filter);
+    match->service_key = mw_text_key(view->store->key_seed, match->filter->service);
+    mw_item_search_init(&match->search, view, MW_SPAN_ATTRIBUTES);
+    return mw_item_search_attributes(&match->search, match->filter->attributes,
+                                     match->filter->attribute_count);
+}
+
+void mw_span_match_fini(mw_span_match *match)
+{
+    if (match->view)
+        mw_item_search_fini(&match->search);
+    mw_free(MW_MEM_QUERY, match->verdicts);
+    memset(match, 0, sizeof *match);
+}
+
+/* ---- blocks --------------------------------------------------------------------------------- */
+
+/* What no row of the block can meet, by its entry in the index. */
+static uint32_t excluded_by_entry(const mw_span_match *match, const mw_index_block *block)
+{
+    uint32_t excluded = block->header.error_count ? 0 : MEETS_ERROR;
+    if (match->asked & MEETS_SERVICE &&
+        !mw_keys_contain(mw_index_services(block), block->service_count, match->service_key))
+        excluded |= MEETS_SERVICE;
+    return excluded;
+}
+
+static uint32_t excluded_by_texts(mw_span_match *match, const mw_hot *hot)
+{
+    const mw_list_filter *filter = match->filter;
+    match->service = mw_hot_find(hot, filter->service);
+    match->agent = mw_hot_find(hot, filter->agent);
+    match->user = mw_hot_find(hot, filter->user);
+    match->model = mw_hot_find(hot, filter->model);
+    return (match->service == MW_REF_ABSENT ? MEETS_SERVICE : 0u) |
+           (match->agent == MW_REF_ABSENT ? MEETS_AGENT : 0u) |
+           (match->user == MW_REF_ABSENT ? MEETS_USER : 0u) |
+           (match->model == MW_REF_ABSENT ? MEETS_MODEL : 0u);
+}
+
+static mw_err begin_names(mw_span_match *match, const mw_hot *hot)
+{
+    size_t need = (size_t)hot->strings + 1;
+    if (!(match->asked & (MEETS_NAME | MEETS_TOOL)))
+        return MW_OK;
+    if (!mw_have_room(MW_MEM_QUERY, &match->verdicts, &match->verdict_capacity, need, 1))
+        return MW_E_NOMEM;
+    memset(match->verdicts, NOT_READ, need);
+    return MW_OK;
+}
+
+mw_err mw_span_match_block(mw_span_match *match, const mw_index_block *block, const mw_hot *hot)
+{
+    uint32_t held = 0;
+    match->possible = match->asked & ~excluded_by_entry(match, block);
+    if (!match->possible)
+        return MW_OK;
+    match->possible &= ~excluded_by_texts(match, hot);
+    mw_err err = begin_names(match, hot);
+    if (err == MW_OK && match->possible >= ATTRIBUTES) {
+        err = mw_item_search_enter(&match->search, block, &held);
+        match->possible &= held * ATTRIBUTES | (ATTRIBUTES - 1);
+    }
+    return err;
+}
+
+void mw_span_match_leave(mw_span_match *match)
+{
+    mw_item_search_leave(&match->search);
+}
+
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+/* "execute_tool X", "tools/call X", "X.tool" or X itself: how conventions name calls of tool X. */
+static bool names_tool(mw_slice name, mw_slice tool)
+{
+    static const char *const prefixes[] = {"", "execute_tool ", "tools/call "};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        mw_slice prefix = mw_slice_of(prefixes[i]);
+        if (mw_slice_starts(name, prefix) && mw_slice_equal(mw_slice_from(name, prefix.len), tool))
+            return true;
+    }
+    return name.len == tool.len + 5 && mw_slice_starts(name, tool) &&
+           mw_slice_ends(name, MW_SLICE(".tool"));
+}
+
+static uint8_t judge_name(const mw_span_match *match, mw_slice name)
+{
+    const mw_list_filter *filter = match->filter;
+    bool fits = filter->text.len && mw_text_contains(name, filter->text);
+    bool tool = filter->tool.len && names_tool(name, filter->tool);
+    return (uint8_t)(READ | (fits ? NAME_FITS : 0) | (tool ? TOOL_FITS : 0));
+}
+
+static uint32_t met_by_name(mw_span_match *match, const mw_hot *hot, uint32_t row)
+{
+    uint32_t ref = mw_hot_ref(hot, MW_HOT_NAME, row);
+    if (match->verdicts[ref] == NOT_READ)
+        match->verdicts[ref] = judge_name(match, mw_hot_string(hot, ref));
+    bool tool = hot->narrow[MW_NARROW_OPERATION][row] == MW_OP_TOOL;
+    return (match->verdicts[ref] & NAME_FITS ? MEETS_NAME : 0u) |
+           (tool && match->verdicts[ref] & TOOL_FITS ? MEETS_TOOL : 0u);
+}
+
+static uint32_t met_by_columns(mw_span_match *match, const mw_hot *hot, uint32_t row)
+{
+    uint32_t met = hot->narrow[MW_NARROW_STATUS][row] == STATUS_ERROR ? MEETS_ERROR : 0u;
+    if (match->possible & (MEETS_NAME | MEETS_TOOL))
+        met |= met_by_name(match, hot, row);
+    met |= mw_ref_fits(hot, MW_HOT_SERVICE, row, match->service) ? MEETS_SERVICE : 0u;
+    met |= mw_ref_fits(hot, MW_HOT_AGENT, row, match->agent) ? MEETS_AGENT : 0u;
+    met |= mw_ref_fits(hot, MW_HOT_USER, row, match->user) ? MEETS_USER : 0u;
+    met |= mw_ref_fits(hot, MW_HOT_MODEL, row, match->model) ? MEETS_MODEL : 0u;
+    return met & match->possible;
+}
+
+mw_err mw_span_match_row(mw_span_match *match, const mw_hot *hot, uint32_t row, uint32_t *met)
+{
+    uint32_t held = 0;
+    mw_err err = MW_OK;
+    *met = 0;
+    if (!match->possible)
+        return MW_OK;
+    if (match->possible & (ATTRIBUTES - 1))
+        *met = met_by_columns(match, hot, row);
+    if (match->possible >= ATTRIBUTES)
+        err = mw_item_search_held(&match->search, hot, row, match->possible / ATTRIBUTES, &held);
+    *met |= held * ATTRIBUTES & match->possible;
+    return err;
+}
+
+bool mw_span_match_fits(const mw_span_match *match, uint32_t met, uint64_t duration_ns,
+                        int64_t input_tokens, int64_t output_tokens)
+{
+    const mw_list_filter *filter = match->filter;
+    uint64_t tokens = (uint64_t)input_tokens + (uint64_t)output_tokens;
+    return (met & match->all) == match->all && duration_ns >= filter->duration_min_ns &&
+           (!filter->duration_max_ns || duration_ns <= filter->duration_max_ns) &&
+           tokens >= filter->tokens_min;
+}
+
+/* ---- collecting ----------------------------------------------------------------------------- */
+
+/* The condition that the fewest spans may meet. An attribute is asked of filters before anything is
+ * read; the index weighs services and errors; of the rest the lowest bit. */
+static uint32_t rarest(const mw_span_match *match)
+{
+    uint64_t everything = 0, errors = 0, services = 0;
+    uint32_t attributes = match->all & ~(uint32_t)(ATTRIBUTES - 1);
+    if (attributes)
+        return attributes & ~(attributes - 1);
+    for (size_t i = 0; i < mw_view_count(match->view); i++) {
+        const mw_index_block *block = mw_view_block(match->view, i);
+        uint32_t excluded = excluded_by_entry(match, block);
+        if (!mw_block_holds(block, MW_SIGNAL_TRACES))
+            continue;
+        everything += block->header.item_count;
+        errors += excluded & MEETS_ERROR ? 0 : block->header.item_count;
+        services += excluded & MEETS_SERVICE ? 0 : block->header.item_count;
+    }
+    uint32_t lowest = match->all & ~(match->all - 1);
+    bool by_service = match->all & MEETS_SERVICE && services < everything / 2;
+    bool by_error = match->all & MEETS_ERROR && errors < everything / 2;
+    if (by_service && (!by_error || services < errors))
+        return MEETS_SERVICE;
+    return by_error ? MEETS_ERROR : lowest;
+}
+
+static mw_err collect_block(mw_span_match *match, const mw_index_block *block, mw_trace_set *set)
+{
+    mw_hot hot;
+    uint32_t last = UINT32_MAX, met, number;
+    mw_err err = mw_view_hot(match->view, block, &hot);
+    if (err == MW_OK)
+        err = mw_span_match_block(match, block, &hot);
+    for (uint32_t row = 0; err == MW_OK && match->possible && row < hot.count; row++) {
+        uint32_t trace = mw_hot_ref(&hot, MW_HOT_TRACE, row);
+        if (trace == last)
+            continue;
+        err = mw_span_match_row(match, &hot, row, &met);
+        if (err != MW_OK || !met)
+            continue;
+        last = trace;
+        err = mw_trace_set_add(set, mw_hot_trace_id(&hot, trace), &number);
+    }
+    mw_span_match_leave(match);
+    return err;
+}
+
+/* A filter is asked before the columns are read. */
+static mw_err may_meet(mw_span_match *match, const mw_index_block *block, bool *may)
+{
+    uint32_t held = 0;
+    *may = match->asked & ~excluded_by_entry(match, block);
+    if (!*may || match->asked < ATTRIBUTES)
+        return MW_OK;
+    mw_err err = mw_item_search_enter(&match->search, block, &held);
+    *may = held * ATTRIBUTES & match->asked;
+    mw_item_search_leave(&match->search);
+    return err;
+}
+
+mw_err mw_span_match_collect(mw_span_match *match, uint64_t since_ns, size_t max_bytes,
+                             mw_trace_set *set)
+{
+    mw_err err = MW_OK;
+    MW_ASSERT(match->all);
+    match->asked = rarest(match);
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(match->view); i++) {
+        const mw_index_block *block = mw_view_block(match->view, i);
+        bool may;
+        if (!mw_block_holds(block, MW_SIGNAL_TRACES) || block->header.event_max_ns < since_ns)
+            continue;
+        err = may_meet(match, block, &may);
+        if (err == MW_OK && may)
+            err = collect_block(match, block, set);
+        if (err == MW_OK && mw_trace_set_bytes(set) > max_bytes)
+            err = MW_E_LIMIT;
+    }
+    match->asked = match->all;
+    return err;
+}
