@@ -170,6 +170,29 @@ class ExportTest(DaemonCase, Folder):
         self.assertEqual(self.daemon.get("/api/v1/logs?format=otlp&follow=true").status, 400)
         self.assertEqual(self.daemon.get("/api/v1/metrics?format=otlp").status, 400)
 
+    def test_pages_shrink_to_what_fits(self):
+        """96 MiB of log records and of spans: no answer may be longer than 64."""
+        here = {"x-midwatch-space": "wide"}
+        self.daemon.cli("space", "create", "wide")
+        text = "x" * (2 << 20)
+        for number in range(48):
+            log = otlp.logs_request([otlp.log_record(f"{number} {text}")])
+            span = otlp.request([otlp.span(os.urandom(16), os.urandom(8),
+                                           attributes=[("text", text)])])
+            for path, body in (("/v1/logs", log), ("/v1/traces", span)):
+                self.assertEqual(signals.post(self.daemon, path, body, headers=here).status, 200)
+        for noun in ("logs", "spans"):
+            pages, cursor = [], ""
+            while cursor is not None:
+                answer = self.daemon.get(f"/api/v1/{noun}?format=otlp&space=wide{cursor}")
+                self.assertEqual(answer.status, 200, answer.body[:300])
+                pages.append(int(answer.headers["x-midwatch-items"]))
+                self.assertEqual(answer.body.count(text.encode()), pages[-1])
+                following = answer.headers.get("x-midwatch-next-cursor")
+                cursor = following and "&cursor=" + following
+            self.assertEqual((sum(pages), len(pages) > 1), (48, True), pages)
+        self.daemon.cli("space", "delete", "wide", "--yes")
+
     def test_what_is_too_long_is_told(self):
         """Left out of the answer and counted: exit 1."""
         self.daemon.cli("space", "create", "long")
