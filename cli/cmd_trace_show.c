@@ -38,6 +38,7 @@ typedef struct line {
 } line;
 
 typedef struct listing {
+    mw_cli *cli;
     line *lines;
     size_t count;
     bool *open; /* by depth */
@@ -274,7 +275,7 @@ static void add_span(listing *all, const line *at)
     mw_table_cell(table, mw_text(row, "operation_kind"));
     mw_table_cell(table, mw_text(row, "service"));
     offset_cell(all, mw_integer(row, "start_unix_nano"));
-    mw_duration_text(mw_number(row, "duration_ms"), text, sizeof text);
+    mw_taken_text(all->cli, row, text);
     mw_table_cell(table, mw_slice_of(text));
     status_cell(table, row);
     token_cell(table, row, "input_tokens");
@@ -313,7 +314,7 @@ static void add_other(listing *all, const line *at)
 
 static void render_tree(mw_cli *cli, const json_t *root, mw_buffer *out)
 {
-    listing all = {.start_ns = mw_integer(root, "start_unix_nano")};
+    listing all = {.cli = cli, .start_ns = mw_integer(root, "start_unix_nano")};
     all.end_ns = all.start_ns + (int64_t)(mw_number(root, "duration_ms") * 1e6);
     make_lines(&all, root);
     find_sisters(&all);

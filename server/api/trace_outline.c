@@ -305,8 +305,12 @@ static void write_span(const outline *work, const mw_tree_row *row)
     mw_json_kv_or_null(json, "model", span->model);
     write_id(json, "span_id", row_of(work, folded ? row->longest : row->first)->span_id);
     mw_json_kv_time(json, "start", span->start_ns);
-    mw_json_kv_time(json, "end", row->end_ns);
-    write_ms(json, "duration_ms", row->total_ns);
+    /* One span as everywhere, also when it ends before its start. */
+    mw_json_kv_time(json, "end", folded ? row->end_ns : span->end_ns);
+    if (folded)
+        write_ms(json, "duration_ms", row->total_ns);
+    else
+        mw_json_kv_double(json, "duration_ms", mw_duration_ms(span->start_ns, span->end_ns));
     write_ms(json, "shortest_ms", row->shortest_ns);
     write_ms(json, "longest_ms", row->longest_ns);
     write_ms(json, "critical_ms", row->critical_ns);

@@ -202,7 +202,11 @@ static void add_attribute(mw_filter_writer *writer, mw_slice key_value)
     if (writer->no_attributes || !mw_attribute_read(key_value, &key, &value))
         return;
     switch (value.type) {
-    case MW_VALUE_STRING: element = text_element(seed, key, value.bytes); break;
+    case MW_VALUE_STRING:
+        if (value.bytes.len > MW_FILTER_VALUE_MAX)
+            return;
+        element = text_element(seed, key, value.bytes);
+        break;
     case MW_VALUE_BOOL:
         element = text_element(seed, key, value.as.b ? MW_SLICE("true") : MW_SLICE("false"));
         break;
@@ -384,7 +388,8 @@ static bool read_parts(mw_slice filter, filter_parts *out)
 bool mw_filter_may_have(mw_slice filter, const mw_attribute_wanted *wanted)
 {
     filter_parts parts;
-    if (!read_parts(filter, &parts) || (parts.flags & NO_ATTRIBUTES))
+    if (!read_parts(filter, &parts) || (parts.flags & NO_ATTRIBUTES) ||
+        wanted->value.len > MW_FILTER_VALUE_MAX)
         return true;
     uint64_t text = text_element(parts.seed, wanted->key, wanted->value);
     if (has_element(parts.attribute_cells, parts.attributes, text + (text == 0)))

@@ -3,8 +3,9 @@
  * Two Bloom filters a block: of its items' (key, value) pairs at the top level of attributes,
  * resource and scope attributes among them, and, for log records, of the trigrams of all strings of
  * the bodies (ASCII lower case). A question skips a block whose filter lacks what it wants. Values
- * are noted as they are compared (attribute_match.h); those that equal nothing are not in it. Pure;
- * the bytes lie in the footer, which checks them. Blocks of the log have none and are read.
+ * are noted as they are compared (attribute_match.h); those that equal nothing are not in it, and
+ * neither are texts of more than 128 bytes. Pure; the bytes lie in the footer, which checks them.
+ * Blocks of the log have none and are read.
  *
  *   off size
  *     0    1  version, 1; of any other version, as of anything broken, all may pass
@@ -38,6 +39,9 @@
  * as 38 letters and digits make 54,872. They bound a filter at 222 KiB. */
 #define MW_FILTER_ATTRIBUTES_MAX ((size_t)1 << 17)
 #define MW_FILTER_TRIGRAMS_MAX ((size_t)1 << 16)
+/* A longer value is a text that nobody asks for whole, and nearly always one of its own: noting
+ * those would make most filters twice as long. Who asks for one all the same has blocks read. */
+#define MW_FILTER_VALUE_MAX ((size_t)128)
 
 typedef struct mw_filter_writer mw_filter_writer;
 

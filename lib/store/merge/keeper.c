@@ -519,8 +519,8 @@ static mw_err run_round(mw_store *store, bool for_all, uint64_t target_seq, bool
 {
     mw_keeper *keeper = &store->keeper;
     mw_catalogue_note_log(store, false);
-    update_tail(store);
     mw_err err = merge_due(store, for_all, target_seq, rest);
+    update_tail(store); /* of what is left: what was merged has its roll-up in the segment */
     if (mono_ns(store) >= keeper->retention_at_ns) {
         keeper->retention_at_ns = mono_ns(store) + ROUND_NS;
         retire_old(store);

@@ -161,6 +161,7 @@ static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
     span->own_session_id = span->row.session_id;
     fill_item(span, fetched);
     span->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
+    span->index = mw_hot_index(fetched->hot, fetched->row);
     span->place = reading->places[at];
     span->counts_tokens = reading->owners[at].counts_tokens;
     return MW_OK;
