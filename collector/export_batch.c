@@ -66,16 +66,41 @@ static mw_err make_room(mw_batch_reader *reader, mw_slice bytes)
     return grow_items(batch, capacity < most ? capacity : most);
 }
 
+/* ---- tallies ------------------------------------------------------------------------------- */
+
+static void leave_tally(mw_batch_reader *reader)
+{
+    uint64_t odd = reader->batch->odd.count;
+    if (reader->tally)
+        reader->tally->odd_times += odd - reader->odd_before;
+    reader->odd_before = odd;
+    reader->tally = NULL;
+}
+
+/* At a resource's first item: empty envelopes are nobody's. */
+static void enter_tally(mw_batch_reader *reader)
+{
+    leave_tally(reader);
+    reader->tally = mw_sender_tally_of(&reader->batch->tallies, reader->resource.bytes);
+    if (!reader->tally)
+        reader->tally = &reader->unlisted;
+}
+
 static mw_err place_contexts(mw_batch_reader *reader)
 {
     mw_export_batch *batch = reader->batch;
     mw_err err = MW_OK;
-    if (reader->resource_index == MW_NO_INDEX)
+    if (reader->resource_index == MW_NO_INDEX) {
+        enter_tally(reader);
         err = mw_distinct_add(&batch->resources, &reader->resource, reader->seed, NULL,
                               &reader->resource_index);
-    if (err == MW_OK && reader->scope_index == MW_NO_INDEX)
+    }
+    if (err == MW_OK && reader->scope_index == MW_NO_INDEX) {
+        if (reader->tally->scope.len == 0)
+            reader->tally->scope = mw_sender_scope_name(reader->scope.bytes);
         err = mw_distinct_add(&batch->scopes, &reader->scope, reader->seed, NULL,
                               &reader->scope_index);
+    }
     return err;
 }
 
@@ -90,6 +115,8 @@ mw_err mw_batch_next(mw_batch_reader *reader, mw_slice bytes, mw_store_item **it
     size_t at = batch->count++;
     batch->items[at] = (mw_store_item){
         .bytes = bytes, .resource = reader->resource_index, .scope = reader->scope_index};
+    reader->tally->items++;
+    reader->tally->bytes += bytes.len;
     *item = &batch->items[at];
     *row = (char *)batch->rows + at * batch->signal->row_size;
     return MW_OK;
@@ -207,6 +234,8 @@ mw_err mw_export_batch_read(mw_export_batch *batch, const mw_export_input *input
     mw_err err = grow_items(batch, guess < ITEMS_FIRST_MAX ? guess : ITEMS_FIRST_MAX);
     if (err == MW_OK)
         err = scan_body(&reader);
+    leave_tally(&reader);
+    batch->tallies.unlisted = reader.unlisted.items;
     if (err == MW_OK)
         err = list_heads(batch);
     if (err == MW_OK)
