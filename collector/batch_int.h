@@ -31,7 +31,8 @@ typedef struct mw_batch_reader {
     /* Whose items come next, once there is one: of the batch's tallies, or `unlisted`. */
     mw_sender_tally *tally;
     mw_sender_tally unlisted;
-    uint64_t odd_before; /* odd times of senders before this one */
+    size_t items_before; /* items, and odd times, of senders before this one */
+    uint64_t odd_before;
 } mw_batch_reader;
 
 /* The next item of the batch with bytes, resource and scope filled in; *row is its row of

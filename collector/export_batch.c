@@ -68,12 +68,24 @@ static mw_err make_room(mw_batch_reader *reader, mw_slice bytes)
 
 /* ---- tallies ------------------------------------------------------------------------------- */
 
+/* Items of a resource lie one behind the other, with what little stands between them. */
+static uint64_t bytes_between(const mw_slice *first, const mw_slice *last)
+{
+    return (uint64_t)(last->data + last->len - first->data);
+}
+
 static void leave_tally(mw_batch_reader *reader)
 {
-    uint64_t odd = reader->batch->odd.count;
-    if (reader->tally)
-        reader->tally->odd_times += odd - reader->odd_before;
-    reader->odd_before = odd;
+    const mw_export_batch *batch = reader->batch;
+    mw_sender_tally *tally = reader->tally;
+    if (tally && batch->count > reader->items_before) {
+        tally->items += batch->count - reader->items_before;
+        tally->bytes += bytes_between(&batch->items[reader->items_before].bytes,
+                                      &batch->items[batch->count - 1].bytes);
+        tally->odd_times += batch->odd.count - reader->odd_before;
+    }
+    reader->items_before = batch->count;
+    reader->odd_before = batch->odd.count;
     reader->tally = NULL;
 }
 
@@ -115,8 +127,6 @@ mw_err mw_batch_next(mw_batch_reader *reader, mw_slice bytes, mw_store_item **it
     size_t at = batch->count++;
     batch->items[at] = (mw_store_item){
         .bytes = bytes, .resource = reader->resource_index, .scope = reader->scope_index};
-    reader->tally->items++;
-    reader->tally->bytes += bytes.len;
     *item = &batch->items[at];
     *row = (char *)batch->rows + at * batch->signal->row_size;
     return MW_OK;
