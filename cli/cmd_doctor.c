@@ -25,8 +25,7 @@ static void keys_cell(mw_table *table, const json_t *sender, const char *what)
     const json_t *keys = json_object_get(found, "keys");
     mw_buffer_init(&text, MW_MEM_BASE, 4096);
     for (size_t i = 0; i < json_array_size(keys); i++)
-        mw_buffer_appendf(&text, "%s%s", i ? ", " : "",
-                          json_string_value(json_array_get(keys, i)));
+        mw_buffer_appendf(&text, "%s%s", i ? ", " : "", json_string_value(json_array_get(keys, i)));
     if (!mw_integer(found, "items"))
         mw_buffer_appendf(&text, "-");
     else if (!text.len)
@@ -114,8 +113,8 @@ static int print_text(mw_cli *cli, const json_t *status, const json_t *senders,
 static int print_json(json_t *status, json_t *senders, json_t *findings)
 {
     mw_buffer out;
-    json_t *root = json_pack("{s:O, s:O, s:O}", "status", status, "senders", senders, "findings",
-                             findings);
+    json_t *root =
+        json_pack("{s:O, s:O, s:O}", "status", status, "senders", senders, "findings", findings);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     if (!text)

@@ -105,7 +105,8 @@ static void judge_daemon(findings *all)
         add_plain(all, SEVERITY_ERROR, "merging_fails", "segments cannot be merged",
                   "the daemon's log says why; free space is needed for a second copy");
     if (count_of(store, "damaged_blocks"))
-        add_plain(all, SEVERITY_ERROR, "damaged", "stored blocks are damaged, answers leave them out",
+        add_plain(all, SEVERITY_ERROR, "damaged",
+                  "stored blocks are damaged, answers leave them out",
                   "midwatch check names them; look at the disk");
     if (count_of(turned_away, "tls_on_clear_text"))
         add_plain(all, SEVERITY_WARNING, "tls_on_clear_text",
@@ -133,8 +134,9 @@ static void write_address_fix(const findings *all, const json_t *refusal, char *
 {
     mw_slice http = endpoint_of(all, "http"), grpc = endpoint_of(all, "grpc");
     if (is_on(refusal, "grpc"))
-        snprintf(fix, size, "OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s for gRPC, or "
-                            "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+        snprintf(fix, size,
+                 "OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s for gRPC, or "
+                 "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
                  MW_SLICE_FMT(grpc));
     else if (mw_slice_equal(mw_text(refusal, "port"), MW_SLICE("http")))
         snprintf(fix, size,
@@ -142,8 +144,9 @@ static void write_address_fix(const findings *all, const json_t *refusal, char *
                  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://%.*s/v1/traces",
                  MW_SLICE_FMT(http), MW_SLICE_FMT(http));
     else
-        snprintf(fix, size, "OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s with "
-                            "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+        snprintf(fix, size,
+                 "OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s with "
+                 "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
                  MW_SLICE_FMT(http));
 }
 
@@ -169,7 +172,8 @@ static void judge_refusal(findings *all, const json_t *refusal)
     int64_t status = mw_integer(refusal, "status");
     bool compressed = is_compressed_otherwise(refusal) && (status == 415 || status == 501);
     begin(&seen);
-    mw_buffer_appendf(&seen, "refused %lld requests to ", count_of(refusal, "requests"));
+    long long requests = count_of(refusal, "requests");
+    mw_buffer_appendf(&seen, "refused %lld request%s to ", requests, requests == 1 ? "" : "s");
     mw_buffer_append_slice(&seen, mw_text(refusal, "path"));
     mw_buffer_appendf(&seen, " on the %.*s port%s from ", MW_SLICE_FMT(mw_text(refusal, "port")),
                       is_on(refusal, "grpc") ? " (gRPC)" : "");

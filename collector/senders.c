@@ -259,8 +259,8 @@ static mw_refusal_row *refusal_of(mw_senders *senders, const mw_refusal_row *fre
 static mw_slice encoding_of(const mw_request *request)
 {
     bool grpc = request->framing == MW_FRAMING_GRPC;
-    return mw_request_header(
-        request, grpc ? MW_SLICE("grpc-encoding") : MW_SLICE("content-encoding"), NULL);
+    return mw_request_header(request,
+                             grpc ? MW_SLICE("grpc-encoding") : MW_SLICE("content-encoding"), NULL);
 }
 
 void mw_senders_note_refusal(mw_senders *senders, const mw_request *request, unsigned status,

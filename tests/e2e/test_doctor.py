@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`midwatch doctor`: who has sent, what was understood, who was refused, and the way out of each."""
+import gzip
 import json
 import time
 import unittest
@@ -104,6 +105,14 @@ class DoctorTest(unittest.TestCase):
         senders = {one["service"]: one for one in self.own.api("senders")["items"]}
         self.assertEqual(senders["a"]["protocol"], "grpc")
         self.assertEqual((senders["a"]["space"], senders["b"]["space"]), ("default", "other"))
+
+    def test_compression_that_is_fine(self):
+        self.send(gzip.compress(request("zipped", [span()])), content_encoding="gzip")
+        [sender] = self.own.api("senders")["items"]
+        self.assertEqual(sender["compression"], "gzip")
+        status = self.own.api("status")["senders"]
+        self.assertEqual((status["count"], status["last_seen"] is None), (1, False))
+        self.assertIn("1 since the start, the last at 20", self.own.cli("status"))
 
     def test_json_sender(self):
         now = str(time.time_ns())

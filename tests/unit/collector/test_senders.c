@@ -35,8 +35,8 @@ static mw_sender_request at(uint64_t now_ns)
 
 static mw_sender_tallies one(const char *service)
 {
-    return (mw_sender_tallies){
-        .list = {{.service = mw_slice_of(service), .items = 3, .bytes = 30}}, .count = 1};
+    return (mw_sender_tallies){.list = {{.service = mw_slice_of(service), .items = 3, .bytes = 30}},
+                               .count = 1};
 }
 
 static void note(const char *service, uint64_t now_ns)
