@@ -122,6 +122,12 @@ static mw_slice endpoint_of(const findings *all, const char *port)
     return mw_text(json_object_get(all->status, "endpoints"), port);
 }
 
+/* A daemon with TLS takes clear text from its own machine alone. */
+static const char *scheme_of(const findings *all)
+{
+    return is_on(all->status, "tls") ? "https" : "http";
+}
+
 static bool is_compressed_otherwise(const json_t *refusal)
 {
     mw_slice encoding = mw_text(refusal, "encoding");
@@ -133,21 +139,22 @@ static bool is_compressed_otherwise(const json_t *refusal)
 static void write_address_fix(const findings *all, const json_t *refusal, char *fix, size_t size)
 {
     mw_slice http = endpoint_of(all, "http"), grpc = endpoint_of(all, "grpc");
+    const char *scheme = scheme_of(all);
     if (is_on(refusal, "grpc"))
         snprintf(fix, size,
-                 "OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s for gRPC, or "
+                 "OTEL_EXPORTER_OTLP_ENDPOINT=%s://%.*s for gRPC, or "
                  "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
-                 MW_SLICE_FMT(grpc));
+                 scheme, MW_SLICE_FMT(grpc));
     else if (mw_slice_equal(mw_text(refusal, "port"), MW_SLICE("http")))
         snprintf(fix, size,
-                 "OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s (without a path), or "
-                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://%.*s/v1/traces",
-                 MW_SLICE_FMT(http), MW_SLICE_FMT(http));
+                 "OTEL_EXPORTER_OTLP_ENDPOINT=%s://%.*s (without a path), or "
+                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=%s://%.*s/v1/traces",
+                 scheme, MW_SLICE_FMT(http), scheme, MW_SLICE_FMT(http));
     else
         snprintf(fix, size,
-                 "OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s with "
+                 "OTEL_EXPORTER_OTLP_ENDPOINT=%s://%.*s with "
                  "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
-                 MW_SLICE_FMT(http));
+                 scheme, MW_SLICE_FMT(http));
 }
 
 static const char *fix_of_status(int64_t status)
@@ -298,8 +305,8 @@ static void judge_silence(findings *all, size_t senders, size_t refusals)
     if (senders || refusals)
         return;
     snprintf(fix, sizeof fix,
-             "OTEL_EXPORTER_OTLP_ENDPOINT=http://%.*s OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
-             MW_SLICE_FMT(http));
+             "OTEL_EXPORTER_OTLP_ENDPOINT=%s://%.*s OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+             scheme_of(all), MW_SLICE_FMT(http));
     add_plain(all, SEVERITY_WARNING, "nothing_arrived",
               "nothing has arrived since the daemon started", fix);
 }

@@ -172,6 +172,7 @@ static void write_status(mw_json *json, mw_server *server, const mw_gauges *gaug
         write_endpoints(json, net);
     else
         mw_json_kv_null(json, "endpoints");
+    mw_json_kv_bool(json, "tls", net && mw_net_tls_on(net));
     mw_json_kv(json, "data", mw_slice_of(server->settings.values.data));
 }
 

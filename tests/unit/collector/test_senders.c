@@ -202,18 +202,20 @@ static void test_tallies_are_bounded(void **state)
 {
     (void)state;
     mw_sender_tallies tallies = {.count = 0};
+    otlp_writer resources[2 * MW_TALLIES_MAX]; /* tallies point into them */
     char name[16];
     for (unsigned i = 0; i < 2 * MW_TALLIES_MAX; i++) {
         snprintf(name, sizeof name, "s%u", i);
-        otlp_writer resource = resource_of(name);
-        const mw_sender_tally *tally = mw_sender_tally_of(&tallies, written(&resource));
+        resources[i] = resource_of(name);
+        const mw_sender_tally *tally = mw_sender_tally_of(&tallies, written(&resources[i]));
         assert_true((tally != NULL) == (i < MW_TALLIES_MAX));
     }
-    otlp_writer known = resource_of("s0");
     for (size_t looks = tallies.looks; looks < MW_TALLY_LOOKS_MAX; looks++)
-        assert_ptr_equal(mw_sender_tally_of(&tallies, written(&known)), &tallies.list[0]);
-    assert_null(mw_sender_tally_of(&tallies, written(&known)));
+        assert_ptr_equal(mw_sender_tally_of(&tallies, written(&resources[0])), &tallies.list[0]);
+    assert_null(mw_sender_tally_of(&tallies, written(&resources[0])));
     assert_int_equal(tallies.count, MW_TALLIES_MAX);
+    for (unsigned i = 0; i < 2 * MW_TALLIES_MAX; i++)
+        free(resources[i].data);
 }
 
 /* ---- threads ------------------------------------------------------------------------------- */
