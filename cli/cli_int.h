@@ -272,6 +272,7 @@ int mw_cmd_space_create(mw_cli *cli);
 int mw_cmd_space_delete(mw_cli *cli);
 int mw_cmd_audit_list(mw_cli *cli);
 int mw_cmd_status(mw_cli *cli);
+int mw_cmd_doctor(mw_cli *cli);
 int mw_cmd_import(mw_cli *cli);
 int mw_cmd_export(mw_cli *cli);
 int mw_cmd_demo(mw_cli *cli);

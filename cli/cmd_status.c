@@ -91,6 +91,17 @@ static void render_store(const json_t *root, mw_buffer *out)
         mw_buffer_appendf(out, "  %-13s the last commit of state failed\n", "NOT WRITABLE");
 }
 
+static void render_senders(const json_t *senders, mw_buffer *out)
+{
+    char last[MW_CELL_SIZE];
+    long long count = (long long)mw_integer(senders, "count");
+    mw_buffer_appendf(out, "  %-13s %lld since the start", "senders", count);
+    mw_instant_text(senders, "last_seen", last);
+    if (count)
+        mw_buffer_appendf(out, ", the last at %s", last);
+    mw_buffer_appendf(out, "; `midwatch doctor` says who, and what is wrong\n");
+}
+
 static void render(mw_cli *cli, json_t *root, mw_buffer *out)
 {
     (void)cli;
@@ -108,6 +119,7 @@ static void render(mw_cli *cli, json_t *root, mw_buffer *out)
     mw_field(out, "OTLP/HTTP", mw_text(ports, "http"));
     mw_field(out, "API", mw_text(ports, "web"));
     render_store(root, out);
+    render_senders(json_object_get(root, "senders"), out);
     mw_buffer_appendf(out, "  %-13s %lld\n", "retried", (long long)mw_integer(root, "retried"));
     render_counts("refused", json_object_get(root, "refused"), out);
     render_counts("turned away", json_object_get(root, "refused_requests"), out);

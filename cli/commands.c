@@ -5,6 +5,7 @@ const mw_noun mw_nouns[] = {
     {"serve", "", "run the daemon in the foreground"},
     {"check", "", "validate the configuration and verify the store"},
     {"status", "", "what the daemon holds and does"},
+    {"doctor", "", "who sends, what was understood, what is wrong and what helps"},
     {"session", "", "conversations of agents"},
     {"agent", "", "agents: sessions, calls, tokens, errors"},
     {"trace", "", "traces and their spans"},
@@ -27,7 +28,6 @@ const mw_noun mw_nouns[] = {
     {"deployment", "", NULL},
     {"skill", "", NULL},
     {"token", "", NULL},
-    {"doctor", "", NULL},
 };
 const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
 
@@ -78,6 +78,7 @@ const mw_command mw_commands[] = {
      mw_cmd_space_delete},
     {"audit", "list", "", "newest first", MW_TAKES_PAGE, mw_cmd_audit_list},
     {"status", "", "", "what the daemon holds and does", 0, mw_cmd_status},
+    {"doctor", "", "", "exit status 1 when something is wrong", 0, mw_cmd_doctor},
     {"export", "", "", "spans, log records and points, newest first, up to 1000 a line",
      MW_TAKES_WINDOW | MW_TAKES_SPACE | MW_TAKES_EXPORT, mw_cmd_export},
     {"import", "", "FILE...", "JSON lines or one document, gzip too; - is standard input",

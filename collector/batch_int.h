@@ -28,6 +28,11 @@ typedef struct mw_batch_reader {
     uint32_t metric_index;
     uint64_t resource_series, scope_series, metric_series;
     mw_buffer head; /* the metric's head while it is compared */
+    /* Whose items come next, once there is one: of the batch's tallies, or `unlisted`. */
+    mw_sender_tally *tally;
+    mw_sender_tally unlisted;
+    size_t items_before; /* items, and odd times, of senders before this one */
+    uint64_t odd_before;
 } mw_batch_reader;
 
 /* The next item of the batch with bytes, resource and scope filled in; *row is its row of
@@ -38,6 +43,24 @@ MW_MUST_USE mw_err mw_batch_next(mw_batch_reader *reader, mw_slice bytes, mw_sto
 static inline uint8_t mw_byte_or_beyond(uint32_t number, uint32_t largest)
 {
     return number <= largest ? (uint8_t)number : 255;
+}
+
+/* Notes that an item has got a text or a count, and by which key: the place that speaks first. */
+static inline void mw_batch_understood(mw_batch_reader *reader, const mw_resolve_place *item,
+                                       mw_understood_what what, bool has)
+{
+    if (!has)
+        return;
+    mw_understood *understood = &reader->tally->understood[what];
+    mw_resolve_field field = mw_understood_field(what);
+    const uint8_t ranks[] = {item->rank[field], reader->resource_place.rank[field],
+                             reader->scope_place.rank[field]};
+    unsigned rank = ranks[0] != MW_RESOLVE_NO_RANK   ? ranks[0]
+                    : ranks[1] != MW_RESOLVE_NO_RANK ? ranks[1]
+                                                     : ranks[2];
+    understood->items++;
+    if (rank < 32)
+        understood->ranks |= 1u << rank;
 }
 
 /* The sink's calls (proto/scan.h); ctx is a reader. */

@@ -46,6 +46,9 @@ mw_err mw_batch_take_log(void *ctx, const mw_scan_log *log)
     mw_resolve_place_read(&place, log->found, log->found_count, false);
     fill_row(row, log, reader->input);
     mw_resolve_log(&place, &log->body, &reader->around, row);
+    const mw_log_row *done = row;
+    mw_batch_understood(reader, &place, MW_UNDERSTOOD_SESSION, done->session_id.len > 0);
+    mw_batch_understood(reader, &place, MW_UNDERSTOOD_AGENT, done->agent.len > 0);
     judge_times(reader, log);
     return MW_OK;
 }

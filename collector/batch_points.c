@@ -109,6 +109,8 @@ mw_err mw_batch_take_point(void *ctx, const mw_scan_point *point)
     mw_resolve_place_read(&place, point->found, point->found_count, false);
     fill_row(row, point, reader);
     mw_resolve_point(&place, &reader->around, row);
+    const mw_point_row *done = row;
+    mw_batch_understood(reader, &place, MW_UNDERSTOOD_SESSION, done->session_id.len > 0);
     judge_times(reader, point);
     return MW_OK;
 }

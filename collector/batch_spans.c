@@ -29,6 +29,20 @@ static void fill_row(mw_span_row *row, const mw_scan_span *span, mw_slice origin
                            (span->has_exception_event ? MW_SPAN_EXCEPTION : 0));
 }
 
+/* Spans of agents, models, tools and what they look things up in; others' have no model. */
+static void note_understood(mw_batch_reader *reader, const mw_resolve_place *place,
+                            const mw_span_row *row)
+{
+    bool tokens = row->input_tokens >= 0 || row->output_tokens >= 0;
+    reader->tally->gen_ai +=
+        row->operation_kind >= MW_OP_AGENT && row->operation_kind <= MW_OP_EVAL;
+    reader->tally->model_calls += row->operation_kind == MW_OP_MODEL;
+    mw_batch_understood(reader, place, MW_UNDERSTOOD_SESSION, row->session_id.len > 0);
+    mw_batch_understood(reader, place, MW_UNDERSTOOD_AGENT, row->agent.len > 0);
+    mw_batch_understood(reader, place, MW_UNDERSTOOD_MODEL, row->model.len > 0);
+    mw_batch_understood(reader, place, MW_UNDERSTOOD_TOKENS, tokens);
+}
+
 mw_err mw_batch_take_span(void *ctx, const mw_scan_span *span)
 {
     mw_batch_reader *reader = ctx;
@@ -42,6 +56,7 @@ mw_err mw_batch_take_span(void *ctx, const mw_scan_span *span)
     mw_resolve_place_read(&place, span->found, span->found_count, root);
     fill_row(row, span, reader->input->origin);
     mw_resolve_span(&place, &reader->around, row);
+    note_understood(reader, &place, row);
     judge_times(reader, span);
     return MW_OK;
 }

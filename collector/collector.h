@@ -9,6 +9,7 @@
 #ifndef MW_COLLECTOR_COLLECTOR_H
 #define MW_COLLECTOR_COLLECTOR_H
 
+#include "collector/senders.h"
 #include "lib/net/net.h"
 #include "lib/store/store.h"
 
@@ -33,6 +34,7 @@ void mw_collector_free(mw_collector *collector);
 typedef struct mw_export_target {
     mw_store *store;
     void *held;
+    mw_slice space; /* its name, which lives as long as the request; empty = the default space */
 } mw_export_target;
 
 typedef struct mw_collector_spaces {
@@ -50,6 +52,12 @@ void mw_collector_use_spaces(mw_collector *collector, const mw_collector_spaces 
 /* Fills at most max routes, of the 6 there are: HTTP and gRPC for each signal; `tag` goes into
  * each. They live as long as the collector. */
 size_t mw_collector_routes(mw_collector *collector, int tag, mw_route *routes, size_t max);
+
+/* Who has sent, and who was refused (senders.h). Any thread; to be freed; NULL: no memory. */
+mw_senders_view *mw_collector_senders(mw_collector *collector);
+/* Notes a refusal by net of a request that was meant for an OTLP path. */
+void mw_collector_note_refusal(mw_collector *collector, const mw_request *request,
+                               const mw_net_refusal *refusal);
 
 /* google.rpc.Status in the encoding the request's content-type asks for (JSON when it is neither
  * protobuf nor JSON), for refusals by net on OTLP paths. */

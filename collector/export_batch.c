@@ -66,16 +66,53 @@ static mw_err make_room(mw_batch_reader *reader, mw_slice bytes)
     return grow_items(batch, capacity < most ? capacity : most);
 }
 
+/* ---- tallies ------------------------------------------------------------------------------- */
+
+/* Items of a resource lie one behind the other, with what little stands between them. */
+static uint64_t bytes_between(const mw_slice *first, const mw_slice *last)
+{
+    return (uint64_t)(last->data + last->len - first->data);
+}
+
+static void leave_tally(mw_batch_reader *reader)
+{
+    const mw_export_batch *batch = reader->batch;
+    mw_sender_tally *tally = reader->tally;
+    if (tally && batch->count > reader->items_before) {
+        tally->items += batch->count - reader->items_before;
+        tally->bytes += bytes_between(&batch->items[reader->items_before].bytes,
+                                      &batch->items[batch->count - 1].bytes);
+        tally->odd_times += batch->odd.count - reader->odd_before;
+    }
+    reader->items_before = batch->count;
+    reader->odd_before = batch->odd.count;
+    reader->tally = NULL;
+}
+
+/* At a resource's first item: empty envelopes are nobody's. */
+static void enter_tally(mw_batch_reader *reader)
+{
+    leave_tally(reader);
+    reader->tally = mw_sender_tally_of(&reader->batch->tallies, reader->resource.bytes);
+    if (!reader->tally)
+        reader->tally = &reader->unlisted;
+}
+
 static mw_err place_contexts(mw_batch_reader *reader)
 {
     mw_export_batch *batch = reader->batch;
     mw_err err = MW_OK;
-    if (reader->resource_index == MW_NO_INDEX)
+    if (reader->resource_index == MW_NO_INDEX) {
+        enter_tally(reader);
         err = mw_distinct_add(&batch->resources, &reader->resource, reader->seed, NULL,
                               &reader->resource_index);
-    if (err == MW_OK && reader->scope_index == MW_NO_INDEX)
+    }
+    if (err == MW_OK && reader->scope_index == MW_NO_INDEX) {
+        if (reader->tally->scope.len == 0)
+            reader->tally->scope = mw_sender_scope_name(reader->scope.bytes);
         err = mw_distinct_add(&batch->scopes, &reader->scope, reader->seed, NULL,
                               &reader->scope_index);
+    }
     return err;
 }
 
@@ -207,6 +244,8 @@ mw_err mw_export_batch_read(mw_export_batch *batch, const mw_export_input *input
     mw_err err = grow_items(batch, guess < ITEMS_FIRST_MAX ? guess : ITEMS_FIRST_MAX);
     if (err == MW_OK)
         err = scan_body(&reader);
+    leave_tally(&reader);
+    batch->tallies.unlisted = reader.unlisted.items;
     if (err == MW_OK)
         err = list_heads(batch);
     if (err == MW_OK)

@@ -9,6 +9,7 @@
 #define MW_COLLECTOR_EXPORT_INT_H
 
 #include "collector/odd_time.h"
+#include "collector/senders.h"
 #include "collector/status_body.h"
 #include "lib/base/buffer.h"
 #include "lib/base/counter.h"
@@ -85,6 +86,7 @@ typedef struct mw_export_batch {
     mw_slice *metric_heads; /* the same as the store takes them */
     mw_scan_result scan;
     mw_odd_times odd;
+    mw_sender_tallies tallies; /* slices point into the body */
     uint8_t digest[16];
 } mw_export_batch;
 

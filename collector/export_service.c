@@ -6,8 +6,8 @@
  * completion, on its writer thread, after the sync; from the append on, the request may be answered
  * and gone at any moment, so that nothing of it is touched after a successful append. What cannot
  * be taken now (queue full, no memory, others' turn) goes back to its loop and is tried again
- * (retry_later). The collector itself is read-only after _new, but for the table of shares
- * (fair_share.h).
+ * (retry_later). The collector itself is read-only after _new, but for the tables of shares
+ * (fair_share.h) and of senders (senders.h).
  */
 #include "collector/collector.h"
 #include "collector/export_int.h"
@@ -29,6 +29,7 @@ struct mw_collector {
     mw_export_keys keys; /* of `store` */
     export_service services[MW_SIGNAL_END];
     mw_fair_share fair;
+    mw_senders senders;
 };
 
 /* One export on its way through the store; in the request's arena. */
@@ -41,8 +42,10 @@ typedef struct pending_export {
     bool flow_known; /* from an earlier try: the question comes before the work */
     mw_flow flow;
     mw_slice origin;
+    mw_slice space;       /* that was chosen */
     uint64_t received_ns; /* wall clock */
     mw_export_outcome outcome;
+    mw_sender_tallies *tallies; /* NULL until the body was read once */
 } pending_export;
 
 /* Beyond these, exports of flows that have used more than their share wait. Half a queue is some
@@ -64,11 +67,12 @@ static mw_err choose_target(pending_export *pending)
 {
     mw_collector *collector = pending->collector;
     mw_detail detail = {.message = ""};
-    pending->target = (mw_export_target){collector->store, NULL};
+    pending->target = (mw_export_target){.store = collector->store};
     if (!collector->spaces.choose)
         return MW_OK;
     mw_err err = collector->spaces.choose(collector->spaces.ctx, pending->request, &pending->target,
                                           &detail);
+    pending->space = pending->target.space;
     if (err == MW_OK || !detail.message[0])
         return err;
     const char *words = mw_arena_printf(&pending->request->arena, "%s%s%s", detail.message,
@@ -82,7 +86,7 @@ static mw_err choose_target(pending_export *pending)
 static void leave_target(pending_export *pending)
 {
     void *held = pending->target.held;
-    pending->target = (mw_export_target){NULL, NULL};
+    pending->target = (mw_export_target){.store = NULL};
     if (held)
         pending->collector->spaces.release(held);
 }
@@ -169,6 +173,42 @@ static void find_flow(pending_export *pending, const mw_export_batch *batch)
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
+static mw_slice header_of(const mw_request *request, mw_slice name)
+{
+    return mw_request_header(request, name, NULL);
+}
+
+static void note_sender(pending_export *pending)
+{
+    static const mw_sender_transport transports[] = {[MW_FORM_GRPC] = MW_SENDER_GRPC,
+                                                     [MW_FORM_PROTOBUF] = MW_SENDER_HTTP_PROTOBUF,
+                                                     [MW_FORM_JSON] = MW_SENDER_HTTP_JSON};
+    const mw_request *request = pending->request;
+    bool grpc = pending->form == MW_FORM_GRPC;
+    const mw_sender_request facts = {
+        .space = pending->space,
+        .user_agent = header_of(request, MW_SLICE("user-agent")),
+        .compression =
+            header_of(request, grpc ? MW_SLICE("grpc-encoding") : MW_SLICE("content-encoding")),
+        .transport = transports[pending->form],
+        .signal = pending->outcome.signal->signal,
+        .repeat = pending->outcome.repeat,
+        .scan = &pending->outcome.scan,
+        .now_ns = pending->received_ns,
+    };
+    mw_senders_note(&pending->collector->senders, pending->tallies, &facts);
+}
+
+/* Of what was not taken it is told how it was refused, of the rest what it held. */
+static void note_answer(pending_export *pending, const mw_response *response)
+{
+    if (response->status != 200)
+        mw_senders_note_refusal(&pending->collector->senders, pending->request, response->status,
+                                response->rpc_message, pending->received_ns);
+    else if (pending->tallies)
+        note_sender(pending);
+}
+
 /* The request is gone afterwards, and `pending` with it. */
 static void finish(pending_export *pending, mw_err err)
 {
@@ -176,6 +216,7 @@ static void finish(pending_export *pending, mw_err err)
     pending->outcome.err = err;
     mw_export_answer(&pending->outcome, pending->form, &pending->request->arena, &response);
     mw_export_count(&pending->outcome);
+    note_answer(pending, &response);
     mw_request_reply(pending->request, &response);
 }
 
@@ -190,7 +231,7 @@ static void stored(void *ctx, mw_err err, uint64_t commit_seq)
         finish(pending, err);
 }
 
-static void refuse_content_type(mw_request *request)
+static void refuse_content_type(mw_collector *collector, mw_request *request)
 {
     mw_status status = {
         .http_status = 415,
@@ -200,6 +241,8 @@ static void refuse_content_type(mw_request *request)
     };
     mw_response response;
     mw_status_answer(&status, MW_FORM_JSON, &request->arena, &response);
+    mw_senders_note_refusal(&collector->senders, request, status.http_status, status.message,
+                            (uint64_t)mw_clock_wall_ns(collector->clock));
     mw_request_reply(request, &response);
 }
 
@@ -227,6 +270,8 @@ static mw_err read_message(const mw_collector *collector, mw_slice message, mw_e
     mw_err err = mw_export_batch_read(batch, &input);
     outcome->scan = batch->scan;
     outcome->odd = batch->odd;
+    if (err == MW_OK && !pending->tallies)
+        pending->tallies = mw_sender_tallies_keep(&batch->tallies, &pending->request->arena);
     if (err == MW_E_SYNTAX || (err == MW_OK && mw_export_all_refused(&batch->scan)))
         outcome->looks_like = mw_export_looks_like(outcome->signal->signal, message);
     return err;
@@ -336,7 +381,7 @@ static void handle_export(void *ctx, mw_request *request)
     }
     mw_answer_form form = mw_answer_form_of(request, &known);
     if (!known) {
-        refuse_content_type(request);
+        refuse_content_type(collector, request);
         return;
     }
     pending_export *pending = mw_arena_zalloc(&request->arena, 1, sizeof *pending);
@@ -372,6 +417,7 @@ mw_err mw_collector_new(mw_store *store, const mw_clock *clock, size_t max_reque
     uint64_t seed;
     mw_random_bytes(&seed, sizeof seed);
     mw_fair_share_init(&collector->fair, seed);
+    mw_senders_init(&collector->senders, seed);
     collector->keys.attributes = mw_resolve_keyset_new();
     collector->keys.digest = mw_store_digest_key(store);
     for (mw_signal signal = MW_SIGNAL_TRACES; signal < MW_SIGNAL_END; signal++)
@@ -389,7 +435,20 @@ void mw_collector_free(mw_collector *collector)
     if (!collector)
         return;
     mw_keyset_free(collector->keys.attributes);
+    mw_senders_fini(&collector->senders);
     mw_free(MW_MEM_INGEST, collector);
+}
+
+mw_senders_view *mw_collector_senders(mw_collector *collector)
+{
+    return mw_senders_read(&collector->senders);
+}
+
+void mw_collector_note_refusal(mw_collector *collector, const mw_request *request,
+                               const mw_net_refusal *refusal)
+{
+    mw_senders_note_refusal(&collector->senders, request, refusal->status, refusal->message,
+                            (uint64_t)mw_clock_wall_ns(collector->clock));
 }
 
 size_t mw_collector_routes(mw_collector *collector, int tag, mw_route *routes, size_t max)

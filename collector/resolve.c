@@ -13,6 +13,14 @@ mw_keyset *mw_resolve_keyset_new(void)
     return mw_keyset_new(names, mw_resolve_key_count);
 }
 
+const char *mw_resolve_key_name(mw_resolve_field field, unsigned rank)
+{
+    for (size_t i = 0; i < mw_resolve_key_count; i++)
+        if (mw_resolve_keys[i].field == field && mw_resolve_keys[i].rank == rank)
+            return mw_resolve_keys[i].name;
+    return NULL;
+}
+
 /* ---- values -------------------------------------------------------------------------------- */
 
 /* The first element of an ArrayValue when it is a string: headers and log groups are lists. */

@@ -61,6 +61,9 @@ typedef struct mw_resolve_place {
 /* The keys to ask the validating pass for; aborts when memory is short (start-up). */
 mw_keyset *mw_resolve_keyset_new(void);
 
+/* The key that has this rank in the field's list; NULL when none has. */
+const char *mw_resolve_key_name(mw_resolve_field field, unsigned rank);
+
 /* `root`: the place is a span without parent. */
 void mw_resolve_place_read(mw_resolve_place *place, const mw_found *found, size_t count, bool root);
 

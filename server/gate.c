@@ -133,10 +133,12 @@ const char *mw_problem_code(unsigned status)
 void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusal,
                     mw_response *response)
 {
-    (void)ctx;
+    mw_server *server = ctx;
     mw_family family = mw_gate_family(request);
     /* A gRPC client understands nothing else, whatever path it asked for. */
     if (request->framing == MW_FRAMING_GRPC || family == MW_FAMILY_OTLP) {
+        if (server && server->collector)
+            mw_collector_note_refusal(server->collector, request, refusal);
         mw_collector_format_refusal(request, refusal, response);
         return;
     }

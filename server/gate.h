@@ -37,7 +37,8 @@ bool mw_gate_admit(void *ctx, const mw_request *request, mw_net_refusal *refusal
  * port lets them bring cookies along (exporters that use sendBeacon cannot do without); it has no
  * use for any. */
 mw_cors mw_gate_cors(void *ctx, const mw_request *request, mw_slice origin);
-/* For mw_net_config.format_refusal. */
+/* For mw_net_config.format_refusal; ctx is the mw_server, whose collector keeps count of refused
+ * exports. */
 void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusal,
                     mw_response *response);
 /* Who asks, for the audit: the same check with the route's own scope. */

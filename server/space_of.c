@@ -29,7 +29,7 @@ mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target
     mw_space *space = NULL;
     size_t count = 0;
     mw_slice name = mw_request_header(request, MW_SPACE_HEADER, &count);
-    *out = (mw_export_target){server->store, NULL};
+    *out = (mw_export_target){.store = server->store};
     if (count == 0)
         return MW_OK;
     if (count > 1)
@@ -37,7 +37,7 @@ mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target
                              "the header was sent %zu times", count);
     mw_err err = find(server, name, "x-midwatch-space", &space, detail);
     if (!err)
-        *out = (mw_export_target){mw_space_store(space), space};
+        *out = (mw_export_target){mw_space_store(space), space, name};
     return err;
 }
 

@@ -67,6 +67,8 @@ static const mw_api_entry entries[] = {
      "deletes a space and all it holds", false, NULL},
     {"GET", "/api/v1/audit", MW_SCOPE_READ, 0, mw_api_audit_list, "audit records", false,
      "who changed what, newest first", true, NULL},
+    {"GET", "/api/v1/senders", MW_SCOPE_READ, 0, mw_api_sender_list, "senders", false,
+     "who has sent telemetry, what was understood of it, and who was refused", false, NULL},
     {"GET", "/api/v1/status", MW_SCOPE_READ, 0, mw_api_status, "status", false,
      "what the daemon holds and does", false, NULL},
 };

@@ -205,6 +205,7 @@ mw_err mw_api_space_list(mw_api_call *call);
 mw_err mw_api_space_create(mw_api_call *call);
 mw_err mw_api_space_delete(mw_api_call *call);
 mw_err mw_api_audit_list(mw_api_call *call);
+mw_err mw_api_sender_list(mw_api_call *call);
 mw_err mw_api_status(mw_api_call *call);
 
 /* Shapes that two nouns share. */

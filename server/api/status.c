@@ -172,7 +172,27 @@ static void write_status(mw_json *json, mw_server *server, const mw_gauges *gaug
         write_endpoints(json, net);
     else
         mw_json_kv_null(json, "endpoints");
+    mw_json_kv_bool(json, "tls", net && mw_net_tls_on(net));
     mw_json_kv(json, "data", mw_slice_of(server->settings.values.data));
+}
+
+/* Who sends is told by /api/v1/senders; here, whether anybody does. */
+static void write_senders(mw_json *json, mw_collector *collector)
+{
+    uint64_t last_ns = 0;
+    mw_senders_view *view = mw_collector_senders(collector);
+    mw_json_key(json, MW_SLICE("senders"));
+    if (!view) {
+        mw_json_null(json);
+        return;
+    }
+    for (size_t i = 0; i < view->count; i++)
+        last_ns = view->rows[i].last_ns > last_ns ? view->rows[i].last_ns : last_ns;
+    mw_json_object_begin(json);
+    mw_json_kv_u64(json, "count", view->count);
+    write_time(json, "last_seen", last_ns);
+    mw_json_object_end(json);
+    mw_senders_view_free(view);
 }
 
 mw_err mw_api_status(mw_api_call *call)
@@ -184,6 +204,7 @@ mw_err mw_api_status(mw_api_call *call)
     mw_gauges_read(call->server, &gauges);
     mw_json_object_begin(&call->json);
     write_status(&call->json, call->server, &gauges);
+    write_senders(&call->json, call->server->collector);
     mw_json_object_end(&call->json);
     return MW_OK;
 }

@@ -83,6 +83,11 @@ class TlsTest(Case):
     def setUp(self):
         self.certificates.install("server")
 
+    def test_doctor_names_https(self):
+        with Daemon(arguments=self.certificates.options()) as daemon:
+            self.assertIn(f"OTEL_EXPORTER_OTLP_ENDPOINT=https://{daemon.endpoints['http']}",
+                          daemon.cli("doctor"))
+
     def curl(self, url, *arguments, ca="ca"):
         """(exit code, status, HTTP version, body, error)"""
         done = subprocess.run(

@@ -197,7 +197,7 @@ static void test_usage_errors(void **state)
 static void test_later_nouns(void **state)
 {
     (void)state;
-    static const char *const later[] = {"plan", "deployment", "skill", "token", "doctor"};
+    static const char *const later[] = {"plan", "deployment", "skill", "token"};
     mw_cli cli;
     const mw_noun *noun;
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)

@@ -335,7 +335,7 @@ static mw_err choose(void *ctx, const mw_request *asked, mw_export_target *out, 
     if (choice)
         return mw_detail_set(detail, choice, "x-midwatch-space", "make it", "no such space");
     held++;
-    *out = (mw_export_target){other_store, &held};
+    *out = (mw_export_target){other_store, &held, MW_SLICE("other")};
     return MW_OK;
 }
 

@@ -1,0 +1,77 @@
+/* Findings out of answers: severities, and what a daemon in trouble says. */
+#include "cli/doctor_int.h"
+#include "tests/check.h"
+
+#define SEEN_NS INT64_C(1795246400000000000)
+
+static const char well[] =
+    "{\"ready\":true,\"state_writable\":true,\"endpoints\":{\"http\":\"h:1\",\"grpc\":\"h:2\"},"
+    "\"store\":{\"writable\":true,\"merging_fails\":false,\"damaged_blocks\":0}}";
+static const char ill[] =
+    "{\"ready\":false,\"state_writable\":false,"
+    "\"store\":{\"writable\":false,\"merging_fails\":true,\"damaged_blocks\":2}}";
+static const char refused[] =
+    "{\"items\":[],\"refusals\":[{\"port\":\"http\",\"grpc\":false,\"status\":413,\"path\":\"/\","
+    "\"requests\":1,\"last_seen_unix_nano\":\"1795246400000000000\"}]}";
+
+static json_t *judge(const char *status_text, const char *senders_text, int64_t now_ns)
+{
+    json_t *status = json_loads(status_text, 0, NULL), *senders = json_loads(senders_text, 0, NULL);
+    assert_non_null(status);
+    assert_non_null(senders);
+    json_t *findings = mw_doctor_findings(status, senders, now_ns);
+    json_decref(status);
+    json_decref(senders);
+    return findings;
+}
+
+static const char *member(const json_t *findings, size_t at, const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(findings, at), key));
+}
+
+static void test_refusals_age(void **state)
+{
+    (void)state;
+    json_t *now = judge(well, refused, SEEN_NS + MW_DOCTOR_RECENT_NS - 1);
+    json_t *later = judge(well, refused, SEEN_NS + MW_DOCTOR_RECENT_NS);
+    assert_int_equal(json_array_size(now), 1);
+    assert_string_equal(member(now, 0, "severity"), "error");
+    assert_string_equal(member(later, 0, "severity"), "warning");
+    assert_non_null(strstr(member(now, 0, "fix"), "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"));
+    json_decref(now);
+    json_decref(later);
+}
+
+static void test_trouble(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"not_ready", "not_writable", "state_not_writable",
+                                        "merging_fails", "damaged"};
+    json_t *findings = judge(ill, refused, SEEN_NS + MW_DOCTOR_RECENT_NS);
+    assert_int_equal(json_array_size(findings), 6);
+    for (size_t i = 0; i < 5; i++) {
+        assert_string_equal(member(findings, i, "code"), codes[i]);
+        assert_string_equal(member(findings, i, "severity"), "error");
+    }
+    assert_string_equal(member(findings, 5, "severity"), "warning"); /* the worst came first */
+    json_decref(findings);
+}
+
+/* What is not there (an older daemon) is no crash. */
+static void test_empty_answers(void **state)
+{
+    (void)state;
+    json_decref(judge("{}", "{}", SEEN_NS));
+    json_decref(judge("{}", "{\"items\":[{}],\"refusals\":[{}]}", SEEN_NS));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refusals_age),
+        cmocka_unit_test(test_trouble),
+        cmocka_unit_test(test_empty_answers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
