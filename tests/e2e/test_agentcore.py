@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """AgentCore's resources through the real port: runtime, gateway, memory, browser, code interpreter,
-identity, and the content that the AWS distribution moves into log records. Fixtures and where their
+identity, the content that the AWS distribution moves into log records, and metrics in log records (EMF). Fixtures and where their
 shapes are documented: tests/data/agentcore."""
 import json
 import os
@@ -133,6 +133,61 @@ class AgentCoreTest(DaemonCase):
         self.assert_spans(9, names, {"92": ("rpc", SESSION, None, None, 8),
                                      "93": ("rpc", SESSION, None, None, 90),
                                      "94": ("rpc", SESSION, "user", "user", 6)})
+
+    def points(self, name):
+        (series,) = self.daemon.cli_json("metric", "show", name)["series"]
+        return series, series["points"]
+
+    def test_emf_of_a_service(self):
+        """Three views of one measurement are one point; the record stays what was sent."""
+        runtime = {"aws.metric.namespace": "BedrockAgentCore", "Operation": "InvokeAgentRuntime",
+                   "Name": "clerk::DEFAULT",
+                   "Resource": "arn:aws:bedrock-agentcore:eu-west-1:123456789012:"
+                               "runtime/clerk-Ab12Cd34Ef"}
+        series, (point,) = self.points("Invocations")
+        self.assertEqual((series["kind"], series["temporality"], series["unit"],
+                          series["attributes"], point["value"]), ("sum", "delta", "1", runtime, 3))
+        series, (point,) = self.points("Latency")
+        self.assertEqual((series["kind"], series["unit"], point["count"], point["sum"],
+                          point["min"], point["max"]),
+                         ("histogram", "ms", 3, 355.75, 96.5, 141.0))
+        bodies = [log["body"] for log in self.daemon.cli_json(
+            "log", "list", "--service", "AgentCore.Runtime")["items"]]
+        self.assertIn([118.25, 96.5, 141.0], [body.get("Latency") for body in bodies])
+
+    def test_emf_of_the_aws_distribution(self):
+        """Text, one document a group of attributes; no Dimensions where there are none."""
+        series, (point,) = self.points("strands.event_loop.cycle_count")
+        self.assertEqual((series["service"], point["value"]), ("clerk.DEFAULT", 2))
+        listed = self.daemon.cli_json("metric", "list", "--session", SESSION)["items"]
+        self.assertEqual([item["name"] for item in listed], ["strands.event_loop.cycle_count"])
+        series, (point,) = self.points("strands.event_loop.latency")
+        self.assertEqual((series["kind"], point["count"], point["sum"]), ("histogram", 4, 71.5))
+        series, (point,) = self.points("process.memory")
+        self.assertEqual((series["kind"], series["unit"], point["value"]), ("gauge", "By", 1048576))
+
+    def test_emf_sent_again(self):
+        """A retried export adds neither records nor points; nor does one after a restart."""
+        def counts():
+            return len(self.daemon.cli_json("log", "list", "--limit", "100")["items"])
+        before = counts()
+        self.send(fixture("emf_service"))
+        self.daemon.restart()
+        self.send(fixture("emf_adot"))
+        self.assertEqual(counts(), before)
+        for name in ("Invocations", "Latency", "strands.event_loop.cycle_count"):
+            self.assertEqual(len(self.points(name)[1]), 1, name)
+
+    def test_emf_that_is_none(self):
+        """Whatever the document says, the record is taken."""
+        bodies = ['{"_aws"', '{"_aws":1}', "[" * 3000 + '"_aws"', '{"_aws":{"Timestamp":-1}}',
+                  '{"_aws":{"Timestamp":1,"CloudWatchMetrics":[{"Metrics":[{"Name":"gone"}]}]}}']
+        self.send({"resourceLogs": [{"scopeLogs": [{"logRecords": [
+            {"timeUnixNano": "1763700000000000000", "body": {"stringValue": body},
+             "eventName": "no-emf"} for body in bodies]}]}]})
+        self.assertEqual(len(self.logs("no-emf")), len(bodies))
+        names = [item["name"] for item in self.daemon.cli_json("metric", "list")["items"]]
+        self.assertNotIn("gone", names)
 
     def test_content_is_joined_to_its_span(self):
         shown = self.daemon.cli_json("session", "show", SESSION)
