@@ -47,6 +47,7 @@ mw_err mw_batch_take_log(void *ctx, const mw_scan_log *log)
     fill_row(row, log, reader->input);
     mw_resolve_log(&place, &log->body, &reader->around, row);
     judge_times(reader, log);
-    return mw_emf_likely(&log->body) ? mw_emf_take(&reader->batch->emf, &log->body, log->time_ns)
-                                     : MW_OK;
+    if (__builtin_expect(!mw_emf_likely(&log->body), 1))
+        return MW_OK;
+    return mw_emf_take(&reader->batch->emf, &log->body, log->time_ns);
 }

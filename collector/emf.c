@@ -62,12 +62,9 @@ void mw_emf_fini(mw_emf_writer *writer)
         mw_buffer_fini(all[i]);
 }
 
-bool mw_emf_likely(const mw_value *body)
+bool mw_emf_names_aws(const mw_value *body)
 {
-    if (body->type == MW_VALUE_STRING && (body->bytes.len == 0 || body->bytes.data[0] != '{'))
-        return false;
-    return (body->type == MW_VALUE_STRING || body->type == MW_VALUE_KVLIST) &&
-           body->bytes.len <= MW_EMF_DOCUMENT_MAX &&
+    return body->bytes.len <= MW_EMF_DOCUMENT_MAX &&
            mw_slice_contains(body->bytes, MW_SLICE("_aws"));
 }
 

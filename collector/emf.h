@@ -48,8 +48,16 @@ typedef struct mw_emf_writer {
 void mw_emf_init(mw_emf_writer *writer, size_t body_len);
 void mw_emf_fini(mw_emf_writer *writer);
 
-/* Quick: whether mw_emf_take is worth calling. */
-bool mw_emf_likely(const mw_value *body);
+bool mw_emf_names_aws(const mw_value *body);
+
+/* Quick, for most records are plain text: whether mw_emf_take is worth calling. */
+static inline bool mw_emf_likely(const mw_value *body)
+{
+    if (body->type == MW_VALUE_STRING ? body->bytes.len == 0 || body->bytes.data[0] != '{'
+                                      : body->type != MW_VALUE_KVLIST)
+        return false;
+    return mw_emf_names_aws(body);
+}
 /* What the record measures, if it does. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_emf_take(mw_emf_writer *writer, const mw_value *body, uint64_t time_ns);
 /* Behind the last record of a scope. MW_E_NOMEM. */
