@@ -1,7 +1,7 @@
 /* Metrics inside log records: values, dimensions, units, times, and documents that are none. */
 #include "tests/unit/collector/export_fixture.h"
 
-/* ---- from a document to points ---------------------------------------------------------------- */
+/* ---- from a document to points --------------------------------------------------------------- */
 
 /* What the points of the last document are; freed by the next. */
 static mw_export_batch records, points;
