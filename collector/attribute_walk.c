@@ -39,7 +39,7 @@ static void read_member(const mw_wire_field *field, mw_value *out)
     }
 }
 
-static void read_value(mw_slice message, mw_value *out)
+void mw_attribute_value(mw_slice message, mw_value *out)
 {
     mw_wire_field field;
     const uint8_t *end = mw_wire_end(message);
@@ -62,7 +62,7 @@ static void read_pair(mw_slice message, mw_slice *key, mw_value *value)
         if (at && field.tag == MW_WIRE_TAG(1, MW_WIRE_BYTES))
             *key = field.bytes;
         else if (at && field.tag == MW_WIRE_TAG(2, MW_WIRE_BYTES))
-            read_value(field.bytes, value);
+            mw_attribute_value(field.bytes, value);
     }
 }
 

@@ -27,4 +27,7 @@ void mw_attribute_walk_init(mw_attribute_walk *walk, mw_slice message, uint32_t 
 /* False at the end. */
 bool mw_attribute_next(mw_attribute_walk *walk, mw_slice *key, mw_value *value);
 
+/* An AnyValue by itself, such as an element of an array. */
+void mw_attribute_value(mw_slice message, mw_value *value);
+
 #endif

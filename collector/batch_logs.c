@@ -50,5 +50,7 @@ mw_err mw_batch_take_log(void *ctx, const mw_scan_log *log)
     mw_batch_understood(reader, &place, MW_UNDERSTOOD_SESSION, done->session_id.len > 0);
     mw_batch_understood(reader, &place, MW_UNDERSTOOD_AGENT, done->agent.len > 0);
     judge_times(reader, log);
-    return MW_OK;
+    if (__builtin_expect(!mw_emf_likely(&log->body), 1))
+        return MW_OK;
+    return mw_emf_take(&reader->batch->emf, &log->body, log->time_ns);
 }

@@ -126,11 +126,21 @@ static mw_error_class of_switches(const mw_error_evidence *evidence)
     return evidence->error && evidence->has_fault ? MW_ERROR_USER : MW_ERROR_NONE;
 }
 
+/* AgentCore's error_type is the class itself. */
+static mw_error_class of_class_name(mw_slice type)
+{
+    if (mw_slice_equal_nocase(type, MW_SLICE("user")))
+        return MW_ERROR_USER;
+    return mw_slice_equal_nocase(type, MW_SLICE("system")) ? MW_ERROR_SYSTEM : MW_ERROR_NONE;
+}
+
 /* The type of an error may be the status code as text. */
 static mw_error_class of_type(const mw_error_evidence *evidence)
 {
     int64_t code;
     mw_error_class class = of_words(evidence->type);
+    if (class == MW_ERROR_NONE)
+        class = of_class_name(evidence->type);
     if (class == MW_ERROR_NONE && mw_slice_i64(evidence->type, &code) == MW_OK)
         class = code < 0 ? of_rpc_code(code) : of_http(code, evidence->message);
     return class == MW_ERROR_NONE ? of_grpc_name(evidence->type) : class;

@@ -137,22 +137,24 @@ mw_err mw_batch_next(mw_batch_reader *reader, mw_slice bytes, mw_store_item **it
 static mw_err take_resource(void *ctx, const mw_scan_resource *resource)
 {
     mw_batch_reader *reader = ctx;
+    mw_err err = mw_emf_close_scope(&reader->batch->emf, &reader->resource, &reader->scope);
     reader->resource =
         (mw_store_context){.bytes = resource->bytes, .schema_url = resource->schema_url};
     reader->resource_index = MW_NO_INDEX;
     reader->resource_series = 0;
     mw_resolve_place_read(&reader->resource_place, resource->found, resource->found_count, false);
-    return MW_OK;
+    return err;
 }
 
 static mw_err take_scope(void *ctx, const mw_scan_scope *scope)
 {
     mw_batch_reader *reader = ctx;
+    mw_err err = mw_emf_close_scope(&reader->batch->emf, &reader->resource, &reader->scope);
     reader->scope = (mw_store_context){.bytes = scope->bytes, .schema_url = scope->schema_url};
     reader->scope_index = MW_NO_INDEX;
     reader->scope_series = 0;
     mw_resolve_place_read(&reader->scope_place, scope->found, scope->found_count, false);
-    return MW_OK;
+    return err;
 }
 
 static mw_err scan_body(mw_batch_reader *reader)
@@ -166,7 +168,10 @@ static mw_err scan_body(mw_batch_reader *reader)
                          .log = mw_batch_take_log,
                          .metric = mw_batch_take_metric,
                          .point = mw_batch_take_point};
-    return input->signal->scan(input->body, input->keys->attributes, &sink, &reader->batch->scan);
+    mw_err err =
+        input->signal->scan(input->body, input->keys->attributes, &sink, &reader->batch->scan);
+    return err == MW_OK ? mw_emf_close_scope(&reader->batch->emf, &reader->resource, &reader->scope)
+                        : err;
 }
 
 /* ---- digest -------------------------------------------------------------------------------- */
@@ -239,6 +244,7 @@ mw_err mw_export_batch_read(mw_export_batch *batch, const mw_export_input *input
     mw_batch_reader reader;
     *batch = (mw_export_batch){.signal = input->signal};
     mw_odd_times_init(&batch->odd, input->received_ns);
+    mw_emf_init(&batch->emf, input->body.len);
     init_reader(&reader, batch, input);
     size_t guess = input->body.len / input->signal->item_bytes + 1;
     mw_err err = grow_items(batch, guess < ITEMS_FIRST_MAX ? guess : ITEMS_FIRST_MAX);
@@ -263,6 +269,7 @@ void mw_export_batch_fini(mw_export_batch *batch)
     mw_distinct_fini(&batch->scopes);
     mw_distinct_fini(&batch->metrics);
     mw_arena_reset(&batch->heads);
+    mw_emf_fini(&batch->emf);
     *batch = (mw_export_batch){0};
 }
 

@@ -8,6 +8,7 @@
 #ifndef MW_COLLECTOR_EXPORT_INT_H
 #define MW_COLLECTOR_EXPORT_INT_H
 
+#include "collector/emf.h"
 #include "collector/odd_time.h"
 #include "collector/senders.h"
 #include "collector/status_body.h"
@@ -87,6 +88,7 @@ typedef struct mw_export_batch {
     mw_scan_result scan;
     mw_odd_times odd;
     mw_sender_tallies tallies; /* slices point into the body */
+    mw_emf_writer emf; /* LOGS: what records measure, as a request of metrics; mostly empty */
     uint8_t digest[16];
 } mw_export_batch;
 

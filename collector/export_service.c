@@ -9,6 +9,8 @@
  * (retry_later). The collector itself is read-only after _new, but for the tables of shares
  * (fair_share.h) and of senders (senders.h).
  */
+#include <stdatomic.h>
+
 #include "collector/collector.h"
 #include "collector/export_int.h"
 #include "collector/fair_share.h"
@@ -44,6 +46,8 @@ typedef struct pending_export {
     mw_slice origin;
     mw_slice space;       /* that was chosen */
     uint64_t received_ns; /* wall clock */
+    atomic_uint parts;    /* batches that the store has not completed */
+    _Atomic(mw_err) part_err;
     mw_export_outcome outcome;
     mw_sender_tallies *tallies; /* NULL until the body was read once */
 } pending_export;
@@ -220,15 +224,35 @@ static void finish(pending_export *pending, mw_err err)
     mw_request_reply(pending->request, &response);
 }
 
+/* One batch of the export is done with; the last one answers. A request of which only a part was
+ * stored is sent again as a whole, and the store knows the part. */
+static void complete_part(pending_export *pending, mw_err err)
+{
+    if (err != MW_OK)
+        atomic_store(&pending->part_err, err);
+    if (atomic_fetch_sub(&pending->parts, 1) != 1)
+        return;
+    err = atomic_load(&pending->part_err);
+    leave_target(pending);
+    pending->outcome.at_store = true;
+    pending->outcome.repeat = pending->outcome.repeat && err == MW_OK;
+    if (!retry_later(pending, err))
+        finish(pending, err);
+}
+
 /* The store's completion: after the sync, on the writer's thread. */
 static void stored(void *ctx, mw_err err, uint64_t commit_seq)
 {
     pending_export *pending = ctx;
-    leave_target(pending);
-    pending->outcome.at_store = true;
-    pending->outcome.repeat = err == MW_OK && commit_seq == 0;
-    if (!retry_later(pending, err))
-        finish(pending, err);
+    pending->outcome.repeat = commit_seq == 0;
+    complete_part(pending, err);
+}
+
+/* The same of the points that log records measure. */
+static void stored_points(void *ctx, mw_err err, uint64_t commit_seq)
+{
+    (void)commit_seq;
+    complete_part(ctx, err);
 }
 
 static void refuse_content_type(mw_collector *collector, mw_request *request)
@@ -253,21 +277,27 @@ static bool deadline_passed(const mw_collector *collector, const mw_request *req
     return request->deadline_ns != 0 && mw_clock_mono_ns(collector->clock) >= request->deadline_ns;
 }
 
-/* The message into `batch`. A body that is no good is looked at again: whose may it be? */
-static mw_err read_message(const mw_collector *collector, mw_slice message, mw_export_batch *batch,
-                           pending_export *pending)
+static mw_err read_batch(const mw_collector *collector, const mw_export_signal *signal,
+                         mw_slice message, mw_export_batch *batch, const pending_export *pending)
 {
-    mw_export_outcome *outcome = &pending->outcome;
     mw_export_keys keys = collector->keys;
     if (pending->target.store != collector->store)
         keys.digest = mw_store_digest_key(pending->target.store);
-    const mw_export_input input = {.signal = outcome->signal,
+    const mw_export_input input = {.signal = signal,
                                    .body = message,
                                    .keys = &keys,
                                    .origin = pending->origin,
                                    .received_ns = pending->received_ns,
                                    .arena = &pending->request->arena};
-    mw_err err = mw_export_batch_read(batch, &input);
+    return mw_export_batch_read(batch, &input);
+}
+
+/* The message into `batch`. A body that is no good is looked at again: whose may it be? */
+static mw_err read_message(const mw_collector *collector, mw_slice message, mw_export_batch *batch,
+                           pending_export *pending)
+{
+    mw_export_outcome *outcome = &pending->outcome;
+    mw_err err = read_batch(collector, outcome->signal, message, batch, pending);
     outcome->scan = batch->scan;
     outcome->odd = batch->odd;
     if (err == MW_OK && !pending->tallies)
@@ -299,6 +329,46 @@ static void settle(pending_export *pending, mw_err err)
         finish(pending, err);
 }
 
+/* MW_OK: at least one part is the store's, which calls back for the whole export. */
+static mw_err append_parts(pending_export *pending, const mw_export_batch *batch,
+                           const mw_export_batch *points)
+{
+    mw_store *store = pending->target.store;
+    mw_store_batch view = mw_export_batch_view(batch);
+    bool two = points->count > 0;
+    atomic_store(&pending->parts, two ? 2u : 1u);
+    atomic_store(&pending->part_err, MW_OK);
+    if (!two)
+        return mw_store_append(store, &view, stored, pending);
+    mw_store_batch measured = mw_export_batch_view(points);
+    mw_err err = mw_store_append(store, &measured, stored_points, pending);
+    if (err != MW_OK)
+        return err;
+    err = mw_store_append(store, &view, stored, pending);
+    if (err != MW_OK)
+        complete_part(pending, err);
+    return MW_OK;
+}
+
+/* With what the records of `batch` measure. Points that exceed the decode budget are left out: the
+ * records themselves are fine. */
+static mw_err append_all(mw_collector *collector, pending_export *pending,
+                         const mw_export_batch *batch)
+{
+    mw_export_batch points = {.count = 0};
+    mw_slice request = mw_buffer_slice(&batch->emf.request);
+    if (request.len == 0)
+        return append_parts(pending, batch, &points);
+    mw_err err =
+        read_batch(collector, mw_export_signal_of(MW_SIGNAL_METRICS), request, &points, pending);
+    if (err == MW_E_LIMIT)
+        points.count = 0;
+    if (err == MW_OK || err == MW_E_LIMIT)
+        err = append_parts(pending, batch, &points);
+    mw_export_batch_fini(&points);
+    return err;
+}
+
 /* One export in wire form; answers, or leaves the answer to `stored`. */
 static void export_message(mw_collector *collector, mw_slice message, pending_export *pending)
 {
@@ -310,10 +380,9 @@ static void export_message(mw_collector *collector, mw_slice message, pending_ex
         append = err == MW_OK;
     }
     if (append) {
-        mw_store_batch view = mw_export_batch_view(&batch);
         mw_flow flow = pending->flow;
         size_t bytes = message.len;
-        err = mw_store_append(pending->target.store, &view, stored, pending);
+        err = append_all(collector, pending, &batch);
         if (err == MW_OK)
             mw_fair_share_use(&collector->fair, flow, bytes, mw_clock_mono_ns(collector->clock));
     }

@@ -61,6 +61,8 @@ static bool is_placeholder(mw_fact fact, const mw_value *value)
         return false;
     if (fact == MW_FACT_PROVIDER)
         return is_framework(value->bytes);
+    if (fact == MW_FACT_ERROR_TYPE) /* AgentCore Identity's word for "none" */
+        return mw_slice_equal(value->bytes, MW_SLICE("null"));
     return fact == MW_FACT_TOOL && is_merged(value->bytes);
 }
 
@@ -175,6 +177,19 @@ static mw_slice word_behind(mw_slice name, mw_slice phrase)
     return MW_SLICE_NONE;
 }
 
+/* AgentCore's spans of a browser or a code interpreter name it by its ARN alone:
+ * "...:browser/aws.browser.v1", "...:code-interpreter-custom/id". */
+static mw_slice built_in_tool(const mw_facts_place *span, mw_arena *arena)
+{
+    mw_slice arn = text_in(span, MW_FACT_CALLED_ARN, arena);
+    if (!mw_slice_contains(arn, MW_SLICE(":bedrock-agentcore:")) ||
+        !(mw_slice_contains(arn, MW_SLICE(":browser")) ||
+          mw_slice_contains(arn, MW_SLICE(":code-interpreter"))))
+        return MW_SLICE_NONE;
+    size_t slash = mw_slice_find_byte(arn, '/');
+    return slash < arn.len ? mw_slice_from(arn, slash + 1) : MW_SLICE_NONE;
+}
+
 static mw_slice tool_of(const places *all, const mw_span_row *row)
 {
     const mw_facts_place *span = all->at[0];
@@ -182,12 +197,24 @@ static mw_slice tool_of(const places *all, const mw_span_row *row)
         has(span, MW_FACT_TOOL) && span->rank[MW_FACT_TOOL] == MW_TOOL_TRACELOOP &&
         !mw_slice_equal_nocase(text_in(span, MW_FACT_TRACELOOP_KIND, all->arena), MW_SLICE("tool"));
     mw_slice tool = other ? MW_SLICE_NONE : text_in(span, MW_FACT_TOOL, all->arena);
+    if (tool.len == 0)
+        tool = built_in_tool(span, all->arena);
     if (tool.len || row->operation_kind != MW_OP_TOOL)
         return tool;
     tool = word_behind(row->name, MW_SLICE("execute_tool "));
     if (tool.len == 0)
         tool = word_behind(row->name, MW_SLICE("tools/call "));
     return is_merged(tool) ? MW_SLICE_NONE : tool;
+}
+
+/* A gateway's tools are called "target___tool". */
+static mw_slice target_of(const places *all, mw_slice tool)
+{
+    mw_slice target = text_in(all->at[0], MW_FACT_TARGET, all->arena);
+    for (size_t at = 1; target.len == 0 && at + 3 < tool.len; at++)
+        if (mw_slice_starts(mw_slice_from(tool, at), MW_SLICE("___")))
+            target = mw_slice_first(tool, at);
+    return target;
 }
 
 /* ---- agent runtimes ------------------------------------------------------------------------- */
@@ -218,6 +245,8 @@ static mw_slice endpoint_of(const places *all)
     mw_slice arn = text_of(all, MW_FACT_ENDPOINT);
     mw_slice runtime = runtime_of(all);
     mw_slice id = text_of(all, MW_FACT_AGENT_ID);
+    if (arn.len && !mw_slice_starts(arn, MW_SLICE("arn:")))
+        return arn;
     if (arn.len == 0)
         arn = runtime;
     size_t at = find_endpoint(arn);
@@ -334,11 +363,12 @@ void mw_facts_of_span(mw_slice bytes, const mw_facts_place *resource, const mw_f
         .cache_write_tokens = count_of(&span, MW_FACT_CACHE_WRITE, MW_TOKENS_UNKNOWN),
         .reasoning_tokens = count_of(&span, MW_FACT_REASONING, MW_TOKENS_UNKNOWN),
     };
+    out->target = target_of(&all, out->tool);
     judge_error(bytes, &all, row, out);
     mw_slice *const texts[] = {&out->provider,        &out->request_model, &out->response_model,
                                &out->conversation_id, &out->agent_id,      &out->endpoint,
                                &out->environment,     &out->region,        &out->tool,
-                               &out->tool_call_id,    &out->error_type};
+                               &out->tool_call_id,    &out->target,        &out->error_type};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         *texts[i] = mw_resolve_bounded(*texts[i]);
 }

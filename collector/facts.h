@@ -22,12 +22,14 @@ typedef enum mw_fact {
     MW_FACT_RESPONSE_MODEL,
     MW_FACT_CONVERSATION,
     MW_FACT_AGENT_ID,
-    MW_FACT_ENDPOINT, /* an ARN */
+    MW_FACT_ENDPOINT, /* an ARN, or the name itself */
     MW_FACT_ENVIRONMENT,
     MW_FACT_REGION,
     MW_FACT_ZONE,
     MW_FACT_RESOURCE_ID, /* an ARN, of a runtime or of anything else */
+    MW_FACT_CALLED_ARN,  /* what an AWS service was asked for, e.g. a browser */
     MW_FACT_TOOL,
+    MW_FACT_TARGET,
     MW_FACT_TOOL_CALL,
     MW_FACT_TRACELOOP_KIND,
     MW_FACT_ERROR_TYPE,
@@ -60,6 +62,7 @@ typedef struct mw_span_facts {
     mw_slice endpoint; /* of an agent runtime */
     mw_slice environment, region;
     mw_slice tool, tool_call_id;
+    mw_slice target; /* what an AgentCore gateway passed the call on to */
     mw_slice error_type;
     mw_error_class error_class;
     int64_t cache_read_tokens, cache_write_tokens, reasoning_tokens; /* parts of the totals */

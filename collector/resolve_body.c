@@ -25,20 +25,34 @@ static mw_slice text_member(mw_slice list, mw_slice wanted)
     return text;
 }
 
+static bool names_session(mw_slice key)
+{
+    return mw_slice_equal(key, MW_SLICE("session_id")) ||
+           mw_slice_equal(key, MW_SLICE("sessionId")) ||
+           mw_slice_equal(key, MW_SLICE("session.id"));
+}
+
+/* A browser's or code interpreter's session is not the agent's. */
+static bool is_tool(mw_slice arn)
+{
+    return mw_slice_contains(arn, MW_SLICE(":bedrock-agentcore:")) &&
+           (mw_slice_contains(arn, MW_SLICE(":browser")) ||
+            mw_slice_contains(arn, MW_SLICE(":code-interpreter")));
+}
+
 mw_slice mw_resolve_body_session(const mw_value *body)
 {
     mw_attribute_walk walk;
-    mw_slice key, nested = MW_SLICE_NONE;
+    mw_slice key, nested = MW_SLICE_NONE, session = MW_SLICE_NONE;
     mw_value value;
     mw_attribute_walk_init(&walk, body->bytes, MW_ATTRIBUTES_OF_LIST);
     while (mw_attribute_next(&walk, &key, &value)) {
-        bool named = mw_slice_equal(key, MW_SLICE("session_id")) ||
-                     mw_slice_equal(key, MW_SLICE("sessionId"));
-        mw_slice text = named ? text_of(&value) : MW_SLICE_NONE;
-        if (text.len)
-            return text;
+        if (session.len == 0 && names_session(key))
+            session = text_of(&value);
+        if (mw_slice_equal(key, MW_SLICE("resource_arn")) && is_tool(text_of(&value)))
+            return MW_SLICE_NONE;
         if (value.type == MW_VALUE_KVLIST && mw_slice_equal(key, MW_SLICE("attributes")))
             nested = value.bytes;
     }
-    return text_member(nested, MW_SLICE("session.id"));
+    return session.len ? session : text_member(nested, MW_SLICE("session.id"));
 }

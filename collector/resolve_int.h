@@ -51,6 +51,7 @@ typedef enum mw_kind_rank {
     MW_KIND_OPERATION_NAME,
     MW_KIND_SPAN_TYPE,
     MW_KIND_MCP,
+    MW_KIND_AWS, /* the operation of an AgentCore resource */
     MW_KIND_MEMORY,
     MW_KIND_DB,
     MW_KIND_RPC,
@@ -85,8 +86,9 @@ extern const mw_kind_rules mw_kind_table[MW_KIND_RANKS];
 
 /* ---- resolve_body.c ------------------------------------------------------------------------- */
 
-/* The session that a log record's body names: its member "session_id" or "sessionId", else
- * "session.id" of its member "attributes". Trimmed; empty when there is none. */
+/* The session that a log record's body names: its member "session_id", "sessionId" or
+ * "session.id", else "session.id" of its member "attributes". Trimmed; empty when there is none, or
+ * when its "resource_arn" is that of an AgentCore browser or code interpreter. */
 mw_slice mw_resolve_body_session(const mw_value *body);
 
 #endif

@@ -153,7 +153,9 @@ const mw_resolve_key mw_resolve_keys[] = {
     KIND(MW_KIND_OPERATION_NAME, "operation.name"),
     KIND(MW_KIND_SPAN_TYPE, "span.type"),
     KIND(MW_KIND_MCP, "mcp.method.name"),
+    KIND(MW_KIND_AWS, "aws.operation.name"),
     KIND(MW_KIND_MEMORY, "memory.id"),
+    KIND(MW_KIND_MEMORY, "gen_ai.memory.id"),
     KIND(MW_KIND_DB, "db.system.name"),
     KIND(MW_KIND_DB, "db.system"),
     KIND(MW_KIND_RPC, "rpc.system.name"),
@@ -247,6 +249,25 @@ static const mw_kind_rule span_type[] = {
 };
 
 static const mw_kind_rule mcp[] = {IS(MW_OP_TOOL, "tools/call")};
+
+/* AgentCore's own spans. A gateway says "Call Tool", "Search Tools", "List Tools", seen up to the
+ * blank. Starting, stopping and expiry of a tool's session are no calls of the tool. */
+static const mw_kind_rule aws[] = {
+    IS(MW_OP_AGENT, "InvokeAgentRuntime"),
+    IS(MW_OP_TOOL, "Call"),
+    IS(MW_OP_TOOL, "CallTool"),
+    IS(MW_OP_TOOL, "InvokeTool"),
+    IS(MW_OP_TOOL, "Search"),
+    IS(MW_OP_TOOL, "SearchTools"),
+    IS(MW_OP_RPC, "List"),
+    IS(MW_OP_RPC, "ListTools"),
+    IS(MW_OP_TOOL, "InvokeCodeInterpreter"),
+    IS(MW_OP_TOOL, "ConnectBrowserAutomationStream"),
+    RULE(MW_KIND_CONTAINS, MW_OP_RPC, "CodeInterpreterSession"),
+    RULE(MW_KIND_CONTAINS, MW_OP_RPC, "BrowserSession"),
+    RULE(MW_KIND_STARTS, MW_OP_RPC, "GetWorkloadAccessToken"),
+    RULE(MW_KIND_STARTS, MW_OP_RPC, "GetResource"),
+};
 static const mw_kind_rule memory[] = {ANY_VALUE(MW_OP_MEMORY)};
 static const mw_kind_rule db[] = {ANY_VALUE(MW_OP_DB)};
 static const mw_kind_rule rpc[] = {ANY_VALUE(MW_OP_RPC)};
@@ -269,6 +290,7 @@ const mw_kind_rules mw_kind_table[MW_KIND_RANKS] = {
     [MW_KIND_OPERATION_NAME] = RULES(ai_sdk),
     [MW_KIND_SPAN_TYPE] = RULES(span_type),
     [MW_KIND_MCP] = RULES(mcp),
+    [MW_KIND_AWS] = RULES(aws),
     [MW_KIND_MEMORY] = RULES(memory),
     [MW_KIND_DB] = RULES(db),
     [MW_KIND_RPC] = RULES(rpc),

@@ -105,6 +105,7 @@ static void write_facts(mw_span_writer *writer, const mw_trace_span *span)
     mw_json_kv_or_null(json, "provider", facts.provider);
     mw_json_kv_or_null(json, "tool", facts.tool);
     mw_json_kv_or_null(json, "tool_call_id", facts.tool_call_id);
+    mw_json_kv_or_null(json, "target", facts.target);
     write_tokens(json, "cache_read_tokens", facts.cache_read_tokens);
     write_tokens(json, "cache_write_tokens", facts.cache_write_tokens);
     write_tokens(json, "reasoning_tokens", facts.reasoning_tokens);

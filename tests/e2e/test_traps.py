@@ -194,7 +194,7 @@ class TrapTest(DaemonCase):
         """The members that DESIGN 4.3 lists are null where nothing is known, also of a span that is
         too long to be shown."""
         names = ("user", "agent_id", "endpoint", "conversation_id", "request_model", "response_model",
-                 "provider", "tool", "tool_call_id", "cache_read_tokens", "cache_write_tokens",
+                 "provider", "tool", "tool_call_id", "target", "cache_read_tokens", "cache_write_tokens",
                  "reasoning_tokens", "error_class", "error_type", "environment", "region")
         self.send(trace(98), [(1, 0, "short", []), (2, 1, "long", [("text", "x" * (5 << 20))])])
         for span in self.spans(trace(98)).values():

@@ -53,7 +53,9 @@ bool mw_request_defer(mw_request *request, int64_t now_ns, unsigned delay_ms)
 /* ---- store ----------------------------------------------------------------------------------- */
 
 static struct fake_store {
-    mw_err answer; /* of mw_store_append */
+    mw_err answer;        /* of mw_store_append */
+    mw_err second_answer; /* of a request's second one, unless `answer` fails */
+    mw_store_done first_done;
     int appends;
     mw_signal signal;
     size_t items, metrics;
@@ -94,9 +96,11 @@ mw_err mw_store_append(mw_store *into, const mw_store_batch *batch, mw_store_don
                                                            : batch->rows.spans[0].origin;
     store.log_time_ns = batch->signal == MW_SIGNAL_LOGS ? batch->rows.logs[0].time_ns : 0;
     snprintf(store.origin, sizeof store.origin, "%.*s", MW_SLICE_FMT(origin));
+    if (store.appends == 1)
+        store.first_done = done;
     store.done = done;
     store.ctx = ctx;
-    return store.answer;
+    return store.appends == 2 && store.answer == MW_OK ? store.second_answer : store.answer;
 }
 
 /* ---- one request ----------------------------------------------------------------------------- */
@@ -283,6 +287,46 @@ static void test_store_errors(void **state)
     assert_int_equal(replied.rpc_code, MW_RPC_DEADLINE_EXCEEDED);
     request.deadline_ns = 0;
     capture_free(&capture);
+}
+
+/* A record that measures something is two batches and one answer. */
+static void test_measuring_record(void **state)
+{
+    (void)state;
+    static const char body[] =
+        "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"stringValue\":"
+        "\"{\\\"_aws\\\":{\\\"Timestamp\\\":1763700000000,\\\"CloudWatchMetrics\\\":[{\\\"Metrics"
+        "\\\":[{\\\"Name\\\":\\\"calls\\\"}]}]},\\\"calls\\\":2}\"}}]}]}]}";
+    const mw_slice json = mw_slice_of(body);
+    send(MW_SIGNAL_LOGS, MW_FORM_JSON, json, NULL);
+    assert_int_equal(store.appends, 2);
+    assert_int_equal(store.signal, MW_SIGNAL_LOGS);
+    mw_store_done records = store.done, points = store.first_done;
+    points(store.ctx, MW_OK, 4);
+    assert_int_equal(replies, 0);
+    records(store.ctx, MW_OK, 5);
+    assert_int_equal(replies, 1);
+    assert_int_equal(replied.status, 200);
+    /* Either part's failure is the export's, told once both are done. */
+    send(MW_SIGNAL_LOGS, MW_FORM_JSON, json, NULL);
+    store.first_done(store.ctx, MW_E_IO, 0);
+    assert_int_equal(replies, 0);
+    store.done(store.ctx, MW_OK, 6);
+    assert_int_equal(replied.status, 503);
+    /* The second batch does not get in: the answer waits for the first. */
+    store.second_answer = MW_E_BUSY;
+    send(MW_SIGNAL_LOGS, MW_FORM_JSON, json, NULL);
+    assert_int_equal(store.appends, 2);
+    assert_int_equal(replies, 0);
+    store.first_done(store.ctx, MW_OK, 7);
+    assert_int_equal(replies, 1);
+    assert_int_equal(replied.status, 503);
+    /* Nor does the first one: nothing was given away. */
+    store.answer = MW_E_BUSY;
+    send(MW_SIGNAL_LOGS, MW_FORM_JSON, json, NULL);
+    assert_int_equal(store.appends, 1);
+    assert_int_equal(replies, 1);
+    assert_int_equal(replied.status, 503);
 }
 
 /* A record without any time is of its receipt. */
@@ -530,6 +574,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_forms, start, stop),
         cmocka_unit_test_setup_teardown(test_nothing_to_store, start, stop),
         cmocka_unit_test_setup_teardown(test_store_errors, start, stop),
+        cmocka_unit_test_setup_teardown(test_measuring_record, start, stop),
         cmocka_unit_test_setup_teardown(test_tries_again, start, stop),
         cmocka_unit_test_setup_teardown(test_not_tried_again, start, stop),
         cmocka_unit_test_setup_teardown(test_own_share, start, stop),

@@ -130,6 +130,38 @@ static void test_agent_runtime(void **state)
     assert_slice(facts.region, "us-west-2");
 }
 
+/* What AgentCore's resources call themselves in their own spans. */
+static void test_agent_core_resources(void **state)
+{
+    (void)state;
+    mw_span_facts facts =
+        facts_of(LIST(TEXT("aws.agent.id", "clerk-abc"), TEXT("aws.endpoint.name", "canary"),
+                      TEXT("tool.name", "orders___find"), TEXT("error_type", "user")));
+    assert_slice(facts.agent_id, "clerk-abc");
+    assert_slice(facts.endpoint, "canary");
+    assert_slice(facts.target, "orders");
+    assert_int_equal(facts.error_class, MW_ERROR_USER);
+    assert_slice(
+        facts_of(LIST(TEXT("aws.gateway.target.id", "T1"), TEXT("tool.name", "a___b"))).target,
+        "T1");
+    assert_slice(facts_of(LIST(TEXT("tool.name", "___b"))).target, "");
+    assert_slice(facts_of(LIST(TEXT("tool.name", "a___"))).target, "");
+    assert_int_equal(facts_of(LIST(TEXT("error_type", "system"))).error_class, MW_ERROR_SYSTEM);
+    facts = facts_of(LIST(TEXT("error_type", "null")));
+    assert_int_equal(facts.error_class, MW_ERROR_NONE);
+    static const struct {
+        const char *arn, *tool;
+    } rows[] = {
+        {"arn:aws:bedrock-agentcore:eu-west-1:aws:browser/aws.browser.v1", "aws.browser.v1"},
+        {"arn:aws:bedrock-agentcore:eu-west-1:1:code-interpreter-custom/sums", "sums"},
+        {"arn:aws:bedrock-agentcore:eu-west-1:1:gateway/orders", ""},
+        {"arn:aws:bedrock-agentcore:eu-west-1:1:browser", ""},
+        {"arn:aws:other:eu-west-1:1:browser/b", ""},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_slice(facts_of(LIST(TEXT("aws.resource.arn", rows[i].arn))).tool, rows[i].tool);
+}
+
 static void test_region(void **state)
 {
     (void)state;
@@ -312,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_provider),
         cmocka_unit_test(test_tool),
         cmocka_unit_test(test_agent_runtime),
+        cmocka_unit_test(test_agent_core_resources),
         cmocka_unit_test(test_region),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_long_texts),
