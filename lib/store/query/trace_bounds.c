@@ -72,6 +72,13 @@ static uint64_t reported(const mw_hot *hot, mw_wide_column column, uint32_t row)
     return tokens <= INT64_MAX ? tokens : 0; /* negative: not reported */
 }
 
+/* Those of other spans count nowhere (trace_join.h). */
+static bool may_count(const mw_hot *hot, uint32_t row)
+{
+    uint8_t operation = hot->narrow[MW_NARROW_OPERATION][row];
+    return operation == MW_OP_MODEL || operation == MW_OP_AGENT;
+}
+
 static void add_tokens(trace_sum *sum, uint64_t tokens)
 {
     if (__builtin_add_overflow(sum->high, tokens, &sum->high))
@@ -95,6 +102,8 @@ static bool add_row(const summing *work, trace_sum *sum, const mw_hot *hot, uint
 {
     const mw_list_filter *filter = work->filter;
     if (filter->tokens_min) {
+        if (!may_count(hot, row))
+            return false;
         add_tokens(sum, reported(hot, MW_WIDE_INPUT_TOKENS, row));
         add_tokens(sum, reported(hot, MW_WIDE_OUTPUT_TOKENS, row));
         return sum->high >= filter->tokens_min;
