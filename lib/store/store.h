@@ -297,7 +297,9 @@ typedef struct mw_trace_span {
     mw_store_context resource, scope;
     uint64_t commit_seq;
     mw_item_place place;
-    bool counts_tokens; /* its tokens are part of the totals; of a trace's spans alone */
+    /* Of a trace's spans alone: its tokens are part of the totals; it is a call of a model or tool
+     * of its own, not one that another span speaks of too. */
+    bool counts_tokens, model_call, tool_call;
 } mw_trace_span;
 
 /* Derived, recomputed at each question. */

@@ -123,8 +123,8 @@ static void add_span(mw_arena *arena, turn *to, const mw_trace_span *span)
     bool failed = row->status == 2;
     to->spans++;
     to->errors += failed;
-    to->model_calls += row->operation_kind == MW_OP_MODEL;
-    to->tool_calls += row->operation_kind == MW_OP_TOOL;
+    to->model_calls += span->model_call;
+    to->tool_calls += span->tool_call;
     if (span->counts_tokens) {
         add_tokens(&to->input_tokens, row->input_tokens);
         add_tokens(&to->output_tokens, row->output_tokens);

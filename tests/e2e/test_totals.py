@@ -96,17 +96,32 @@ class TotalsTest(Case):
 
     # ---- a model of the rules, from the spans as they are shown -----------------------------------
 
+    def ancestors(self, span, by_id):
+        seen, at = {span["span_id"]}, by_id.get(span["parent_span_id"])
+        while at and at["span_id"] not in seen:
+            seen.add(at["span_id"])
+            yield at
+            at = by_id.get(at["parent_span_id"])
+
+    def model_calls(self, spans):
+        """Model spans without one below."""
+        by_id = {s["span_id"]: s for s in spans}
+        models = [s for s in spans if s["operation_kind"] == "model"]
+        above = {up["span_id"] for s in models for up in self.ancestors(s, by_id)}
+        return [s for s in models if s["span_id"] not in above]
+
+    def tool_calls(self, spans):
+        """Tool spans that do not only carry out another one's call."""
+        by_id = {s["span_id"]: s for s in spans}
+        deciding = ("tool", "agent", "workflow", "model")
+        nearest = ((s, next((up["operation_kind"] for up in self.ancestors(s, by_id)
+                             if up["operation_kind"] in deciding), None)) for s in spans)
+        return [s for s, kind in nearest if s["operation_kind"] == "tool" and kind != "tool"]
+
     def token_spans(self, spans):
         """Leaf model spans; without any the outermost agent that reports tokens."""
         by_id = {s["span_id"]: s for s in spans}
-        above = set()
-        for s in spans:
-            seen, at = set(), by_id.get(s["parent_span_id"])
-            while s["operation_kind"] == "model" and at and at["span_id"] not in seen | {s["span_id"]}:
-                seen.add(at["span_id"])
-                above.add(at["span_id"])
-                at = by_id.get(at["parent_span_id"])
-        leaves = [s for s in spans if s["operation_kind"] == "model" and s["span_id"] not in above]
+        leaves = self.model_calls(spans)
         if leaves:
             return leaves
         agents = [s for s in spans if s["operation_kind"] == "agent" and s["input_tokens"] is not None]
@@ -118,11 +133,11 @@ class TotalsTest(Case):
             return steps, int(s["start_unix_nano"]), s["span_id"]
         return sorted(agents, key=depth)[:1]
 
-    def figures(self, spans, token_spans):
-        counting = [s for s in token_spans if s in spans]
+    def figures(self, spans):
+        counting = self.token_spans(spans)
         return {"spans": len(spans), "errors": sum(s["status"] == "ERROR" for s in spans),
-                "model_calls": sum(s["operation_kind"] == "model" for s in spans),
-                "tool_calls": sum(s["operation_kind"] == "tool" for s in spans),
+                "model_calls": len(self.model_calls(spans)),
+                "tool_calls": len(self.tool_calls(spans)),
                 "input_tokens": sum(s["input_tokens"] or 0 for s in counting),
                 "output_tokens": sum(s["output_tokens"] or 0 for s in counting)}
 
@@ -137,7 +152,7 @@ class TotalsTest(Case):
         for head in (shown, tree):
             self.assertEqual((head["span_count"], head["log_count"]), (listed["spans"], listed["logs"]))
         if listed["trace_id"] != trace_id("odd").hex():  # where a cycle is cut is the store's
-            wanted = self.figures(shown["spans"], self.token_spans(shown["spans"]))
+            wanted = self.figures(shown["spans"])
             self.assertEqual({key: listed[key] for key in COUNTS}, wanted)
         self.assertEqual(len(shown["logs"]), listed["logs"])
         rows = [row for row in tree["rows"] if row["type"] == "span"]

@@ -105,7 +105,7 @@ FRAMEWORKS = [
     # Under the AWS distribution botocore speaks of each call as well, below Strands. Its spans are
     # the leaves, and leave out what came from the cache.
     Framework("strands-adot", "agents", "strands_agent.py", variables=AWS,
-              session={**STRANDS["session"], "input_tokens": 250},
+              session={**STRANDS["session"], "model_calls": 2, "input_tokens": 250},
               spans=[{"operation_kind": "agent", "input_tokens": 310}] +
               both({"kind": "INTERNAL"}, {"kind": "INTERNAL"}, model=BEDROCK, provider=None) +
               [{**span, "provider": "aws.bedrock", "kind": "CLIENT", "input_tokens": tokens}
@@ -136,12 +136,14 @@ FRAMEWORKS = [
               spans=[{"operation_kind": "agent"}] * 3 +
               both({}, {"cache_read_tokens": 60}, **ASKED, provider="stub") + [tool()]),
     # Four spans of two calls: each end speaks of each. Only the server knows that one failed.
-    Framework("mcp", "agents", "mcp_client.py", variables=PLAIN, session={"errors": 1},
+    Framework("mcp", "agents", "mcp_client.py", variables=PLAIN,
+              session={"errors": 1, "tool_calls": 2},
               spans=[{"operation_kind": "agent"}] +
               [{"operation_kind": "tool", "tool": "search", "kind": kind, "error_class": wrong}
                for wrongs in ((None, None), (None, "user"))
                for kind, wrong in zip(("CLIENT", "SERVER"), wrongs)]),
-    Framework("mcp-adot", "agents", "mcp_client.py", variables=AWS, session={"errors": 1},
+    Framework("mcp-adot", "agents", "mcp_client.py", variables=AWS,
+              session={"errors": 1, "tool_calls": 2},
               spans=[{"operation_kind": "agent"}] +
               [{"operation_kind": "tool", "tool": "search", "kind": kind, "error_class": wrong}
                for wrongs in ((None, None), (None, "user"))

@@ -75,7 +75,8 @@ mw_slice mw_filter_writer_finish(mw_filter_writer *writer);
 bool mw_filter_may_have(mw_slice filter, const mw_attribute_wanted *wanted);
 /* May a span of the block have the name in the column? */
 bool mw_filter_may_name(mw_slice filter, mw_filter_name column, mw_slice name);
-/* May a body (of spans: a name) of the block contain the text, ASCII case ignored? Texts under three bytes: always. */
+/* May a body (of spans: a name) of the block contain the text, ASCII case ignored? Texts under
+ * three bytes: always. */
 bool mw_filter_may_contain(mw_slice filter, mw_slice text);
 
 #endif

@@ -1,8 +1,8 @@
 /* Names of spans that call a tool: which tools a name may mean.
  *
- * Conventions name calls of tool X "execute_tool X", "tools/call X", "X.tool" or X itself. One table
- * for the question (span_match.h) and for the filters of merged blocks (block_filter.h), which must
- * agree. Pure; what is returned points into the name.
+ * Conventions name calls of tool X "execute_tool X", "tools/call X", "X.tool" or X itself. One
+ * table for the questions (span_match.h, span_list.c) and for the filters of merged blocks
+ * (block_filter.h), which must agree. Pure; what is returned points into the name.
  */
 #ifndef MW_STORE_TOOL_NAME_H
 #define MW_STORE_TOOL_NAME_H

@@ -126,8 +126,8 @@ static void add_span(agent_listing *listing, const mw_join *join, uint32_t at, u
     uint64_t latest = span->end_ns > span->start_ns ? span->end_ns : span->start_ns;
     agent->spans++;
     agent->errors += span->status == STATUS_ERROR;
-    agent->model_calls += span->operation_kind == MW_OP_MODEL;
-    agent->tool_calls += span->operation_kind == MW_OP_TOOL;
+    agent->model_calls += mw_join_is_model_call(join, at);
+    agent->tool_calls += mw_join_is_tool_call(join, at);
     if (mw_join_counts_tokens(join, at)) {
         mw_tokens_add(&agent->input_tokens, span->input_tokens);
         mw_tokens_add(&agent->output_tokens, span->output_tokens);

@@ -77,8 +77,8 @@ static void add_span(mw_session_total *total, const mw_join *join, uint32_t at)
     summary->spans++;
     total->met |= span->met;
     summary->errors += span->status == 2;
-    summary->model_calls += span->operation_kind == MW_OP_MODEL;
-    summary->tool_calls += span->operation_kind == MW_OP_TOOL;
+    summary->model_calls += mw_join_is_model_call(join, at);
+    summary->tool_calls += mw_join_is_tool_call(join, at);
     if (mw_join_counts_tokens(join, at)) {
         mw_tokens_add(&summary->input_tokens, span->input_tokens);
         mw_tokens_add(&summary->output_tokens, span->output_tokens);

@@ -1,8 +1,8 @@
 /* Which traces may be as long, or use as many tokens, as is asked: by the columns alone.
  *
  * A trace lasts no longer than from its first start to its latest end, and uses no more tokens than
- * its agents and calls of models together, copies included. Adding that up costs one pass over the columns;
- * joining all traces to learn it costs twenty times as much. One thread: the view's; MW_MEM_QUERY.
+ * its agents and calls of models together, copies included. Adding that up costs one pass over the
+ * columns; joining all traces to learn it costs ten times as much. One thread: the view's; MW_MEM_QUERY.
  */
 #ifndef MW_STORE_TRACE_BOUNDS_H
 #define MW_STORE_TRACE_BOUNDS_H

@@ -1,7 +1,7 @@
 /* The join of one trace. See trace_join.h for the rules. */
 #include "lib/store/query/trace_join.h"
 
-enum { PLACED = 1, MODEL_BELOW = 2, COUNTS = 4 };
+enum { PLACED = 1, MODEL_BELOW = 2, COUNTS = 4, WITHIN_TOOL = 8 };
 
 #define INDEX_ARRAYS 9u
 
@@ -291,6 +291,34 @@ static void mark_token_spans(mw_join *join)
         join->marks[outermost] |= COUNTS;
 }
 
+/* Whether a span stands within a tool's call: an agent or model below a tool begins anew, what only
+ * carries the call (HTTP, RPC) does not. Parents come first. */
+static void mark_tool_calls(mw_join *join)
+{
+    for (size_t i = 0; i < join->count; i++) {
+        uint32_t at = join->order[i], parent = join->parent[at];
+        if (parent == MW_JOIN_NONE)
+            continue;
+        switch (join->spans[parent]->operation_kind) {
+        case MW_OP_TOOL: join->marks[at] |= WITHIN_TOOL; break;
+        case MW_OP_AGENT:
+        case MW_OP_WORKFLOW:
+        case MW_OP_MODEL: break;
+        default: join->marks[at] |= join->marks[parent] & WITHIN_TOOL; break;
+        }
+    }
+}
+
+bool mw_join_is_model_call(const mw_join *join, size_t at)
+{
+    return join->spans[at]->operation_kind == MW_OP_MODEL && !(join->marks[at] & MODEL_BELOW);
+}
+
+bool mw_join_is_tool_call(const mw_join *join, size_t at)
+{
+    return join->spans[at]->operation_kind == MW_OP_TOOL && !(join->marks[at] & WITHIN_TOOL);
+}
+
 bool mw_join_counts_tokens(const mw_join *join, size_t at)
 {
     return join->marks[at] & COUNTS;
@@ -313,8 +341,8 @@ static void add_up(mw_join *join)
         if (latest > join->end_ns)
             join->end_ns = latest;
         join->errors += span->status == 2;
-        join->model_calls += span->operation_kind == MW_OP_MODEL;
-        join->tool_calls += span->operation_kind == MW_OP_TOOL;
+        join->model_calls += mw_join_is_model_call(join, i);
+        join->tool_calls += mw_join_is_tool_call(join, i);
         if (mw_join_counts_tokens(join, i)) {
             mw_tokens_add(&join->input_tokens, span->input_tokens);
             mw_tokens_add(&join->output_tokens, span->output_tokens);
@@ -340,6 +368,7 @@ mw_err mw_join_run(mw_join *join, mw_join_span **spans, size_t count)
     resolve_agents(join);
     list_sessions(join);
     mark_token_spans(join);
+    mark_tool_calls(join);
     add_up(join);
     return MW_OK;
 }

@@ -78,6 +78,11 @@ MW_MUST_USE mw_err mw_join_run(mw_join *join, mw_join_span **spans, size_t count
 /* The span whose own session a log record with this span id (0 = none) resolves to: its span's,
  * else the trace's root-most. MW_JOIN_NONE when the trace has no session. */
 uint32_t mw_join_log_owner(const mw_join *join, uint64_t span_id);
+/* Is this span a call of a model (a tool) of its own? Two instrumentations, or the two ends, often
+ * speak of one call, one span below the other: the innermost of models counts, which has the
+ * tokens, and the outermost of tools, which the agent asked for. */
+bool mw_join_is_model_call(const mw_join *join, size_t at);
+bool mw_join_is_tool_call(const mw_join *join, size_t at);
 /* Do this span's tokens belong to the totals? */
 bool mw_join_counts_tokens(const mw_join *join, size_t at);
 /* Is span a nearer the root than b? */

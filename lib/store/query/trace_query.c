@@ -83,7 +83,7 @@ mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
 /* What the join of the one trace tells, kept beyond it: index in join order, MW_JOIN_NONE. */
 typedef struct trace_span_owners {
     uint32_t session, agent;
-    bool counts_tokens;
+    bool counts_tokens, model_call, tool_call;
 } trace_span_owners;
 
 typedef struct trace_reading {
@@ -114,8 +114,9 @@ static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
         return MW_E_NOMEM;
     for (size_t i = 0; i < join->count; i++) {
         reading->places[i] = (mw_row_place){join->spans[i]->block, join->spans[i]->row};
-        reading->owners[i] = (trace_span_owners){join->session_owner[i], join->agent_owner[i],
-                                                 mw_join_counts_tokens(join, i)};
+        reading->owners[i] = (trace_span_owners){
+            join->session_owner[i], join->agent_owner[i], mw_join_counts_tokens(join, i),
+            mw_join_is_model_call(join, i), mw_join_is_tool_call(join, i)};
     }
     for (size_t i = 0; i < join->session_count; i++)
         reading->sessions[i] = join->sessions[i];
@@ -165,6 +166,8 @@ static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
     span->index = mw_hot_index(fetched->hot, fetched->row);
     span->place = reading->places[at];
     span->counts_tokens = reading->owners[at].counts_tokens;
+    span->model_call = reading->owners[at].model_call;
+    span->tool_call = reading->owners[at].tool_call;
     return MW_OK;
 }
 

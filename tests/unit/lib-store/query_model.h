@@ -427,6 +427,18 @@ static bool counts_tokens(const model_trace *trace, const model_span *span)
     return span == outermost;
 }
 
+/* The nearest one above that is neither wire nor unknown decides. */
+static bool is_within_tool(const model_trace *trace, const model_span *span)
+{
+    for (const model_span *up = parent_of(trace, span); up; up = parent_of(trace, up)) {
+        if (up->kind == MW_OP_TOOL)
+            return true;
+        if (up->kind == MW_OP_AGENT || up->kind == MW_OP_WORKFLOW || up->kind == MW_OP_MODEL)
+            return false;
+    }
+    return false;
+}
+
 static uint64_t latest_of(const model_span *span)
 {
     return span->end > span->start ? span->end : span->start;
@@ -450,8 +462,8 @@ static void add_span(model_summary *sum, const model_trace *trace, const model_s
         sum->last = latest_of(span);
     sum->spans++;
     sum->errors += span->status == 2;
-    sum->models += span->kind == MW_OP_MODEL;
-    sum->tools += span->kind == MW_OP_TOOL;
+    sum->models += span->kind == MW_OP_MODEL && !has_model_below(trace, span);
+    sum->tools += span->kind == MW_OP_TOOL && !is_within_tool(trace, span);
     if (counts_tokens(trace, span)) {
         sum->in += span->in > 0 ? span->in : 0;
         sum->out += span->out > 0 ? span->out : 0;
