@@ -77,6 +77,8 @@ mw_err mw_block_filter_read(const mw_index_block *block, char **data, size_t *le
     mw_err err = mw_footer_filter(segment->footer, segment->fd, block->number, data, len);
     if (err != MW_E_CORRUPT)
         return err;
+    *data = NULL;
+    *len = 0;
     MW_LOG(MW_LOG_WARN, "store", "a block's filter is damaged; the block is read instead",
            MW_KV_STR("file", segment->path), MW_KV_U64("offset", block->offset));
     return MW_OK;

@@ -2,7 +2,8 @@
  *
  * A trace lasts no longer than from its first start to its latest end, and uses no more tokens than
  * its agents and calls of models together, copies included. Adding that up costs one pass over the
- * columns; joining all traces to learn it costs ten times as much. One thread: the view's; MW_MEM_QUERY.
+ * columns; joining all traces to learn it costs ten times as much. One thread: the view's;
+ * MW_MEM_QUERY.
  */
 #ifndef MW_STORE_TRACE_BOUNDS_H
 #define MW_STORE_TRACE_BOUNDS_H
