@@ -26,7 +26,7 @@ enum {
     MW_TAKES_LOG = 16,       /* trace, span, severity, text, pattern, event, log group and stream */
     MW_TAKES_METRIC = 32,    /* namespace */
     MW_TAKES_FOLLOW = 64,    /* follow */
-    MW_TAKES_SPAN = 128,     /* errors, duration-min-ms */
+    MW_TAKES_SPAN = 128,     /* what one span has */
     MW_TAKES_ITEM = 256,     /* agent, attribute: what spans and log records have */
     MW_TAKES_NAME = 512,     /* name */
     MW_TAKES_WINDOW = 1024,  /* since, until alone */

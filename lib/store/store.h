@@ -377,10 +377,12 @@ MW_MUST_USE mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page 
 /* Those that fit the filter. Cost: as above for the first and newest stretch of blocks; when the
  * page is not full then, a look for the traces with a span that meets one of the conditions, the
  * rarest that the index tells: the columns of all blocks that may have one (errors and services by
- * the index; attributes by the filters of merged blocks, of the rest also the items; any other text
- * costs the columns of all), once a page, then the blocks of those traces. Conditions that so many
- * spans meet that their traces exceed the memory of a question, and bounds of duration and tokens
- * alone, are looked for as an unfiltered list goes on. */
+ * the index; attributes, agents, users, models, tools and texts of three bytes and more by the
+ * filters of merged blocks; of blocks of the log all columns, and for attributes the items), once a
+ * page, then the blocks of those traces. A least duration or number of tokens alone costs the
+ * columns of all blocks, likewise. Conditions that so many spans meet that their traces exceed the
+ * memory of a question, and a longest duration alone, are looked for as an unfiltered list goes
+ * on. */
 MW_MUST_USE mw_err mw_store_trace_list_where(mw_store_view *view, const mw_store_page *page,
                                              const mw_list_filter *filter, mw_arena *arena,
                                              mw_trace_list *out);
@@ -481,11 +483,13 @@ MW_MUST_USE mw_err mw_store_span_search(mw_store_view *view, const mw_span_query
  * itself until merging removes it. Cost: of merged blocks those whose filter may have the
  * attributes, of the log all within the bounds, columns first, items last, until the page is full
  * and every other block is older. The index passes over blocks by time, service, session and having
- * errors; a name, an agent or a duration that hardly any span has costs the columns of all. */
+ * errors, filters over merged ones by agent, user, model and tool; a name or a duration that hardly
+ * any span has costs the columns of all. */
 typedef struct mw_span_filter {
-    mw_slice service, session_id, name, agent; /* own; empty = any */
+    mw_slice service, session_id, name, agent, user, model; /* own; empty = any */
+    mw_slice tool;                                          /* as in mw_list_filter */
     bool errors_only;
-    uint64_t duration_min_ns;
+    uint64_t duration_min_ns, duration_max_ns; /* max 0 = unbounded */
     const mw_attribute_query *attributes;
     size_t attribute_count;
 } mw_span_filter;

@@ -100,6 +100,8 @@ bool mw_api_asks_pattern(const mw_api_call *call);
 MW_MUST_USE mw_err mw_api_switch(mw_api_call *call, const char *name, bool *out);
 /* A filter in milliseconds, as nanoseconds; 0 when absent. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_milliseconds(mw_api_call *call, const char *name, uint64_t *ns);
+/* duration_min_ms and duration_max_ms; 0 = not asked for. MW_E_INVALID, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_durations(mw_api_call *call, uint64_t *min_ns, uint64_t *max_ns);
 /* The filters of mw_api_list_filters; their texts live as long as the request. As above. */
 MW_MUST_USE mw_err mw_api_list_filter(mw_api_call *call, mw_list_filter *out);
 /* The values of "attribute", KEY=VALUE each, at most MW_ATTRIBUTE_QUERIES_MAX; they live as long as

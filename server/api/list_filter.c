@@ -42,20 +42,19 @@ static mw_err read_tokens(mw_api_call *call, uint64_t *out)
     return MW_OK;
 }
 
-static mw_err read_bounds(mw_api_call *call, mw_list_filter *filter)
+mw_err mw_api_durations(mw_api_call *call, uint64_t *min_ns, uint64_t *max_ns)
 {
-    mw_err err = mw_api_milliseconds(call, "duration_min_ms", &filter->duration_min_ns);
+    mw_err err = mw_api_milliseconds(call, "duration_min_ms", min_ns);
     if (!err)
-        err = mw_api_milliseconds(call, "duration_max_ms", &filter->duration_max_ns);
+        err = mw_api_milliseconds(call, "duration_max_ms", max_ns);
     /* 0 stands for no bound; a nanosecond is as good. */
-    if (!err && !filter->duration_max_ns &&
-        mw_request_query(call->request, MW_SLICE("duration_max_ms")).data)
-        filter->duration_max_ns = 1;
-    if (!err && filter->duration_max_ns && filter->duration_max_ns < filter->duration_min_ns)
+    if (!err && !*max_ns && mw_request_query(call->request, MW_SLICE("duration_max_ms")).data)
+        *max_ns = 1;
+    if (!err && *max_ns && *max_ns < *min_ns)
         return mw_detail_set(&call->detail, MW_E_INVALID, "duration_max_ms",
                              "give a longer duration_max_ms or a shorter duration_min_ms",
                              "shorter than duration_min_ms, so nothing can be between them");
-    return err ? err : read_tokens(call, &filter->tokens_min);
+    return err;
 }
 
 mw_err mw_api_list_filter(mw_api_call *call, mw_list_filter *out)
@@ -72,7 +71,9 @@ mw_err mw_api_list_filter(mw_api_call *call, mw_list_filter *out)
     if (!err)
         err = mw_api_switch(call, "errors", &out->errors_only);
     if (!err)
-        err = read_bounds(call, out);
+        err = mw_api_durations(call, &out->duration_min_ns, &out->duration_max_ns);
+    if (!err)
+        err = read_tokens(call, &out->tokens_min);
     if (!err)
         err = mw_api_attributes(call, &out->attributes, &out->attribute_count);
     return err;

@@ -2,9 +2,9 @@
 #include "server/api/api_int.h"
 #include "server/api/otlp_answer.h"
 
-const char *const mw_api_span_filters[] = {"service",   "session", "name",
-                                           "agent",     "errors",  "duration_min_ms",
-                                           "attribute", "format",  NULL};
+const char *const mw_api_span_filters[] = {
+    "service",         "session",         "name",      "agent",  "user", "model", "tool", "errors",
+    "duration_min_ms", "duration_max_ms", "attribute", "format", NULL};
 
 typedef struct span_question {
     mw_span_filter filter;
@@ -16,17 +16,17 @@ static mw_err read_filter(mw_api_call *call, mw_span_filter *filter)
     const struct {
         const char *name;
         mw_slice *value;
-    } texts[] = {{"service", &filter->service},
-                 {"session", &filter->session_id},
-                 {"name", &filter->name},
-                 {"agent", &filter->agent}};
+    } texts[] = {{"service", &filter->service}, {"session", &filter->session_id},
+                 {"name", &filter->name},       {"agent", &filter->agent},
+                 {"user", &filter->user},       {"model", &filter->model},
+                 {"tool", &filter->tool}};
     mw_err err = MW_OK;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && !err; i++)
         err = mw_api_filter(call, texts[i].name, texts[i].value);
     if (!err)
         err = mw_api_switch(call, "errors", &filter->errors_only);
     if (!err)
-        err = mw_api_milliseconds(call, "duration_min_ms", &filter->duration_min_ns);
+        err = mw_api_durations(call, &filter->duration_min_ns, &filter->duration_max_ns);
     if (!err)
         err = mw_api_attributes(call, &filter->attributes, &filter->attribute_count);
     return err;

@@ -46,8 +46,9 @@ class SpanTest(DaemonCase):
             1: [("http.route", "/orders"), ("session.id", "sess-1"), ("http.status_code", number(200))],
             2: [("http.route", "/orders"), ("http.status_code", number(500)),
                 ("ratio", otlp.double_field(4, 5.0)), ("gen_ai.agent.name", "clerk")],
-            3: [("http.route", "/orders"), ("http.route", "/overridden")],
-            4: [("retry", otlp.varint_field(2, 1)), ("odd key=?&", "a=b&c d/\u00e4"), ("empty", "")],
+            3: [("http.route", "/orders"), ("http.route", "/overridden"), ("user.id", "ann"),
+                ("gen_ai.operation.name", "chat"), ("gen_ai.response.model", "model-a")],
+            4: [("gen_ai.operation.name", "execute_tool"), ("retry", otlp.varint_field(2, 1)), ("odd key=?&", "a=b&c d/\u00e4"), ("empty", "")],
             5: [("list", otlp.nested_value(1)), ("number as text", "200"),
                 ("large", number(9007199254740993)), ("minus", number(-1))],
         }
@@ -88,6 +89,11 @@ class SpanTest(DaemonCase):
             f"?since={BASE + 3 * MS}": [5, 4, 3], f"?until={BASE + 3 * MS}": [2, 1],
             f"?since={BASE + 2 * MS}&until={BASE + 4 * MS}&service=shop": [3, 2],
             "?service=shop&name=op+1&duration_min_ms=200": [3],
+            "?user=ann": [3], "?user=an": [], "?model=model-a": [3], "?model=model-b": [],
+            "?user=ann&model=model-a&name=op+1": [3], "?user=ann&service=bank": [],
+            "?tool=op+0": [4], "?tool=op+1": [], "?tool=op": [], "?tool=" + "t" * 200: [],
+            "?duration_max_ms=300": [3, 2, 1], "?duration_max_ms=299.9999": [2, 1],
+            "?duration_max_ms=0": [], "?duration_min_ms=200&duration_max_ms=300": [3, 2],
         }
         for query, wanted in rows.items():
             with self.subTest(query=query):
@@ -139,7 +145,8 @@ class SpanTest(DaemonCase):
         rows = {"?nope=1": "nope", "?service=a&service=b": "service", "?name=": "name",
                 "?errors=yes": "errors", "?duration_min_ms=-1": "duration_min_ms",
                 "?duration_min_ms=1e3": "duration_min_ms", "?duration_min_ms=.": "duration_min_ms",
-                "?duration_min_ms=99999999999": "duration_min_ms", "?attribute=key": "attribute",
+                "?duration_min_ms=99999999999": "duration_min_ms", "?duration_max_ms=x": "duration_max_ms",
+                "?duration_min_ms=5&duration_max_ms=4": "duration_max_ms", "?tool=": "tool", "?attribute=key": "attribute",
                 "?attribute==value": "attribute", "?attribute=": "attribute", "?" + nine: "attribute",
                 "?cursor=l00": "cursor", "?limit=0": "limit", "?attribute=a=%zz": "attribute"}
         for query, field in rows.items():
@@ -155,6 +162,11 @@ class SpanTest(DaemonCase):
                                       "http.route=/orders", "--errors", "--duration-min-ms", "1",
                                       "--name", "op 0", "--agent", "clerk", "--service", "shop")
         self.assertEqual([item["span_id"] for item in listed["items"]], [span_id(2).hex()])
+        listed = self.daemon.cli_json("span", "list", "--user", "ann", "--model", "model-a",
+                                      "--duration-max-ms", "300")
+        self.assertEqual([item["span_id"] for item in listed["items"]], [span_id(3).hex()])
+        listed = self.daemon.cli_json("span", "list", "--tool", "op 0")
+        self.assertEqual([item["span_id"] for item in listed["items"]], [span_id(4).hex()])
         for columns in ("40", "80", "200"):
             text = self.daemon.cli("spans", "list", env={"COLUMNS": columns})
             self.assertEqual(len(text.splitlines()), 6)

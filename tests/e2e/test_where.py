@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Traces and sessions by what their spans have: every filter against a model, in pages, in the log
 and merged, while more comes in."""
+import glob
 import hashlib
+import os
 import random
+import struct
 import unittest
 from urllib.parse import quote
 
 import otlp
 from harness import DaemonCase, wait_for
+from segment_reader import MERGED
 
 BASE = 1_700_000_000_000_000_000
 MS = 10 ** 6
@@ -44,10 +48,14 @@ class Model:
             out["gen_ai.usage.input_tokens"] = self.random.randrange(100)
         if n % 97 == 5:
             out["rare"] = f"r{n}"
+        if n % 97 == 7 and own == 1:
+            out["user.id"], out["gen_ai.agent.name"] = f"user {n}", f"agent {n}"
         out["tier"] = pick(["gold", "iron"])
         return out
 
-    def name(self, attributes):
+    def name(self, attributes, n):
+        if n % 97 == 9:
+            return f"tools/call rare{n}"
         if attributes["gen_ai.operation.name"] == "execute_tool":
             return self.random.choice(["execute_tool search", "search", "fetch.tool", "search more"])
         return self.random.choice(["Chat with A", "chat", "invoke_agent"])
@@ -60,7 +68,7 @@ class Model:
             spans = self.traces.setdefault(trace.hex(), [])
             for own in range(1, self.random.randrange(2, 7)):
                 attributes = self.attributes(n, own, f"session {n % 40}")
-                item = {"name": self.name(attributes), "attributes": attributes, "service": service,
+                item = {"name": self.name(attributes, n), "attributes": attributes, "service": service,
                         "start": start + own * MS, "end": start + own * MS + self.random.randrange(1, 900) * MS,
                         "failed": self.random.random() < 0.03}
                 spans.append(item)
@@ -76,7 +84,7 @@ class Model:
     def fits(self, spans, query):
         def tool(span, wanted):
             return (span["attributes"]["gen_ai.operation.name"] == "execute_tool" and
-                    span["name"] in (wanted, "execute_tool " + wanted, wanted + ".tool"))
+                    span["name"] in (wanted, "execute_tool " + wanted, wanted + ".tool", "tools/call " + wanted))
         duration = max(s["end"] for s in spans) - min(s["start"] for s in spans)
         tokens = sum(s["attributes"].get("gen_ai.usage.input_tokens", 0) for s in spans)
         tests = {"service": lambda s, v: s["service"] == v,
@@ -124,6 +132,12 @@ QUERIES = [
     [("duration_min_ms", "300"), ("duration_max_ms", "400"), ("agent", "triage")],
     [("tokens_min", "220")], [("tokens_min", "150"), ("service", "bank"), ("user", "bob")],
     [("model", "model-a"), ("model", "model-a")][:1], [("agent", "nobody")],
+    [("user", "user 104")], [("agent", "agent 201")], [("agent", "agent 7"), ("user", "user 104")],
+    [("tool", "rare106")], [("text", "RARE203")], [("text", "re")], [("user", "nobody")],
+    [("model", "nobody")], [("tool", "nobody")], [("tool", "tools/call rare106")],
+    [("user", "u" * 200)], [("tokens_min", "1000000")], [("duration_min_ms", "8000000")],
+    [("tokens_min", "300")], [("duration_min_ms", "895"), ("tokens_min", "250")],
+    [("tokens_min", "220"), ("duration_max_ms", "700")],
 ]
 
 
@@ -224,6 +238,23 @@ class MergedWhereTest(WhereTest):
             store = cls.daemon.api("status")["store"]
             return store["merged_segments"] and not store["unmerged_bytes"]
         wait_for("merging", merged, 60)
+
+
+class RestartedWhereTest(MergedWhereTest):
+    """And after a start whose footer was damaged and made again."""
+
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        cls.daemon.stop()
+        for name in sorted(glob.glob(os.path.join(cls.daemon.data, "store", "*.seg"))):
+            with open(name, "r+b") as file:
+                if struct.unpack_from("<H", file.read(12), 10)[0] != MERGED:
+                    continue
+                file.seek(-20, os.SEEK_END)
+                file.write(bytes(4))
+        cls.daemon.cli("check", "--rebuild")
+        cls.daemon.start()
 
 
 if __name__ == "__main__":

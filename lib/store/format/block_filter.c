@@ -11,9 +11,10 @@
 #include "lib/store/format/block_filter.h"
 #include "lib/store/format/body_walk.h"
 #include "lib/store/format/segment_format.h"
+#include "lib/store/format/tool_name.h"
 #include "proto/wire.h"
 
-#define VERSION 1u
+#define VERSION 2u
 #define NO_ATTRIBUTES 1u
 #define NO_TRIGRAMS 2u
 #define PREFIX 24u
@@ -119,6 +120,8 @@ struct mw_filter_writer {
     uint32_t *list;
     size_t trigrams;
     bool no_attributes, no_trigrams;
+    unsigned char *seen; /* a bit by reference: noted already; of one column or of the names */
+    size_t seen_size;
     unsigned char *out;
     size_t out_size;
 };
@@ -140,6 +143,7 @@ void mw_filter_writer_free(mw_filter_writer *writer)
     mw_free(MW_MEM_MERGE, writer->elements);
     mw_free(MW_MEM_MERGE, writer->map);
     mw_free(MW_MEM_MERGE, writer->list);
+    mw_free(MW_MEM_MERGE, writer->seen);
     mw_free(MW_MEM_MERGE, writer->out);
     mw_free(MW_MEM_MERGE, writer);
 }
@@ -298,6 +302,98 @@ void mw_filter_add_context(mw_filter_writer *writer, mw_slice message)
         writer->of_contexts += writer->attributes - before;
 }
 
+/* ---- columns --------------------------------------------------------------------------------- */
+
+static mw_slice name_key(mw_filter_name column)
+{
+    static const struct {
+        char key[8];
+        size_t len;
+    } keys[] = {[MW_FILTER_AGENT] = {"\0agent", 6},
+                [MW_FILTER_USER] = {"\0user", 5},
+                [MW_FILTER_MODEL] = {"\0model", 6},
+                [MW_FILTER_TOOL] = {"\0tool", 5}};
+    return mw_slice_bytes(keys[column].key, keys[column].len);
+}
+
+static void add_name(mw_filter_writer *writer, mw_filter_name column, mw_slice name)
+{
+    if (name.len && name.len <= MW_FILTER_VALUE_MAX && !writer->no_attributes)
+        note_attribute(writer, text_element(writer->seed, name_key(column), name));
+}
+
+static void add_tools(mw_filter_writer *writer, mw_slice name)
+{
+    mw_slice tools[MW_TOOL_NAMES_MAX];
+    size_t count = mw_tools_named(name, tools);
+    for (size_t i = 0; i < count; i++)
+        add_name(writer, MW_FILTER_TOOL, tools[i]);
+}
+
+/* Forgets what was seen of another column. */
+static bool begin_column(mw_filter_writer *writer, const mw_hot *hot)
+{
+    size_t need = (size_t)hot->strings / 8 + 1;
+    if (need > writer->seen_size) {
+        mw_free(MW_MEM_MERGE, writer->seen);
+        writer->seen = mw_alloc(MW_MEM_MERGE, need);
+        writer->seen_size = writer->seen ? need : 0;
+    }
+    if (writer->seen)
+        memset(writer->seen, 0, need);
+    return writer->seen != NULL;
+}
+
+static bool is_new(mw_filter_writer *writer, uint32_t ref)
+{
+    unsigned bit = 1u << (ref & 7);
+    bool is = ref && !(writer->seen[ref >> 3] & bit);
+    writer->seen[ref >> 3] |= (unsigned char)bit;
+    return is;
+}
+
+static void add_column(mw_filter_writer *writer, const mw_hot *hot, mw_hot_column from,
+                       mw_filter_name column)
+{
+    if (!begin_column(writer, hot)) {
+        writer->no_attributes = true;
+        return;
+    }
+    for (uint32_t row = 0; row < hot->count; row++) {
+        uint32_t ref = mw_hot_ref(hot, from, row);
+        if (is_new(writer, ref))
+            add_name(writer, column, mw_hot_string(hot, ref));
+    }
+}
+
+/* Tools are noted of all spans, whatever their kind: few other names are like one. */
+static void add_names(mw_filter_writer *writer, const mw_hot *hot)
+{
+    if (!has_map(writer))
+        writer->no_trigrams = true;
+    if (!begin_column(writer, hot)) {
+        writer->no_attributes = writer->no_trigrams = true;
+        return;
+    }
+    for (uint32_t row = 0; row < hot->count; row++) {
+        uint32_t ref = mw_hot_ref(hot, MW_HOT_NAME, row);
+        if (!is_new(writer, ref))
+            continue;
+        add_text(writer, mw_hot_string(hot, ref));
+        add_tools(writer, mw_hot_string(hot, ref));
+    }
+}
+
+void mw_filter_add_columns(mw_filter_writer *writer, const mw_hot *hot)
+{
+    if (hot->signal != MW_SIGNAL_TRACES)
+        return;
+    add_column(writer, hot, MW_HOT_AGENT, MW_FILTER_AGENT);
+    add_column(writer, hot, MW_HOT_USER, MW_FILTER_USER);
+    add_column(writer, hot, MW_HOT_MODEL, MW_FILTER_MODEL);
+    add_names(writer, hot);
+}
+
 /* ---- the bytes ------------------------------------------------------------------------------- */
 
 static bool make_out(mw_filter_writer *writer, size_t size)
@@ -398,6 +494,16 @@ bool mw_filter_may_have(mw_slice filter, const mw_attribute_wanted *wanted)
         return false;
     uint64_t number = double_element(parts.seed, wanted->key, wanted->double_bits);
     return has_element(parts.attribute_cells, parts.attributes, number + (number == 0));
+}
+
+bool mw_filter_may_name(mw_slice filter, mw_filter_name column, mw_slice name)
+{
+    filter_parts parts;
+    if (!read_parts(filter, &parts) || (parts.flags & NO_ATTRIBUTES) ||
+        name.len > MW_FILTER_VALUE_MAX)
+        return true;
+    uint64_t element = text_element(parts.seed, name_key(column), name);
+    return has_element(parts.attribute_cells, parts.attributes, element + (element == 0));
 }
 
 bool mw_filter_may_contain(mw_slice filter, mw_slice text)

@@ -148,6 +148,7 @@ static mw_err make_filter(mending *work, const mw_walked_block *block, const mw_
             err = add_items(work, block->header.signal, &walk);
         mw_items_walk_end(&walk);
     }
+    mw_filter_add_columns(work->filter, hot);
     *out = mw_filter_writer_finish(work->filter);
     if (err == MW_E_CORRUPT) {
         work->done.unfilled++;

@@ -56,6 +56,7 @@ static mw_slice make_filter(const copying *work, const mw_block_pack *pack)
     field_target target = {work->merging->filter, work->plan->signal};
     mw_block_pack_each_field(pack, add_field, &target);
     mw_block_pack_each_context(pack, add_context, &target);
+    mw_filter_add_columns(target.filter, mw_block_pack_hot(pack));
     return mw_filter_writer_finish(target.filter);
 }
 

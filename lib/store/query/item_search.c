@@ -67,18 +67,28 @@ static bool filter_admits(const mw_item_search *search, mw_slice filter)
     return mw_filter_may_contain(filter, search->text);
 }
 
-/* Filters are derived: a damaged one costs the block's reading, no answer. */
+mw_err mw_block_filter_read(const mw_index_block *block, char **data, size_t *len)
+{
+    const mw_segment *segment = block->segment;
+    *data = NULL;
+    *len = 0;
+    if (!segment->footer)
+        return MW_OK;
+    mw_err err = mw_footer_filter(segment->footer, segment->fd, block->number, data, len);
+    if (err != MW_E_CORRUPT)
+        return err;
+    *data = NULL;
+    *len = 0;
+    MW_LOG(MW_LOG_WARN, "store", "a block's filter is damaged; the block is read instead",
+           MW_KV_STR("file", segment->path), MW_KV_U64("offset", block->offset));
+    return MW_OK;
+}
+
 static mw_err ask_filter(const mw_item_search *search, const mw_index_block *block, bool *may)
 {
-    char *data = NULL;
-    size_t len = 0;
-    mw_err err =
-        mw_footer_filter(block->segment->footer, block->segment->fd, block->number, &data, &len);
-    if (err == MW_E_CORRUPT) {
-        MW_LOG(MW_LOG_WARN, "store", "a block's filter is damaged; the block is read instead",
-               MW_KV_STR("file", block->segment->path), MW_KV_U64("offset", block->offset));
-        return MW_OK;
-    }
+    char *data;
+    size_t len;
+    mw_err err = mw_block_filter_read(block, &data, &len);
     if (err == MW_OK)
         *may = filter_admits(search, mw_slice_bytes(data, len));
     mw_free(MW_MEM_QUERY, data);
@@ -249,22 +259,26 @@ mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot, uint32_t r
 
 /* ---- by attribute --------------------------------------------------------------------------- */
 
+uint32_t mw_item_search_may(const mw_item_search *search, mw_slice filter)
+{
+    uint32_t may = 0;
+    for (size_t i = 0; i < search->wanted_count; i++)
+        may |= mw_filter_may_have(filter, &search->wanted[i]) ? UINT32_C(1) << i : 0;
+    return may;
+}
+
 mw_err mw_item_search_enter(mw_item_search *search, const mw_index_block *block, uint32_t *may)
 {
-    char *data = NULL;
-    size_t len = 0;
+    char *data;
+    size_t len;
     mw_item_search_leave(search);
     search->block = block;
-    *may = (UINT32_C(1) << search->wanted_count) - 1;
-    if (!block->segment->footer || !search->wanted_count)
+    *may = 0;
+    if (!search->wanted_count)
         return MW_OK;
-    mw_err err =
-        mw_footer_filter(block->segment->footer, block->segment->fd, block->number, &data, &len);
-    if (err == MW_E_CORRUPT)
-        return MW_OK; /* as in ask_filter, which says so */
-    for (size_t i = 0; err == MW_OK && i < search->wanted_count; i++)
-        if (!mw_filter_may_have(mw_slice_bytes(data, len), &search->wanted[i]))
-            *may &= ~(UINT32_C(1) << i);
+    mw_err err = mw_block_filter_read(block, &data, &len);
+    if (err == MW_OK)
+        *may = mw_item_search_may(search, mw_slice_bytes(data, len));
     mw_free(MW_MEM_QUERY, data);
     return err;
 }

@@ -53,12 +53,18 @@ MW_MUST_USE mw_err mw_item_search_block(mw_item_search *search, const mw_index_b
  * MW_E_NOMEM, MW_E_TIMEOUT (the view's stop, or search->given_up). */
 MW_MUST_USE mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot, uint32_t row,
                                        bool *fits);
+/* A block's filter (block_filter.h) into MW_MEM_QUERY memory that the caller frees. Empty, which
+ * lets all pass, for a block of the log, and for one that is damaged, which is logged: filters are
+ * derived, so that costs the block's reading, no answer. MW_E_IO, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_block_filter_read(const mw_index_block *block, char **data, size_t *len);
 /* The same by attribute: bit i of the answers is the i-th. Which a row of the block may have; which
  * of `asked` the item of a row has. Errors as mw_item_search_fits. */
 MW_MUST_USE mw_err mw_item_search_enter(mw_item_search *search, const mw_index_block *block,
                                         uint32_t *may);
 MW_MUST_USE mw_err mw_item_search_held(mw_item_search *search, const mw_hot *hot, uint32_t row,
                                        uint32_t asked, uint32_t *held);
+/* By a filter that was read: the attributes that a row of its block may have. */
+uint32_t mw_item_search_may(const mw_item_search *search, mw_slice filter);
 /* Behind the rows of a block: what reads items next may use the view's buffers. */
 void mw_item_search_leave(mw_item_search *search);
 

@@ -7,6 +7,8 @@
  * of a span that start at the same time are listed once, the first acknowledged one among those
  * that match; one that starts at another time stands for itself until merging removes it.
  */
+#include "lib/store/format/block_filter.h"
+#include "lib/store/format/tool_name.h"
 #include "lib/store/query/hot_filter.h"
 #include "lib/store/query/item_search.h"
 #include "lib/store/query/page.h"
@@ -38,7 +40,7 @@ typedef struct span_scan {
     size_t count, capacity, keep;
     uint64_t cut_ns; /* what starts earlier is behind the page */
     /* of the present block */
-    uint32_t service, session, name, agent;
+    uint32_t service, session, name, agent, user, model;
     mw_trace_span *spans; /* the page; the arena's */
 } span_scan;
 
@@ -101,10 +103,20 @@ static void key_of(const mw_hot *hot, uint32_t row, mw_page_key *key)
 /* A span that ends before it starts has no duration, whatever the column says. */
 static bool lasts(const span_scan *scan, const mw_hot *hot, uint32_t row)
 {
-    if (!scan->filter->duration_min_ns)
+    const mw_span_filter *filter = scan->filter;
+    if (!filter->duration_min_ns && !filter->duration_max_ns)
         return true;
     uint64_t duration = mw_hot_u64(hot, MW_WIDE_DURATION, row);
-    return duration >= scan->filter->duration_min_ns && duration <= INT64_MAX;
+    return duration >= filter->duration_min_ns && duration <= INT64_MAX &&
+           (!filter->duration_max_ns || duration <= filter->duration_max_ns);
+}
+
+static bool calls_tool(const span_scan *scan, const mw_hot *hot, uint32_t row)
+{
+    mw_slice tool = scan->filter->tool;
+    return !tool.len ||
+           (hot->narrow[MW_NARROW_OPERATION][row] == MW_OP_TOOL &&
+            mw_names_tool(mw_hot_string(hot, mw_hot_ref(hot, MW_HOT_NAME, row)), tool));
 }
 
 static bool columns_fit(const span_scan *scan, const mw_hot *hot, uint32_t row)
@@ -117,7 +129,10 @@ static bool columns_fit(const span_scan *scan, const mw_hot *hot, uint32_t row)
     return mw_ref_fits(hot, MW_HOT_SERVICE, row, scan->service) &&
            mw_ref_fits(hot, MW_HOT_SESSION, row, scan->session) &&
            mw_ref_fits(hot, MW_HOT_NAME, row, scan->name) &&
-           mw_ref_fits(hot, MW_HOT_AGENT, row, scan->agent) && lasts(scan, hot, row);
+           mw_ref_fits(hot, MW_HOT_AGENT, row, scan->agent) &&
+           mw_ref_fits(hot, MW_HOT_USER, row, scan->user) &&
+           mw_ref_fits(hot, MW_HOT_MODEL, row, scan->model) && lasts(scan, hot, row) &&
+           calls_tool(scan, hot, row);
 }
 
 static mw_err offer_row(span_scan *scan, const mw_hot *hot, uint32_t block, uint32_t row)
@@ -158,8 +173,36 @@ static bool find_texts(span_scan *scan, const mw_hot *hot)
     scan->session = mw_hot_find(hot, scan->filter->session_id);
     scan->name = mw_hot_find(hot, scan->filter->name);
     scan->agent = mw_hot_find(hot, scan->filter->agent);
+    scan->user = mw_hot_find(hot, scan->filter->user);
+    scan->model = mw_hot_find(hot, scan->filter->model);
     return scan->service != MW_REF_ABSENT && scan->session != MW_REF_ABSENT &&
-           scan->name != MW_REF_ABSENT && scan->agent != MW_REF_ABSENT;
+           scan->name != MW_REF_ABSENT && scan->agent != MW_REF_ABSENT &&
+           scan->user != MW_REF_ABSENT && scan->model != MW_REF_ABSENT;
+}
+
+/* By the filter of a merged block. */
+static mw_err names_admit(const span_scan *scan, const mw_index_block *block, bool *may)
+{
+    const mw_span_filter *filter = scan->filter;
+    const mw_slice names[] = {[MW_FILTER_AGENT] = filter->agent,
+                              [MW_FILTER_USER] = filter->user,
+                              [MW_FILTER_MODEL] = filter->model,
+                              [MW_FILTER_TOOL] = filter->tool};
+    const size_t count = sizeof names / sizeof names[0];
+    size_t asked = 0, len;
+    char *data;
+
+    *may = true;
+    for (size_t i = 0; i < count; i++)
+        asked += names[i].len;
+    if (!asked)
+        return MW_OK;
+    mw_err err = mw_block_filter_read(block, &data, &len);
+    for (size_t i = 0; err == MW_OK && i < count; i++)
+        *may &= !names[i].len ||
+                mw_filter_may_name(mw_slice_bytes(data, len), (mw_filter_name)i, names[i]);
+    mw_free(MW_MEM_QUERY, data);
+    return err;
 }
 
 static mw_err scan_block(span_scan *scan, uint32_t at)
@@ -170,7 +213,9 @@ static mw_err scan_block(span_scan *scan, uint32_t at)
 
     if (!entry_admits(scan, at))
         return MW_OK;
-    mw_err err = mw_item_search_block(&scan->search, block, &may);
+    mw_err err = names_admit(scan, block, &may);
+    if (err == MW_OK && may)
+        err = mw_item_search_block(&scan->search, block, &may);
     if (err != MW_OK || !may)
         return err;
     err = mw_view_hot(scan->view, block, &hot);

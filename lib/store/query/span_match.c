@@ -1,6 +1,8 @@
 /* Conditions on spans. See span_match.h. */
 #include "lib/store/query/span_match.h"
 
+#include "lib/store/format/block_filter.h"
+#include "lib/store/format/tool_name.h"
 #include "lib/store/query/hot_filter.h"
 #include "lib/store/query/log_text.h"
 
@@ -111,24 +113,11 @@ void mw_span_match_leave(mw_span_match *match)
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
-/* "execute_tool X", "tools/call X", "X.tool" or X itself: how conventions name calls of tool X. */
-static bool names_tool(mw_slice name, mw_slice tool)
-{
-    static const char *const prefixes[] = {"", "execute_tool ", "tools/call "};
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        mw_slice prefix = mw_slice_of(prefixes[i]);
-        if (mw_slice_starts(name, prefix) && mw_slice_equal(mw_slice_from(name, prefix.len), tool))
-            return true;
-    }
-    return name.len == tool.len + 5 && mw_slice_starts(name, tool) &&
-           mw_slice_ends(name, MW_SLICE(".tool"));
-}
-
 static uint8_t judge_name(const mw_span_match *match, mw_slice name)
 {
     const mw_list_filter *filter = match->filter;
     bool fits = filter->text.len && mw_text_contains(name, filter->text);
-    bool tool = filter->tool.len && names_tool(name, filter->tool);
+    bool tool = filter->tool.len && mw_names_tool(name, filter->tool);
     return (uint8_t)(READ | (fits ? NAME_FITS : 0) | (tool ? TOOL_FITS : 0));
 }
 
@@ -227,16 +216,42 @@ static mw_err collect_block(mw_span_match *match, const mw_index_block *block, m
     return err;
 }
 
-/* A filter is asked before the columns are read. */
-static mw_err may_meet(mw_span_match *match, const mw_index_block *block, bool *may)
+#define ASKS_FILTERS                                                                               \
+    (~(uint32_t)(ATTRIBUTES - 1) | MEETS_USER | MEETS_TOOL | MEETS_NAME | MEETS_MODEL | MEETS_AGENT)
+
+/* What rows of the block may meet, by its filter: other conditions are not in the answer. */
+static uint32_t admitted_by_filter(const mw_span_match *match, mw_slice bytes)
 {
-    uint32_t held = 0;
-    *may = match->asked & ~excluded_by_entry(match, block);
-    if (!*may || match->asked < ATTRIBUTES)
+    const mw_list_filter *filter = match->filter;
+    const struct {
+        uint32_t condition;
+        mw_filter_name column;
+        mw_slice name;
+    } names[] = {{MEETS_USER, MW_FILTER_USER, filter->user},
+                 {MEETS_TOOL, MW_FILTER_TOOL, filter->tool},
+                 {MEETS_MODEL, MW_FILTER_MODEL, filter->model},
+                 {MEETS_AGENT, MW_FILTER_AGENT, filter->agent}};
+    uint32_t may = mw_item_search_may(&match->search, bytes) * ATTRIBUTES;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].name.len && mw_filter_may_name(bytes, names[i].column, names[i].name))
+            may |= names[i].condition;
+    return may | (mw_filter_may_contain(bytes, filter->text) ? MEETS_NAME : 0u);
+}
+
+/* A filter is asked before the columns are read. */
+static mw_err may_meet(const mw_span_match *match, const mw_index_block *block, bool *may)
+{
+    char *data;
+    size_t len;
+    uint32_t left = match->asked & ~excluded_by_entry(match, block);
+    *may = left;
+    if (!left || left & ~ASKS_FILTERS)
         return MW_OK;
-    mw_err err = mw_item_search_enter(&match->search, block, &held);
-    *may = held * ATTRIBUTES & match->asked;
-    mw_item_search_leave(&match->search);
+    mw_err err = mw_block_filter_read(block, &data, &len);
+    if (err == MW_OK)
+        *may = left & admitted_by_filter(match, mw_slice_bytes(data, len));
+    mw_free(MW_MEM_QUERY, data);
     return err;
 }
 

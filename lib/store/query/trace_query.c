@@ -5,6 +5,7 @@
  */
 #include "lib/store/query/page.h"
 #include "lib/store/query/row_fetch.h"
+#include "lib/store/query/trace_bounds.h"
 #include "lib/store/query/trace_summary.h"
 
 /* ---- find ------------------------------------------------------------------------------------ */
@@ -298,8 +299,19 @@ static mw_err offer_trace(void *ctx, const uint8_t *trace_id, const mw_join *joi
     return MW_OK;
 }
 
-/* All that is left of the list at once, by the traces that meet the rarest condition. *done is
- * false when they are too many to be named. */
+/* The traces that meet the rarest condition, or may reach the bounds. */
+static mw_err collect_rare(trace_listing *listing, mw_trace_set *set)
+{
+    mw_store_view *view = listing->view;
+    uint64_t since_ns = listing->bounds.since_ns;
+    return listing->match.all
+               ? mw_span_match_collect(&listing->match, since_ns, view->query_budget, set)
+               : mw_trace_bounds_collect(view, listing->match.filter, since_ns, view->query_budget,
+                                         set);
+}
+
+/* All that is left of the list at once, by the traces that may fit. *done is false when they are
+ * too many to be named. */
 static mw_err offer_rare(trace_listing *listing, const mw_gather_question *question, uint64_t to_ns,
                          bool *done)
 {
@@ -307,8 +319,7 @@ static mw_err offer_rare(trace_listing *listing, const mw_gather_question *quest
     uint64_t from_ns = listing->from_ns, since_ns = listing->bounds.since_ns;
     mw_trace_set set;
     mw_trace_set_init(&set, listing->view->store->key_seed);
-    mw_err err =
-        mw_span_match_collect(&listing->match, since_ns, listing->view->query_budget, &set);
+    mw_err err = collect_rare(listing, &set);
     *done = err != MW_E_LIMIT;
     asked.wanted = &set;
     listing->from_ns = since_ns;
@@ -328,6 +339,7 @@ static mw_err find_page(trace_listing *listing)
                                    .ctx = listing};
     mw_window window;
     bool rare = false;
+    bool selects = listing->match.all || mw_trace_bounds_asked(listing->match.filter);
     mw_err err = mw_window_init(&window, listing->view, MW_WINDOW_TRACES, &listing->bounds);
 
     for (size_t taken = 0; err == MW_OK && !rare && listing->top.count < listing->top.capacity;
@@ -335,7 +347,7 @@ static mw_err find_page(trace_listing *listing)
         uint64_t to_ns = window.next_to_ns;
         if (!mw_window_next(&window, &listing->from_ns, &listing->to_ns))
             break;
-        if (taken == MW_WINDOWS_BEFORE_MATCH && listing->match.all)
+        if (taken == MW_WINDOWS_BEFORE_MATCH && selects)
             err = offer_rare(listing, &question, to_ns, &rare);
         if (err == MW_OK && !rare)
             err = mw_gather_between(listing->view, &question, MW_GATHER_STARTS, listing->from_ns,

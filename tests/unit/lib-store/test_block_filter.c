@@ -3,6 +3,8 @@
 #include "tests/unit/lib-store/attribute_model.h"
 
 #include "lib/store/format/block_filter.h"
+#include "lib/store/format/hot_encode.h"
+#include "lib/store/format/tool_name.h"
 #include "lib/store/query/log_text.h"
 
 static mw_attribute_wanted want(const char *key, const char *value)
@@ -274,6 +276,102 @@ static void test_no_memory(void **state)
     assert_int_equal(mw_memory_component_used(MW_MEM_MERGE), 0);
 }
 
+/* ---- columns of spans ------------------------------------------------------------------------ */
+
+static bool may_name(mw_slice filter, mw_filter_name column, const char *name)
+{
+    return mw_filter_may_name(filter, column, mw_slice_of(name));
+}
+
+/* Every column by itself, also where one text stands in two of them: of another column hardly
+ * anything passes. */
+static void assert_names(mw_slice filter)
+{
+    char name[32];
+    unsigned passed = 0;
+    for (unsigned i = 0; i < 50; i++) {
+        snprintf(name, sizeof name, "user-%u", i);
+        assert_true(may_name(filter, MW_FILTER_USER, name));
+        passed += may_name(filter, MW_FILTER_AGENT, name);
+        passed += may_name(filter, MW_FILTER_TOOL, name);
+        snprintf(name, sizeof name, "agent-%u", i);
+        assert_true(may_name(filter, MW_FILTER_AGENT, name));
+        passed += may_name(filter, MW_FILTER_USER, name);
+        snprintf(name, sizeof name, "tool-%u", i);
+        assert_true(may_name(filter, MW_FILTER_TOOL, name));
+        passed += may_name(filter, MW_FILTER_MODEL, name);
+    }
+    assert_true(passed < 40); /* of 200 */
+    assert_true(may_name(filter, MW_FILTER_MODEL, "both"));
+    assert_true(may_name(filter, MW_FILTER_AGENT, "both"));
+    assert_true(mw_filter_may_contain(filter, MW_SLICE("Execute_TOOL tool-4")));
+    assert_true(mw_filter_may_contain(filter, MW_SLICE("nd")));
+    assert_false(mw_filter_may_contain(filter, MW_SLICE("user connection refused")));
+}
+
+static void test_columns(void **state)
+{
+    static const char *const before[] = {"execute_tool ", "tools/call ", "", ""};
+    static const char *const behind[] = {"", "", ".tool", ""};
+    mw_block_header header = {.signal = MW_SIGNAL_TRACES, .item_count = 51};
+    mw_filter_writer *writer = new_writer();
+    unsigned char *raw;
+    char names[3][50][40];
+    char longest[MW_FILTER_VALUE_MAX + 1];
+    test_batch batch;
+    mw_hot hot;
+    (void)state;
+    memset(longest, 'l', sizeof longest);
+    test_batch_init(&batch, 51);
+    for (unsigned i = 0; i < 50; i++) {
+        test_span(&batch, i, i, i + 1, 0);
+        snprintf(names[0][i], sizeof names[0][i], "user-%u", i);
+        snprintf(names[1][i], sizeof names[1][i], "agent-%u", i);
+        snprintf(names[2][i], sizeof names[2][i], "%stool-%u%s", before[i % 4], i, behind[i % 4]);
+        batch.spans[i].user = mw_slice_of(names[0][i]);
+        batch.spans[i].agent = mw_slice_of(names[1][i]);
+        batch.spans[i].name = mw_slice_of(names[2][i]);
+    }
+    test_span(&batch, 50, 50, 51, 0);
+    batch.spans[50].model = batch.spans[50].agent = MW_SLICE("both");
+    batch.spans[50].user = mw_slice_bytes(longest, sizeof longest);
+    assert_int_equal(mw_hot_encode(&batch.batch, &header, &raw), MW_OK);
+    assert_int_equal(mw_hot_decode(&header, mw_slice_bytes(raw, header.hot_raw), &hot), MW_OK);
+    for (int again = 0; again < 2; again++) {
+        mw_filter_add_columns(writer, &hot);
+        mw_slice filter = mw_filter_writer_finish(writer);
+        assert_names(filter);
+        assert_true(mw_filter_may_name(filter, MW_FILTER_USER, batch.spans[50].user));
+    }
+    mw_free(MW_MEM_INGEST, raw);
+    test_batch_fini(&batch);
+    mw_filter_writer_free(writer);
+    assert_int_equal(mw_memory_component_used(MW_MEM_MERGE), 0);
+}
+
+static void test_tool_names(void **state)
+{
+    static const struct {
+        const char *name, *tool;
+        bool is;
+    } rows[] = {{"x", "x", true},
+                {"execute_tool x", "x", true},
+                {"tools/call x", "x", true},
+                {"x.tool", "x", true},
+                {"x.tool", "x.tool", true},
+                {"execute_tool x", "execute_tool x", true},
+                {"execute_tool x", "X", false},
+                {"execute_toolx", "x", false},
+                {"xtool", "x", false},
+                {"execute_tool x.tool", "x", false},
+                {"execute_tool x.tool", "x.tool", true},
+                {"", "x", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(mw_names_tool(mw_slice_of(rows[i].name), mw_slice_of(rows[i].tool)),
+                         rows[i].is);
+}
+
 /* Anything that is no filter of this version lets all pass. */
 static void test_broken_filters(void **state)
 {
@@ -290,9 +388,12 @@ static void test_broken_filters(void **state)
     for (size_t len = 0; len < filter.len; len++)
         assert_true(may_have(mw_slice_first(filter, len), "key", "value2"));
     memcpy(copy, filter.data, filter.len);
-    copy[0] = 2;
-    assert_true(may_have(mw_slice_bytes(copy, filter.len), "key", "value2"));
     copy[0] = 1;
+    assert_true(may_have(mw_slice_bytes(copy, filter.len), "key", "value2"));
+    assert_true(
+        mw_filter_may_name(mw_slice_bytes(copy, filter.len), MW_FILTER_USER, MW_SLICE("nobody")));
+    copy[0] = 2;
+    assert_false(may_have(mw_slice_bytes(copy, filter.len), "key", "value2"));
     memset(copy + 4, 0xff, 8);
     assert_true(may_have(mw_slice_bytes(copy, filter.len), "key", "value2"));
     mw_filter_writer_free(writer);
@@ -309,6 +410,8 @@ int main(void)
         cmocka_unit_test(test_rate_of_trigrams),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_tool_names),
         cmocka_unit_test(test_broken_filters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
