@@ -70,6 +70,7 @@ bool mw_attribute_next(mw_attribute_walk *walk, mw_slice *key, mw_value *value)
 {
     mw_wire_field field;
     while (walk->at && walk->at < walk->end) {
+        field.bytes = MW_SLICE_NONE; /* only fields of bytes set it */
         walk->at = mw_wire_next(walk->at, walk->end, &field);
         if (walk->at && field.tag == walk->tag) {
             read_pair(field.bytes, key, value);
