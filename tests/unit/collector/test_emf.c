@@ -6,11 +6,13 @@
 /* What the points of the last document are; freed by the next. */
 static mw_export_batch records, points;
 
-static void drop(void)
+static int drop(void **state)
 {
     mw_export_batch_fini(&points);
     mw_export_batch_fini(&records);
     mw_arena_reset(&arena);
+    (void)state;
+    return 0;
 }
 
 /* Records of these documents, at GOOD_TIME; the rows of what they measure. */
@@ -18,7 +20,7 @@ static size_t read_documents(const char *const *documents, size_t count)
 {
     static otlp_writer request;
     otlp_writer items = {0};
-    drop();
+    drop(NULL);
     free(request.data);
     for (size_t i = 0; i < count; i++) {
         otlp_writer record = {0}, body = {0};
@@ -194,28 +196,15 @@ static void test_bounds(void **state)
     assert_int_equal(read_document(longer), 0);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    keys.attributes = mw_resolve_keyset_new();
-    mw_arena_init(&arena, MW_MEM_INGEST, 0);
-    return keys.attributes ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    drop();
-    mw_keyset_free(keys.attributes);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_no_values),
-        cmocka_unit_test(test_once),   cmocka_unit_test(test_session_is_a_dimension),
-        cmocka_unit_test(test_again),  cmocka_unit_test(test_bounds),
+        cmocka_unit_test_teardown(test_values, drop),
+        cmocka_unit_test_teardown(test_no_values, drop),
+        cmocka_unit_test_teardown(test_once, drop),
+        cmocka_unit_test_teardown(test_session_is_a_dimension, drop),
+        cmocka_unit_test_teardown(test_again, drop),
+        cmocka_unit_test_teardown(test_bounds, drop),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return RUN_ALL(tests);
 }
