@@ -104,6 +104,8 @@ static mw_err write_first_bytes(int fd, const mw_segment_header *header, mw_slic
     struct stat status;
     if (fstat(fd, &status) != 0)
         return MW_E_IO;
+    if (status.st_nlink > 1)
+        return MW_E_CONFLICT; /* a spare file of which somebody keeps a copy, a hard link */
     mw_segment_header_write(header, bytes);
     struct iovec iov[3] = {{bytes, sizeof bytes}};
     int count = 1;

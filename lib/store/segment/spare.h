@@ -11,9 +11,10 @@
  * appends for an hour it is removed, and cut off there. Retention removes telemetry, and nothing of
  * it shall stay about.
  *
- * Only files which this process made and in which no write or sync failed. The keeper offers,
- * whoever holds the last reference to the segment hands over, the writer takes: under a mutex that
- * is held for a moment. Owned by the store, which outlives its segments.
+ * Only files which this process made, in which no write or sync failed, and of which nobody keeps
+ * a copy by a hard link. The keeper offers, whoever holds the last reference to the segment hands
+ * over, the writer takes: under a mutex that is held for a moment. Owned by the store, which
+ * outlives its segments.
  */
 #ifndef MW_STORE_SEGMENT_SPARE_H
 #define MW_STORE_SEGMENT_SPARE_H

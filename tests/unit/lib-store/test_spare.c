@@ -378,13 +378,45 @@ static void test_failed_file(void **state)
     house_fini(&all);
 }
 
+/* Somebody's copy by a hard link, as of a nightly snapshot, stays what it was. */
+static void test_hard_link(void **state)
+{
+    (void)state;
+    house all;
+    char spare[300] = "", copy[300], before[512], after[512];
+    house_init(&all);
+    make_spare(&all);
+    DIR *entries = opendir(all.dir.store);
+    assert_non_null(entries);
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
+        if (strstr(entry->d_name, MW_SPARE_SUFFIX))
+            snprintf(spare, sizeof spare, "%.200s/%.40s", all.dir.store, entry->d_name);
+    closedir(entries);
+    assert_true(spare[0]);
+    snprintf(copy, sizeof copy, "%.200s/copy", all.dir.root);
+    assert_int_equal(link(spare, copy), 0);
+    int fd = open(copy, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, before, sizeof before, 0), sizeof before);
+    for (int tries = 0; access(spare, F_OK) == 0; tries++) {
+        assert_true(tries < 1000);
+        append(&all, 1);
+    }
+    append(&all, 2);
+    assert_int_equal(pread(fd, after, sizeof after, 0), sizeof after);
+    assert_memory_equal(before, after, sizeof before);
+    close(fd);
+    check_spans(all.store, all.appended);
+    house_fini(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_used_again),     cmocka_unit_test(test_clean_stop),
         cmocka_unit_test(test_nobody_appends), cmocka_unit_test(test_not_while_it_is_read),
         cmocka_unit_test(test_torn),           cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_failed_file),
+        cmocka_unit_test(test_failed_file),    cmocka_unit_test(test_hard_link),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, open("/dev/null", O_WRONLY));
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
