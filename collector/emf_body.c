@@ -69,7 +69,7 @@ static bool next_element(level *top, mw_value *value)
 static bool print_next(printer *print)
 {
     level *top = &print->levels[print->depth - 1];
-    mw_slice key;
+    mw_slice key = MW_SLICE_NONE;
     mw_value value;
     if (top->map ? mw_attribute_next(&top->walk, &key, &value) : next_element(top, &value)) {
         if (top->map)
