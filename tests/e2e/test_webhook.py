@@ -128,7 +128,7 @@ class WebhookTest(Case):
         cases = {
             "wrong secret": self.signed(alarm("inc-2"), secret="whsec_wrong"),
             "changed body": (text.replace("HIGH", "LOW"), headers),
-            "changed time": (text, {**headers, "x-amzn-event-timestamp": utc(-1)}),
+            "changed time": (text, {**headers, "x-amzn-event-timestamp": utc(-60)}),
             "stale": self.signed(alarm("inc-2"), timestamp=utc(-330)),
             "from the future": self.signed(alarm("inc-2"), timestamp=utc(400)),
             "odd time": self.signed(alarm("inc-2"), timestamp="1773480413"),
