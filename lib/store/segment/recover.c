@@ -95,7 +95,8 @@ static mw_err trim_tail(recovery *rec, const mw_segment_file *file, mw_walk *wal
             return err;
     }
     if (!mw_segment_ends_at(file, walk->end))
-        MW_LOG(MW_LOG_WARN, "store", "torn tail dropped: writes that were never acknowledged",
+        MW_LOG(MW_LOG_WARN, "store",
+               "a torn tail is dropped: writes cut off by a crash, or a damaged last block",
                MW_KV_STR("file", file->path), MW_KV_U64("offset", walk->end),
                MW_KV_U64("bytes", file->size - walk->end));
     return MW_OK;
