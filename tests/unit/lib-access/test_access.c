@@ -99,7 +99,7 @@ static void test_table(void **state)
                                  .address = MW_SLICE("192.0.2.7"),
                                  .host = mw_slice_of(r->host),
                                  .origin = r->origin ? mw_slice_of(r->origin) : MW_SLICE_NONE};
-        mw_principal who = {"?"};
+        mw_principal who = {.name = "?"};
         mw_detail detail = {0};
         mw_err err = mw_access_check(&policy, &facts, r->wanted, &who, &detail);
         if (err != r->expected)
