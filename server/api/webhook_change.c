@@ -275,6 +275,9 @@ static mw_err test_from(mw_api_call *call, json_t *root)
     if (err)
         return err;
     mw_api_webhook_wipe(&noted->row);
+    if (!noted->row.enabled)
+        return mw_detail_set(&call->detail, MW_E_CONFLICT, "id",
+                             "open it with midwatch webhook enable", "this webhook is disabled");
     err = commit(call, noted, investigate ? "webhook.test_alarm" : "webhook.test");
     if (!err)
         err = mw_webhook_try(call->server->webhooks, noted->row.id, investigate, &call->arena,

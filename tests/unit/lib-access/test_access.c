@@ -135,7 +135,7 @@ static void test_socket_has_every_scope(void **state)
     else
         snprintf(expected, sizeof expected, "local:%lu", (unsigned long)geteuid());
     for (mw_scope wanted = MW_SCOPE_NONE; wanted <= MW_SCOPE_OPERATE; wanted++) {
-        mw_principal who = {""};
+        mw_principal who = {.name = ""};
         mw_detail detail;
         assert_int_equal(mw_access_check(&policy, &facts, wanted, &who, &detail), MW_OK);
         assert_string_equal(who.name, expected);
