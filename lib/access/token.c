@@ -90,7 +90,10 @@ static unsigned scope_of(mw_slice name)
 mw_err mw_token_scopes_parse(mw_slice text, unsigned *out)
 {
     mw_slice name;
+    bool ends_open = text.len && text.data[text.len - 1] == ',';
     *out = 0;
+    if (ends_open)
+        return MW_E_INVALID;
     while (mw_slice_split(&text, ',', &name)) {
         unsigned scope = scope_of(mw_slice_trim(name));
         if (!scope || *out & scope)

@@ -149,7 +149,9 @@ static mw_err bear(const char *header, const char *second, const char *body, uin
     mw_header headers[2] = {{name, mw_slice_of(header ? header : "")},
                             {name, mw_slice_of(second ? second : "")}};
     mw_request request = {.headers = headers,
-                          .header_count = second ? 2 : header ? 1 : 0,
+                          .header_count = second   ? 2
+                                          : header ? 1
+                                                   : 0,
                           .body = mw_slice_of(body)};
     mw_delivery delivery = {.request = &request, .now_ns = NOW};
     mw_credential credential = {MW_AUTH_BEARER, secret, previous};
@@ -184,9 +186,9 @@ static void test_bearer(void **state)
             fail_msg("row %zu", i);
         assert_string_equal(reason, rows[i].reason);
     }
-    assert_int_equal(bear("Bearer mwhk_plain_bearer_for_tests",
-                          "Bearer mwhk_plain_bearer_for_tests", "{}", key),
-                     MW_E_INVALID);
+    assert_int_equal(
+        bear("Bearer mwhk_plain_bearer_for_tests", "Bearer mwhk_plain_bearer_for_tests", "{}", key),
+        MW_E_INVALID);
     secret = MW_SLICE("");
     assert_int_equal(bear("Bearer ", NULL, "{}", key), MW_E_UNAUTHENTICATED);
     secret = OTHER;
