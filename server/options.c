@@ -53,8 +53,7 @@ const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT] = {
     {"allowed_origins", MW_OPTION_LIST, TEXT_FIELD(allowed_origins), "", 0, 0, true, "ORIGINS",
      "Web pages (scheme://host:port) whose scripts may call midwatch from a browser."},
     {"insecure_listen", MW_OPTION_BOOL, FIELD(insecure_listen), "false", 0, 0, false, "",
-     "Listen without tokens on addresses that are not loopback; in clear text unless tls_cert is "
-     "given."},
+     "Let other machines in without tokens; in clear text unless tls_cert is given."},
     {"tls_cert", MW_OPTION_TEXT, TEXT_FIELD(tls_cert), "", 0, 0, true, "FILE",
      "Certificate and its chain (PEM): every TCP port then takes TLS, and clear text from this "
      "machine only."},
