@@ -365,7 +365,7 @@ static void reload(wiring *all)
     reload_tls(all, &fresh.values);
     err = mw_webhooks_reload(all->server.webhooks);
     if (mw_tokens_reload(all->server.tokens) != MW_OK)
-        MW_LOG(MW_LOG_ERROR, "serve", "tokens are not good until the next SIGHUP");
+        MW_LOG(MW_LOG_ERROR, "serve", "no token is good until they can be read");
     MW_LOG(err ? MW_LOG_ERROR : MW_LOG_INFO, "serve", "reloaded",
            MW_KV_STR("webhooks", mw_err_text(err)));
 }
@@ -383,6 +383,8 @@ static void wait_for_end(wiring *all)
             return;
         mw_ballast_keep(&all->server.settings.values);
         mw_refusals_tick(all->server.refusals, false);
+        mw_tokens_tick(all->server.tokens);
+        mw_webhooks_tick(all->server.webhooks);
     }
 }
 
