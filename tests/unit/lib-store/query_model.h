@@ -427,6 +427,37 @@ static bool counts_tokens(const model_trace *trace, const model_span *span)
     return span == outermost;
 }
 
+static size_t calls_below(const model_trace *trace, const model_span *span)
+{
+    size_t calls = 0;
+    for (size_t i = 0; i < trace->count; i++) {
+        const model_span *other = trace->spans[i], *up = parent_of(trace, other);
+        if (other->kind != MW_OP_MODEL || has_model_below(trace, other))
+            continue;
+        while (up && up != span)
+            up = parent_of(trace, up);
+        calls += up == span;
+    }
+    return calls;
+}
+
+/* What a span that counts adds: of a model's call the most that is said of it. */
+static int64_t counted(const model_trace *trace, const model_span *span, bool in)
+{
+    int64_t most = in ? span->in : span->out;
+    if (span->kind != MW_OP_MODEL)
+        return most;
+    for (const model_span *up = parent_of(trace, span); up && calls_below(trace, up) == 1;
+         up = parent_of(trace, up)) {
+        int64_t told = in ? up->in : up->out;
+        if (up->kind == MW_OP_AGENT || up->kind == MW_OP_WORKFLOW || up->kind == MW_OP_TOOL)
+            break;
+        if (up->kind == MW_OP_MODEL && told > most)
+            most = told;
+    }
+    return most;
+}
+
 /* The nearest one above that is neither wire nor unknown decides. */
 static bool is_within_tool(const model_trace *trace, const model_span *span)
 {
@@ -465,8 +496,9 @@ static void add_span(model_summary *sum, const model_trace *trace, const model_s
     sum->models += span->kind == MW_OP_MODEL && !has_model_below(trace, span);
     sum->tools += span->kind == MW_OP_TOOL && !is_within_tool(trace, span);
     if (counts_tokens(trace, span)) {
-        sum->in += span->in > 0 ? span->in : 0;
-        sum->out += span->out > 0 ? span->out : 0;
+        int64_t in = counted(trace, span, true), out = counted(trace, span, false);
+        sum->in += in > 0 ? in : 0;
+        sum->out += out > 0 ? out : 0;
     }
 }
 
