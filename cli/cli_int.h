@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/fit.h"
 #include "cli/table.h"
 #include "lib/base/buffer.h"
 
@@ -217,6 +218,8 @@ void mw_visible(mw_buffer *out, mw_slice text);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
 
+/* What a person reads: mw_print with no line wider than the terminal (fit.h). */
+int mw_print_fitting(const mw_cli *cli, const mw_buffer *text);
 /* A table with what `add` puts into it for each item. */
 void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, const json_t *items,
                    void (*add)(mw_cli *cli, mw_table *table, const json_t *item), mw_buffer *out);

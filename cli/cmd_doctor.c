@@ -105,7 +105,7 @@ static int print_text(mw_cli *cli, const json_t *status, const json_t *senders,
         mw_item_table(cli, columns, sizeof columns / sizeof columns[0], items, add_row, &out);
     }
     render_findings(findings, &out);
-    int done = mw_print(&out);
+    int done = mw_print_fitting(cli, &out);
     mw_buffer_fini(&out);
     return done;
 }

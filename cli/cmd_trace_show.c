@@ -159,7 +159,7 @@ static void append_name(const json_t *row, mw_buffer *out)
         mw_buffer_appendf(out, "*");
     if (count > 1)
         mw_buffer_appendf(out, "\u00d7%lld ", count);
-    mw_append_cut(out, mw_text(row, "name"), NAME_COLUMNS, true);
+    mw_append_cut(out, mw_text(row, "name"), NAME_COLUMNS);
     mw_slice note = mw_text(row, "note");
     if (count > 1)
         append_repeats(row, out);
@@ -177,9 +177,9 @@ static void append_log(const json_t *row, mw_buffer *out)
     mw_buffer_appendf(out, "- ");
     if (count > 1)
         mw_buffer_appendf(out, "\u00d7%lld ", count);
-    mw_append_cut(out, event, NAME_COLUMNS, true);
+    mw_append_cut(out, event, NAME_COLUMNS);
     mw_buffer_appendf(out, event.len && text.len ? " " : "");
-    mw_append_cut(out, mw_slice_first(text, mw_slice_find_byte(text, '\n')), NAME_COLUMNS, true);
+    mw_append_cut(out, mw_slice_first(text, mw_slice_find_byte(text, '\n')), NAME_COLUMNS);
 }
 
 static void append_counts(const json_t *counts, mw_buffer *out)
@@ -205,7 +205,7 @@ static void name_cell(listing *all, const line *at)
     } else if (at->kind == LINE_FAILED) {
         mw_slice message = mw_text(at->item, "status_message");
         mw_buffer_appendf(&text, message.len ? "! " : "! without a message");
-        mw_append_cut(&text, message, NAME_COLUMNS, true);
+        mw_append_cut(&text, message, NAME_COLUMNS);
     } else if (is_log(at->item)) {
         append_log(at->item, &text);
     } else {
@@ -357,7 +357,7 @@ static void render_critical(const json_t *root, mw_buffer *out)
         mw_buffer_appendf(out, i ? ", " : "  %-13s ", "critical");
         if (alike > 1)
             mw_buffer_appendf(out, "\u00d7%lld ", alike);
-        mw_append_cut(out, mw_buffer_slice(&name), TOP_COLUMNS, true);
+        mw_append_cut(out, mw_buffer_slice(&name), TOP_COLUMNS);
         mw_buffer_appendf(out, " %s (%.0f %%)", text, own / whole * 100);
         mw_buffer_fini(&name);
     }

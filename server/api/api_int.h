@@ -108,9 +108,6 @@ MW_MUST_USE mw_err mw_api_list_filter(mw_api_call *call, mw_list_filter *out);
  * the request. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_attributes(mw_api_call *call, const mw_attribute_query **out,
                                      size_t *count);
-/* mw_time_point_parse, and a date alone ("2026-11-21": 00:00 UTC). MW_E_SYNTAX, MW_E_INVALID,
- * MW_E_LIMIT. Pure. */
-MW_MUST_USE mw_err mw_api_time_parse(mw_slice text, int64_t now_ns, int64_t *ns);
 /* The store of the call's space. */
 static inline mw_store *mw_api_store(const mw_api_call *call)
 {

@@ -53,10 +53,10 @@ static void test_cut_to_width(void **state)
     /* 26 + 2 + 1 + 2 + 16 = 47: the id gives way first, then the name. */
     expect(rows, 1, 45,
            "NAME                        N  ID\n"
-           "a very long name of a span  7  0123456789abcd\n");
+           "a very long name of a span  7  0123456789abc\xe2\x80\xa6\n");
     expect(rows, 1, 30,
-           "NAME           N  ID\n"
-           "a very long \xe2\x80\xa6  7  0123456789ab\n");
+           "NAME          N  ID\n"
+           "a very long\xe2\x80\xa6  7  0123456789ab\xe2\x80\xa6\n");
     /* The id is left out, and its room goes back to the name. */
     expect(rows, 1, 12,
            "NAME       N\n"
