@@ -233,6 +233,26 @@ class ImportTest(DaemonCase, Folder):
         self.assertNotIn("line 8:", done.stderr)
         self.assertEqual(self.stored()["spans"], before + 3)
 
+    def test_behind_gzip_stands_more(self):
+        """Several members are one file; what is no member is no part of it, and is told."""
+        lines = [json.dumps(self.request({**self.SPAN, "spanId": os.urandom(8).hex()})) + "\n"
+                 for _ in range(3)]
+        whole = gzip.compress(lines[0].encode()) + gzip.compress(lines[1].encode())
+        before = self.stored()["spans"]
+        for content, words in (
+                (whole + lines[2].encode(), f"from byte {len(whole)} on, stands what is no gzip"),
+                (whole + gzip.compress(lines[2].encode())[:-9], "ends too early: the member at byte "
+                 f"{len(whole)} is cut off at byte ")):
+            path = self.path("joined.jsonl.gz", content)
+            done = self.daemon.cli_raw("import", path)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(path + ": line 3: ", done.stderr)
+            self.assertIn(words, done.stderr)
+            # Nothing that was taken before is stored a second time.
+            self.assertEqual(self.stored()["spans"], before + 2)
+        self.daemon.cli("import", self.path("whole.gz", whole + gzip.compress(lines[2].encode())))
+        self.assertEqual(self.stored()["spans"], before + 3)
+
     def test_hostile_words(self):
         """What a file makes the daemon say is neutralised."""
         content = json.dumps({"resourceSpans": {"\x1b[31m": 1}}) + "\n{\"\x1b]0;x\x07"
