@@ -57,8 +57,9 @@ static bool read_line(mw_request_reader *reader, mw_buffer *out)
         reader->chunk_at++;
         break;
     }
+    any = any && !reader->problem;
     reader->next_line += any;
-    return any && !reader->problem;
+    return any;
 }
 
 /* ---- what a text is ------------------------------------------------------------------------ */

@@ -276,6 +276,9 @@ typedef struct mw_store_page {
  * as many bytes. Less where the memory limit is small. Any thread. */
 #define MW_STORE_SHOWN_MAX ((size_t)4 << 20)
 size_t mw_store_shown_max(void);
+/* From here on answers of the view leave nothing out for its length, or they do again: for who asks
+ * for one item by itself, and takes MW_E_NOMEM for an answer. */
+void mw_store_view_whole(mw_store_view *view, bool whole);
 
 /* trace id from a hex prefix of 6 to 32 digits. MW_E_SYNTAX, MW_E_NOT_FOUND, MW_E_AMBIGUOUS,
  * MW_E_IO, MW_E_CORRUPT. Cost: a binary search in each block of the log, a page of the directory in

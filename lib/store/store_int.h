@@ -61,6 +61,7 @@ struct mw_store_view {
     size_t query_budget;     /* MW_QUERY_BUDGET; tests make it small */
     bool (*stop)(void *ctx); /* NULL = never */
     void *stop_ctx;
+    bool whole;                 /* items are read however long they are */
     mw_damaged_place *left_out; /* once it tolerates damage */
     size_t left_out_count;
 };

@@ -158,6 +158,9 @@ MW_MUST_USE mw_err mw_api_list_page(mw_api_call *call, const mw_api_page *page,
                                                     size_t *written),
                                     mw_store_view *view, const void *query);
 
+/* Forgets what the call has read and written so far. */
+void mw_api_try_again(mw_api_call *call);
+
 /* Text that is JSON already (from our own tables); empty becomes `otherwise`. */
 void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *otherwise);
 /* What mw_api_page_read takes of every list, NULL-terminated; and the filters of those that have
