@@ -34,7 +34,7 @@ static bool fill(mw_request_reader *reader)
     reader->chunk_at = 0;
     reader->chunk_len = mw_packed_file_read(&reader->file, reader->chunk, CHUNK_SIZE);
     reader->ended = reader->chunk_len == 0;
-    if (reader->file.problem[0])
+    if (reader->ended && reader->file.problem[0])
         reader->problem = reader->file.problem;
     return !reader->ended;
 }

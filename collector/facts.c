@@ -1,5 +1,5 @@
 /* Facts of a span over the table of facts_table.c. Contract: facts.h. */
-#include "collector/attribute_walk.h"
+#include "proto/attribute_walk.h"
 #include "collector/facts_table.h"
 #include "collector/resolve_int.h"
 #include "proto/wire.h"

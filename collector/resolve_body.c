@@ -4,7 +4,7 @@
  * attributes; the ids are members of the body then. One walk over the members, no recursion,
  * nothing kept.
  */
-#include "collector/attribute_walk.h"
+#include "proto/attribute_walk.h"
 #include "collector/resolve_int.h"
 
 static mw_slice text_of(const mw_value *value)

@@ -1,7 +1,7 @@
 /* The tables of senders and refusals. Contract: senders.h. */
 #include <xxhash.h>
 
-#include "collector/attribute_walk.h"
+#include "proto/attribute_walk.h"
 #include "collector/senders.h"
 #include "lib/base/memory.h"
 #include "proto/wire.h"

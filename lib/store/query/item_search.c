@@ -10,9 +10,8 @@ _Static_assert(MW_ATTRIBUTE_QUERIES_MAX <= 8, "a byte a context");
 
 /* What one question may spend on its pattern: a time, and more by what was searched. Patterns in
  * use get through tens of MiB a second and may go on for as long as any question; one that goes
- * back and forth within each text gets through less than two, and would only keep a thread from
- * others. What is searched at this rate doubles the time that a pattern of half of it has; at a
- * tenth, it is given up a tenth later. */
+ * back and forth within each text gets through one or two at most, and would only keep a thread
+ * from others: at r MiB a second it is given up after 2 / (1 - r / 16) seconds. */
 #define PATTERN_NS (2 * MW_NS_PER_S)
 #define PATTERN_BYTES_PER_S (16 << 20)
 

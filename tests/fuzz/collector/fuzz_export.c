@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/attribute_walk.h"
+#include "proto/attribute_walk.h"
 #include "collector/export_int.h"
 #include "collector/facts.h"
 #include "collector/resolve.h"

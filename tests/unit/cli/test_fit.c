@@ -60,7 +60,7 @@ static void test_lines(void **state)
                  "  root          " CJK CJK CJK CJK "\n                " CJK "\n");
     /* Nothing but the indent would be left. */
     expect_lines("  id            0123456789abcdef\n", 20, "  id\n0123456789abcdef\n");
-    expect_lines("  root          " CJK CJK CJK "\n", 5, "  root\n" CJK CJK "\n" CJK "\n");
+    expect_lines("  root          " CJK CJK CJK "\n", 5, "  roo\nt\n" CJK CJK "\n" CJK "\n");
     expect_lines("logs:\n  midwatch log list --trace 0123456789abcdef\n    $ midwatch x y z\n", 12,
                  "logs:\n  midwatch log list --trace 0123456789abcdef\n    $ midwatch x y z\n");
     expect_lines("\x1b[31mone two\x1b[0m\n", 7, "\x1b[31mone two\x1b[0m\n");

@@ -2,7 +2,7 @@
 #ifndef MW_TESTS_FACTS_FIXTURE_H
 #define MW_TESTS_FACTS_FIXTURE_H
 
-#include "collector/attribute_walk.h"
+#include "proto/attribute_walk.h"
 #include "collector/facts.h"
 #include "collector/resolve.h"
 #include "tests/check.h"

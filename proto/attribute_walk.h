@@ -4,8 +4,8 @@
  * the last part is read. Bytes that are no message end the walk early, which only damage can do:
  * what is stored passed the validating pass. No recursion: arrays and maps stay bytes. Any thread.
  */
-#ifndef MW_COLLECTOR_ATTRIBUTE_WALK_H
-#define MW_COLLECTOR_ATTRIBUTE_WALK_H
+#ifndef MW_PROTO_ATTRIBUTE_WALK_H
+#define MW_PROTO_ATTRIBUTE_WALK_H
 
 #include "proto/scan.h"
 
