@@ -7,6 +7,7 @@
 static const mw_column columns[] = {
     {"TIME", 0},
     {"SEVERITY", MW_COLUMN_MOST(8)},
+    {"FAULT", MW_COLUMN_DROP(4)}, /* whose: user, system, throttle */
     {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(1)},
     {"BODY", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(24) | MW_COLUMN_LAST},
     {"SESSION", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
@@ -45,6 +46,7 @@ static void add_row(mw_cli *cli, mw_table *table, const json_t *log)
     mw_time_text(cli, log, "time", text);
     mw_table_cell(table, mw_slice_of(text));
     mw_severity_cell(table, log);
+    mw_table_cell(table, mw_text(log, "error_class"));
     mw_table_cell(table, mw_text(log, "service"));
     mw_buffer_init(&line, MW_MEM_BASE, (size_t)96 << 20);
     mw_log_line(log, BODY_COLUMNS, &line);

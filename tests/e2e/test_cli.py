@@ -279,7 +279,9 @@ class SignalsTest(DaemonCase):
         records = [
             signals.log(BASE, "the index gave no answer in time", 9,
                         attributes=[("session.id", "logs only")]),
-            signals.log(BASE + 1, "of a loud client") + otlp.length_field(3, "LOUD" * 10)]
+            signals.log(BASE + 1, "of a loud client") + otlp.length_field(3, "LOUD" * 10),
+            signals.log(BASE + 2, "gave up", 17,
+                        attributes=[("exception.type", "ThrottlingException")])]
         metrics = [otlp.metric([otlp.number_point()], otlp.GAUGE, "two.kinds"),
                    otlp.metric([otlp.number_point()], otlp.SUM, "two.kinds"),
                    otlp.metric([otlp.number_point()], otlp.GAUGE, "one.kind")]
@@ -297,6 +299,14 @@ class SignalsTest(DaemonCase):
                 self.assertIn("  LOUDLOU\u2026  ", text)
                 self.assertLessEqual(max(map(len, text.splitlines())), columns)
         self.assertRegex(self.daemon.cli("log", "list", env={"COLUMNS": "20"}), r"(?m)^BODY$")
+
+    def test_whose_fault(self):
+        items = self.daemon.cli_json("log", "list")["items"]
+        self.assertEqual([(item["error_class"], item["error_type"]) for item in items],
+                         [("throttle", "ThrottlingException"), (None, None), (None, None)])
+        text = self.daemon.cli("log", "list")
+        self.assertRegex(text, r"(?m)^TIME +SEVERITY +FAULT +SERVICE")
+        self.assertRegex(text, r"(?m) ERROR +throttle +bad-otlp +gave up$")
 
     def test_session_of_logs_alone(self):
         text = self.daemon.cli("session", "list")

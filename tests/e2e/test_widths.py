@@ -15,9 +15,9 @@ from test_webhook import alarm, sign, utc
 BASE = 1_700_000_000_000_000_000
 WIDTHS = (60, 80, 200)
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-LONG = "a name of many words that goes on and on " * 4
+LONG = ("a name of many words that goes on and on " * 4).rstrip()
 WIDE = "\u5408\u8a08\u306e\u8a3c\u62e0\u3092\u8abf\u3079\u308b\u2705" * 9
-HOSTILE = "evil\x1b[2J\x07\r\n\u202e" * 12
+HOSTILE = "evil\x1b[2J\x07\r\n\u202e" * 11 + "end"
 NAMES = {"long": LONG, "wide": WIDE, "hostile": HOSTILE, "plain": "plain"}
 
 
@@ -54,7 +54,8 @@ class WidthsTest(DaemonCase):
                            attributes=model),
                  otlp.span(trace_id(n), tool, root, name="execute_tool " + name, start=BASE + 20,
                            attributes=[("gen_ai.operation.name", "execute_tool"),
-                                       ("service.peer.name", name)], status=2)]
+                                       ("service.peer.name", "peer " + name)], status=2) +
+                 otlp.varint_field(6, 3)]
         cls.post("/v1/traces", otlp.request(spans, service=name))
         cls.post("/v1/logs", signals.request(
             [signals.log(BASE + n, name, 17, attributes=whose, trace_id=trace_id(n), span_id=root,
