@@ -300,8 +300,8 @@ typedef struct mw_trace_span {
     mw_store_context resource, scope;
     uint64_t commit_seq;
     mw_item_place place;
-    /* Of a trace's spans alone: what it adds to the totals, which is what the spans that speak of
-     * one call say at most (MW_TOKENS_UNKNOWN = nothing); it is a call of a model or tool of its
+    /* Of a trace's spans alone: what it adds to the totals, which may be what another span
+     * says of the same call (MW_TOKENS_UNKNOWN = nothing); it is a call of a model or tool of its
      * own, not one that another span speaks of too. */
     int64_t counted_input, counted_output;
     bool model_call, tool_call;

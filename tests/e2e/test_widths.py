@@ -16,7 +16,7 @@ BASE = 1_700_000_000_000_000_000
 WIDTHS = (60, 80, 200)
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LONG = ("a name of many words that goes on and on " * 4).rstrip()
-WIDE = "\u5408\u8a08\u306e\u8a3c\u62e0\u3092\u8abf\u3079\u308b\u2705" * 9
+WIDE = "\u5408\u8a08\u306e\u8a3c\u62e0\u3092\u8abf\u3079\u308b\u2705" * 8
 HOSTILE = "evil\x1b[2J\x07\r\n\u202e" * 11 + "end"
 NAMES = {"long": LONG, "wide": WIDE, "hostile": HOSTILE, "plain": "plain"}
 

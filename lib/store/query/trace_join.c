@@ -294,16 +294,11 @@ static void mark_token_spans(mw_join *join)
         join->marks[outermost] |= COUNTS;
 }
 
-static int64_t more(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Of the spans that speak of one call the innermost counts, but it need not tell most: botocore's
  * leaves out what came from the cache, which the framework's above it includes; and nobody counts a
- * token that was not there. So it takes what the models above say, as long as it is the only call
- * that stands below them and nothing but what carries a call stands between. Each model is looked
- * at once: one with several calls ends the way up. */
+ * token that was not there. So it takes what a model above says, if that is no less of either count,
+ * as long as it is the only call that stands below and nothing but what carries a call stands
+ * between. Each model is looked at once: one with several calls ends the way up. */
 static void take_call_tokens(mw_join *join, uint32_t leaf)
 {
     mw_join_span *span = join->spans[leaf];
@@ -315,8 +310,11 @@ static void take_call_tokens(mw_join *join, uint32_t leaf)
         case MW_OP_WORKFLOW:
         case MW_OP_TOOL: return;
         case MW_OP_MODEL:
-            span->input_tokens = more(span->input_tokens, above->input_tokens);
-            span->output_tokens = more(span->output_tokens, above->output_tokens);
+            if (above->input_tokens < span->input_tokens ||
+                above->output_tokens < span->output_tokens)
+                break;
+            span->input_tokens = above->input_tokens;
+            span->output_tokens = above->output_tokens;
             break;
         default: break;
         }

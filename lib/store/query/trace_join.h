@@ -13,9 +13,10 @@
  *   session     own, else of the nearest ancestor that has one, else of the root-most span that
  *               has one; a log record's: own, else its span's, else as the last rule
  *   agent       own, else of the nearest ancestor of kind agent that names one
- *   tokens      of leaf model spans: kind model, no descendant of kind model. Where models above
- *               speak of the same call, the largest of their counts, which becomes the leaf's. A
- *               trace without any leaf counts its outermost agent span that reports tokens
+ *   tokens      of leaf model spans: kind model, no descendant of kind model. Where a model above
+ *               speaks of the same call and says no less of either count, its counts, which become
+ *               the leaf's. A trace without any leaf counts its outermost agent span that reports
+ *               tokens
  */
 #ifndef MW_STORE_TRACE_JOIN_H
 #define MW_STORE_TRACE_JOIN_H

@@ -441,21 +441,22 @@ static size_t calls_below(const model_trace *trace, const model_span *span)
     return calls;
 }
 
-/* What a span that counts adds: of a model's call the most that is said of it. */
-static int64_t counted(const model_trace *trace, const model_span *span, bool in)
+/* What a span that counts adds: of a model's call what a model above it says, if no less. */
+static void counted(const model_trace *trace, const model_span *span, int64_t *in, int64_t *out)
 {
-    int64_t most = in ? span->in : span->out;
+    *in = span->in;
+    *out = span->out;
     if (span->kind != MW_OP_MODEL)
-        return most;
+        return;
     for (const model_span *up = parent_of(trace, span); up && calls_below(trace, up) == 1;
          up = parent_of(trace, up)) {
-        int64_t told = in ? up->in : up->out;
         if (up->kind == MW_OP_AGENT || up->kind == MW_OP_WORKFLOW || up->kind == MW_OP_TOOL)
-            break;
-        if (up->kind == MW_OP_MODEL && told > most)
-            most = told;
+            return;
+        if (up->kind != MW_OP_MODEL || up->in < *in || up->out < *out)
+            continue;
+        *in = up->in;
+        *out = up->out;
     }
-    return most;
 }
 
 /* The nearest one above that is neither wire nor unknown decides. */
@@ -496,7 +497,8 @@ static void add_span(model_summary *sum, const model_trace *trace, const model_s
     sum->models += span->kind == MW_OP_MODEL && !has_model_below(trace, span);
     sum->tools += span->kind == MW_OP_TOOL && !is_within_tool(trace, span);
     if (counts_tokens(trace, span)) {
-        int64_t in = counted(trace, span, true), out = counted(trace, span, false);
+        int64_t in, out;
+        counted(trace, span, &in, &out);
         sum->in += in > 0 ? in : 0;
         sum->out += out > 0 ? out : 0;
     }

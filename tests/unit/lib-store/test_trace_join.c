@@ -181,7 +181,7 @@ static const expectation table[] = {
     {
         /* Strands under the AWS distribution: two turns of an agent, the second of which had 60 of
          * its 210 tokens from the cache; botocore's span below tells what was not cached. */
-        .name = "one call counts once, with what the spans that speak of it say at most",
+        .name = "one call counts once, with what was cached if a span above tells",
         .spans = {SPAN(1, 0, 1, .kind = MW_OP_AGENT, .in = 310, .out = 50),
                   SPAN(2, 1, 2, .kind = MW_OP_WORKFLOW),
                   SPAN(3, 2, 3, .kind = MW_OP_MODEL, .in = 100, .out = 20),
@@ -204,6 +204,16 @@ static const expectation table[] = {
         .models = 1,
         .input = 40,
         .output = 9,
+    },
+    {
+        .name = "who says less of either count speaks of something else",
+        .spans = {SPAN(1, 0, 1, .kind = MW_OP_MODEL, .in = 20, .out = 2),
+                  SPAN(2, 1, 2, .kind = MW_OP_MODEL, .in = 7, .out = 3)},
+        .count = 2,
+        .root = 1,
+        .models = 1,
+        .input = 7,
+        .output = 3,
     },
     {
         .name = "of a model with several calls below, each call has its own",
