@@ -94,8 +94,8 @@ static void append_severity(const mw_cli *cli, const json_t *log, mw_buffer *out
     mw_buffer_appendf(out, "%s", style ? "\x1b[0m" : "");
 }
 
-/* Time, severity, service where there is room for it, body: one line, as wide as the terminal or as a
- * table without bounds. */
+/* Time, severity, service where there is room for it, body: one line, as wide as the terminal or as
+ * a table without bounds. */
 static void render_row(mw_cli *cli, const json_t *log, mw_buffer *out)
 {
     const size_t service = SERVICE_WIDTH + 2;

@@ -1,7 +1,7 @@
 /* A file that is plain or gzip, which its first bytes tell, read from front to end.
  *
- * gzip as RFC 1952 has it: members one behind the other. Whatever else stands behind a member, and a
- * member that is cut off or damaged, is a problem that names the place: zlib's own gzread passes
+ * gzip as RFC 1952 has it: members one behind the other. Whatever else stands behind a member, and
+ * a member that is cut off or damaged, is a problem that names the place: zlib's own gzread passes
  * such bytes over in silence, and with them what somebody thought was imported. What was read
  * before a problem stays read.
  *
@@ -23,11 +23,11 @@ typedef struct mw_packed_file {
     z_stream stream;
     bool has_stream;
     bool in_member;
-    bool at_end;      /* of the file: nothing is behind `input` */
-    uint8_t *input;   /* bytes of the file that were not taken yet: at to len */
+    bool at_end;    /* of the file: nothing is behind `input` */
+    uint8_t *input; /* bytes of the file that were not taken yet: at to len */
     size_t at, len;
-    uint64_t offset;  /* in the file, of input[0] */
-    uint64_t member;  /* where the present one begins */
+    uint64_t offset;   /* in the file, of input[0] */
+    uint64_t member;   /* where the present one begins */
     char problem[192]; /* empty = none */
 } mw_packed_file;
 

@@ -116,7 +116,8 @@ bool mw_wants_otlp(const mw_cli *cli)
 void mw_tell_otlp(const mw_answer *answer, bool cursor)
 {
     if (answer->left_out)
-        fprintf(stderr, "midwatch: %llu left out: too long for the memory that questions have; start the "
+        fprintf(stderr,
+                "midwatch: %llu left out: too long for the memory that questions have; start the "
                 "daemon with a larger --memory-limit\n",
                 (unsigned long long)answer->left_out);
     if (answer->damaged)

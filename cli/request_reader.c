@@ -1,6 +1,6 @@
 /* Requests out of files. See request_reader.h. */
-#include "cli/otlp_sender.h"
 #include "cli/request_reader.h"
+#include "cli/otlp_sender.h"
 
 #define CHUNK_SIZE ((size_t)256 << 10)
 

@@ -1,7 +1,7 @@
 /* Facts of a span over the table of facts_table.c. Contract: facts.h. */
-#include "proto/attribute_walk.h"
 #include "collector/facts_table.h"
 #include "collector/resolve_int.h"
+#include "proto/attribute_walk.h"
 #include "proto/wire.h"
 
 #define NO_RANK MW_RESOLVE_NO_RANK

@@ -231,7 +231,7 @@ mw_err mw_duration_parse(mw_slice text, int64_t *ns)
  * to 2262 (seconds, milliseconds), or anything (nanoseconds). */
 static mw_err parse_unix(mw_slice digits, int64_t *ns)
 {
-    int64_t unit = digits.len >= 16                        ? 1
+    int64_t unit = digits.len >= 16                       ? 1
                    : digits.len == 12 || digits.len == 13 ? MW_NS_PER_MS
                    : digits.len == 9 || digits.len == 10  ? MW_NS_PER_S
                                                           : 0;

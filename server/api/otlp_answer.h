@@ -33,10 +33,10 @@ typedef struct mw_otlp_answer {
     mw_otlp_entry *entries; /* in the call's arena */
     size_t count;
     uint64_t left_out;
-    size_t before_large;   /* items before the first one that is too long */
-    uint64_t large_bytes;  /* of all that are: items, and what they stand under */
-    uint64_t undecided;    /* of a pattern */
-    mw_slice next_cursor;  /* empty = none */
+    size_t before_large;  /* items before the first one that is too long */
+    uint64_t large_bytes; /* of all that are: items, and what they stand under */
+    uint64_t undecided;   /* of a pattern */
+    mw_slice next_cursor; /* empty = none */
 } mw_otlp_answer;
 
 /* Where the items of a page come from. */

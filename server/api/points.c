@@ -116,8 +116,8 @@ static mw_err read_metric(mw_api_call *call, mw_store_view *view, const mw_store
                           const mw_metric_query *query, mw_metric *out)
 {
     *out = (mw_metric){.series = NULL};
-    mw_err err = mw_store_metric_read(view, call->request->params[0], bounds, query, &call->arena,
-                                      out);
+    mw_err err =
+        mw_store_metric_read(view, call->request->params[0], bounds, query, &call->arena, out);
     if (err == MW_E_NOT_FOUND)
         return mw_detail_set(&call->detail, err, "name",
                              "midwatch metric list shows which there are",

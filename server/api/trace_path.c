@@ -149,8 +149,8 @@ mw_err mw_tree_critical_top(const mw_tree_links *links, mw_tree *out)
         qsort_r(on_path, count, sizeof *on_path, by_signature, (void *)(uintptr_t)items);
     for (size_t from = 0, to; from < count; from = to) {
         mw_tree_share share = {.most = on_path[from]};
-        for (to = from; to < count && items[on_path[to]].signature == items[on_path[from]].signature;
-             to++) {
+        for (to = from;
+             to < count && items[on_path[to]].signature == items[on_path[from]].signature; to++) {
             uint64_t own_ns = links->critical_ns[on_path[to]];
             share.count++;
             share.critical_ns += own_ns;

@@ -70,8 +70,8 @@ typedef struct mw_tree_share {
 typedef struct mw_tree {
     mw_tree_row *rows; /* MW_MEM_QUERY */
     size_t count;
-    mw_tree_counts hidden; /* at the top */
-    uint64_t critical_ns;  /* covered by spans: the trace's duration less its gaps */
+    mw_tree_counts hidden;              /* at the top */
+    uint64_t critical_ns;               /* covered by spans: the trace's duration less its gaps */
     mw_tree_share top[MW_TREE_TOP_MAX]; /* the largest, largest first; of equal ones the earliest */
     size_t top_count;
 } mw_tree;

@@ -296,14 +296,14 @@ static void mark_token_spans(mw_join *join)
 
 /* Of the spans that speak of one call the innermost counts, but it need not tell most: botocore's
  * leaves out what came from the cache, which the framework's above it includes; and nobody counts a
- * token that was not there. So it takes what a model above says, if that is no less of either count,
- * as long as it is the only call that stands below and nothing but what carries a call stands
- * between. Each model is looked at once: one with several calls ends the way up. */
+ * token that was not there. So it takes what a model above says, if that is no less of either
+ * count, as long as it is the only call that stands below and nothing but what carries a call
+ * stands between. Each model is looked at once: one with several calls ends the way up. */
 static void take_call_tokens(mw_join *join, uint32_t leaf)
 {
     mw_join_span *span = join->spans[leaf];
-    for (uint32_t at = join->parent[leaf];
-         at != MW_JOIN_NONE && !(join->marks[at] & CALLS_BELOW); at = join->parent[at]) {
+    for (uint32_t at = join->parent[leaf]; at != MW_JOIN_NONE && !(join->marks[at] & CALLS_BELOW);
+         at = join->parent[at]) {
         const mw_join_span *above = join->spans[at];
         switch (above->operation_kind) {
         case MW_OP_AGENT:

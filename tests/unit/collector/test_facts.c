@@ -360,9 +360,9 @@ static void check_log(const log_case *row)
         put_text(&body, STRING, "your quota is used up");
     put_message(&record, BODY, &body);
     mw_facts_of_log(written(&record), &columns, &arena, &facts);
-    if (facts.error_class != row->class || !mw_slice_equal(facts.error_type, mw_slice_of(row->type)))
-        fail_msg("%s: %d %.*s", row->name, (int)facts.error_class,
-                 MW_SLICE_FMT(facts.error_type));
+    if (facts.error_class != row->class ||
+        !mw_slice_equal(facts.error_type, mw_slice_of(row->type)))
+        fail_msg("%s: %d %.*s", row->name, (int)facts.error_class, MW_SLICE_FMT(facts.error_type));
     free(record.data);
 }
 
@@ -399,12 +399,12 @@ static void test_log_records(void **state)
         {"AgentCore memory in order", INFO, "Extraction", NULL, LIST(TEXT("isError", "false")),
          MW_ERROR_NONE, ""},
         {"AgentCore runtime", ERROR, "", NULL,
-         LIST(TEXT("errorType", "ThrottlingException"), TEXT("sessionId", "s")),
-         MW_ERROR_THROTTLE, "ThrottlingException"},
+         LIST(TEXT("errorType", "ThrottlingException"), TEXT("sessionId", "s")), MW_ERROR_THROTTLE,
+         "ThrottlingException"},
         {"attributes before the body", ERROR, "", LIST(TEXT("error.type", "AccessDenied")),
          LIST(TEXT("errorType", "ThrottlingException")), MW_ERROR_USER, "AccessDenied"},
-        {"Claude Code's tool", NONE, "claude_code.tool_result", LIST(TEXT("success", "false")), NULL,
-         MW_ERROR_USER, ""},
+        {"Claude Code's tool", NONE, "claude_code.tool_result", LIST(TEXT("success", "false")),
+         NULL, MW_ERROR_USER, ""},
         {"Claude Code's API", NONE, "claude_code.api_error", LIST(NUMBER("status_code", 529)), NULL,
          MW_ERROR_THROTTLE, ""},
         {"Claude Code's tool in order", NONE, "claude_code.tool_result",

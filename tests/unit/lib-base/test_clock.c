@@ -172,7 +172,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_parse),  cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_points), cmocka_unit_test(test_unix_points), cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_points), cmocka_unit_test(test_unix_points),
+        cmocka_unit_test(test_clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -228,9 +228,8 @@ static const expectation table[] = {
     },
     {
         .name = "a model above an agent, a workflow or a tool speaks of more than the call below",
-        .spans = {SPAN(1, 0, 1, .kind = MW_OP_MODEL, .in = 500),
-                  SPAN(2, 1, 2, .kind = MW_OP_TOOL), SPAN(3, 2, 3, .kind = MW_OP_AGENT),
-                  SPAN(4, 3, 4, .kind = MW_OP_MODEL, .in = 20)},
+        .spans = {SPAN(1, 0, 1, .kind = MW_OP_MODEL, .in = 500), SPAN(2, 1, 2, .kind = MW_OP_TOOL),
+                  SPAN(3, 2, 3, .kind = MW_OP_AGENT), SPAN(4, 3, 4, .kind = MW_OP_MODEL, .in = 20)},
         .count = 4,
         .root = 1,
         .models = 1,

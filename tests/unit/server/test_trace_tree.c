@@ -276,8 +276,8 @@ int main(void)
         cmocka_unit_test(test_order),         cmocka_unit_test(test_orphans_and_cycles),
         cmocka_unit_test(test_folding),       cmocka_unit_test(test_what_does_not_fold),
         cmocka_unit_test(test_critical_path), cmocka_unit_test(test_critical_top),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_large),         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_limit),         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
