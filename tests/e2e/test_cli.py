@@ -170,6 +170,22 @@ class CliTest(DaemonCase):
         self.assertEqual(ids("--since", "2023-11-14T22:13:30Z"), [self.second.hex()])
         self.assertEqual(ids("--since", "1h"), [])
         self.daemon.cli("trace", "list", "--since", "yesterday-ish", code=2)
+        seconds = str((BASE + 10 ** 10) // 10 ** 9)
+        for form in (seconds, seconds + ".0", seconds + "000", seconds + "000000000"):
+            self.assertEqual(ids("--since", form), [self.second.hex()], form)
+            self.assertEqual(ids("--until", form), [self.first.hex()], form)
+        self.assertEqual(ids("--since", "0"), [self.second.hex(), self.first.hex()])
+        self.assertEqual(ids("--until", "0"), [])
+        for form in ("9999", "3600", "2023", "17000000101"):
+            done = self.daemon.cli_raw("trace", "list", "--since", form)
+            self.assertEqual(done.returncode, 2)
+            for words in ("since: not a point in time", "2026-03-14T09:26:53Z", "15m",
+                          "1773480413 (s)", "(ms)", "(ns)"):
+                self.assertIn(words, done.stderr)
+        # The same words, wherever a time is asked for.
+        for arguments in (["export", "--until", seconds], ["service", "list", "--since", seconds],
+                          ["session", "show", "sess-cli", "--until", seconds]):
+            self.daemon.cli(*arguments)
 
     def test_prefix(self):
         shown = self.daemon.cli_json("trace", "show", "abcdef00")

@@ -3,13 +3,14 @@
 hostile, of wide characters. What was cut says so."""
 import json
 import re
+import subprocess
 import unicodedata
 import unittest
 from urllib.parse import urlsplit
 
 import otlp
 import signals
-from harness import DaemonCase, wait_for
+from harness import BINARY, DaemonCase, wait_for
 from test_webhook import alarm, sign, utc
 
 BASE = 1_700_000_000_000_000_000
@@ -134,6 +135,17 @@ class WidthsTest(DaemonCase):
     def test_the_daemon(self):
         self.check("status")
         self.check("doctor", cut=True)
+
+    def test_followed(self):
+        for width in WIDTHS:
+            with subprocess.Popen(
+                    [BINARY, "log", "list", "--follow", "--since", "2023-11-01", "--data",
+                     self.daemon.data], stdout=subprocess.PIPE, text=True,
+                    env={**self.daemon.environment(), "COLUMNS": str(width)}) as following:
+                lines = [following.stdout.readline().rstrip("\n") for _ in NAMES]
+                following.terminate()
+            self.assertLessEqual(max(map(columns, lines)), width)
+            self.assertEqual(sum("\u2026" in line for line in lines), 3)
 
     def test_a_cut_id_is_an_id(self):
         text = self.daemon.cli("trace", "list", env={"COLUMNS": "60"})
