@@ -107,8 +107,9 @@ class WidthsTest(DaemonCase):
             self.check(noun, "list", *since, cut=True)
         self.check("topology", "show", *since, cut=True)
         for noun in ("investigation", "webhook", "audit", "space"):
-            text = self.daemon.cli(noun, "list", env={"COLUMNS": "60"})
-            self.assertLessEqual(max(map(columns, text.splitlines())), 60)
+            for width in WIDTHS:
+                text = self.daemon.cli(noun, "list", env={"COLUMNS": str(width)})
+                self.assertLessEqual(max(map(columns, text.splitlines())), width)
 
     def test_pages(self):
         since = ("--since", "2023-11-14", "--until", "2023-11-15")
