@@ -17,15 +17,17 @@ enum { SEGMENT = 2048, APPENDS = 9, PER_APPEND = 20 };
 #define MERGE_TIME (60 * MW_NS_PER_S)
 
 typedef struct reports {
-    char text[8192];
+    char text[16384];
     size_t len;
-    int count;
+    int count; /* of damage */
+    int notes;
 } reports;
 
 static void note(void *ctx, const mw_store_damage *what)
 {
     reports *all = ctx;
-    all->count++;
+    all->count += !what->note;
+    all->notes += what->note;
     all->len += (size_t)snprintf(all->text + all->len, sizeof all->text - all->len, "%s: %s\n",
                                  what->file, what->what);
     assert_true(all->len < sizeof all->text);
