@@ -165,11 +165,14 @@ static mw_err compare_loss(void *ctx, const mw_catalogue_loss *loss)
     mw_catalogue_loss *rest = &both->back[both->back_count++];
     *rest = *loss;
     rest->part = MW_LOSS_END;
-    mw_catalogue_segment there = {.id = loss->of.id};
-    for (const mw_index_block *block = both->segments[at]->blocks; block;
-         block = block->next_in_segment)
-        mw_catalogue_add_block(&there, &block->header);
-    take_away(&rest->of, &there);
+    mw_catalogue_segment own = {.id = loss->of.id}, all = own;
+    const mw_segment *segment = both->segments[at];
+    if (segment->header.kind == MW_SEGMENT_LOG)
+        count_there(both, &loss->of, &own, &all);
+    else
+        for (const mw_index_block *block = segment->blocks; block; block = block->next_in_segment)
+            mw_catalogue_add_block(&all, &block->header);
+    take_away(&rest->of, &all);
     return MW_OK;
 }
 

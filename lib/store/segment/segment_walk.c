@@ -288,7 +288,7 @@ void mw_segment_files_recall(mw_segment_files *files, const mw_known_segments *k
         const mw_known_segment *ours = mw_known_find(known, file->id);
         if (file->header_err != MW_OK)
             continue;
-        if (ours && !ours->lost && !is_merged(file) && mw_known_fits(ours, &file->header))
+        if (ours && !is_merged(file) && mw_known_fits(ours, &file->header))
             file->known_end = ours->bytes;
         if (ours ? mw_known_fits(ours, &file->header)
                  : !is_merged(file) || !known || !known->count || !key_seed ||

@@ -15,10 +15,10 @@
 #include "lib/store/segment/verify.h"
 
 /* A write takes milliseconds, a throttled one longer. What has not changed for five looks is
- * nobody's who writes; what still changes after a hundred is somebody's. */
-#define LOOK_PAUSE_NS (40 * MW_NS_PER_MS)
+ * nobody's who writes; what still changes after two hundred is somebody's. */
+#define LOOK_PAUSE_NS (20 * MW_NS_PER_MS)
 #define LOOKS_ALIKE 5u
-#define LOOKS_MAX 100u
+#define LOOKS_MAX 200u
 
 /* Pairs of a directory, whatever their order: how many, and the sum of their hashes. */
 typedef struct pair_sum {

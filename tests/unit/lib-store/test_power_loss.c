@@ -122,6 +122,8 @@ static void look(mw_store *store, findings *found)
     mw_store_view_close(view);
     mw_arena_reset(&arena);
     mw_store_stats_read(store, &found->stats);
+    /* Whatever was cut off was promised to nobody, and a start knows that. */
+    assert_int_equal(found->stats.losses.count, 0);
 }
 
 /* Batches are whole, acknowledged ones are there as they were acknowledged, the counts are exact.
