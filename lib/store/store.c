@@ -108,10 +108,22 @@ static void take_stock(mw_store *store)
                              mw_clock_mono_ns(store->writer.clock));
 }
 
+/* Retention removes the row before the file; where the disk refused the row's removal and a kill
+ * followed, the row is still there. It says nothing of what would have gone by now anyway. */
+static bool was_due(const mw_store *store, const mw_catalogue_loss *loss, uint64_t now_ns)
+{
+    uint64_t age_ns = (uint64_t)store->limits.age_ns;
+    return age_ns > 0 && loss->part == MW_LOSS_WHOLE && now_ns > age_ns &&
+           loss->of.arrival_max_ns < now_ns - age_ns;
+}
+
 static uint64_t tell_loss(void *ctx, const mw_catalogue_loss *loss)
 {
     const mw_store *store = ctx;
-    int64_t now_ns = mw_clock_wall_ns(store->writer.clock);
+    int64_t wall_ns = mw_clock_wall_ns(store->writer.clock);
+    uint64_t now_ns = wall_ns > 0 ? (uint64_t)wall_ns : 1;
+    if (was_due(store, loss, now_ns))
+        return 0;
     char *path = mw_segment_path(store->directory, loss->of.id);
     char lost[MW_CATALOGUE_LOST_SIZE];
     mw_catalogue_lost_text(&loss->of, lost);
@@ -123,7 +135,7 @@ static uint64_t tell_loss(void *ctx, const mw_catalogue_loss *loss)
            MW_KV_STR("lost", lost));
     mw_count(MW_COUNT_STORE_DAMAGED, 1);
     mw_free(MW_MEM_STORE, path);
-    return now_ns > 0 ? (uint64_t)now_ns : 1;
+    return now_ns;
 }
 
 /* Ids and sequences of a segment that is gone are not given to another. What cannot be true (the

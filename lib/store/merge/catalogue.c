@@ -76,7 +76,8 @@ static const char upgrade[] =
     "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";"
     "COMMIT;";
 
-static const char pragmas[] = "PRAGMA journal_mode = TRUNCATE;"
+/* The journal keeps its room: on a full disk retention must be able to remove rows. */
+static const char pragmas[] = "PRAGMA journal_mode = PERSIST;"
                               "PRAGMA synchronous = FULL;"
                               "PRAGMA temp_store = MEMORY;"
                               "PRAGMA cache_size = -256;";

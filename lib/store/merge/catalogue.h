@@ -8,7 +8,7 @@
  * short is told, by a start and by `midwatch check`, and not just absent from answers; and it is
  * what a person's sqlite3 can ask.
  *
- * So its commits are durable (journal truncated, synchronous=FULL; a few small syncs a merge, which
+ * So its commits are durable (journal kept, so that a full disk has room for it, synchronous=FULL; a few small syncs a merge, which
  * no answer waits for), and rows go before files do: the keeper removes a segment's row, then the
  * segment. A failed write costs nothing but the row: the catalogue is `behind` until the keeper
  * reconciles it.

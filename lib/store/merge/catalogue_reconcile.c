@@ -94,7 +94,7 @@ static mw_err tell_loss(reconciliation *both, mw_catalogue_loss *loss)
     if (!both->missing)
         return MW_OK;
     loss->noticed_ns = both->missing(both->ctx, loss);
-    return mw_catalogue_note_loss(both->catalogue, loss);
+    return loss->noticed_ns ? mw_catalogue_note_loss(both->catalogue, loss) : MW_OK;
 }
 
 static uint64_t less(uint64_t from, uint64_t what)

@@ -94,6 +94,30 @@ static void test_stays(void **state)
     test_dir_fini(&dir);
 }
 
+/* Retention would have removed it by now: whoever did, it is no loss. */
+static void test_was_due(void **state)
+{
+    (void)state;
+    for (int due = 0; due < 2; due++) {
+        test_dir dir;
+        uint64_t first;
+        size_t commits;
+        mw_store *store = NULL;
+        fill(&dir);
+        remove_log(dir.store, 1, &first, &commits);
+        usleep(2000);
+        mw_store_config config = {.directory = dir.store,
+                                  .clock = mw_clock_system(),
+                                  .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                                  .segment_max_bytes = SEGMENT,
+                                  .retention_age_ns = due ? 1000 : 3600 * MW_NS_PER_S};
+        assert_int_equal(mw_store_open(&config, &store, NULL), MW_OK);
+        assert_int_equal(losses_of(store).count, !due);
+        mw_store_close(store);
+        test_dir_fini(&dir);
+    }
+}
+
 /* Its id and its sequences are nobody's after the row has become a loss, either. */
 static void test_names_are_kept(void **state)
 {
@@ -398,6 +422,11 @@ static void test_other_store(void **state)
         copy_directory(dir.store, copy);
         path_of(copy, file->id, to);
         copy_file(file->path, to);
+        reports done;
+        rebuild(copy, &done); /* nor by that */
+        assert_non_null(strstr(done.text, "left alone: a segment of another store"));
+        copy_directory(dir.store, copy);
+        copy_file(file->path, to);
         assert_whole_after(copy, 1);
     }
     assert_true(merged > 0);
@@ -545,6 +574,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stays),           cmocka_unit_test(test_names_are_kept),
+        cmocka_unit_test(test_was_due),
         cmocka_unit_test(test_comes_back),      cmocka_unit_test(test_end),
         cmocka_unit_test(test_byte_of_the_end),
         cmocka_unit_test(test_before_the_end),  cmocka_unit_test(test_carried),
