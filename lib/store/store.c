@@ -128,9 +128,8 @@ static uint64_t tell_loss(void *ctx, const mw_catalogue_loss *loss)
     char lost[MW_CATALOGUE_LOST_SIZE];
     mw_catalogue_lost_text(&loss->of, lost);
     MW_LOG(MW_LOG_ERROR, "store",
-           loss->part == MW_LOSS_WHOLE
-               ? "a segment is gone that midwatch did not remove"
-               : "the end of a segment is gone that was acknowledged",
+           loss->part == MW_LOSS_WHOLE ? "a segment is gone that midwatch did not remove"
+                                       : "the end of a segment is gone that was acknowledged",
            MW_KV_STR("file", path ? path : store->directory), MW_KV_U64("bytes", loss->of.bytes),
            MW_KV_STR("lost", lost));
     mw_count(MW_COUNT_STORE_DAMAGED, 1);
@@ -185,9 +184,9 @@ static void reconcile_catalogue(mw_store *store)
                "there was no catalogue: it is made again of the segments that are there, and "
                "cannot tell whether others are missing",
                MW_KV_STR("directory", store->directory));
-    mw_err err = mw_catalogue_reconcile(store->catalogue,
-                                        (const mw_segment *const *)table->segments,
-                                        table->segment_count, tell_loss, store, &changes);
+    mw_err err =
+        mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)table->segments,
+                               table->segment_count, tell_loss, store, &changes);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err),
                MW_KV_STR("directory", store->directory));

@@ -748,7 +748,7 @@ MW_MUST_USE mw_err mw_store_metric_read(mw_store_view *view, mw_slice name,
 
 /* What is known to be gone and nobody has accepted yet (mw_store_rebuild), earlier losses too. */
 typedef struct mw_store_losses {
-    uint64_t count; /* segments, and ends of segments */
+    uint64_t count;               /* segments, and ends of segments */
     uint64_t spans, logs, points; /* in them, at least; repeats included */
     uint64_t noticed_ns;          /* the last one; 0 = none */
 } mw_store_losses;

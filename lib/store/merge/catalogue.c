@@ -37,28 +37,28 @@ static const char schema[] =
         APPLICATION_ID) ";"
                         "PRAGMA user_version = " TEXT_OF(
                             SCHEMA_FIRST) ";"
-                                            "CREATE TABLE segment("
-                                            " id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, "
-                                            "blocks INTEGER NOT NULL,"
-                                            " spans INTEGER NOT NULL, points INTEGER NOT NULL, "
-                                            "logs INTEGER NOT NULL,"
-                                            " first_seq INTEGER NOT NULL, last_seq INTEGER NOT "
-                                            "NULL,"
-                                            " arrival_min_ns INTEGER NOT NULL, arrival_max_ns "
-                                            "INTEGER NOT NULL,"
-                                            " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
-                                            "NOT NULL, kind INTEGER NOT NULL) STRICT;"
-                                            "CREATE TABLE block("
-                                            " segment INTEGER NOT NULL, number INTEGER NOT NULL, "
-                                            "file_offset INTEGER NOT NULL,"
-                                            " bytes INTEGER NOT NULL, signal INTEGER NOT NULL, "
-                                            "items INTEGER NOT NULL,"
-                                            " first_seq INTEGER NOT NULL, arrival_min_ns INTEGER "
-                                            "NOT NULL,"
-                                            " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
-                                            "NOT NULL,"
-                                            " PRIMARY KEY(segment, number)) STRICT, WITHOUT ROWID;"
-                                            "COMMIT;";
+                                          "CREATE TABLE segment("
+                                          " id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, "
+                                          "blocks INTEGER NOT NULL,"
+                                          " spans INTEGER NOT NULL, points INTEGER NOT NULL, "
+                                          "logs INTEGER NOT NULL,"
+                                          " first_seq INTEGER NOT NULL, last_seq INTEGER NOT "
+                                          "NULL,"
+                                          " arrival_min_ns INTEGER NOT NULL, arrival_max_ns "
+                                          "INTEGER NOT NULL,"
+                                          " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
+                                          "NOT NULL, kind INTEGER NOT NULL) STRICT;"
+                                          "CREATE TABLE block("
+                                          " segment INTEGER NOT NULL, number INTEGER NOT NULL, "
+                                          "file_offset INTEGER NOT NULL,"
+                                          " bytes INTEGER NOT NULL, signal INTEGER NOT NULL, "
+                                          "items INTEGER NOT NULL,"
+                                          " first_seq INTEGER NOT NULL, arrival_min_ns INTEGER "
+                                          "NOT NULL,"
+                                          " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
+                                          "NOT NULL,"
+                                          " PRIMARY KEY(segment, number)) STRICT, WITHOUT ROWID;"
+                                          "COMMIT;";
 
 /* From version 2, which a new file has for a moment. */
 static const char upgrade[] =
@@ -74,7 +74,7 @@ static const char upgrade[] =
     " kind INTEGER NOT NULL, salt INTEGER NOT NULL,"
     " PRIMARY KEY(segment, part, first_seq)) STRICT, WITHOUT ROWID;"
     "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";"
-    "COMMIT;";
+                                                     "COMMIT;";
 
 /* The journal keeps its room: on a full disk retention must be able to remove rows. */
 static const char pragmas[] = "PRAGMA journal_mode = PERSIST;"
@@ -213,8 +213,8 @@ static mw_err connect_to(mw_catalogue *catalogue, int flags)
     sqlite3_db_config(catalogue->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     sqlite3_db_config(catalogue->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
     sqlite3_limit(catalogue->db, SQLITE_LIMIT_ATTACHED, 0);
-    sqlite3_busy_timeout(catalogue->db, flags & SQLITE_OPEN_READONLY ? READER_TIMEOUT_MS
-                                                                     : BUSY_TIMEOUT_MS);
+    sqlite3_busy_timeout(catalogue->db,
+                         flags & SQLITE_OPEN_READONLY ? READER_TIMEOUT_MS : BUSY_TIMEOUT_MS);
     sqlite3_extended_result_codes(catalogue->db, 1);
     return MW_OK;
 }
@@ -289,7 +289,8 @@ static mw_err keep_loss(void *ctx, const mw_catalogue_loss *loss)
 
 mw_err mw_catalogue_begin_anew(mw_catalogue *catalogue)
 {
-    mw_err partly = catalogue->db ? mw_catalogue_read_losses(catalogue, keep_loss, catalogue) : MW_OK;
+    mw_err partly =
+        catalogue->db ? mw_catalogue_read_losses(catalogue, keep_loss, catalogue) : MW_OK;
     (void)partly; /* it is damaged: what it gives is all there is */
     MW_LOG(MW_LOG_WARN, "store", "the catalogue is damaged or foreign: it is made again",
            MW_KV_STR("file", catalogue->path));

@@ -48,10 +48,8 @@ MW_MUST_USE mw_err mw_catalogue_put_loss(mw_catalogue *catalogue, const mw_catal
 MW_MUST_USE mw_err mw_catalogue_remove_loss(mw_catalogue *catalogue, uint64_t id,
                                             mw_loss_part part);
 /* Those in the file. */
-MW_MUST_USE mw_err mw_catalogue_read_losses(mw_catalogue *catalogue,
-                                            mw_err (*loss)(void *ctx,
-                                                           const mw_catalogue_loss *loss),
-                                            void *ctx);
+MW_MUST_USE mw_err mw_catalogue_read_losses(
+    mw_catalogue *catalogue, mw_err (*loss)(void *ctx, const mw_catalogue_loss *loss), void *ctx);
 /* To be written with the next reconciliation. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_catalogue_note_loss(mw_catalogue *catalogue, const mw_catalogue_loss *loss);
 

@@ -258,8 +258,7 @@ mw_err mw_catalogue_reconcile(mw_catalogue *catalogue, const mw_segment *const *
                               uint64_t (*missing)(void *ctx, const mw_catalogue_loss *loss),
                               void *ctx, mw_catalogue_changes *changes)
 {
-    reconciliation both = {
-        .catalogue = catalogue, .count = count, .missing = missing, .ctx = ctx};
+    reconciliation both = {.catalogue = catalogue, .count = count, .missing = missing, .ctx = ctx};
     if (changes)
         *changes = both.changes;
     if (!catalogue)

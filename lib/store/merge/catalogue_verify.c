@@ -61,8 +61,7 @@ static const mw_segment_file *find_file(const checking *run, uint64_t id)
 {
     for (size_t i = 0; i < run->files.count; i++) {
         const mw_segment_file *file = &run->files.items[i];
-        if (file->id == id && file->header_err != MW_E_CONFLICT &&
-            file->header_err != MW_E_DENIED)
+        if (file->id == id && file->header_err != MW_E_CONFLICT && file->header_err != MW_E_DENIED)
             return file;
     }
     return NULL;
@@ -245,7 +244,8 @@ mw_err mw_store_verify(const char *directory,
         err = mw_catalogue_remember(catalogue, &known);
     mw_catalogue_close(catalogue);
     if (err != MW_OK)
-        mw_known_fini(&known); /* told by mw_store_verify_catalogue; the blocks speak for themselves */
+        mw_known_fini(
+            &known); /* told by mw_store_verify_catalogue; the blocks speak for themselves */
     err = mw_verify_segments(directory, &known, report, ctx, out);
     mw_known_fini(&known);
     return err;

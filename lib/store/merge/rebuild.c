@@ -23,7 +23,7 @@ typedef struct rebuilding {
     uint64_t key_seed;
     mw_segment_files files;
     mw_known_segments known; /* by the old catalogue */
-    mw_segment **merged; /* those that stay, open */
+    mw_segment **merged;     /* those that stay, open */
     size_t merged_count;
     mw_catalogue_segment *logs; /* rows of the log that hold */
     size_t log_count, log_capacity;

@@ -51,8 +51,7 @@ mw_err mw_aside_each(const char *directory, mw_err (*call)(void *ctx, const mw_a
         return errno == ENOENT || errno == ENOTDIR ? MW_E_NOT_FOUND : MW_E_IO;
     for (struct dirent *entry; err == MW_OK && (entry = readdir(dir)) != NULL;) {
         mw_aside_file file;
-        if (strlen(entry->d_name) < 16 ||
-            strncmp(entry->d_name + 16, ASIDE, sizeof ASIDE - 1) != 0)
+        if (strlen(entry->d_name) < 16 || strncmp(entry->d_name + 16, ASIDE, sizeof ASIDE - 1) != 0)
             continue;
         int written = snprintf(file.path, sizeof file.path, "%s/%s", directory, entry->d_name);
         if (written > 0 && (size_t)written < sizeof file.path && look(&file))

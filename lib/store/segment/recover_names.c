@@ -119,12 +119,12 @@ static mw_err set_aside(name_pass *pass, mw_segment_file *file)
 {
     char aside[MW_ASIDE_PATH_SIZE];
     uint64_t next = pass->writer->next_segment_id;
-    bool moved = mw_aside_name(file->path, aside) &&
-                 mw_io_current()->rename(file->path, aside) == 0;
+    bool moved =
+        mw_aside_name(file->path, aside) && mw_io_current()->rename(file->path, aside) == 0;
     log_aside(file, moved ? aside : file->path, text_of(pass, file));
     pass->changed |= moved;
-    if (!moved || (file->header_err == MW_E_CORRUPT && file->id >= next &&
-                   file->id - next < NEAR_IDS))
+    if (!moved ||
+        (file->header_err == MW_E_CORRUPT && file->id >= next && file->id - next < NEAR_IDS))
         mw_recover_note_id(pass->writer, file->id);
     return file->header_err == MW_E_CONFLICT ? keep_place(pass->writer, file) : MW_OK;
 }

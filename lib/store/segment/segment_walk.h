@@ -21,11 +21,11 @@ typedef struct mw_segment_file {
     /* A byte of it is damaged in the file; `header`, and these bytes, are as it was written. */
     bool header_mended;
     unsigned char mended[MW_SEGMENT_HEADER_SIZE];
-    uint64_t limit; /* nothing at or behind this offset counts */
+    uint64_t limit;     /* nothing at or behind this offset counts */
     uint64_t known_end; /* of the log: the catalogue remembers as much as durable; 0 = nothing */
-    bool found;     /* of the log: its end is found, not recorded */
-    bool newest;    /* and the next append goes on behind it */
-    bool recorded;  /* somebody wrote down where it ends */
+    bool found;         /* of the log: its end is found, not recorded */
+    bool newest;        /* and the next append goes on behind it */
+    bool recorded;      /* somebody wrote down where it ends */
     /* Merged: what it took the place of; MW_E_CORRUPT when no copy of that is whole. */
     mw_footer_replaced replaced;
     mw_err replaced_err;

@@ -401,8 +401,7 @@ static void report_copy(verification *run, size_t at)
     bool belongs = mw_segment_file_belongs(&run->files, at, run->known,
                                            run->has_key_seed ? &run->key_seed : NULL);
     snprintf(what, sizeof what, "%s segment %016llx under another name: %s",
-             belongs ? "it is" : "a copy of",
-             (unsigned long long)run->files.items[at].header.id,
+             belongs ? "it is" : "a copy of", (unsigned long long)run->files.items[at].header.id,
              belongs ? "the next start gives it its own name again"
                      : "it is not read; move it out of the store's directory, or to its own name "
                        "if no such file is there");
@@ -443,7 +442,8 @@ static mw_err verify_file(verification *run, size_t at)
     case MW_OK: return verify_whole_header(run, file);
     case MW_E_CONFLICT: report_copy(run, at); break;
     case MW_E_DENIED:
-        report(run, 0, "a segment of another store: it is not read, and the next start sets it aside");
+        report(run, 0,
+               "a segment of another store: it is not read, and the next start sets it aside");
         break;
     case MW_E_UNSUPPORTED:
         report(run, 0,
@@ -517,8 +517,8 @@ static mw_err verify_files(verification *run)
 }
 
 mw_err mw_verify_segments(const char *directory, const mw_known_segments *known,
-                          void (*report_damage)(void *ctx, const mw_store_damage *damage), void *ctx,
-                          mw_store_verified *out)
+                          void (*report_damage)(void *ctx, const mw_store_damage *damage),
+                          void *ctx, mw_store_verified *out)
 {
     verification run = {
         .directory = directory, .known = known, .report = report_damage, .ctx = ctx};

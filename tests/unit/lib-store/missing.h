@@ -75,7 +75,8 @@ static inline void copy_directory(const char *from, const char *to)
 }
 
 /* Takes the file of that number in the order of ids away; its first commit and how many it has. */
-static inline void remove_log(const char *directory, size_t number, uint64_t *first_seq, size_t *commits)
+static inline void remove_log(const char *directory, size_t number, uint64_t *first_seq,
+                              size_t *commits)
 {
     mw_segment_files files;
     mw_walk walk;

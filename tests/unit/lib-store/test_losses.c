@@ -573,15 +573,22 @@ static void test_written_later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stays),           cmocka_unit_test(test_names_are_kept),
+        cmocka_unit_test(test_stays),
+        cmocka_unit_test(test_names_are_kept),
         cmocka_unit_test(test_was_due),
-        cmocka_unit_test(test_comes_back),      cmocka_unit_test(test_end),
+        cmocka_unit_test(test_comes_back),
+        cmocka_unit_test(test_end),
         cmocka_unit_test(test_byte_of_the_end),
-        cmocka_unit_test(test_before_the_end),  cmocka_unit_test(test_carried),
-        cmocka_unit_test(test_torn_is_no_loss), cmocka_unit_test(test_no_segments),
-        cmocka_unit_test(test_overwritten),     cmocka_unit_test(test_other_store),
-        cmocka_unit_test(test_header_byte),     cmocka_unit_test(test_older_catalogue),
-        cmocka_unit_test(test_damaged_catalogue), cmocka_unit_test(test_written_later),
+        cmocka_unit_test(test_before_the_end),
+        cmocka_unit_test(test_carried),
+        cmocka_unit_test(test_torn_is_no_loss),
+        cmocka_unit_test(test_no_segments),
+        cmocka_unit_test(test_overwritten),
+        cmocka_unit_test(test_other_store),
+        cmocka_unit_test(test_header_byte),
+        cmocka_unit_test(test_older_catalogue),
+        cmocka_unit_test(test_damaged_catalogue),
+        cmocka_unit_test(test_written_later),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);

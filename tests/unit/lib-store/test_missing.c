@@ -327,8 +327,7 @@ int main(void)
         cmocka_unit_test(test_log_segment_gone), cmocka_unit_test(test_gone_after_kill),
         cmocka_unit_test(test_gone_by_itself),   cmocka_unit_test(test_log_segment_cut),
         cmocka_unit_test(test_copies),           cmocka_unit_test(test_renamed),
-        cmocka_unit_test(test_renamed_alone),
-        cmocka_unit_test(test_copy_stays),
+        cmocka_unit_test(test_renamed_alone),    cmocka_unit_test(test_copy_stays),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
