@@ -47,9 +47,9 @@ void mw_store_close(mw_store *store);
  * MW_E_NO_SPACE, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_store_merge_all(mw_store *store, int64_t timeout_ns);
 
-/* Verification of every block of a directory (`midwatch check`), also beside a daemon: calls `report`
- * for each damaged block or segment, for each segment of another version, and with notes. What
- * counts at the end of the log is what is known to have been durable, by its blocks or by the
+/* Verification of every block of a directory (`midwatch check`), also beside a daemon: calls
+ * `report` for each damaged block or segment, for each segment of another version, and with notes.
+ * What counts at the end of the log is what is known to have been durable, by its blocks or by the
  * catalogue; what lies behind is a write under way or one that a crash cut off. MW_OK when all is
  * whole, MW_E_CORRUPT when damage was reported, MW_E_IO, MW_E_NOMEM, MW_E_NOT_FOUND (no such
  * directory). `report` and `out` may be NULL. */
@@ -67,8 +67,8 @@ MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void *ctx, mw_store_verified *out);
 /* Does the catalogue know of segments that are not there, or not as long as they were, now or at an
  * earlier start? Files that vanished show nowhere else. MW_OK, MW_E_CORRUPT when damage was
- * reported, MW_E_NOT_FOUND (no catalogue, of which it reports a note if there are segments), MW_E_IO,
- * MW_E_NOMEM. */
+ * reported, MW_E_NOT_FOUND (no catalogue, of which it reports a note if there are segments),
+ * MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_store_verify_catalogue(
     const char *directory, void (*report)(void *ctx, const mw_store_damage *damage), void *ctx);
 /* Makes again what is derived: the catalogue, and footers that are damaged; removes segments that

@@ -155,11 +155,11 @@
  * the next of the log names a later predecessor: the one that knew its end is lost. Any other ends
  * at its own durable end: its creator never acknowledged anything in it.
  *
- * The torn tail begins at the first block of which header or chunks do not validate,
- * behind all that was durable: its durable end, what a valid header in it names as synced, and, where
- * there is a catalogue, the bytes of its row.
- * Before that, and in every other segment, such a block is damage. It is left out alone; behind a
- * header that does not validate, the next block begins at the next multiple of 8 where one does.
+ * The torn tail begins at the first block of which header or chunks do not validate, behind all
+ * that was durable: its durable end, what a valid header in it names as synced, and, where there is
+ * a catalogue, the bytes of its row. Before that, and in every other segment, such a block is
+ * damage. It is left out alone; behind a header that does not validate, the next block begins at
+ * the next multiple of 8 where one does.
  *
  * Where the newest ends in order, the file ends, or eight zero bytes stand behind the last block
  * (as many as there are before the file's end). What follows them is left over from another

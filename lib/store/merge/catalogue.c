@@ -17,14 +17,14 @@
 #include "lib/base/sqlite_vfs.h"
 #include "lib/store/merge/catalogue_int.h"
 
-/* "MWcg". Version 1 had no segments of the log, and is replaced; 2 had neither losses nor salts, and
- * gets them. */
+/* "MWcg". Version 1 had no segments of the log, and is replaced; 2 had neither losses nor salts,
+ * and gets them. */
 #define APPLICATION_ID 1297572711
 #define SCHEMA_FIRST 2
 #define SCHEMA_VERSION 3
 /* `midwatch check` reads beside the keeper, for milliseconds; a person with sqlite3 for longer, and
- * then the keeper goes on and comes back to it. `midwatch check` waits for longer: a commit takes as
- * long as a busy disk makes it. */
+ * then the keeper goes on and comes back to it. `midwatch check` waits for longer: a commit takes
+ * as long as a busy disk makes it. */
 #define BUSY_TIMEOUT_MS 1000
 #define READER_TIMEOUT_MS 10000
 
@@ -587,7 +587,7 @@ static void take_row(sqlite3_stmt *statement, mw_catalogue_segment *out)
     };
 }
 
-/* Whatever a statement gives, a row each: to `segment` or, with what stands behind it, to `loss`. */
+/* What a statement gives, a row each: to `segment` or, with what stands behind it, to `loss`. */
 typedef struct row_reader {
     mw_err (*segment)(void *ctx, const mw_catalogue_segment *segment);
     mw_err (*loss)(void *ctx, const mw_catalogue_loss *loss);

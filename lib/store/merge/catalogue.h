@@ -8,10 +8,10 @@
  * short is told, by a start and by `midwatch check`, and not just absent from answers; and it is
  * what a person's sqlite3 can ask.
  *
- * So its commits are durable (journal kept, so that a full disk has room for it, synchronous=FULL; a few small syncs a merge, which
- * no answer waits for), and rows go before files do: the keeper removes a segment's row, then the
- * segment. A failed write costs nothing but the row: the catalogue is `behind` until the keeper
- * reconciles it.
+ * So its commits are durable (journal kept, so that a full disk has room for it, synchronous=FULL;
+ * a few small syncs a merge, which no answer waits for), and rows go before files do: the keeper
+ * removes a segment's row, then the segment. A failed write costs nothing but the row: the
+ * catalogue is `behind` until the keeper reconciles it.
  *
  * A segment of the log has a row from its first commits on (catalogue_log.h), which says which
  * commits it is known to hold. Its successor's header would tell that it is gone, too, but not of
@@ -19,9 +19,9 @@
  *
  * What is found missing at a start is a loss, and has a row of its own from then on: which segment,
  * or end of one, how much at least, and when it was noticed. It stays, whatever becomes of the
- * segment's other rows, until the segment is there again or a person accepts it with `midwatch check
- * --rebuild`. Losses are the one thing here that the segments do not know; a catalogue that is
- * damaged passes on those that can be read.
+ * segment's other rows, until the segment is there again or a person accepts it with `midwatch
+ * check --rebuild`. Losses are the one thing here that the segments do not know; a catalogue that
+ * is damaged passes on those that can be read.
  *
  * Functions for which that makes sense take NULL for a catalogue that could not be opened and then
  * do nothing: the store works without.
@@ -119,8 +119,8 @@ MW_MUST_USE mw_err mw_catalogue_remember(mw_catalogue *catalogue, mw_known_segme
 /* Reads all of it: MW_E_CORRUPT when a page or a row is no good. */
 MW_MUST_USE mw_err mw_catalogue_verify(mw_catalogue *catalogue);
 
-/* What is lost with a segment that is gone, in words: commits, how much of each signal, and of which
- * time. */
+/* What is lost with a segment that is gone, in words: commits, how much of each signal, and of
+ * which time. */
 #define MW_CATALOGUE_LOST_SIZE 384
 void mw_catalogue_lost_text(const mw_catalogue_segment *row, char out[MW_CATALOGUE_LOST_SIZE]);
 

@@ -1,5 +1,5 @@
-/* Between the catalogue's files: rows within a transaction (catalogue.c, which has the SQL), and the
- * comparison with the segments (catalogue_reconcile.c). One thread.
+/* Between the catalogue's files: rows within a transaction (catalogue.c, which has the SQL), and
+ * the comparison with the segments (catalogue_reconcile.c). One thread.
  */
 #ifndef MW_STORE_CATALOGUE_INT_H
 #define MW_STORE_CATALOGUE_INT_H
@@ -34,7 +34,7 @@ struct mw_catalogue {
 };
 
 MW_MUST_USE mw_err mw_catalogue_begin(mw_catalogue *catalogue);
-/* Commits, or after an error rolls back; returns the first error, and then the catalogue is behind. */
+/* Commits, or after an error rolls back and returns it; then the catalogue is behind. */
 MW_MUST_USE mw_err mw_catalogue_settle(mw_catalogue *catalogue, mw_err err);
 /* Replaces a damaged file by an empty one; the losses it still tells wait in `pending`. */
 MW_MUST_USE mw_err mw_catalogue_begin_anew(mw_catalogue *catalogue);

@@ -145,7 +145,7 @@ static void say_doubt(checking *run, const mw_catalogue_segment *row)
     say(run, path, file ? file->size : 0, text);
 }
 
-/* A loss that a start noticed. It is told until a person accepts it, or the segment is there again. */
+/* A loss that a start noticed: told until a person accepts it or the segment is there again. */
 static mw_err say_loss(void *ctx, const mw_catalogue_loss *loss)
 {
     checking *run = ctx;

@@ -2,8 +2,8 @@
  *
  * In order: unfinished files go; headers with one damaged byte are put right; footers that are
  * damaged are made again (footer_mend.h); segments that another one replaced go; the catalogue is
- * made of what is there, and with that what is gone is accepted, and said for the last time. Each step leaves a directory that a start takes, so a kill between two
- * costs nothing but another run.
+ * made of what is there, and with that what is gone is accepted, and said for the last time. Each
+ * step leaves a directory that a start takes, so a kill between two costs nothing but another run.
  */
 #include <errno.h>
 #include <fcntl.h>
