@@ -72,6 +72,7 @@ class MergeTest(Case):
                 done = daemon.cli_raw("check")
                 checks += 1
                 self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+                self.assertNotIn("note ", done.stdout)
             for load in loads:
                 load.communicate(timeout=60 * SLOWNESS)
             self.assertGreater(checks, 3)

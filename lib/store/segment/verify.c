@@ -142,26 +142,28 @@ static mw_err verify_block(verification *run, const mw_segment_file *file,
 
 /* What follows the last block. Up to where it was durable, that is damage; behind it is what nobody
  * was told of. */
-static void report_end(verification *run, const mw_segment_file *file, const mw_walk *walk)
+static void report_end(verification *run, const mw_segment_file *file, const mw_walk *walk,
+                       bool torn)
 {
     bool explained = walk->gap_count > 0 && walk->gaps[walk->gap_count - 1].to == file->limit;
     if (explained)
         return;
     if (walk->end < (file->found ? walk->synced : file->limit))
         report(run, walk->end, "the end of a segment: the items in it are lost");
-    else if (file->found && !mw_segment_ends_at(file, walk->end))
+    else if (torn)
         add_finding(run, walk->end,
-                    "a torn tail: writes cut off by a crash, or a damaged last block; the next "
-                    "start drops it",
+                    "a torn tail: a write that was cut off, of which nobody was told, or a damaged "
+                    "last block; the next start drops it",
                     true);
 }
 
-static void report_gaps(verification *run, const mw_segment_file *file, const mw_walk *walk)
+static void report_gaps(verification *run, const mw_segment_file *file, const mw_walk *walk,
+                        bool torn)
 {
     for (size_t i = 0; i < walk->gap_count; i++)
         report(run, walk->gaps[i].from,
                "a stretch with no readable block: the items in it are lost");
-    report_end(run, file, walk);
+    report_end(run, file, walk, torn);
 }
 
 /* Behind what is known to have been durable, the first block that is not whole is where a crash cut
@@ -207,17 +209,22 @@ static bool is_in_order(const mw_segment_file *file, const mw_walk *walk)
                             mw_segment_ends_at(file, walk->end));
 }
 
-/* Until its end is in order, or nobody writes to it any more. */
-static mw_err walk_settled(verification *run, mw_segment_file *file, mw_walk *walk)
+/* Until its end is in order, or nobody writes to it any more: then it is torn. */
+static mw_err walk_settled(verification *run, mw_segment_file *file, mw_walk *walk, bool *torn)
 {
     const struct timespec pause = {0, LOOK_PAUSE_NS};
     uint64_t end = 0, gaps = 0;
     unsigned alike = 0;
     mw_err err = walk_once(run, file, walk);
+    *torn = false;
     for (unsigned looks = 1; err == MW_OK && looks < LOOKS_MAX; looks++) {
         alike = walk->end == end && walk->gap_count == gaps ? alike + 1 : 1;
-        if (alike == LOOKS_ALIKE || is_in_order(file, walk))
+        if (is_in_order(file, walk))
             return MW_OK;
+        if (alike == LOOKS_ALIKE) {
+            *torn = !mw_segment_ends_at(file, walk->end);
+            return MW_OK;
+        }
         end = walk->end;
         gaps = walk->gap_count;
         mw_walk_fini(walk);
@@ -231,14 +238,14 @@ static mw_err verify_log(verification *run, mw_segment_file *file)
 {
     mw_walk walk;
     mw_hot hot;
-    bool whole;
-    mw_err err = walk_settled(run, file, &walk);
+    bool whole, torn;
+    mw_err err = walk_settled(run, file, &walk, &torn);
     if (err != MW_OK)
         return err;
     for (size_t i = 0; err == MW_OK && i < walk.block_count; i++)
         err = verify_block(run, file, &walk.blocks[i], &hot, &whole);
     if (err == MW_OK)
-        report_gaps(run, file, &walk);
+        report_gaps(run, file, &walk, torn);
     mw_walk_fini(&walk);
     return err;
 }
@@ -311,7 +318,7 @@ static mw_err verify_merged_blocks(verification *run, const mw_segment_file *fil
             check->broken = true;
     }
     if (err == MW_OK)
-        report_gaps(run, file, &walk);
+        report_gaps(run, file, &walk, false);
     mw_walk_fini(&walk);
     return err;
 }
