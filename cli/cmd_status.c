@@ -67,6 +67,21 @@ static void render_merging(const json_t *store, mw_buffer *out)
     mw_buffer_appendf(out, "\n");
 }
 
+static void render_losses(const json_t *store, mw_buffer *out)
+{
+    char last[MW_CELL_SIZE];
+    long long count = (long long)mw_integer(store, "losses");
+    if (!count)
+        return;
+    mw_instant_text(store, "last_loss", last);
+    mw_buffer_appendf(out,
+                      "  %-13s %lld segments or ends of some are gone, with at least %lld spans, "
+                      "%lld logs, %lld points; noticed %s; `midwatch check` names them\n",
+                      "LOST", count, (long long)mw_integer(store, "lost_spans"),
+                      (long long)mw_integer(store, "lost_logs"),
+                      (long long)mw_integer(store, "lost_points"), last);
+}
+
 static void render_store(const json_t *root, mw_buffer *out)
 {
     char text[MW_CELL_SIZE];
@@ -85,6 +100,7 @@ static void render_store(const json_t *root, mw_buffer *out)
         mw_buffer_appendf(out,
                           "  %-13s %lld blocks, left out of answers; `midwatch check` names them\n",
                           "DAMAGED", (long long)mw_integer(store, "damaged_blocks"));
+    render_losses(store, out);
     if (!json_is_true(json_object_get(store, "writable")))
         mw_field(out, "NOT WRITABLE", mw_text(store, "last_error"));
     if (!json_is_true(json_object_get(root, "state_writable")))

@@ -71,7 +71,11 @@ static const size_t summed[] = {offsetof(mw_store_stats, segments),
                                 offsetof(mw_store_stats, retired_segments),
                                 offsetof(mw_store_stats, retired_items),
                                 offsetof(mw_store_stats, merges),
-                                offsetof(mw_store_stats, merge_failures)};
+                                offsetof(mw_store_stats, merge_failures),
+                                offsetof(mw_store_stats, losses.count),
+                                offsetof(mw_store_stats, losses.spans),
+                                offsetof(mw_store_stats, losses.logs),
+                                offsetof(mw_store_stats, losses.points)};
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "counts and sizes are added alike");
 
 static uint64_t *member(mw_store_stats *stats, size_t offset)
@@ -99,6 +103,8 @@ static void add(void *ctx, const char *name, mw_store *store)
     to->merging_fails |= one.merging_fails;
     if (one.merge_failed_ns > to->merge_failed_ns)
         to->merge_failed_ns = one.merge_failed_ns;
+    if (one.losses.noticed_ns > to->losses.noticed_ns)
+        to->losses.noticed_ns = one.losses.noticed_ns;
     if (one.oldest_arrival_ns &&
         (!to->oldest_arrival_ns || one.oldest_arrival_ns < to->oldest_arrival_ns))
         to->oldest_arrival_ns = one.oldest_arrival_ns;

@@ -34,8 +34,8 @@ typedef struct mw_store_config {
 #define MW_STORE_SEGMENT_DEFAULT ((size_t)64 << 20)
 #define MW_STORE_MERGE_AFTER (300 * MW_NS_PER_S)
 
-/* Recovers (reads what the segments hold, drops a torn tail) and starts the writer thread.
- * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_UNSUPPORTED (a
+/* Recovers (reads what the segments hold, drops a torn tail, sets aside files that are no segments
+ * of this store) and starts the writer thread. MW_E_IO, MW_E_NO_SPACE, MW_E_UNSUPPORTED (a
  * segment of another version of the format), MW_E_NOMEM, MW_E_CONFLICT (another process has the
  * directory open); detail names the file. Blocking; call before the ports open. */
 MW_MUST_USE mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *detail);
@@ -47,14 +47,17 @@ void mw_store_close(mw_store *store);
  * MW_E_NO_SPACE, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_store_merge_all(mw_store *store, int64_t timeout_ns);
 
-/* Offline verification of every block of a directory (`midwatch check`): calls `report` for each
- * damaged block or segment, and for each segment of another version. MW_OK when all is whole,
- * MW_E_CORRUPT when something was reported, MW_E_IO, MW_E_NOT_FOUND (no such directory). `report`
- * and `out` may be NULL. */
+/* Verification of every block of a directory (`midwatch check`), also beside a daemon: calls
+ * `report` for each damaged block or segment, for each segment of another version, and with notes.
+ * What counts at the end of the log is what is known to have been durable, by its blocks or by the
+ * catalogue; what lies behind is a write under way or one that a crash cut off. MW_OK when all is
+ * whole, MW_E_CORRUPT when damage was reported, MW_E_IO, MW_E_NOMEM, MW_E_NOT_FOUND (no such
+ * directory). `report` and `out` may be NULL. */
 typedef struct mw_store_damage {
     const char *file;
     uint64_t offset;
     const char *what; /* what is lost, in words */
+    bool note;        /* worth knowing, and no damage: nothing is lost by it */
 } mw_store_damage;
 typedef struct mw_store_verified {
     uint64_t blocks, spans, logs, points; /* whole ones */
@@ -62,10 +65,10 @@ typedef struct mw_store_verified {
 MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void (*report)(void *ctx, const mw_store_damage *damage),
                                    void *ctx, mw_store_verified *out);
-/* Does the catalogue (derived) know of segments that are not there, or not as long as they were?
- * Files that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported,
- * MW_E_NOT_FOUND (no catalogue: nothing was ever merged, or the next start makes it), MW_E_IO,
- * MW_E_NOMEM. */
+/* Does the catalogue know of segments that are not there, or not as long as they were, now or at an
+ * earlier start? Files that vanished show nowhere else. MW_OK, MW_E_CORRUPT when damage was
+ * reported, MW_E_NOT_FOUND (no catalogue, of which it reports a note if there are segments),
+ * MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_store_verify_catalogue(
     const char *directory, void (*report)(void *ctx, const mw_store_damage *damage), void *ctx);
 /* Makes again what is derived: the catalogue, and footers that are damaged; removes segments that
@@ -748,6 +751,13 @@ MW_MUST_USE mw_err mw_store_metric_read(mw_store_view *view, mw_slice name,
 
 /* ---- accounting ---------------------------------------------------------------------------- */
 
+/* What is known to be gone and nobody has accepted yet (mw_store_rebuild), earlier losses too. */
+typedef struct mw_store_losses {
+    uint64_t count;               /* segments, and ends of segments */
+    uint64_t spans, logs, points; /* in them, at least; repeats included */
+    uint64_t noticed_ns;          /* the last one; 0 = none */
+} mw_store_losses;
+
 typedef struct mw_store_stats {
     uint64_t commit_seq, segments, blocks, bytes;
     uint64_t spans, logs, points; /* stored, repeats included until merging removes them */
@@ -763,6 +773,7 @@ typedef struct mw_store_stats {
     uint64_t merge_failed_ns;   /* when it last was; 0 = never */
     bool merging_fails;         /* and none has succeeded since */
     uint64_t oldest_arrival_ns; /* of what is stored; 0 = nothing */
+    mw_store_losses losses;
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);
 

@@ -103,6 +103,12 @@ static void write_store(mw_json *json, const mw_store_stats *stats)
     /* Requests that would be recognised when sent again: of the last hour, 2 M at the most. */
     mw_json_kv_u64(json, "retry_window", stats->retry_digests);
     mw_json_kv_u64(json, "damaged_blocks", mw_counter_value(MW_COUNT_STORE_DAMAGED));
+    /* Segments and ends of segments that are gone, and nobody has accepted that yet. */
+    mw_json_kv_u64(json, "losses", stats->losses.count);
+    mw_json_kv_u64(json, "lost_spans", stats->losses.spans);
+    mw_json_kv_u64(json, "lost_logs", stats->losses.logs);
+    mw_json_kv_u64(json, "lost_points", stats->losses.points);
+    write_time(json, "last_loss", stats->losses.noticed_ns);
     mw_json_kv_bool(json, "writable", stats->writable);
     mw_json_kv_or_null(json, "last_error",
                        stats->last_error ? mw_slice_of(mw_err_text(stats->last_error))

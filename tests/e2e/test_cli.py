@@ -458,6 +458,14 @@ class DamageTest(Case):
             self.assertEqual(done.returncode, 1)
             self.assertIn("120 spans, 0 logs and 0 points are lost", done.stderr)
             daemon.start()
+            self.assertRegex(daemon.cli("status"), r"LOST .* 120 spans")
+            daemon.stop()
+            done = daemon.cli_raw("check")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("120 spans, 0 logs and 0 points are lost", done.stderr)
+            self.assertIn("accepted as gone", daemon.cli("check", "--rebuild"))
+            self.assertEqual(daemon.cli_raw("check").returncode, 0)
+            daemon.start()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import time
 import unittest
 
 import otlp
-from harness import Case, Daemon, wait_for
+from harness import SLOWNESS, Case, Daemon, wait_for
 from kills import Connection, Killer, Sender
 
 KILLS = 5
@@ -59,7 +59,26 @@ class MergeTest(Case):
             killer.check_found(0, sent, exact=True)
             self.check_retried(daemon, threads)
             killer.check_found(0, sent, exact=True)
-            killer.check_offline(torn=False)
+            killer.check_offline()
+
+    def test_check_beside_load(self):
+        """Segments of a few MiB are left, merged, retired and their files used again while `midwatch
+        check` reads them: it never calls any of that damage."""
+        with Daemon(arguments=["--merge-after", "1s", "--retention-bytes", "33554432"]) as daemon:
+            loads = [daemon.start_load(transport, "--in-flight", "4", "--spans", "256", "--seconds",
+                                       str(2 * LOAD_SECONDS)) for transport in ("grpc", "http")]
+            checks = 0
+            while any(load.poll() is None for load in loads):
+                done = daemon.cli_raw("check")
+                checks += 1
+                self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+                self.assertNotIn("note ", done.stdout)
+            for load in loads:
+                load.communicate(timeout=60 * SLOWNESS)
+            self.assertGreater(checks, 3)
+            numbers = at_rest(daemon)
+            self.assertGreater(numbers["merges"], 2)
+            self.assertEqual(numbers["losses"], 0)
 
     @staticmethod
     def sent(threads):
