@@ -110,6 +110,7 @@ typedef struct mw_export_outcome {
     mw_err err;
     bool at_store;    /* it was the store that said it */
     bool repeat;      /* acknowledged before: nothing more was stored */
+    uint64_t disk_free; /* MW_E_NO_SPACE: mw_store_disk_free */
     mw_slice problem; /* what the JSON reader found wrong, and where; empty = ask the scan */
     mw_slice field;
     mw_slice json_warning;   /* what the JSON reader took although it need not; empty = nothing */

@@ -66,6 +66,7 @@ static const size_t summed[] = {offsetof(mw_store_stats, segments),
                                 offsetof(mw_store_stats, merged_segments),
                                 offsetof(mw_store_stats, merged_bytes),
                                 offsetof(mw_store_stats, unmerged_bytes),
+                                offsetof(mw_store_stats, spare_bytes),
                                 offsetof(mw_store_stats, repeats),
                                 offsetof(mw_store_stats, conflicting),
                                 offsetof(mw_store_stats, retired_segments),
@@ -86,6 +87,8 @@ static void add(void *ctx, const char *name, mw_store *store)
     mw_store_stats *to = &sum->stats, one;
     (void)name;
     mw_store_stats_read(store, &one);
+    uint64_t counted = one.merged_bytes + one.unmerged_bytes / 1000 * one.packed_per_mille;
+    sum->counted_most = counted > sum->counted_most ? counted : sum->counted_most;
     if (sum->spaces++ == 0) {
         *to = one;
         return;
