@@ -60,8 +60,8 @@ static void render_store(const json_t *root, mw_buffer *out)
     char text[MW_CELL_SIZE];
     const json_t *stored = json_object_get(root, "stored"), *store = json_object_get(root, "store");
     mw_buffer_appendf(
-        out, "  %-13s %lld spans, %lld logs, %lld points (repeats count until merged together)\n", "stored",
-        (long long)mw_integer(stored, "spans"), (long long)mw_integer(stored, "logs"),
+        out, "  %-13s %lld spans, %lld logs, %lld points (repeats count until merged together)\n",
+        "stored", (long long)mw_integer(stored, "spans"), (long long)mw_integer(stored, "logs"),
         (long long)mw_integer(stored, "points"));
     mw_bytes_text(mw_integer(store, "bytes"), text, sizeof text);
     mw_buffer_appendf(out, "  %-13s %s in %lld segments, %lld blocks, commit %lld\n", "store", text,

@@ -117,14 +117,16 @@ static void add_disk(findings *all, const json_t *disk, bool full, bool soon)
     begin(&seen);
     mw_buffer_appendf(&seen, "the disk of ");
     mw_buffer_append_slice(&seen, mw_text(all->status, "data"));
-    mw_buffer_appendf(&seen, full ? " is full, and exports are refused: %s free, %s are midwatch's"
-                                  : " has %s free, and %s are midwatch's",
+    mw_buffer_appendf(&seen,
+                      full ? " is full, and exports are refused: %s free, %s are midwatch's"
+                           : " has %s free, and %s are midwatch's",
                       free_text, used);
     if (soon)
         mw_buffer_appendf(&seen, "; at the pace of the last hour that lasts %s", lasts);
-    snprintf(fix, sizeof fix,
-             "free space on that disk; so that it stays free, bound what is kept: --retention-bytes "
-             "N (of a space, on disk), or --retention with less than now");
+    snprintf(
+        fix, sizeof fix,
+        "free space on that disk; so that it stays free, bound what is kept: --retention-bytes "
+        "N (of a space, on disk), or --retention with less than now");
     add(all, full ? SEVERITY_ERROR : SEVERITY_WARNING, full ? "disk_full" : "disk_short", &seen,
         fix);
 }

@@ -241,7 +241,11 @@ static const failure_row failures[] = {
      MW_SLICE_INIT("shutting down; try again")},
     {MW_E_TIMEOUT, 504, MW_RPC_DEADLINE_EXCEEDED, 0, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
      MW_SLICE_INIT("the deadline passed before anything was stored; nothing was kept")},
-    {MW_E_NO_SPACE, 503, MW_RPC_UNAVAILABLE, RETRY_STORAGE_S, MW_COUNT_EXPORTS_REFUSED_STORAGE,
+    {MW_E_NO_SPACE,
+     503,
+     MW_RPC_UNAVAILABLE,
+     RETRY_STORAGE_S,
+     MW_COUNT_EXPORTS_REFUSED_STORAGE,
      {NULL, 0}},
     /* Last: also what stands for any other error of the store. */
     {MW_E_IO, 503, MW_RPC_UNAVAILABLE, RETRY_STORAGE_S, MW_COUNT_EXPORTS_REFUSED_STORAGE,

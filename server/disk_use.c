@@ -46,8 +46,7 @@ static double by_age(const mw_disk_facts *facts)
 {
     if (facts->retention_ns <= 0 || facts->oldest_ns == 0)
         return MW_DISK_NEVER;
-    double left_ns =
-        (double)facts->oldest_ns + (double)facts->retention_ns - (double)facts->now_ns;
+    double left_ns = (double)facts->oldest_ns + (double)facts->retention_ns - (double)facts->now_ns;
     return left_ns > 0 ? left_ns / (double)MW_NS_PER_S : 0;
 }
 

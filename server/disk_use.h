@@ -36,19 +36,19 @@ bool mw_pace_read(mw_pace *pace, int64_t mono_ns, uint64_t bytes, double *per_ho
 
 typedef struct mw_disk_facts {
     uint64_t free_bytes;
-    bool paced;             /* per_hour is known */
-    double per_hour;        /* bytes that stay */
-    int64_t retention_ns;   /* 0 = for ever */
+    bool paced;               /* per_hour is known */
+    double per_hour;          /* bytes that stay */
+    int64_t retention_ns;     /* 0 = for ever */
     uint64_t retention_bytes; /* 0 = no bound */
-    uint64_t counted_bytes; /* of the space nearest to it */
-    uint64_t oldest_ns;     /* arrival; 0 = nothing is stored */
+    uint64_t counted_bytes;   /* of the space nearest to it */
+    uint64_t oldest_ns;       /* arrival; 0 = nothing is stored */
     uint64_t now_ns;
 } mw_disk_facts;
 
 #define MW_DISK_NEVER (-1.0)
 typedef struct mw_disk_outlook {
-    double full_in_s;      /* MW_DISK_NEVER: nothing comes, or it is not known */
-    double retention_in_s; /* 0 = it has begun; MW_DISK_NEVER */
+    double full_in_s;         /* MW_DISK_NEVER: nothing comes, or it is not known */
+    double retention_in_s;    /* 0 = it has begun; MW_DISK_NEVER */
     const char *retention_by; /* "age", "size"; NULL = MW_DISK_NEVER */
 } mw_disk_outlook;
 

@@ -40,7 +40,7 @@ typedef struct mw_server {
     mw_webhooks *webhooks;
     mw_collector *collector;
     mw_gate gate;
-    mw_pace pace; /* of the log's bytes */
+    mw_pace pace;                 /* of the log's bytes */
     mw_stream_group followers;    /* of log records; woken by the store */
     atomic_size_t followers_hold; /* bytes of events that slow ones have begun to read */
     _Atomic(mw_net *) net;        /* NULL until mw_net_start has returned */

@@ -54,25 +54,17 @@ mw_err mw_space_of_question(mw_server *server, mw_slice asked, mw_space **out, m
 /* ---- numbers --------------------------------------------------------------------------------- */
 
 /* Members that add up. What else there is of a store's statistics is looked at by itself. */
-static const size_t summed[] = {offsetof(mw_store_stats, segments),
-                                offsetof(mw_store_stats, blocks),
-                                offsetof(mw_store_stats, bytes),
-                                offsetof(mw_store_stats, spans),
-                                offsetof(mw_store_stats, logs),
-                                offsetof(mw_store_stats, points),
-                                offsetof(mw_store_stats, queue_bytes),
-                                offsetof(mw_store_stats, queue_count),
-                                offsetof(mw_store_stats, retry_digests),
-                                offsetof(mw_store_stats, merged_segments),
-                                offsetof(mw_store_stats, merged_bytes),
-                                offsetof(mw_store_stats, unmerged_bytes),
-                                offsetof(mw_store_stats, spare_bytes),
-                                offsetof(mw_store_stats, repeats),
-                                offsetof(mw_store_stats, conflicting),
-                                offsetof(mw_store_stats, retired_segments),
-                                offsetof(mw_store_stats, retired_items),
-                                offsetof(mw_store_stats, merges),
-                                offsetof(mw_store_stats, merge_failures)};
+static const size_t summed[] = {
+    offsetof(mw_store_stats, segments),      offsetof(mw_store_stats, blocks),
+    offsetof(mw_store_stats, bytes),         offsetof(mw_store_stats, spans),
+    offsetof(mw_store_stats, logs),          offsetof(mw_store_stats, points),
+    offsetof(mw_store_stats, queue_bytes),   offsetof(mw_store_stats, queue_count),
+    offsetof(mw_store_stats, retry_digests), offsetof(mw_store_stats, merged_segments),
+    offsetof(mw_store_stats, merged_bytes),  offsetof(mw_store_stats, unmerged_bytes),
+    offsetof(mw_store_stats, spare_bytes),   offsetof(mw_store_stats, repeats),
+    offsetof(mw_store_stats, conflicting),   offsetof(mw_store_stats, retired_segments),
+    offsetof(mw_store_stats, retired_items), offsetof(mw_store_stats, merges),
+    offsetof(mw_store_stats, merge_failures)};
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "counts and sizes are added alike");
 
 static uint64_t *member(mw_store_stats *stats, size_t offset)

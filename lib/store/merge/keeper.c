@@ -111,7 +111,8 @@ static void set_aside(mw_store *store, const mw_survey *all, size_t at)
     all->segments[at]->aside = true;
 }
 
-static void set_damaged_aside(mw_store *store, const mw_survey *all, mw_segment *damaged, mw_err err)
+static void set_damaged_aside(mw_store *store, const mw_survey *all, mw_segment *damaged,
+                              mw_err err)
 {
     for (size_t i = 0; i < all->count; i++)
         if (all->segments[i] == damaged)
@@ -290,8 +291,8 @@ static bool give_reserve(mw_store *store, const mw_survey *all, const mw_policy_
     more.room += reserve->bytes;
     if (!would_help(store, all, &more))
         return false;
-    int64_t before = atomic_exchange(&store->keeper.room_kept_until_ns,
-                                     mono_ns(store) + MW_KEEPER_RESERVE_NS);
+    int64_t before =
+        atomic_exchange(&store->keeper.room_kept_until_ns, mono_ns(store) + MW_KEEPER_RESERVE_NS);
     bool given = reserve->release(reserve->ctx);
     if (!given)
         keep_room(store, before);
@@ -592,7 +593,8 @@ bool mw_keeper_is_behind(mw_store *store)
 
 bool mw_keeper_needs_room(mw_store *store)
 {
-    int64_t until_ns = atomic_load_explicit(&store->keeper.room_kept_until_ns, memory_order_relaxed);
+    int64_t until_ns =
+        atomic_load_explicit(&store->keeper.room_kept_until_ns, memory_order_relaxed);
     return until_ns != 0 && mono_ns(store) < until_ns;
 }
 

@@ -127,8 +127,8 @@ static size_t fitting_merged(const mw_policy_segment *segments, size_t count, si
         bytes += segment->bytes;
         earliest = segment->arrival_min_ns < earliest ? segment->arrival_min_ns : earliest;
         latest = segment->arrival_max_ns > latest ? segment->arrival_max_ns : latest;
-        if (level_of(segment, limits) > level || items > limits->items_max ||
-            bytes > most || latest - earliest > (uint64_t)MW_MERGE_SPAN_NS)
+        if (level_of(segment, limits) > level || items > limits->items_max || bytes > most ||
+            latest - earliest > (uint64_t)MW_MERGE_SPAN_NS)
             break;
         sum += weight(segment, limits);
     }
@@ -156,7 +156,7 @@ static mw_policy_choice choose_merged(const mw_policy_segment *segments, size_t 
 mw_policy_choice mw_merge_policy(const mw_policy_segment *segments, size_t count,
                                  const mw_policy_limits *limits)
 {
-    mw_policy_choice choice = limits->tight ? choose_tight(segments, count, limits)
-                                            : choose_log(segments, count, limits);
+    mw_policy_choice choice =
+        limits->tight ? choose_tight(segments, count, limits) : choose_log(segments, count, limits);
     return choice.count ? choice : choose_merged(segments, count, limits);
 }

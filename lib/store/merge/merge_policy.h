@@ -47,9 +47,9 @@ typedef struct mw_policy_limits {
     uint64_t items_max, bytes_max;
     uint64_t merge_after_ns;
     uint64_t now_ns;
-    bool all;    /* whatever there is of the log is due */
-    bool closed; /* what the writer has left of it is */
-    bool tight;  /* `room` is short */
+    bool all;                  /* whatever there is of the log is due */
+    bool closed;               /* what the writer has left of it is */
+    bool tight;                /* `room` is short */
     uint64_t room;             /* bytes that may be written */
     unsigned packed_per_mille; /* what a byte of the log becomes */
 } mw_policy_limits;

@@ -16,8 +16,8 @@
 
 /* As much as a merge of full size may need at the worst, MW_MERGE_INPUT_MAX. */
 #define MW_MERGE_ROOM_TIGHT ((uint64_t)256 << 20)
-/* Before any merge was seen a byte of the log counts for half a byte: real telemetry becomes 0.1 to
- * 0.6 (docs/PERFORMANCE.md). It weighs like a merge of so many bytes. */
+/* Before any merge was seen a byte of the log counts for half a byte, somewhat more than usual
+ * telemetry becomes (README). It weighs like a merge of so many bytes. */
 #define MW_MERGE_ROOM_PRIOR ((uint64_t)1 << 20)
 /* Merges of long ago count less: beyond so many bytes, all of them half. */
 #define MW_MERGE_ROOM_MEMORY ((uint64_t)512 << 20)

@@ -37,8 +37,8 @@ typedef struct mw_retention_segment {
 } mw_retention_segment;
 
 typedef struct mw_retention_limits {
-    int64_t age_ns;      /* 0 = for ever */
-    uint64_t size_bytes; /* of all segments; 0 = as the disk allows */
+    int64_t age_ns;            /* 0 = for ever */
+    uint64_t size_bytes;       /* of all segments; 0 = as the disk allows */
     unsigned packed_per_mille; /* what a byte of the log counts for; 0 = in full */
 } mw_retention_limits;
 

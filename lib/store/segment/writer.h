@@ -50,7 +50,7 @@ typedef struct mw_writer {
     const char *directory;
     const mw_clock *clock;
     mw_index *index;
-    size_t segment_max_bytes; /* at most; of the one at hand: segment_bound */
+    size_t segment_max_bytes;   /* at most; of the one at hand: segment_bound */
     struct mw_spare *spare;     /* files for segments; NULL = none */
     uint64_t segment_max_items; /* what one merge can take; 0 = unbounded */
     mw_queue queue;

@@ -33,7 +33,9 @@ static void test_no_limits(void **state)
     bool goes[ALL];
     make_days(segments);
     assert_int_equal(choose(segments, 0, 0, goes), 0);
-    assert_int_equal(mw_retention_choose(NULL, 0, &(mw_retention_limits){.age_ns = 1, .size_bytes = 1}, NOW, NULL), 0);
+    assert_int_equal(mw_retention_choose(
+                         NULL, 0, &(mw_retention_limits){.age_ns = 1, .size_bytes = 1}, NOW, NULL),
+                     0);
 }
 
 static void test_age(void **state)

@@ -33,7 +33,8 @@ static void test_pace_forgets(void **state)
     double per_hour = -7;
     mw_pace_init(&pace);
     for (int64_t minute = 0; minute <= 600; minute++)
-        mw_pace_note(&pace, minute * MW_PACE_MARK_NS, minute < 500 ? (uint64_t)minute * MIB : 500 * MIB);
+        mw_pace_note(&pace, minute * MW_PACE_MARK_NS,
+                     minute < 500 ? (uint64_t)minute * MIB : 500 * MIB);
     assert_int_equal(pace.count, MW_PACE_MARKS);
     assert_true(mw_pace_read(&pace, 600 * MW_PACE_MARK_NS, 500 * MIB, &per_hour));
     assert_float_equal(per_hour, 0, 0.01);
