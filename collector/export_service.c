@@ -87,10 +87,10 @@ static mw_err choose_target(pending_export *pending)
     return err;
 }
 
-/* While there is a target. */
+/* While there is a target: it is the store that says so. */
 static void note_disk(pending_export *pending, mw_err err)
 {
-    if (err == MW_E_NO_SPACE && pending->target.store)
+    if (err == MW_E_NO_SPACE)
         pending->outcome.disk_free = mw_store_disk_free(pending->target.store);
 }
 

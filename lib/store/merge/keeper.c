@@ -158,9 +158,12 @@ static void note_failure(mw_store *store, mw_err err)
 {
     mw_keeper *keeper = &store->keeper;
     atomic_fetch_add(&store->merge_failures, 1);
+    if (err != MW_E_NO_SPACE)
+        atomic_store(&store->writer.kept_free, 0); /* room is not what it lacks */
     atomic_store(&store->merge_failed_ns, (uint64_t)mw_clock_wall_ns(store->writer.clock));
     if (!atomic_exchange(&keeper->failing, true)) {
         keeper->pause_ns = MW_KEEPER_PAUSE_MIN_NS;
+        keeper->retention_at_ns = 0; /* what waits counts in full from now on */
         MW_LOG(MW_LOG_ERROR, "store", "merging failed and is tried again; new data is still taken",
                MW_KV_ERR(err), MW_KV_STR("directory", store->directory));
     } else if (keeper->pause_ns < MW_KEEPER_PAUSE_MAX_NS) {
@@ -264,6 +267,28 @@ static void keep_room(mw_store *store, int64_t until_ns)
     atomic_store(&store->keeper.room_kept_until_ns, until_ns);
 }
 
+/* On a disk that is nearly full appends leave the room that the next merge needs, or they would eat
+ * it, and what was only written down would have the place of what could be merged. Before there is
+ * a choice that is the least of what waits; what does not fit even with the reserve is not waited
+ * for. */
+static void keep_free(mw_store *store, const mw_survey *all, const mw_policy_limits *limits,
+                      mw_policy_choice choice)
+{
+    uint64_t least = 0, most = limits->room;
+    if (most <= UINT64_MAX - store->reserve.bytes)
+        most += store->reserve.bytes;
+    for (size_t i = 0; limits->tight && i < all->count; i++) {
+        const mw_policy_segment *facts = &all->facts[i];
+        uint64_t needs = mw_merge_policy_needs(facts->bytes, 0, limits->packed_per_mille);
+        if (!facts->merged && !facts->current && !facts->aside && needs <= most &&
+            (least == 0 || needs < least))
+            least = needs;
+    }
+    if (limits->tight && choice.count)
+        least = needs_of(all, choice, limits->packed_per_mille);
+    atomic_store(&store->writer.kept_free, least);
+}
+
 /* Would a segment of the log fit, or the newest be left, with so much room? */
 static bool would_help(mw_store *store, const mw_survey *all, const mw_policy_limits *limits)
 {
@@ -276,7 +301,7 @@ static bool would_help(mw_store *store, const mw_survey *all, const mw_policy_li
     return false;
 }
 
-/* Nothing fits. True when the reserve was given up: there may be another choice now. */
+/* Nothing fits. True when there may be another choice now. */
 static bool give_reserve(mw_store *store, const mw_survey *all, const mw_policy_limits *limits)
 {
     const mw_store_reserve *reserve = &store->reserve;
@@ -284,7 +309,7 @@ static bool give_reserve(mw_store *store, const mw_survey *all, const mw_policy_
     mw_policy_limits more = *limits;
     if (room->most < room->free_bytes) {
         mw_merge_room_succeeded(room); /* nothing is so small: from the beginning */
-        return false;
+        return true;
     }
     if (reserve->bytes == 0 || limits->room > UINT64_MAX - reserve->bytes)
         return false;
@@ -328,6 +353,7 @@ static mw_err merge_next(mw_store *store, bool for_all, uint64_t target_seq, boo
     mw_policy_limits limits = limits_now(store, &all, for_all);
     mw_policy_choice choice = mw_merge_policy(all.facts, all.count, &limits);
     bool wait = leave_if_due(store, &all, &limits);
+    keep_free(store, &all, &limits, choice);
     *rest = !all.waits;
     if (choice.count && !wait) {
         err = merge_in_room(store, &all, choice, &limits);
@@ -593,6 +619,10 @@ bool mw_keeper_is_behind(mw_store *store)
 
 bool mw_keeper_needs_room(mw_store *store)
 {
+    const mw_writer *writer = &store->writer;
+    uint64_t kept = atomic_load_explicit(&writer->kept_free, memory_order_relaxed);
+    if (kept && atomic_load_explicit(&writer->disk_free, memory_order_relaxed) < kept)
+        return true;
     int64_t until_ns =
         atomic_load_explicit(&store->keeper.room_kept_until_ns, memory_order_relaxed);
     return until_ns != 0 && mono_ns(store) < until_ns;

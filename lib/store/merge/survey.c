@@ -1,5 +1,6 @@
 /* What there is to merge and to retire. See survey.h. */
 #include "lib/store/merge/survey.h"
+#include "lib/store/segment/segment_footer.h"
 
 static int by_sequence(const void *left, const void *right)
 {

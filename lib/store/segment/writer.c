@@ -209,10 +209,27 @@ static void seal_group(mw_writer *writer, group *batch)
     }
 }
 
+/* Would the group eat the room that a merge has to have? It frees more than it takes; the keeper
+ * is told to go on. */
+static bool takes_merges_room(mw_writer *writer, const group *batch)
+{
+    uint64_t kept = atomic_load_explicit(&writer->kept_free, memory_order_relaxed);
+    if (kept == 0)
+        return false;
+    uint64_t free_bytes = mw_writer_look_at_disk(writer);
+    if (free_bytes >= kept && free_bytes - kept >= batch->bytes)
+        return false;
+    if (writer->left)
+        writer->left(writer->left_ctx);
+    return true;
+}
+
 static mw_err write_group(mw_writer *writer, group *batch)
 {
     if (batch->count == 0)
         return MW_OK;
+    if (takes_merges_room(writer, batch))
+        return MW_E_NO_SPACE;
     mw_err err = have_segment(writer, batch->bytes, batch->rows);
     if (err != MW_OK)
         return err;

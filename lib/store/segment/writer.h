@@ -81,6 +81,7 @@ typedef struct mw_writer {
     atomic_int last_error;
     _Atomic int64_t retry_at_ns;
     atomic_size_t retry_digests; /* retries.count, for the statistics */
+    _Atomic uint64_t kept_free;  /* bytes that a group leaves free, for a merge: the keeper's; 0 */
     _Atomic uint64_t disk_free;  /* at the last look; UINT64_MAX = not known */
 } mw_writer;
 
@@ -90,8 +91,8 @@ static inline uint64_t mw_writer_take_id(mw_writer *writer)
     return atomic_fetch_add(&writer->next_segment_id, 1);
 }
 
-/* Bytes that are free on the disk, noted in disk_free as well; UINT64_MAX when it does not tell. Any
- * thread; one system call. */
+/* Bytes that are free on the disk, noted in disk_free as well; UINT64_MAX when it does not tell.
+ * Any thread; one system call. */
 uint64_t mw_writer_look_at_disk(mw_writer *writer);
 /* The header of the segment that follows: takes the next id and draws a salt. */
 mw_segment_header mw_writer_next_header(mw_writer *writer);

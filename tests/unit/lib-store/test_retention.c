@@ -118,7 +118,7 @@ static void test_log_goes_by_size(void **state)
     assert_false(goes[5]);
 }
 
-/* What waits counts at what merging will make of it; in full it may exceed the size by a quarter. */
+/* What waits counts at what merging will make of it; in full it may be a quarter too much. */
 static void test_log_counts_packed(void **state)
 {
     (void)state;
