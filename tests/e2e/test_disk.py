@@ -157,7 +157,7 @@ class FullDisk(DiskCase):
         self.assertGreater(after["store"]["merges"], 0)
         self.assertEqual(after["store"]["merge_failures"], 0)
         self.assertGreater(after["disk"]["free_bytes"], 4 << 20)
-        self.assertIn("needed_for=merging", self.daemon.log())
+        self.assertIn('"needed_for":"merging"', self.daemon.log())
         self.assertRegex(self.daemon.cli("status"), r"disk +used [\d.]+ MiB \(log .*, merged .*, spare 0 B, "
                                                     r"ballast .*\); free [\d.]+ MiB of 32\.0 MiB")
         self.check_readable()
