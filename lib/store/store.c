@@ -80,8 +80,11 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->segment_max_bytes =
         (size_t)mw_retention_segment_max(&store->limits, config->segment_max_bytes);
     writer->spare = &store->spare;
-    /* Half a segment, where those are small. */
-    if (writer->segment_max_bytes / 2 < MW_SPARE_LEAST)
+    /* Half a segment, where those are small; none where a bound on the size makes them so, of
+     * which it would be an eighth. */
+    if (writer->segment_max_bytes < config->segment_max_bytes)
+        store->spare.least = UINT64_MAX;
+    else if (writer->segment_max_bytes / 2 < MW_SPARE_LEAST)
         store->spare.least = writer->segment_max_bytes / 2;
     /* Two segments fit a merge, however short their items are. */
     writer->segment_max_items = MW_MERGE_ITEMS_MAX / 2;

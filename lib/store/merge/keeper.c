@@ -1,6 +1,7 @@
 /* The keeper. See keeper.h. Its decisions are made in merge_policy.c and retention.c. */
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -444,6 +445,19 @@ static void list_candidates(const mw_survey *all, uint64_t now_ns, mw_retention_
         segments[i] = order[i].facts;
 }
 
+/* On disk, and no telemetry that counts: the file that is kept for the next segment, and what the
+ * one at hand has of such a file behind its end. */
+static uint64_t idle_bytes(mw_store *store, const mw_survey *all)
+{
+    uint64_t bytes = mw_spare_bytes(&store->spare);
+    struct stat status;
+    for (size_t i = 0; i < all->count; i++)
+        if (all->facts[i].current && fstat(all->segments[i]->fd, &status) == 0 &&
+            (uint64_t)status.st_size > all->facts[i].bytes + MW_SEGMENT_HEADER_SIZE)
+            bytes += (uint64_t)status.st_size - all->facts[i].bytes - MW_SEGMENT_HEADER_SIZE;
+    return bytes;
+}
+
 static void retire_chosen(mw_store *store, const mw_survey *all, candidate *order,
                           mw_retention_segment *segments, bool *goes)
 {
@@ -451,7 +465,7 @@ static void retire_chosen(mw_store *store, const mw_survey *all, candidate *orde
                                        mono_ns(store));
     uint64_t now_ns = wall_ns > 0 ? (uint64_t)wall_ns : 0;
     list_candidates(all, now_ns, segments, order);
-    mw_retention_limits limits = store->limits;
+    mw_retention_limits limits = mw_retention_less(&store->limits, idle_bytes(store, all));
     if (!atomic_load(&store->keeper.failing))
         limits.packed_per_mille = mw_merge_room_packed(&store->keeper.room);
     if (mw_retention_choose(segments, all->count, &limits, now_ns, goes) == 0)

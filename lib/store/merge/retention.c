@@ -38,6 +38,14 @@ static bool is_too_much(weight stays, const mw_retention_limits *limits)
            (stays.counted > limits->size_bytes || stays.full > size_and(limits, 4));
 }
 
+mw_retention_limits mw_retention_less(const mw_retention_limits *limits, uint64_t bytes)
+{
+    mw_retention_limits less = *limits;
+    if (less.size_bytes) /* 0 would be no bound */
+        less.size_bytes = less.size_bytes > bytes ? less.size_bytes - bytes : 1;
+    return less;
+}
+
 bool mw_retention_presses(const mw_retention_limits *limits, uint64_t bytes)
 {
     return limits->size_bytes && bytes > size_and(limits, 8);

@@ -9,7 +9,8 @@
  * Meanwhile the directory has more, within bounds: when everything, in full, exceeds the size by an
  * eighth, what is complete of the log is merged at once (mw_retention_presses); by a quarter, the
  * oldest goes all the same; and while merging fails all counts in full. By size also segments of
- * the log go, unmerged, when nothing older is left. Beyond that the directory has what a merge
+ * the log go, unmerged, when nothing older is left. What a file has that is used again (spare.h)
+ * is taken off the size beforehand (mw_retention_less). Beyond that the directory has what a merge
  * under way has written, and what comes meanwhile. Segments and merges are therefore parts of the
  * size: see below. `du` shows half as much again at the most.
  *
@@ -41,6 +42,9 @@ typedef struct mw_retention_limits {
     uint64_t size_bytes;       /* of all segments; 0 = as the disk allows */
     unsigned packed_per_mille; /* what a byte of the log counts for; 0 = in full */
 } mw_retention_limits;
+
+/* The limits without so many bytes of the size, which something else has. */
+mw_retention_limits mw_retention_less(const mw_retention_limits *limits, uint64_t bytes);
 
 /* Does all there is, in full, exceed the size by so much that the log is to be merged now? */
 bool mw_retention_presses(const mw_retention_limits *limits, uint64_t bytes);

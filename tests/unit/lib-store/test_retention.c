@@ -163,6 +163,11 @@ static void test_presses(void **state)
     assert_true(mw_retention_presses(&limits, 91));
     limits.size_bytes = UINT64_MAX;
     assert_false(mw_retention_presses(&limits, UINT64_MAX));
+    limits.size_bytes = 80;
+    assert_int_equal(mw_retention_less(&limits, 30).size_bytes, 50);
+    assert_int_equal(mw_retention_less(&limits, 80).size_bytes, 1);
+    limits.size_bytes = 0;
+    assert_int_equal(mw_retention_less(&limits, 30).size_bytes, 0);
 }
 
 static void test_parts_of_the_size(void **state)
