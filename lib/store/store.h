@@ -239,7 +239,8 @@ unsigned mw_store_backlog(mw_store *store);
 /* Encodes and compresses on the caller's thread (any), then queues; nothing of the batch is
  * needed after the return. An empty batch is a bug. MW_E_BUSY (queue budget), MW_E_NOMEM,
  * MW_E_LIMIT (a block over 256 MiB unpacked), MW_E_NO_SPACE or MW_E_IO (the disk refused less than
- * a second ago, or what is free is a merge's, which frees more), MW_E_CLOSED: `done` is not called then. `done` may be NULL. */
+ * a second ago, or what is free is a merge's, which frees more), MW_E_CLOSED: `done` is not called
+ * then. `done` may be NULL. */
 MW_MUST_USE mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_done done,
                                    void *ctx);
 

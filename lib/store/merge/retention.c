@@ -35,7 +35,7 @@ static uint64_t size_and(const mw_retention_limits *limits, uint64_t parts)
 static bool is_too_much(weight stays, const mw_retention_limits *limits)
 {
     return limits->size_bytes &&
-           (stays.counted > limits->size_bytes || stays.full > size_and(limits, 4));
+           (stays.counted > limits->size_bytes || stays.full > size_and(limits, 8));
 }
 
 mw_retention_limits mw_retention_less(const mw_retention_limits *limits, uint64_t bytes)
@@ -48,7 +48,7 @@ mw_retention_limits mw_retention_less(const mw_retention_limits *limits, uint64_
 
 bool mw_retention_presses(const mw_retention_limits *limits, uint64_t bytes)
 {
-    return limits->size_bytes && bytes > size_and(limits, 8);
+    return limits->size_bytes && bytes > size_and(limits, 16);
 }
 
 size_t mw_retention_choose(const mw_retention_segment *segments, size_t count,

@@ -9,8 +9,8 @@
  *
  * What is old stays in it as long, behind the end of the next segment too: where nobody
  * appends for an hour it is removed, and cut off there. Retention removes telemetry, and nothing of
- * it shall stay about. Where the disk is nearly full none is kept, nor in a small bound on the size;
- * a larger one counts it.
+ * it shall stay about. Where the disk is nearly full none is kept, nor in a small bound on the
+ * size; a larger one counts it.
  *
  * Only files which this process made, in which no write or sync failed, and of which nobody keeps
  * a copy by a hard link. The keeper offers, whoever holds the last reference to the segment hands

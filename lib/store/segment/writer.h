@@ -12,9 +12,11 @@
  * or there is no space, appends are refused for a second before the next attempt. While nobody
  * appends, the writer tries once a second by itself, so that readiness comes back without traffic.
  *
- * A segment is left when it is full (where the disk nearly is, at a quarter of what was free when it
- * was made, so that there is room for its merge), or when the keeper asks because its first commit is old: then
- * its successor is made at once, so that the old one's end is on disk before it is merged.
+ * A segment is left when it is full (where the disk nearly is, at a quarter of what was free when
+ * it was made, so that there is room for its merge), or when the keeper asks because its first
+ * commit is old: then its successor is made at once, so that the old one's end is on disk before it
+ * is merged. A group that would take the room that the keeper keeps for a merge (kept_free) is
+ * refused, and the file is as it was.
  */
 #ifndef MW_STORE_WRITER_H
 #define MW_STORE_WRITER_H

@@ -118,7 +118,7 @@ static void test_log_goes_by_size(void **state)
     assert_false(goes[5]);
 }
 
-/* What waits counts at what merging will make of it; in full it may be a quarter too much. */
+/* What waits counts at what merging will make of it; in full it may be an eighth too much. */
 static void test_log_counts_packed(void **state)
 {
     (void)state;
@@ -130,19 +130,21 @@ static void test_log_counts_packed(void **state)
         segments[i].bytes = 20;
     segments[4].merged = segments[5].merged = false;
     segments[4].left = true;
-    /* 80 and 40 of the log, which will be 16. */
+    /* 80, and 20 and 12 of the log, which will be 8 and 4.8. */
+    segments[4].bytes = 12;
     assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 0);
     limits.packed_per_mille = 0;
     assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 1);
     limits.packed_per_mille = 1000;
     assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 1);
     limits.packed_per_mille = 400;
-    segments[4].bytes = 51; /* 80, 28.4 */
-    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 2);
-    segments[4].bytes = 26; /* 98.4 as counted, 126 in full */
+    segments[4].bytes = 13; /* 93.2 as counted, 113 in full */
     assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 1);
     assert_true(goes[0]);
-    segments[4].bytes = 25;
+    limits.packed_per_mille = 700;
+    segments[4].bytes = 10; /* 101, 110 */
+    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 1);
+    segments[4].bytes = 8; /* 99.6, 108 */
     assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 0);
     /* With damage it is never merged. */
     segments[4].merged = true;
@@ -159,8 +161,8 @@ static void test_presses(void **state)
     mw_retention_limits limits = {.size_bytes = 0};
     assert_false(mw_retention_presses(&limits, UINT64_MAX));
     limits.size_bytes = 80;
-    assert_false(mw_retention_presses(&limits, 90));
-    assert_true(mw_retention_presses(&limits, 91));
+    assert_false(mw_retention_presses(&limits, 85));
+    assert_true(mw_retention_presses(&limits, 86));
     limits.size_bytes = UINT64_MAX;
     assert_false(mw_retention_presses(&limits, UINT64_MAX));
     limits.size_bytes = 80;
