@@ -236,7 +236,7 @@ static const failure_row failures[] = {
     {MW_E_NOMEM, 503, MW_RPC_UNAVAILABLE, RETRY_OVERLOAD_S, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
      MW_SLICE_INIT("memory_limit is reached; try again")},
     {MW_E_BUSY, 503, MW_RPC_UNAVAILABLE, RETRY_OVERLOAD_S, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
-     MW_SLICE_INIT("the store's queue is full; try again")},
+     MW_SLICE_INIT("the store's queue is full, or a merge comes first; try again")},
     {MW_E_CLOSED, 503, MW_RPC_UNAVAILABLE, RETRY_OVERLOAD_S, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
      MW_SLICE_INIT("shutting down; try again")},
     {MW_E_TIMEOUT, 504, MW_RPC_DEADLINE_EXCEEDED, 0, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,

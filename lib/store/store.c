@@ -281,8 +281,8 @@ mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_do
 {
     mw_err err = mw_writer_refusal(&store->writer);
     /* A full queue is told before the work of encoding is done. */
-    if (err == MW_OK && mw_keeper_needs_room(store))
-        err = MW_E_NO_SPACE;
+    if (err == MW_OK)
+        err = mw_keeper_refusal(store);
     if (err == MW_OK && (mw_store_backlog(store) >= 100 || mw_keeper_is_behind(store)))
         err = MW_E_BUSY;
     if (err != MW_OK)

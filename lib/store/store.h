@@ -230,17 +230,17 @@ const uint8_t *mw_store_digest_key(const mw_store *store);
 /* Called once, on the writer's thread, after the sync that covers the batch (MW_OK, with its
  * commit sequence; 0 for a repeat of a request acknowledged within the retry window, DESIGN 4.6:
  * it is durable, and nothing more was stored) or after the failure (MW_E_IO, MW_E_NO_SPACE,
- * MW_E_NOMEM: retryable). Must not block. */
+ * MW_E_NOMEM, MW_E_BUSY: retryable). Must not block. */
 typedef void (*mw_store_done)(void *ctx, mw_err err, uint64_t commit_seq);
 
 /* How full the writer's queue is, in percent of its budget: at 100 an append is refused with
  * MW_E_BUSY. Any thread, cheap. */
 unsigned mw_store_backlog(mw_store *store);
 /* Encodes and compresses on the caller's thread (any), then queues; nothing of the batch is
- * needed after the return. An empty batch is a bug. MW_E_BUSY (queue budget), MW_E_NOMEM,
- * MW_E_LIMIT (a block over 256 MiB unpacked), MW_E_NO_SPACE or MW_E_IO (the disk refused less than
- * a second ago, or what is free is a merge's, which frees more), MW_E_CLOSED: `done` is not called
- * then. `done` may be NULL. */
+ * needed after the return. An empty batch is a bug. MW_E_BUSY (queue budget; what is
+ * free on a full disk is a merge's, which frees more), MW_E_NOMEM, MW_E_LIMIT (a block over 256 MiB
+ * unpacked), MW_E_NO_SPACE or MW_E_IO (the disk refused less than a second ago), MW_E_CLOSED:
+ * `done` is not called then. `done` may be NULL. */
 MW_MUST_USE mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_done done,
                                    void *ctx);
 

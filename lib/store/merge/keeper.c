@@ -631,15 +631,17 @@ bool mw_keeper_is_behind(mw_store *store)
            store->keeper.started && !atomic_load(&store->keeper.failing);
 }
 
-bool mw_keeper_needs_room(mw_store *store)
+mw_err mw_keeper_refusal(mw_store *store)
 {
+    const mw_keeper *keeper = &store->keeper;
     const mw_writer *writer = &store->writer;
     uint64_t kept = atomic_load_explicit(&writer->kept_free, memory_order_relaxed);
-    if (kept && atomic_load_explicit(&writer->disk_free, memory_order_relaxed) < kept)
-        return true;
-    int64_t until_ns =
-        atomic_load_explicit(&store->keeper.room_kept_until_ns, memory_order_relaxed);
-    return until_ns != 0 && mono_ns(store) < until_ns;
+    int64_t until_ns = atomic_load_explicit(&keeper->room_kept_until_ns, memory_order_relaxed);
+    bool kept_now = until_ns != 0 && mono_ns(store) < until_ns;
+    if (!kept_now &&
+        (kept == 0 || atomic_load_explicit(&writer->disk_free, memory_order_relaxed) >= kept))
+        return MW_OK;
+    return atomic_load(&keeper->failing) ? MW_E_NO_SPACE : MW_E_BUSY;
 }
 
 void mw_keeper_init(mw_store *store)

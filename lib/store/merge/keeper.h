@@ -16,7 +16,7 @@
  *
  * A full disk: merging frees more than it takes, once it has room to begin. So where the disk is
  * nearly full (merge_room.h) segments are merged one by one and at once, no file is kept for the
- * writer, and of a merge that takes most of what is free nobody takes the room: appends are refused
+ * writer, and of a merge that takes most of what is free nobody takes the room: appends wait
  * for that long. Where no segment of the log fits any more, the reserve of the configuration is
  * given up, if one fits with it. What does not fit even so waits for retention, or for a person.
  */
@@ -67,7 +67,8 @@ void mw_keeper_stop(struct mw_store *store);
 void mw_keeper_wake(struct mw_store *store);
 /* Must appends wait for merges? Any thread, cheap. */
 bool mw_keeper_is_behind(struct mw_store *store);
-/* Is what is free on a full disk a merge's? Any thread, cheap. */
-bool mw_keeper_needs_room(struct mw_store *store);
+/* What appends are refused with while what is free on a full disk is a merge's: MW_E_BUSY, since it
+ * passes by itself, MW_E_NO_SPACE while merging fails. MW_OK: it is theirs. Any thread, cheap. */
+mw_err mw_keeper_refusal(struct mw_store *store);
 
 #endif

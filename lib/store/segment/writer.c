@@ -229,7 +229,7 @@ static mw_err write_group(mw_writer *writer, group *batch)
     if (batch->count == 0)
         return MW_OK;
     if (takes_merges_room(writer, batch))
-        return MW_E_NO_SPACE;
+        return MW_E_BUSY;
     mw_err err = have_segment(writer, batch->bytes, batch->rows);
     if (err != MW_OK)
         return err;

@@ -16,7 +16,7 @@
  * it was made, so that there is room for its merge), or when the keeper asks because its first
  * commit is old: then its successor is made at once, so that the old one's end is on disk before it
  * is merged. A group that would take the room that the keeper keeps for a merge (kept_free) is
- * refused, and the file is as it was.
+ * refused as busy, and the file is as it was.
  */
 #ifndef MW_STORE_WRITER_H
 #define MW_STORE_WRITER_H
