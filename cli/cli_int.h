@@ -193,6 +193,12 @@ bool mw_is_null(const json_t *object, const char *key);
 
 /* "412ms", "1.25s", "2m03s", "1h02m". Pure. */
 void mw_duration_text(double ms, char *out, size_t size);
+
+/* disk_words.c: "1.2 GiB"; "5 hours", "a minute", without more than the figure is worth. */
+void mw_bytes_text(int64_t bytes, char *out, size_t size);
+void mw_while_text(double seconds, char *out, size_t size);
+/* Two lines of what /api/v1/status says of the disk; nothing where it says nothing. */
+void mw_disk_render(const json_t *status, mw_buffer *out);
 #define MW_CELL_SIZE 48
 /* The duration_ms of a span or a trace; "-" where the end was sent as before the start, which is
  * counted and told behind the answer. */

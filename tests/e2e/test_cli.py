@@ -255,9 +255,18 @@ class CliTest(DaemonCase):
         status = self.daemon.cli_json("status")
         self.assertEqual(status["stored"]["spans"], 2)
         self.assertRegex(status["version"], r"\d+\.\d+\.\d+")
-        for key in ("uptime", "retried", "refused", "queues", "store", "memory"):
+        for key in ("uptime", "retried", "refused", "queues", "store", "disk", "memory"):
             self.assertIn(key, status)
+        disk = status["disk"]
+        self.assertEqual(disk["used_bytes"], disk["log_bytes"] + disk["merged_bytes"] +
+                         disk["spare_bytes"] + disk["ballast_bytes"])
+        self.assertGreater(disk["log_bytes"], 0)
+        self.assertLess(disk["free_bytes"], disk["bytes"])
+        self.assertEqual(disk["retention_by"], "age")
+        self.assertAlmostEqual(disk["retention_in_seconds"], 30 * 86400, delta=3600)
         text = self.daemon.cli("status")
+        self.assertRegex(text, r"disk +used [\d.]+ [KM]iB \(log .*; free .* of .*")
+        self.assertRegex(text, r"growth +.*; retention by age begins in 30 days")
         self.assertRegex(text, r"stored +2 spans.*repeats count until merged")
 
     def test_check_of_a_directory_that_is_not_there(self):
