@@ -8,8 +8,8 @@
  * are gone minutes later. Where the ratio was wrong, the next look after the merge puts it right.
  * Meanwhile the directory has more, within bounds: when everything, in full, exceeds the size by a
  * sixteenth, what is complete of the log is merged at once (mw_retention_presses); by an eighth,
- * the oldest goes all the same; and while merging fails all counts in full. By size also segments of
- * the log go, unmerged, when nothing older is left. What a file has that is used again (spare.h)
+ * the oldest goes all the same; and while merging fails all counts in full. By size also segments
+ * of the log go, unmerged, when nothing older is left. What a file has that is used again (spare.h)
  * is taken off the size beforehand (mw_retention_less). Beyond that the directory has what a merge
  * under way has written, and what comes meanwhile. Segments and merges are therefore parts of the
  * size: see below. `du` shows half as much again at the most.
@@ -59,8 +59,8 @@ uint64_t mw_retention_segment_max(const mw_retention_limits *limits, uint64_t by
 void mw_retention_settle(mw_retention_segment *segments, size_t count, uint64_t now_ns);
 /* Marks what goes; `segments` ascend by arrival. A segment goes when its latest arrival is more
  * than the age ago, or while all that stay are more than the size (as counted) or than that and
- * an eighth (in full); what counts for the size but may not go can keep the sum above it. An arrival
- * ahead of now is no age. Returns how many. */
+ * an eighth (in full); what counts for the size but may not go can keep the sum above it. An
+ * arrival ahead of now is no age. Returns how many. */
 size_t mw_retention_choose(const mw_retention_segment *segments, size_t count,
                            const mw_retention_limits *limits, uint64_t now_ns, bool *goes);
 
