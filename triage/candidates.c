@@ -13,6 +13,8 @@
 
 /* Suspects that began within so many minutes of each other began together (topology.c). */
 #define TOGETHER_MINUTES 2u
+/* The current minutes of a window and two more. */
+#define MOMENT_NS (UINT64_C(5) * 60 * 1000000000)
 
 typedef struct entry {
     uint32_t incident, generation;
@@ -460,6 +462,17 @@ static mw_cause compare_all(const look *l, const incident *i, mw_slice *service)
     return best;
 }
 
+/* Is the alarm's own service one that the incident's trouble ended at, a moment ago? With few calls
+ * a fault shows in one minute and not in the next. */
+static bool was_suspect(const look *l, const incident *i)
+{
+    uint64_t hash = hash_of(l->set, KIND_SUSPECT, l->alarm->service);
+    for (uint32_t k = 0; k < i->suspect_count; k++)
+        if (i->suspects[k].hash == hash)
+            return nearest(i, l->alarm->started_ns) <= MOMENT_NS;
+    return false;
+}
+
 static mw_cause cause_of(const look *l, const incident *i, mw_slice *service)
 {
     *service = MW_SLICE("");
@@ -469,7 +482,7 @@ static mw_cause cause_of(const look *l, const incident *i, mw_slice *service)
         return i->known ? MW_CAUSE_QUIET : MW_CAUSE_UNKNOWN;
     if (!l->alarm->suspect_count) {
         *service = i->suspects[0].service;
-        return MW_CAUSE_UNAFFECTED;
+        return was_suspect(l, i) ? MW_CAUSE_UNKNOWN : MW_CAUSE_UNAFFECTED;
     }
     return compare_all(l, i, service);
 }

@@ -420,8 +420,11 @@ size_t mw_topology_newest(const mw_standing *standing, const mw_suspect **out)
     for (size_t i = 0; i < standing->suspect_count; i++)
         if (standing->suspects[i].strong && standing->suspects[i].onset > newest)
             newest = standing->suspects[i].onset;
-    for (size_t i = 0; i < standing->suspect_count; i++)
-        if (standing->suspects[i].onset + TOGETHER_MINUTES >= newest)
-            out[count++] = &standing->suspects[i];
+    for (size_t i = 0; i < standing->suspect_count; i++) {
+        const mw_suspect *suspect = &standing->suspects[i];
+        /* Beside a plain one a faint one is chance. */
+        if (suspect->onset + TOGETHER_MINUTES >= newest && (suspect->strong || !newest))
+            out[count++] = suspect;
+    }
     return count;
 }

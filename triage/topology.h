@@ -96,7 +96,7 @@ const mw_standing *mw_topology_standing(mw_topology *topology, uint32_t node);
 /* Can `to` be reached from `from` along calls that changed? False for one and the same. */
 bool mw_topology_leads(const mw_topology *topology, uint32_t from, uint32_t to);
 /* Those suspects of a standing that began last, and together: of two faults the one that an alarm
- * of now is of. Fills `out`, which has MW_SUSPECTS_MAX; how many. */
+ * of now is of. Plain ones alone, if there are any. Fills `out`, which has MW_SUSPECTS_MAX; how many. */
 size_t mw_topology_newest(const mw_standing *standing, const mw_suspect **out);
 
 #endif
