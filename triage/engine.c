@@ -379,6 +379,8 @@ static mw_err read_alarms(batch *b)
 /* As many alarms as there are windows for. */
 static mw_err find_windows(batch *b)
 {
+    if (__atomic_exchange_n(&b->triage->edges_changed, false, __ATOMIC_ACQ_REL))
+        mw_topology_cache_forget(&b->triage->windows);
     mw_topology_cache_pin(&b->triage->windows);
     for (size_t i = 0; i < b->count; i++) {
         mw_err err =

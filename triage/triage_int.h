@@ -59,6 +59,7 @@ struct mw_triage {
     /* of the decision loop */
     mw_topology_cache windows;
     bool one_by_one;      /* a batch failed */
+    bool edges_changed;   /* atomic: windows are to be made again */
     uint64_t passed_over; /* alarms up to this one that cannot be decided wait for a start */
 
     mw_job decide_job;
@@ -79,6 +80,9 @@ struct mw_triage {
  * investigation has something to run. MW_E_NOT_FOUND when all are decided; else what state or store
  * return. */
 MW_MUST_USE mw_err mw_engine_decide_next(mw_triage *triage, bool *wakes);
+
+/* triage.c. An investigation may be PENDING_START. Any thread, does not block. */
+void mw_triage_wake_runs(mw_triage *triage);
 
 /* investigation.c. Takes the oldest PENDING_START (or the one kept) and runs it to its committed
  * end. MW_E_NOT_FOUND when there is none; on another error `kept` names the run to be tried
