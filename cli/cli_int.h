@@ -37,7 +37,9 @@ enum {
     MW_TAKES_OTLP = 65536,   /* otlp: where to send to */
     MW_TAKES_TREE = 131072,  /* rows, unfold */
     MW_TAKES_WHERE =
-        262144, /* service, agent, model, tool, user, text, errors, attribute, bounds */
+        262144,             /* service, agent, model, tool, user, text, errors, attribute, bounds */
+    MW_TAKES_WHY = 1 << 22, /* why */
+    MW_TAKES_REPLAY = 1 << 23, /* alarm */
 };
 
 struct mw_cli;
@@ -45,7 +47,7 @@ struct mw_cli;
 /* One row of the table that drives dispatch, help and completion. */
 typedef struct mw_command {
     const char *noun, *verb; /* verb "" = the noun alone */
-    const char *args;        /* "ID" or ""; "FILE..." = one or more */
+    const char *args;        /* "ID", "ID INVESTIGATION" or ""; "FILE..." = one or more */
     const char *summary;
     unsigned takes;
     int (*run)(struct mw_cli *cli);
@@ -66,6 +68,7 @@ typedef struct mw_cli {
     const char *duration_max_ms, *tokens_min, *model, *tool, *user;
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
     const char *space, *format, *output, *signal, *otlp, *rows;
+    const char *why, *alarm;
     bool yes;
     bool json, help, follow, errors, unfold;
     const char *args[MW_CLI_ARGS_MAX];
@@ -263,6 +266,18 @@ int mw_cmd_service_show(mw_cli *cli);
 int mw_cmd_topology_show(mw_cli *cli);
 int mw_cmd_alarm_list(mw_cli *cli);
 int mw_cmd_alarm_show(mw_cli *cli);
+int mw_cmd_alarm_explain(mw_cli *cli);
+int mw_cmd_alarm_link(mw_cli *cli);
+int mw_cmd_alarm_unlink(mw_cli *cli);
+int mw_cmd_alarm_proceed(mw_cli *cli);
+int mw_cmd_alarm_skip(mw_cli *cli);
+int mw_cmd_investigation_merge(mw_cli *cli);
+int mw_cmd_investigation_split(mw_cli *cli);
+int mw_cmd_investigation_claim(mw_cli *cli);
+int mw_cmd_investigation_comment(mw_cli *cli);
+int mw_cmd_investigation_close(mw_cli *cli);
+int mw_cmd_triage_replay(mw_cli *cli);
+int mw_cmd_topology_import(mw_cli *cli);
 int mw_cmd_investigation_list(mw_cli *cli);
 int mw_cmd_investigation_show(mw_cli *cli);
 int mw_cmd_webhook_create(mw_cli *cli);

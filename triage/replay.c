@@ -86,9 +86,9 @@ static mw_slice compare(replay *r, const mw_decision *again, mw_slice text)
         !mw_slice_equal(r->first.investigation_id, again->investigation_id))
         return differs(r, "investigation", r->first.investigation_id, again->investigation_id);
     if (r->decision.scored != again->scored ||
-        (again->scored && (memcmp(&r->decision.score, &again->score, sizeof again->score) != 0 ||
-                           memcmp(&r->decision.threshold, &again->threshold,
-                                  sizeof again->threshold) != 0)))
+        (again->scored &&
+         (memcmp(&r->decision.score, &again->score, sizeof again->score) != 0 ||
+          memcmp(&r->decision.threshold, &again->threshold, sizeof again->threshold) != 0)))
         return MW_SLICE("score or threshold");
     if (!mw_slice_equal(r->decision.detail_json, text))
         return MW_SLICE("parts or candidates");

@@ -71,7 +71,7 @@ MW_MUST_USE mw_err mw_triage_import(mw_triage *triage, const mw_call_edge *edges
 /* ---- replay -------------------------------------------------------------------------------- */
 
 typedef struct mw_replayed {
-    bool same; /* the stored inputs give the stored decision again, bit for bit */
+    bool same;              /* the stored inputs give the stored decision again, bit for bit */
     mw_slice difference;    /* the first thing that differs; empty = none */
     const mw_slice *drifts; /* what the store tells of the same minutes now and did not then */
     size_t drift_count;

@@ -68,10 +68,9 @@ static bool is_verdict(const act_job *j, const char *verdict)
 
 static mw_err journal(act_job *j, mw_slice investigation_id, const char *what, mw_slice about)
 {
-    char *text =
-        mw_arena_printf(j->steps.arena, "%.*s %s %.*s%s%.*s", MW_SLICE_FMT(j->steps.who), what,
-                        MW_SLICE_FMT(about), j->act->text.len ? ": " : "",
-                        MW_SLICE_FMT(j->act->text));
+    char *text = mw_arena_printf(j->steps.arena, "%.*s %s %.*s%s%.*s", MW_SLICE_FMT(j->steps.who),
+                                 what, MW_SLICE_FMT(about), j->act->text.len ? ": " : "",
+                                 MW_SLICE_FMT(j->act->text));
     return text ? mw_steps_journal(&j->steps, investigation_id, "ACTION", mw_slice_of(text))
                 : MW_E_NOMEM;
 }
@@ -151,8 +150,8 @@ static mw_err do_unlink(act_job *j)
     if (is_verdict(j, "SKIPPED"))
         return refuse(j, "alarm", "midwatch alarm proceed ID gives it an investigation",
                       "the alarm is skipped and belongs to no incident");
-    err = mw_state_alarm_of_investigation(j->steps.tx, j->decision.investigation_id,
-                                          j->steps.arena, &members, &count);
+    err = mw_state_alarm_of_investigation(j->steps.tx, j->decision.investigation_id, j->steps.arena,
+                                          &members, &count);
     if (err == MW_OK && count < 2)
         return refuse(j, "alarm", "", "the alarm is the only one of its incident");
     if (err == MW_OK)
@@ -190,8 +189,7 @@ static mw_err split_one(act_job *j, size_t at)
     mw_err err = find_alarm(j, j->act->alarms[at]);
     if (err != MW_OK)
         return err;
-    if (is_verdict(j, "SKIPPED") ||
-        !mw_slice_equal(j->decision.investigation_id, j->subject.id))
+    if (is_verdict(j, "SKIPPED") || !mw_slice_equal(j->decision.investigation_id, j->subject.id))
         return refuse(j, "alarms", "midwatch investigation show ID lists them",
                       "an alarm is not of this investigation");
     if (at == 0)
@@ -247,8 +245,7 @@ static mw_err do_close(act_job *j)
 {
     mw_err err = find_open(j, j->act->subject, &j->subject);
     if (err == MW_OK)
-        err = mw_state_investigation_end(j->steps.tx, j->subject.id, MW_SLICE(""),
-                                         j->steps.now_ns);
+        err = mw_state_investigation_end(j->steps.tx, j->subject.id, MW_SLICE(""), j->steps.now_ns);
     if (err == MW_OK)
         err = journal(j, j->subject.id, "closed", MW_SLICE("it"));
     j->out->investigation_id = j->subject.id;
@@ -276,8 +273,9 @@ static mw_err audit(act_job *j)
 {
     const mw_act *act = j->act;
     bool alarm = j->out->alarm_id.len > 0;
-    mw_slice subject = alarm ? j->out->alarm_id
-                             : j->subject.id.len ? j->subject.id : j->out->investigation_id;
+    mw_slice subject = alarm               ? j->out->alarm_id
+                       : j->subject.id.len ? j->subject.id
+                                           : j->out->investigation_id;
     mw_audit_row row = {.time_ns = j->steps.now_ns,
                         .principal = act->who,
                         .source_address = act->address,
@@ -312,9 +310,9 @@ mw_err mw_triage_act(mw_triage *triage, const mw_act *act, mw_arena *arena, mw_a
     act_job *j = mw_arena_zalloc(arena, 1, sizeof *j);
     if (!j)
         return MW_E_NOMEM;
-    char *why = mw_arena_printf(arena, "%s %.*s%s%.*s", verbs[act->verb].why,
-                                MW_SLICE_FMT(act->who), act->text.len ? ": " : "",
-                                MW_SLICE_FMT(act->text));
+    char *why =
+        mw_arena_printf(arena, "%s %.*s%s%.*s", verbs[act->verb].why, MW_SLICE_FMT(act->who),
+                        act->text.len ? ": " : "", MW_SLICE_FMT(act->text));
     if (!why)
         return MW_E_NOMEM;
     j->job = (mw_state_job){.run = run_act};
