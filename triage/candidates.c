@@ -50,7 +50,7 @@ typedef struct incident {
     uint64_t resources[MW_CANDIDATES_RESOURCES_MAX];
     kept_suspect suspects[MW_CANDIDATES_SUSPECTS_MAX];
     uint32_t service_count, region_count, title_count, resource_count, suspect_count;
-    bool known;    /* some member's telemetry was enough to tell */
+    bool known; /* some member's telemetry was enough to tell */
     char id[MW_ID_TEXT_SIZE];
 } incident;
 
@@ -406,8 +406,8 @@ static void begin_look(look *l)
     for (size_t i = 0; i < alarm->resource_count && i < MW_CANDIDATES_RESOURCES_MAX; i++)
         l->resources[l->resource_count++] = hash_of(l->set, KIND_RESOURCE, alarm->resources[i]);
     for (size_t i = 0; l->standing && i < l->standing->before_count && i < BEFORE_MAX; i++)
-        l->before[l->before_count++] = hash_of(
-            l->set, KIND_SUSPECT, mw_topology_name(l->topology, l->standing->before[i]));
+        l->before[l->before_count++] =
+            hash_of(l->set, KIND_SUSPECT, mw_topology_name(l->topology, l->standing->before[i]));
 }
 
 static uint64_t apart(int64_t a, int64_t b)

@@ -187,12 +187,12 @@ static double labels_of(const mw_candidate *c)
 
 mw_weighed mw_decision_weigh(const mw_candidate *candidate)
 {
-    mw_weighed out = {.parts = {.component = mw_decision_component(candidate->relation,
-                                                                      candidate->distance),
-                                .cause = cause_of(candidate),
-                                .time = time_of(candidate),
-                                .region = region_of(candidate),
-                                .labels = labels_of(candidate)}};
+    mw_weighed out = {
+        .parts = {.component = mw_decision_component(candidate->relation, candidate->distance),
+                  .cause = cause_of(candidate),
+                  .time = time_of(candidate),
+                  .region = region_of(candidate),
+                  .labels = labels_of(candidate)}};
     const mw_parts *p = &out.parts;
     out.score = (((p->component + p->cause) + p->time) + p->region) + p->labels;
     out.fits = out.score >= mw_decision_threshold && candidate->cause != MW_CAUSE_OTHER;

@@ -54,8 +54,7 @@ static mw_topology *make_topology(void)
     mw_topology *topology = NULL;
     mw_minutes minutes = {.name_count = SERVICES};
     minutes.names = mw_arena_zalloc(&arena, SERVICES, sizeof *minutes.names);
-    minutes.cells =
-        mw_arena_zalloc(&arena, (size_t)(EDGES + SERVICES) * 30, sizeof *minutes.cells);
+    minutes.cells = mw_arena_zalloc(&arena, (size_t)(EDGES + SERVICES) * 30, sizeof *minutes.cells);
     for (uint32_t i = 0; i < SERVICES; i++) {
         snprintf(names[i], sizeof names[i], "service-%03u", (unsigned)i);
         minutes.names[i] = mw_slice_of(names[i]);
@@ -83,14 +82,14 @@ static mw_member make_member(mw_topology *topology, mw_member_suspect *suspects)
     mw_member member = {.service = mw_slice_of(names[node]),
                         .region = MW_SLICE("us-east-1"),
                         .title = MW_SLICE("latency above threshold"),
-                        .started_ns = MINUTE * MINUTE_NS -
-                                      (int64_t)chance(40) * MINUTE_NS + (int64_t)chance(60000000),
+                        .started_ns = MINUTE * MINUTE_NS - (int64_t)chance(40) * MINUTE_NS +
+                                      (int64_t)chance(60000000),
                         .suspects = suspects,
                         .suspect_count = mw_topology_newest(standing, newest),
                         .known = standing->known};
     for (size_t i = 0; i < member.suspect_count; i++)
-        suspects[i] = (mw_member_suspect){mw_topology_name(topology, newest[i]->node),
-                                          newest[i]->onset};
+        suspects[i] =
+            (mw_member_suspect){mw_topology_name(topology, newest[i]->node), newest[i]->onset};
     return member;
 }
 
@@ -123,9 +122,8 @@ static void run(mw_topology *topology, uint32_t incidents, long wanted)
         mw_decision decision;
         mw_member member = make_member(topology, suspects);
         mw_topology_find(topology, member.service, &node);
-        mw_decision_input input = {.action = MW_SLICE("created"),
-                                   .service = member.service,
-                                   .candidates = candidates};
+        mw_decision_input input = {
+            .action = MW_SLICE("created"), .service = member.service, .candidates = candidates};
         input.candidate_count =
             mw_candidates_find(set, &member, topology, mw_topology_standing(topology, node),
                                candidates, MW_CANDIDATES_MAX);
