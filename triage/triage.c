@@ -231,6 +231,13 @@ void mw_triage_wake(mw_triage *triage)
     pthread_mutex_unlock(&triage->lock);
 }
 
+void mw_triage_wake_runs(mw_triage *triage)
+{
+    pthread_mutex_lock(&triage->lock);
+    start_runs(triage);
+    pthread_mutex_unlock(&triage->lock);
+}
+
 static size_t count_active(const mw_triage *triage)
 {
     size_t active = triage->deciding;

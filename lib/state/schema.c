@@ -16,6 +16,8 @@
  *                        that an alarm's decision sees exactly what was committed before it
  *     decision           one an alarm
  *     investigation, journal, audit
+ *     deployment         what people and pipelines recorded
+ *     plan               all plans of an investigation; the newest (seq) is the one that counts
  *     setting            key_check: a sealed constant that proves the key file is the right one
  */
 #include "lib/state/rows_int.h"
@@ -135,8 +137,37 @@ static const char version_1[] =
     " detail TEXT NOT NULL) STRICT;"
     "CREATE INDEX audit_by_time ON audit(time_ns, seq);";
 
+/* Deployments, plans (investigation.plan_json is not used any more), investigations by hand. */
+static const char version_of_plans[] =
+    "ALTER TABLE investigation ADD COLUMN service TEXT NOT NULL DEFAULT '';"
+
+    "CREATE TABLE deployment("
+    " id TEXT PRIMARY KEY,"
+    " space TEXT NOT NULL,"
+    " service TEXT NOT NULL,"
+    " version TEXT NOT NULL,"
+    " region TEXT NOT NULL,"
+    " commit_id TEXT NOT NULL,"
+    " principal TEXT NOT NULL,"
+    " time_ns INTEGER NOT NULL,"
+    " recorded_ns INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX deployment_by_time ON deployment(time_ns, id);"
+    "CREATE INDEX deployment_by_service ON deployment(space, service, region, time_ns, id);"
+
+    "CREATE TABLE plan("
+    " seq INTEGER PRIMARY KEY,"
+    " investigation_id TEXT NOT NULL REFERENCES investigation(id),"
+    " hash TEXT NOT NULL,"
+    " status TEXT NOT NULL,"
+    " phases_json TEXT NOT NULL,"
+    " judged_by TEXT NOT NULL,"
+    " comment TEXT NOT NULL,"
+    " created_ns INTEGER NOT NULL,"
+    " judged_ns INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX plan_by_investigation ON plan(investigation_id, seq);";
+
 /* Entry n brings version n to n + 1. */
-static const char *const migrations[] = {version_1};
+static const char *const migrations[] = {version_1, version_of_plans};
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
 
 static const char sql_application_id[] = "PRAGMA application_id";

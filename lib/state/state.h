@@ -1,4 +1,5 @@
-/* lib/state: what must be transactional. This header is the room's only door.
+/* lib/state: what must be transactional. This header and those beside it (not _int.h) are the
+ * room's door.
  *
  * One SQLite file (WAL, synchronous=FULL), one writer thread. Changes are jobs: the writer runs
  * the jobs that wait inside one transaction, each in a savepoint of its own, commits once and
@@ -186,10 +187,10 @@ typedef struct mw_investigation_row {
     mw_slice status;         /* DESIGN 4.3's eight */
     mw_slice incident_state; /* open, closed */
     mw_slice priority;
+    mw_slice service;              /* asked about by hand; empty = that of its alarms */
     int64_t created_ns, closed_ns; /* closed_ns 0 = null */
     int64_t window_start_ns, window_end_ns;
     mw_slice root_cause_json; /* empty = null */
-    mw_slice plan_json;       /* empty = null */
 } mw_investigation_row;
 
 typedef struct mw_journal_row {
@@ -201,7 +202,7 @@ typedef struct mw_journal_row {
 } mw_journal_row;
 
 MW_MUST_USE mw_err mw_state_investigation_insert(mw_state_tx *tx, const mw_investigation_row *row);
-/* Status, window, root cause and plan are replaced by the row's. MW_E_NOT_FOUND. */
+/* Status, window and root cause are replaced by the row's. MW_E_NOT_FOUND. */
 MW_MUST_USE mw_err mw_state_investigation_update(mw_state_tx *tx, const mw_investigation_row *row);
 /* Sets the oldest PENDING_START to IN_PROGRESS and returns it; MW_E_NOT_FOUND when there is none.
  * In a job: two runs never get the same one. */

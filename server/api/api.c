@@ -6,6 +6,8 @@
 /* {"name":...,"source":...}: names are short. */
 #define WEBHOOK_BODY_MAX 16384
 #define SPACE_BODY_MAX 1024
+/* A few short members and a comment. */
+#define CHANGE_BODY_MAX 16384
 /* A page that holds this much of what questions may hold is large by itself: a few items are a few
  * kilobytes. */
 #define LARGE_PAGE_SHARE 16
@@ -53,6 +55,26 @@ static const mw_api_entry entries[] = {
      false, "investigations, newest first by creation", true, mw_api_investigation_filters},
     {"GET", "/api/v1/investigations/{id}", MW_SCOPE_READ, 0, mw_api_investigation_show,
      "investigation", false, "one investigation: alarms, journal, root cause, gaps", false, NULL},
+    {"POST", "/api/v1/investigations", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_investigation_create, "investigation", false,
+     "starts one by hand from {\"service\", \"at\", \"title\"}", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/cancel", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_investigation_cancel, "investigation", false, "stops one that has not ended", false,
+     NULL},
+    {"GET", "/api/v1/investigations/{id}/plan", MW_SCOPE_READ, 0, mw_api_plan_show, "plan", false,
+     "the newest plan of an investigation", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/plan/approve", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_plan_approve, "plan", false,
+     "approves it from {\"plan_hash\", \"comment\"}: the hash that was read", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/plan/reject", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_plan_reject, "plan", false, "rejects it, likewise", false, NULL},
+    {"GET", "/api/v1/deployments", MW_SCOPE_READ, 0, mw_api_deployment_list, "deployments", false,
+     "recorded deployments, newest first", true, mw_api_deployment_filters},
+    {"GET", "/api/v1/deployments/{id}", MW_SCOPE_READ, 0, mw_api_deployment_show, "deployment",
+     false, "one deployment, and the version before it", false, NULL},
+    {"POST", "/api/v1/deployments", MW_SCOPE_OPERATE, CHANGE_BODY_MAX, mw_api_deployment_record,
+     "deployment", false,
+     "records one from {\"service\", \"version\", \"region\", \"time\", \"commit\"}", false, NULL},
     {"GET", "/api/v1/webhooks", MW_SCOPE_READ, 0, mw_api_webhook_list, "webhooks", false,
      "doors for alarms, without their secrets", true, NULL},
     {"POST", "/api/v1/webhooks", MW_SCOPE_OPERATE, WEBHOOK_BODY_MAX, mw_api_webhook_create,

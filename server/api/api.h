@@ -10,7 +10,7 @@
 #include "server/server_int.h"
 
 /* Routes of all nouns together. */
-#define MW_API_ROUTES_MAX 32
+#define MW_API_ROUTES_MAX 96
 /* What a call that waits keeps alive beside its body: head, arena, connection. */
 #define MW_API_CALL_COST 8192
 /* Has followers woken by the commits of a store, before the first append; ctx is the mw_server. */

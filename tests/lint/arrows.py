@@ -16,8 +16,8 @@ import sys
 DOORS = {
     "lib/base": ["*.h"],
     "lib/net": ["net.h", "request.h", "stream.h", "sse.h"],
-    "lib/store": ["store.h", "spaces.h"],
-    "lib/state": ["state.h"],
+    "lib/store": ["store.h", "spaces.h", "window.h"],
+    "lib/state": ["state.h", "deployments.h", "plans.h"],
     "lib/access": ["access.h", "origin.h"],
     "proto": ["scan.h", "unpack.h", "wire.h", "json.h", "*.pb-c.h"],
     "triage": ["triage.h", "decision.h"],
