@@ -78,6 +78,8 @@ const mw_cli_option mw_cli_options[] = {
     {"unfold", NULL, FIELD(unfold), MW_TAKES_TREE, "each of the spans that are alike by itself",
      "unfold"},
     {"yes", NULL, FIELD(yes), MW_TAKES_YES, "delete without asking", NULL},
+    {"why", "TEXT", FIELD(why), MW_TAKES_WHY, "kept with the change", NULL},
+    {"alarm", "ID", FIELD(alarm), MW_TAKES_REPLAY, "of this alarm only", NULL},
     {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
     {"data", "DIR", FIELD(data), 0, "data directory of the daemon to ask", NULL},
     {"server", "URL", FIELD(server), 0, "daemon to ask, with MIDWATCH_TOKEN if set", NULL},
@@ -278,6 +280,8 @@ static int check_words(scanner *scan)
     const mw_cli *cli = scan->cli;
     const mw_command *command = cli->command;
     size_t wanted = command->args[0] ? 1 : 0;
+    for (const char *c = command->args; *c; c++)
+        wanted += *c == ' ';
     bool many = mw_slice_ends(mw_slice_of(command->args), MW_SLICE("..."));
     if (cli->arg_count < wanted) {
         mw_buffer_appendf(scan->error, "%s%s%s: an argument is missing; midwatch %s%s%s %s",

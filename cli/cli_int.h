@@ -44,6 +44,8 @@ enum {
     MW_TAKES_MARKDOWN = 1 << 27,    /* format: markdown */
     MW_TAKES_STORY = 1 << 28,       /* incident */
     MW_TAKES_DEPLOYED = 1 << 29,    /* service: whose deployments */
+    MW_TAKES_WHY = 1 << 22, /* why */
+    MW_TAKES_REPLAY = 1 << 23, /* alarm */
 };
 
 struct mw_cli;
@@ -51,7 +53,7 @@ struct mw_cli;
 /* One row of the table that drives dispatch, help and completion. */
 typedef struct mw_command {
     const char *noun, *verb; /* verb "" = the noun alone */
-    const char *args;        /* "ID" or ""; "FILE..." = one or more */
+    const char *args;        /* "ID", "ID INVESTIGATION" or ""; "FILE..." = one or more */
     const char *summary;
     unsigned takes;
     int (*run)(struct mw_cli *cli);
@@ -73,6 +75,7 @@ typedef struct mw_cli {
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
     const char *space, *format, *output, *signal, *otlp, *rows;
     const char *version, *region, *time, *commit, *at, *title, *hash, *comment;
+    const char *why, *alarm;
     bool yes;
     bool json, help, follow, errors, unfold, markdown, incident;
     const char *args[MW_CLI_ARGS_MAX];
@@ -274,6 +277,18 @@ int mw_cmd_service_show(mw_cli *cli);
 int mw_cmd_topology_show(mw_cli *cli);
 int mw_cmd_alarm_list(mw_cli *cli);
 int mw_cmd_alarm_show(mw_cli *cli);
+int mw_cmd_alarm_explain(mw_cli *cli);
+int mw_cmd_alarm_link(mw_cli *cli);
+int mw_cmd_alarm_unlink(mw_cli *cli);
+int mw_cmd_alarm_proceed(mw_cli *cli);
+int mw_cmd_alarm_skip(mw_cli *cli);
+int mw_cmd_investigation_merge(mw_cli *cli);
+int mw_cmd_investigation_split(mw_cli *cli);
+int mw_cmd_investigation_claim(mw_cli *cli);
+int mw_cmd_investigation_comment(mw_cli *cli);
+int mw_cmd_investigation_close(mw_cli *cli);
+int mw_cmd_triage_replay(mw_cli *cli);
+int mw_cmd_topology_import(mw_cli *cli);
 int mw_cmd_investigation_list(mw_cli *cli);
 int mw_cmd_investigation_show(mw_cli *cli);
 int mw_cmd_investigation_create(mw_cli *cli);

@@ -18,6 +18,7 @@ const mw_noun mw_nouns[] = {
     {"investigation", "inv", "investigations: journal, evidence, root cause"},
     {"plan", "", "what to do about it; a person approves"},
     {"deployment", "", "what was deployed, where and when"},
+    {"triage", "", "decisions taken again"},
     {"webhook", "", "doors for alarms"},
     {"space", "", "separate stores of telemetry"},
     {"audit", "", "who changed what"},
@@ -65,6 +66,26 @@ const mw_command mw_commands[] = {
      MW_TAKES_WINDOW | MW_TAKES_SPACE, mw_cmd_topology_show},
     {"alarm", "list", "", "newest first, by start", MW_TAKES_PAGE, mw_cmd_alarm_list},
     {"alarm", "show", "ID", "one alarm with its decision", 0, mw_cmd_alarm_show},
+    {"alarm", "explain", "ID", "why it was linked, skipped or given an investigation", 0,
+     mw_cmd_alarm_explain},
+    {"alarm", "link", "ID INVESTIGATION", "puts it into that incident", MW_TAKES_WHY,
+     mw_cmd_alarm_link},
+    {"alarm", "unlink", "ID", "takes it out, into an investigation of its own", MW_TAKES_WHY,
+     mw_cmd_alarm_unlink},
+    {"alarm", "proceed", "ID", "gives it an investigation", MW_TAKES_WHY, mw_cmd_alarm_proceed},
+    {"alarm", "skip", "ID", "sets it aside", MW_TAKES_WHY, mw_cmd_alarm_skip},
+    {"investigation", "merge", "ID INTO", "moves its alarms into another and ends it", MW_TAKES_WHY,
+     mw_cmd_investigation_merge},
+    {"investigation", "split", "ID ALARM...", "moves some of its alarms into a new one",
+     MW_TAKES_WHY, mw_cmd_investigation_split},
+    {"investigation", "claim", "ID", "says that it is yours", MW_TAKES_WHY,
+     mw_cmd_investigation_claim},
+    {"investigation", "comment", "ID TEXT...", "puts it into the journal", 0,
+     mw_cmd_investigation_comment},
+    {"investigation", "close", "ID", "ends the incident", MW_TAKES_WHY, mw_cmd_investigation_close},
+    {"triage", "replay", "", "takes decisions again from what they stored; 1 when one differs",
+     MW_TAKES_WINDOW | MW_TAKES_REPLAY, mw_cmd_triage_replay},
+    {"topology", "import", "FILE", "calls that telemetry does not show", 0, mw_cmd_topology_import},
     {"investigation", "list", "", "newest first, by creation", MW_TAKES_PAGE | MW_TAKES_STATUS,
      mw_cmd_investigation_list},
     {"investigation", "show", "ID", "root cause, gaps, plan, alarms, journal", MW_TAKES_MARKDOWN,
@@ -175,11 +196,11 @@ void mw_help_noun(mw_buffer *out, const mw_noun *noun)
         if (strcmp(command->noun, noun->name) != 0)
             continue;
         takes |= command->takes;
-        ids |= strcmp(command->args, "ID") == 0;
+        ids |= strncmp(command->args, "ID", 2) == 0;
         snprintf(line, sizeof line, "midwatch %s%s%s%s%s", command->noun,
                  command->verb[0] ? " " : "", command->verb, command->args[0] ? " " : "",
                  command->args);
-        mw_buffer_appendf(out, "  %-34s %s\n", line, command->summary);
+        mw_buffer_appendf(out, "  %-38s %s\n", line, command->summary);
     }
     if (!has_commands(noun)) {
         mw_buffer_appendf(out, "  midwatch %s --help tells its options\n", noun->name);

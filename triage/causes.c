@@ -150,6 +150,8 @@ static double sum_edges(ranking *r)
     double total = 0;
     for (size_t i = 0; i < f->call_count; i++) {
         const mw_call *call = &f->calls[i];
+        if (call->calls <= 0)
+            continue; /* imported, or too few to be measured */
         const mw_finding *wire = wire_of(f, call);
         node *caller = find_node(r, call->caller), *callee = find_node(r, call->callee);
         double added = wire ? wire->weight : 0;

@@ -8,6 +8,7 @@
  */
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
+#include "lib/state/incidents.h"
 #include "lib/state/plans.h"
 #include "triage/plan.h"
 #include "triage/provider_int.h"
@@ -40,6 +41,8 @@ typedef struct run {
     size_t alarm_count;
     mw_deployment_row *deployments;
     size_t deployment_count;
+    mw_edge_row *edges; /* imported */
+    size_t edge_count;
     int64_t deadline_mono_ns;
     mw_context context;
     mw_findings *findings;
@@ -123,7 +126,7 @@ static mw_err read_rows(run *r, mw_state_tx *tx, const char *kept)
         err = mw_state_deployment_between(tx, r->row.space, since > 0 ? since : 0,
                                           r->row.window_end_ns, DEPLOYMENTS_MAX, &r->arena,
                                           &r->deployments, &r->deployment_count);
-    return err;
+    return err == MW_OK ? mw_state_edges(tx, &r->arena, &r->edges, &r->edge_count) : err;
 }
 
 /* `kept`: IN_PROGRESS from an earlier try of this slot; its row is read again. */
@@ -157,6 +160,15 @@ static void read_titles(run *r)
             says(&r->alarms[i], latency, sizeof latency / sizeof latency[0]);
         r->context.says_errors |= says(&r->alarms[i], errors, sizeof errors / sizeof errors[0]);
     }
+}
+
+/* Calls that somebody knows of and telemetry need not show: they come behind those that it does, and
+ * are not measured. */
+static void add_imported(run *r)
+{
+    mw_findings *f = r->findings;
+    for (size_t i = 0; i < r->edge_count && f->call_count < MW_CALLS_MAX; i++)
+        f->calls[f->call_count++] = (mw_call){r->edges[i].caller, r->edges[i].callee, 0};
 }
 
 static mw_err begin(run *r, mw_store_view *view)
@@ -235,6 +247,9 @@ static mw_err note_missing(run *r)
         err = mw_findings_gap(r->findings, MW_GAP_NO_SPANS,
                               "no span lies in the window: calls and failures of single requests "
                               "are not known");
+    if (err == MW_OK && !c->spans.count && !r->edge_count)
+        err = mw_findings_gap(r->findings, MW_GAP_NO_TOPOLOGY,
+                              "who calls whom is known neither from spans nor by import");
     if (err == MW_OK && c->entry.len && !is_seen(c, c->entry)) {
         mw_slice entry = mw_shown(&r->arena, c->entry, 120);
         err = mw_findings_gap(r->findings, MW_GAP_SERVICE_SILENT,
@@ -285,8 +300,10 @@ static mw_err ask(run *r, const mw_provider *provider)
     size_t before = r->findings->count, gaps = r->findings->gap_count;
     mw_slice evidence;
     r->context.said = MW_SLICE_NONE;
-    if (provider == &mw_provider_metric_changes)
+    if (provider == &mw_provider_metric_changes) {
         set_onset(r);
+        add_imported(r);
+    }
     mw_err err = provider->collect(&r->context);
     while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(r->context.view)) {
         r->findings->count = before;
@@ -483,6 +500,9 @@ static mw_err run_one(run *r, mw_runner *runner)
     mw_err err = investigate(r, runner);
     if (err == MW_OK || err == MW_E_CONFLICT)
         runner->kept[0] = '\0';
+    /* Alarms may have joined while it ran, and then it is to run again (incidents.h). */
+    if (err == MW_OK)
+        mw_triage_wake_runs(r->triage);
     if (err == MW_E_CONFLICT)
         return MW_OK;
     return err == MW_E_NOT_FOUND ? MW_E_CORRUPT : err;

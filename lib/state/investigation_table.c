@@ -11,11 +11,14 @@ static const char sql_insert[] =
     " closed_ns, window_start_ns, window_end_ns, root_cause_json, service)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 static const char sql_update[] =
-    "UPDATE investigation SET status = ?, window_start_ns = ?, window_end_ns = ?,"
-    " root_cause_json = ? WHERE id = ?";
-static const char sql_claim[] = "UPDATE investigation SET status = 'IN_PROGRESS' WHERE id ="
-                                " (SELECT id FROM investigation WHERE status = 'PENDING_START'"
-                                " ORDER BY created_ns, id LIMIT 1) RETURNING " COLUMNS;
+    "UPDATE investigation SET status = CASE WHEN again = 1 AND"
+    "  ?1 IN ('COMPLETED', 'FAILED', 'TIMED_OUT') THEN 'PENDING_START' ELSE ?1 END, again = 0,"
+    " window_start_ns = min(window_start_ns, ?2), window_end_ns = max(window_end_ns, ?3),"
+    " root_cause_json = ?4 WHERE id = ?5";
+static const char sql_claim[] =
+    "UPDATE investigation SET status = 'IN_PROGRESS', again = 0 WHERE id ="
+    " (SELECT id FROM investigation WHERE status = 'PENDING_START'"
+    " ORDER BY created_ns, id LIMIT 1) RETURNING " COLUMNS;
 static const char sql_requeue[] =
     "UPDATE investigation SET status = 'PENDING_START' WHERE status = 'IN_PROGRESS'";
 /* Closed when there is a member and each has a closing. */

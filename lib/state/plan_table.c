@@ -22,9 +22,6 @@ static const char sql_any[] = "SELECT 1 FROM plan WHERE investigation_id = ? LIM
 static const char sql_cancel[] =
     "UPDATE investigation SET status = 'CANCELED' WHERE id = ?"
     " AND status IN ('PENDING_START', 'IN_PROGRESS')";
-static const char sql_rerun[] =
-    "UPDATE investigation SET status = 'PENDING_START' WHERE id = ?"
-    " AND status IN ('COMPLETED', 'FAILED', 'TIMED_OUT')";
 static const char sql_is_running[] =
     "SELECT 1 FROM investigation WHERE id = ? AND status = 'IN_PROGRESS'";
 
@@ -113,15 +110,6 @@ mw_err mw_state_investigation_cancel(mw_state_tx *tx, mw_slice id)
     mw_sql_text(&sql, id);
     mw_err err = mw_sql_run(&sql);
     return err == MW_OK && sqlite3_changes(tx->db) == 0 ? MW_E_CONFLICT : err;
-}
-
-mw_err mw_state_investigation_rerun(mw_state_tx *tx, mw_slice id, bool *again)
-{
-    mw_sql sql = mw_sql_prepare(tx, sql_rerun);
-    mw_sql_text(&sql, id);
-    mw_err err = mw_sql_run(&sql);
-    *again = err == MW_OK && sqlite3_changes(tx->db) > 0;
-    return err;
 }
 
 static mw_err check_running(mw_state_tx *tx, mw_slice id)

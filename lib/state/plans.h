@@ -41,9 +41,6 @@ MW_MUST_USE mw_err mw_state_plan_judge(mw_state_tx *tx, mw_slice investigation_i
 
 /* MW_E_CONFLICT unless it is PENDING_START or IN_PROGRESS. A run notices at its next step. */
 MW_MUST_USE mw_err mw_state_investigation_cancel(mw_state_tx *tx, mw_slice id);
-/* An alarm has joined: what has ended, but for a CANCELED one, is PENDING_START again. *again tells
- * whether there is a run to start; a run that is under way sees the alarm itself. */
-MW_MUST_USE mw_err mw_state_investigation_rerun(mw_state_tx *tx, mw_slice id, bool *again);
 /* As _update for the run that has it IN_PROGRESS; MW_E_CONFLICT when somebody took it away. */
 MW_MUST_USE mw_err mw_state_investigation_finish(mw_state_tx *tx, const mw_investigation_row *row);
 /* A record of the run that has it IN_PROGRESS; MW_E_CONFLICT when somebody took it away. */

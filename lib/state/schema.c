@@ -18,6 +18,8 @@
  *     investigation, journal, audit
  *     deployment         what people and pipelines recorded
  *     plan               all plans of an investigation; the newest (seq) is the one that counts
+ *     decision_step      what a decision was before and after each change, once there is one
+ *     call_edge          calls that were imported and not seen
  *     setting            key_check: a sealed constant that proves the key file is the right one
  */
 #include "lib/state/rows_int.h"
@@ -166,8 +168,33 @@ static const char version_of_plans[] =
     " judged_ns INTEGER NOT NULL) STRICT;"
     "CREATE INDEX plan_by_investigation ON plan(investigation_id, seq);";
 
+/* The life of incidents: what the telemetry of a run need not know. `again`: alarms joined while it
+ * ran. Steps: what became of a decision after it was taken, appended and never changed. */
+static const char version_incidents[] =
+    "ALTER TABLE investigation ADD COLUMN again INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE investigation ADD COLUMN center TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE investigation ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE investigation ADD COLUMN merged_into TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX investigation_open ON investigation(id) WHERE incident_state = 'open';"
+
+    "CREATE TABLE decision_step("
+    " seq INTEGER PRIMARY KEY,"
+    " alarm_id TEXT NOT NULL REFERENCES alarm(id),"
+    " time_ns INTEGER NOT NULL,"
+    " verdict TEXT NOT NULL,"
+    " reason_code TEXT NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " investigation_id TEXT REFERENCES investigation(id),"
+    " who TEXT NOT NULL) STRICT;"
+    "CREATE INDEX decision_step_by_alarm ON decision_step(alarm_id, seq);"
+
+    "CREATE TABLE call_edge("
+    " caller TEXT NOT NULL,"
+    " callee TEXT NOT NULL,"
+    " PRIMARY KEY(caller, callee)) STRICT, WITHOUT ROWID;";
+
 /* Entry n brings version n to n + 1. */
-static const char *const migrations[] = {version_1, version_of_plans};
+static const char *const migrations[] = {version_1, version_incidents, version_of_plans};
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
 
 static const char sql_application_id[] = "PRAGMA application_id";

@@ -12,7 +12,8 @@
 #include "lib/state/seal_int.h"
 #include "lib/state/state.h"
 
-/* Every SQL text of the room is prepared at most once a connection; there are about a hundred. */
+/* Every SQL text of the room is prepared at most once a connection; there are somewhat above
+ * a hundred. */
 #define MW_STATE_STATEMENTS_MAX 256
 
 typedef struct mw_statement {

@@ -257,7 +257,7 @@ static int damage_file(const char *path, const struct stat *status, int type, st
 
 static mw_investigation_row ended(const char *status, const char *gap)
 {
-    mw_slice alarm = arrive("inc-1", "created");
+    mw_slice alarm = arrive_at("inc-1", "created", "checkout", T0);
     settle();
     mw_investigation_row row = investigation(decided(alarm).investigation_id);
     assert_slice(row.status, status);

@@ -89,7 +89,7 @@ static void test_alarm_to_finished_investigation(void **unused)
     uint64_t completed = mw_counter_value(MW_COUNT_INVESTIGATIONS_COMPLETED);
     uint64_t proceeds = mw_counter_value(MW_COUNT_DECISIONS_PROCEED);
     start();
-    mw_slice alarm = arrive("inc-1", "created");
+    mw_slice alarm = arrive_at("inc-1", "created", "checkout", T0);
     settle();
 
     mw_decision_row decision = decided(alarm);
@@ -144,7 +144,7 @@ static void test_evidence_is_bounded(void **unused)
                                T0 - (40 + (int64_t)i) * MW_NS_PER_S, true};
     append_spans(spans, 30);
     start();
-    mw_slice alarm = arrive("inc-1", "created");
+    mw_slice alarm = arrive_at("inc-1", "created", "checkout", T0);
     settle();
     size_t count;
     mw_journal_row *records = journal(decided(alarm).investigation_id, &count);
