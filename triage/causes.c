@@ -33,25 +33,25 @@
 #define CONFIDENCE_MAX 0.95
 
 static const char *const kind_names[] = {
-#define MW_CAUSE_NAME(name, code, words) [MW_CAUSE_##name] = code,
-    MW_CAUSE_KINDS(MW_CAUSE_NAME)
-#undef MW_CAUSE_NAME
+#define MW_FAULT_NAME(name, code, words) [MW_FAULT_##name] = code,
+    MW_FAULT_KINDS(MW_FAULT_NAME)
+#undef MW_FAULT_NAME
 };
 static const char *const kind_words[] = {
-#define MW_CAUSE_WORDS(name, code, words) [MW_CAUSE_##name] = words,
-    MW_CAUSE_KINDS(MW_CAUSE_WORDS)
-#undef MW_CAUSE_WORDS
+#define MW_FAULT_WORDS(name, code, words) [MW_FAULT_##name] = words,
+    MW_FAULT_KINDS(MW_FAULT_WORDS)
+#undef MW_FAULT_WORDS
 };
 
-const char *mw_cause_kind_name(mw_cause_kind kind)
+const char *mw_fault_kind_name(mw_fault_kind kind)
 {
-    MW_ASSERT((unsigned)kind < MW_CAUSE_COUNT);
+    MW_ASSERT((unsigned)kind < MW_FAULT_COUNT);
     return kind_names[kind];
 }
 
-const char *mw_cause_kind_words(mw_cause_kind kind)
+const char *mw_fault_kind_words(mw_fault_kind kind)
 {
-    MW_ASSERT((unsigned)kind < MW_CAUSE_COUNT);
+    MW_ASSERT((unsigned)kind < MW_FAULT_COUNT);
     return kind_words[kind];
 }
 
@@ -342,24 +342,24 @@ static double change_bonus(const mw_finding *change, uint64_t onset_ns)
 
 /* ---- candidates ------------------------------------------------------------------------------- */
 
-static mw_cause_kind kind_of(const ranking *r, const node *n)
+static mw_fault_kind kind_of(const ranking *r, const node *n)
 {
     if (r->signal == BY_SHARES || (r->signal == BY_EDGES && n->edge_score <= 0 && n->share > 0)) {
         bool fails = strongest(r, n->service, MW_FOUND_LOGS, MW_CLASS_OTHER) ||
                      strongest(r, n->service, MW_FOUND_ERRORS, MW_CLASS_OTHER);
-        return fails ? MW_CAUSE_ERRORS : MW_CAUSE_MISSING;
+        return fails ? MW_FAULT_ERRORS : MW_FAULT_MISSING;
     }
     if (r->signal == BY_TRAFFIC)
-        return MW_CAUSE_TRAFFIC;
+        return MW_FAULT_TRAFFIC;
     if (strongest(r, n->service, MW_FOUND_METRIC, MW_CLASS_CPU))
-        return MW_CAUSE_CPU;
+        return MW_FAULT_CPU;
     if (strongest(r, n->service, MW_FOUND_METRIC, MW_CLASS_MEMORY))
-        return MW_CAUSE_MEMORY;
+        return MW_FAULT_MEMORY;
     if (strongest(r, n->service, MW_FOUND_METRIC, MW_CLASS_SUCCESS))
-        return MW_CAUSE_ERRORS;
+        return MW_FAULT_ERRORS;
     if (r->signal == BY_EDGES && !n->by_out && n->self <= 0)
-        return MW_CAUSE_NETWORK;
-    return MW_CAUSE_SLOW;
+        return MW_FAULT_NETWORK;
+    return MW_FAULT_SLOW;
 }
 
 static bool speaks_of(const mw_finding *finding, mw_slice service)
@@ -390,7 +390,7 @@ static bool goes_before(const ranking *r, const mw_finding *a, const mw_finding 
     return first != second ? first < second : a->strength > b->strength;
 }
 
-static void give_reasons(const ranking *r, mw_cause *cause)
+static void give_reasons(const ranking *r, mw_ranked_cause *cause)
 {
     for (size_t i = 0; i < r->findings->count; i++) {
         const mw_finding *finding = &r->findings->items[i];
@@ -399,9 +399,9 @@ static void give_reasons(const ranking *r, mw_cause *cause)
         size_t at = cause->reason_count;
         while (at > 0 && goes_before(r, finding, cause->reasons[at - 1]))
             at--;
-        if (at == MW_CAUSE_REASONS_MAX)
+        if (at == MW_FAULT_REASONS_MAX)
             continue;
-        if (cause->reason_count < MW_CAUSE_REASONS_MAX)
+        if (cause->reason_count < MW_FAULT_REASONS_MAX)
             cause->reason_count++;
         memmove(&cause->reasons[at + 1], &cause->reasons[at],
                 (cause->reason_count - at - 1) * sizeof cause->reasons[0]);
@@ -521,8 +521,8 @@ static mw_err answer(ranking *r, mw_causes *out)
     for (size_t i = 0; i < r->count && out->count < MW_CAUSES_MAX; i++) {
         if (r->nodes[i].score <= 0)
             break;
-        mw_cause *cause = &out->items[out->count++];
-        *cause = (mw_cause){.service = r->nodes[i].service,
+        mw_ranked_cause *cause = &out->items[out->count++];
+        *cause = (mw_ranked_cause){.service = r->nodes[i].service,
                             .score = r->nodes[i].score,
                             .kind = kind_of(r, &r->nodes[i]),
                             .change = change_of(r, r->nodes[i].service, out->onset_ns)};

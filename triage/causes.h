@@ -10,7 +10,7 @@
 #include "triage/findings.h"
 
 /* The closed table of kinds: NAME, code in JSON, words for a sentence. */
-#define MW_CAUSE_KINDS(X)                                                                          \
+#define MW_FAULT_KINDS(X)                                                                          \
     X(NETWORK, "network", "calls to it lose time on the way")                                      \
     X(SLOW, "slow", "it is slow itself")                                                           \
     X(CPU, "cpu", "it lacks processor")                                                            \
@@ -19,24 +19,24 @@
     X(MISSING, "missing_calls", "it leaves out work that it always did")                           \
     X(TRAFFIC, "traffic", "it is asked far more than before")
 
-typedef enum mw_cause_kind {
-#define MW_CAUSE_ENUM(name, code, words) MW_CAUSE_##name,
-    MW_CAUSE_KINDS(MW_CAUSE_ENUM)
-#undef MW_CAUSE_ENUM
-        MW_CAUSE_COUNT
-} mw_cause_kind;
-const char *mw_cause_kind_name(mw_cause_kind kind);
-const char *mw_cause_kind_words(mw_cause_kind kind);
+typedef enum mw_fault_kind {
+#define MW_FAULT_ENUM(name, code, words) MW_FAULT_##name,
+    MW_FAULT_KINDS(MW_FAULT_ENUM)
+#undef MW_FAULT_ENUM
+        MW_FAULT_COUNT
+} mw_fault_kind;
+const char *mw_fault_kind_name(mw_fault_kind kind);
+const char *mw_fault_kind_words(mw_fault_kind kind);
 
-#define MW_CAUSE_REASONS_MAX 8
-typedef struct mw_cause {
+#define MW_FAULT_REASONS_MAX 8
+typedef struct mw_ranked_cause {
     mw_slice service;
     double score; /* the first has the highest; comparable within one ranking alone */
-    mw_cause_kind kind;
-    const mw_finding *reasons[MW_CAUSE_REASONS_MAX]; /* the most telling first */
+    mw_fault_kind kind;
+    const mw_finding *reasons[MW_FAULT_REASONS_MAX]; /* the most telling first */
     size_t reason_count;
     const mw_finding *change; /* a deployment, or version, shortly before the onset; NULL = none */
-} mw_cause;
+} mw_ranked_cause;
 
 typedef struct mw_ruled_out {
     mw_slice service, text;
@@ -45,7 +45,7 @@ typedef struct mw_ruled_out {
 #define MW_CAUSES_MAX 10
 #define MW_RULED_OUT_MAX 8
 typedef struct mw_causes {
-    mw_cause items[MW_CAUSES_MAX];
+    mw_ranked_cause items[MW_CAUSES_MAX];
     size_t count;
     mw_ruled_out ruled_out[MW_RULED_OUT_MAX];
     size_t ruled_out_count;

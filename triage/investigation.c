@@ -378,7 +378,7 @@ static mw_slice previous_of(const run *r, const mw_finding *change)
 
 static mw_err make_plan(run *r)
 {
-    const mw_cause *first = &r->causes.items[0];
+    const mw_ranked_cause *first = &r->causes.items[0];
     if (!r->causes.probable)
         return MW_OK;
     mw_plan_input input = {.kind = first->kind,
@@ -391,7 +391,7 @@ static mw_err make_plan(run *r)
     }
     mw_slice service = mw_shown(&r->arena, first->service, 120);
     input.evidence = mw_sentence(&r->arena, "%.*s: %s", MW_SLICE_FMT(service),
-                                 mw_cause_kind_words(first->kind));
+                                 mw_fault_kind_words(first->kind));
     mw_err err = mw_plan_make(&input, &r->arena, &r->plan);
     r->has_plan = err == MW_OK;
     return err;

@@ -16,13 +16,13 @@ static const char *const phase_names[PHASES] = {"Prepare", "Pre-Validate", "Appl
 
 /* When a step is part of a plan. */
 enum { ALWAYS = 0, WITH_DEPLOYMENT = 1, WITHOUT_DEPLOYMENT = 2 };
-#define ANY_KIND MW_CAUSE_COUNT
+#define ANY_KIND MW_FAULT_COUNT
 
 /* {service}, {entry}, {version}, {previous}, {id}; in commands they are quoted for a shell. */
 typedef struct step {
     phase phase;
     int when;
-    mw_cause_kind kind;
+    mw_fault_kind kind;
     const char *title, *command, *expected, *rollback;
 } step;
 
@@ -50,35 +50,35 @@ static const step steps[] = {
     {PRE_VALIDATE, WITH_DEPLOYMENT, ANY_KIND, "See that {version} is what runs",
      "midwatch deployment list --service {service}",
      "{version} is the newest, and it came before the onset", ""},
-    {PRE_VALIDATE, WITHOUT_DEPLOYMENT, MW_CAUSE_CPU, "See which pods are short of processor",
+    {PRE_VALIDATE, WITHOUT_DEPLOYMENT, MW_FAULT_CPU, "See which pods are short of processor",
      "kubectl top pod --containers", "pods of {service} are at their limit", ""},
-    {PRE_VALIDATE, WITHOUT_DEPLOYMENT, MW_CAUSE_MEMORY, "See which pods are short of memory",
+    {PRE_VALIDATE, WITHOUT_DEPLOYMENT, MW_FAULT_MEMORY, "See which pods are short of memory",
      "kubectl top pod --containers", "pods of {service} are near their limit or were restarted",
      ""},
-    {PRE_VALIDATE, WITHOUT_DEPLOYMENT, MW_CAUSE_NETWORK, "See on which nodes {service} runs",
+    {PRE_VALIDATE, WITHOUT_DEPLOYMENT, MW_FAULT_NETWORK, "See on which nodes {service} runs",
      "kubectl get pod -o wide", "its pods share a node or a zone that others are not on", ""},
 
     {APPLY, WITH_DEPLOYMENT, ANY_KIND, "Undo the deployment of {service}: {version} to {previous}",
      "kubectl rollout resume deployment/{service}; " UNDO,
      "the rollout of the former version completes", UNDO},
-    {APPLY, WITHOUT_DEPLOYMENT, MW_CAUSE_NETWORK,
+    {APPLY, WITHOUT_DEPLOYMENT, MW_FAULT_NETWORK,
      "Move {service} away: new pods, on other nodes where the scheduler can",
      RESTART, "new pods are ready on other nodes", UNDO},
-    {APPLY, WITHOUT_DEPLOYMENT, MW_CAUSE_SLOW, "Give {service} one instance more", SCALE,
+    {APPLY, WITHOUT_DEPLOYMENT, MW_FAULT_SLOW, "Give {service} one instance more", SCALE,
      "one more pod is ready and takes work", SCALE_BACK},
-    {APPLY, WITHOUT_DEPLOYMENT, MW_CAUSE_CPU, "Give {service} one instance more", SCALE,
+    {APPLY, WITHOUT_DEPLOYMENT, MW_FAULT_CPU, "Give {service} one instance more", SCALE,
      "one more pod is ready and the load of the others falls", SCALE_BACK},
-    {APPLY, WITHOUT_DEPLOYMENT, MW_CAUSE_MEMORY, "Restart {service}, pod by pod", RESTART,
+    {APPLY, WITHOUT_DEPLOYMENT, MW_FAULT_MEMORY, "Restart {service}, pod by pod", RESTART,
      "new pods are ready and start with little memory", UNDO},
-    {APPLY, WITHOUT_DEPLOYMENT, MW_CAUSE_ERRORS,
+    {APPLY, WITHOUT_DEPLOYMENT, MW_FAULT_ERRORS,
      "Return what {service} reads at run time (settings, flags, secrets) to what it was, then "
      "restart it",
      RESTART, "new pods are ready and answer without errors", UNDO},
-    {APPLY, WITHOUT_DEPLOYMENT, MW_CAUSE_MISSING,
+    {APPLY, WITHOUT_DEPLOYMENT, MW_FAULT_MISSING,
      "Return what {service} reads at run time (settings, flags, data) to what it was, then "
      "restart it",
      RESTART, "new pods are ready and make the calls that were missing", UNDO},
-    {APPLY, WITHOUT_DEPLOYMENT, MW_CAUSE_TRAFFIC, "Give {service} one instance more", SCALE,
+    {APPLY, WITHOUT_DEPLOYMENT, MW_FAULT_TRAFFIC, "Give {service} one instance more", SCALE,
      "one more pod is ready and takes work", SCALE_BACK},
 
     {POST_VALIDATE, ALWAYS, ANY_KIND, "See that {service} has recovered",

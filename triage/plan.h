@@ -14,7 +14,7 @@
 #define MW_PLAN_HASH_SIZE 65
 
 typedef struct mw_plan_input {
-    mw_cause_kind kind;
+    mw_fault_kind kind;
     mw_slice service; /* the cause */
     mw_slice entry;   /* where it was noticed; may be the same */
     mw_slice version, previous; /* of a deployment to undo; version empty = none, previous empty =

@@ -83,12 +83,12 @@ static void write_reason(mw_json *json, const mw_finding *finding)
     mw_json_object_end(json);
 }
 
-static void write_candidate(mw_json *json, const mw_cause *cause)
+static void write_candidate(mw_json *json, const mw_ranked_cause *cause)
 {
     mw_json_object_begin(json);
     mw_json_kv(json, "service", cause->service);
     mw_json_kv_double(json, "score", cause->score);
-    mw_json_kv(json, "kind", mw_slice_of(mw_cause_kind_name(cause->kind)));
+    mw_json_kv(json, "kind", mw_slice_of(mw_fault_kind_name(cause->kind)));
     mw_json_key(json, MW_SLICE("reasons"));
     mw_json_array_begin(json);
     for (size_t i = 0; i < cause->reason_count; i++)
@@ -149,7 +149,7 @@ mw_slice mw_report_summary(const mw_findings *findings, const mw_causes *causes,
     if (!causes->count)
         return mw_sentence(arena, "No cause is named: nothing differs enough from before.%s",
                            findings->gap_count ? " The gaps say what could not be looked at." : "");
-    const mw_cause *first = &causes->items[0];
+    const mw_ranked_cause *first = &causes->items[0];
     mw_slice service = mw_shown(arena, first->service, 120);
     mw_slice where = mw_shown(arena, entry, 120);
     bool elsewhere = entry.len && !mw_slice_equal(entry, first->service);
@@ -158,7 +158,7 @@ mw_slice mw_report_summary(const mw_findings *findings, const mw_causes *causes,
     return mw_sentence(
         arena, "%s%.*s: %s, since about %.19sZ.%s%.*s%s%s%.*s%s",
         causes->probable ? "" : "Not certain; first in line is ", MW_SLICE_FMT(service),
-        mw_cause_kind_words(first->kind), onset, elsewhere ? " " : "", elsewhere ? (int)where.len : 0,
+        mw_fault_kind_words(first->kind), onset, elsewhere ? " " : "", elsewhere ? (int)where.len : 0,
         elsewhere ? where.data : "", elsewhere ? " only suffers from it." : "",
         change.len ? " Before that, " : "", MW_SLICE_FMT(change), change.len ? "." : "");
 }
