@@ -15,7 +15,7 @@
 /* A caller is the cause of slow calls when calls to at least two others are slow: with one, it is
  * the other. */
 #define CALLEES_MIN 2
-/* Who fails and calls somebody who fails passes it on, as a rule. */
+/* Who fails and calls somebody who fails passes it on, as a rule; so does who waits for one other. */
 #define VICTIM_SHARE 0.5
 /* Half of the changes that break something show within a quarter of an hour, nearly all within an
  * hour; a rollout takes two minutes to be recorded. */
@@ -27,6 +27,9 @@
 #define OTHER_SHARE 0.04
 /* A share that changed as surely as this leaves no doubt. */
 #define SHARE_CERTAIN 8.0
+/* Less sure is no more than a hint, which ranks when nothing else does (provider_int.h). */
+#define SHARE_SURE 3.5
+#define HINT_CONFIDENCE 0.25
 #define METRIC_CERTAIN 20.0
 /* Below, the answer is INCONCLUSIVE. */
 #define CONFIDENCE_MIN 0.3
@@ -183,6 +186,8 @@ static void score_edges(ranking *r)
                      n->in.added + n->out.added, n->in.slow_edges + n->out.slow_edges};
         double in = fit(&n->in, total), all = fit(&both, total);
         double out = n->out.slow_edges >= CALLEES_MIN ? fit(&n->out, total) : 0;
+        if (!n->in.slow_edges && n->out.slow_edges < CALLEES_MIN)
+            all *= VICTIM_SHARE;
         n->by_out = out > in || all > in;
         n->edge_score = fmax(in, fmax(out, all));
         busy += n->self;
@@ -232,7 +237,7 @@ static void mark_victims(ranking *r)
             node *caller = find_node(r, f->calls[i].caller);
             const node *callee = find_node(r, f->calls[i].callee);
             if (!caller || !callee || caller == callee || caller->victim ||
-                !(callee->share > 0 || callee->victim))
+                !(callee->share >= SHARE_SURE || callee->victim))
                 continue;
             caller->victim = changed = true;
         }
@@ -260,7 +265,7 @@ static signal choose_signal(const ranking *r)
 {
     if (has(r, MW_FOUND_WIRE, MW_CLASS_OTHER))
         return BY_EDGES;
-    if (largest(r, offsetof(node, share)) > 0)
+    if (largest(r, offsetof(node, share)) >= SHARE_SURE)
         return BY_SHARES;
     if (largest(r, offsetof(node, metric)) > 0)
         return BY_METRICS;
@@ -268,6 +273,8 @@ static signal choose_signal(const ranking *r)
         return BY_TRAFFIC;
     if (largest(r, offsetof(node, self)) > 0)
         return BY_SELF;
+    if (largest(r, offsetof(node, share)) > 0)
+        return BY_SHARES;
     return has(r, MW_FOUND_METRIC, MW_CLASS_CPU) || has(r, MW_FOUND_METRIC, MW_CLASS_MEMORY)
                ? BY_RESOURCE
                : SIGNALS;
@@ -505,7 +512,8 @@ static double confidence_of(const ranking *r, const node *first, const node *sec
     if (r->signal == BY_EDGES)
         plain = first->edge_score;
     else if (r->signal == BY_SHARES)
-        plain = fmin(1, first->share / SHARE_CERTAIN);
+        plain = first->share < SHARE_SURE ? HINT_CONFIDENCE
+                                          : fmin(1, first->share / SHARE_CERTAIN);
     else if (r->signal == BY_METRICS) {
         const mw_finding *found = strongest(r, first->service, MW_FOUND_METRIC, MW_CLASS_OTHER);
         plain = found ? fmin(1, found->strength / METRIC_CERTAIN) : 0;

@@ -9,6 +9,9 @@
 #define STATUS_UNSET 0
 #define STATUS_ERROR 2
 #define SHOWN 24
+#define FEW_SHOWN 10
+/* Bytes of a status message in a sentence. */
+#define MESSAGE_SHOWN 160
 
 typedef struct tally {
     size_t failed_before, before, failed_after, after;
@@ -75,32 +78,60 @@ static void find_onset(error_work *work)
     }
 }
 
-static const mw_evidence *evidence_of(error_work *work, uint32_t operation, mw_slice text)
+/* The newest failure that began there, at or after the onset if there is one. */
+static const mw_span_fact *newest_origin(const error_work *work, uint32_t operation)
+{
+    const mw_span_table *table = &work->context->spans;
+    const mw_span_fact *found = NULL;
+    for (size_t i = 0; i < table->count; i++) {
+        const mw_span_fact *span = &table->rows[i];
+        if (span->operation == operation && is_origin(work, i) &&
+            (!found || span->start_ns > found->start_ns))
+            found = span;
+    }
+    return found;
+}
+
+/* What the span says of its failure; without it, an empty text. */
+static mw_slice message_of(mw_context *context, const mw_span_fact *span)
+{
+    mw_trace trace;
+    if (mw_store_trace_outline(context->view, span->trace_id, context->arena, &trace) != MW_OK)
+        return MW_SLICE("");
+    for (size_t i = 0; i < trace.span_count; i++)
+        if (memcmp(trace.spans[i].row.span_id, &span->span, MW_SPAN_ID_SIZE) == 0)
+            return mw_shown(context->arena, trace.spans[i].row.status_message, MESSAGE_SHOWN);
+    return MW_SLICE("");
+}
+
+static const mw_evidence *evidence_of(error_work *work, uint32_t operation)
 {
     mw_context *context = work->context;
-    const mw_span_table *table = &context->spans;
-    char trace_id[2 * MW_TRACE_ID_SIZE + 1] = "", span_id[2 * MW_SPAN_ID_SIZE + 1] = "";
-    for (size_t i = 0; i < table->count && !trace_id[0]; i++) {
-        const mw_span_fact *span = &table->rows[i];
-        if (span->operation != operation || span->start_ns < work->onset_ns || !is_origin(work, i))
-            continue;
-        mw_hex_encode(span->trace_id, MW_TRACE_ID_SIZE, trace_id);
-        mw_hex_encode(&span->span, MW_SPAN_ID_SIZE, span_id);
-    }
-    mw_evidence evidence = {.kind = "span",
-                            .text = text,
-                            .service = table->services[table->operations[operation].service],
-                            .start_ns = work->onset_ns,
-                            .end_ns = context->until_ns,
-                            .trace_id = mw_sentence(context->arena, "%s", trace_id),
-                            .span_id = mw_sentence(context->arena, "%s", span_id),
-                            .operation = table->operations[operation].name,
-                            .query = mw_sentence(context->arena, "midwatch trace show %s",
-                                                 trace_id)};
+    const mw_span_fact *span = newest_origin(work, operation);
+    char trace_id[2 * MW_TRACE_ID_SIZE + 1], span_id[2 * MW_SPAN_ID_SIZE + 1];
+    if (!span)
+        return NULL;
+    const mw_operation_name *name = &context->spans.operations[operation];
+    mw_slice shown = mw_shown(context->arena, name->name, 120);
+    mw_slice message = message_of(context, span);
+    mw_hex_encode(span->trace_id, MW_TRACE_ID_SIZE, trace_id);
+    mw_hex_encode(&span->span, MW_SPAN_ID_SIZE, span_id);
+    mw_evidence evidence = {
+        .kind = "span",
+        .text = mw_sentence(context->arena, "%.*s failed after %.3f ms%s%.*s", MW_SLICE_FMT(shown),
+                            (double)span->duration_ns / 1e6, message.len ? ": " : "",
+                            MW_SLICE_FMT(message)),
+        .service = context->spans.services[name->service],
+        .start_ns = span->start_ns,
+        .end_ns = span->start_ns + span->duration_ns,
+        .trace_id = mw_sentence(context->arena, "%s", trace_id),
+        .span_id = mw_sentence(context->arena, "%s", span_id),
+        .operation = name->name,
+        .query = mw_sentence(context->arena, "midwatch trace show %s", trace_id)};
     return mw_evidence_new(context->arena, &evidence);
 }
 
-static mw_err add_finding(error_work *work, uint32_t operation)
+static mw_err add_finding(error_work *work, uint32_t operation, double strength)
 {
     mw_context *context = work->context;
     const tally *one = &work->tallies[operation];
@@ -112,9 +143,9 @@ static mw_err add_finding(error_work *work, uint32_t operation)
         .kind = MW_FOUND_ERRORS,
         .service = service,
         .other = name->name,
-        .before = (double)one->failed_before / (double)one->before,
-        .after = (double)one->failed_after / (double)one->after,
-        .strength = one->g,
+        .before = one->before ? (double)one->failed_before / (double)one->before : 0,
+        .after = one->after ? (double)one->failed_after / (double)one->after : 0,
+        .strength = strength,
         .weight = (double)one->failed_after,
         .first_ns = work->onset_ns,
         .text = mw_sentence(context->arena,
@@ -124,26 +155,59 @@ static mw_err add_finding(error_work *work, uint32_t operation)
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)
-        finding.evidence = evidence_of(work, operation, finding.text);
+        finding.evidence = evidence_of(work, operation);
     return mw_findings_add(context->findings, &finding);
+}
+
+/* Surely more often than before. */
+static mw_err report_sure(error_work *work)
+{
+    mw_err err = MW_OK;
+    for (uint32_t k = 0; err == MW_OK && work->best > 0 && k < work->context->spans.operation_count;
+         k++)
+        if (work->tallies[k].g >= MW_SHARE_PART)
+            err = add_finding(work, k, work->tallies[k].g);
+    return err;
+}
+
+/* An agent that runs once an hour has no "before": its failures are told all the same, those of the
+ * alarm's service first, and never make a cause PROBABLE by themselves. */
+static mw_err report_few(error_work *work)
+{
+    const mw_context *context = work->context;
+    mw_err err = MW_OK;
+    for (int own = 1; own >= 0; own--)
+        for (uint32_t k = 0; err == MW_OK && k < context->spans.operation_count; k++) {
+            const tally *one = &work->tallies[k];
+            mw_slice service = context->spans.services[context->spans.operations[k].service];
+            size_t failed = one->failed_before + one->failed_after;
+            if (!failed || work->found == FEW_SHOWN ||
+                mw_slice_equal(service, context->entry) != (bool)own)
+                continue;
+            err = add_finding(work, k, (double)failed / (double)(one->before + one->after));
+        }
+    return err;
 }
 
 static mw_err look(error_work *work)
 {
     mw_context *context = work->context;
-    mw_err err = MW_OK;
     mark_victims(work);
     find_onset(work);
-    if (work->best > 0)
-        count(work, work->onset_ns);
-    for (uint32_t k = 0; err == MW_OK && work->best > 0 && k < context->spans.operation_count; k++)
-        if (work->tallies[k].g >= MW_SHARE_SURE)
-            err = add_finding(work, k);
+    if (work->best <= 0)
+        work->onset_ns = 0;
+    count(work, work->onset_ns);
+    mw_err err = report_sure(work);
+    bool sure = work->found > 0;
+    if (err == MW_OK && !sure)
+        err = report_few(work);
     if (err == MW_OK)
-        context->said = work->found ? mw_sentence(context->arena,
-                                                  "%zu operations fail by themselves more often",
-                                                  work->found)
-                                    : MW_SLICE("no operation fails by itself more often");
+        context->said =
+            !work->found ? MW_SLICE("no operation fails by itself more often")
+            : sure       ? mw_sentence(context->arena,
+                                       "%zu operations fail by themselves more often", work->found)
+                   : mw_sentence(context->arena, "%zu operations fail, no more often than before",
+                                 work->found);
     return err;
 }
 

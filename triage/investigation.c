@@ -61,17 +61,22 @@ static mw_err run_record(mw_state_job *job, mw_state_tx *tx)
     return mw_state_journal_step(tx, r->row.id, &r->record);
 }
 
-/* Committed before the next step begins. MW_E_CONFLICT: the run was canceled. */
-static mw_err record(run *r, mw_slice type, mw_slice text, mw_slice evidence_json)
+static void fill_record(run *r, mw_slice type, mw_slice text, mw_slice evidence_json)
 {
-    if (!text.data)
-        return MW_E_NOMEM;
     mw_id_new(r->record_id);
     r->record = (mw_journal_row){.record_id = mw_slice_of(r->record_id),
                                  .time_ns = mw_clock_wall_ns(r->triage->clock),
                                  .type = type,
                                  .text = text,
                                  .evidence_json = evidence_json};
+}
+
+/* Committed before the next step begins. MW_E_CONFLICT: the run was canceled. */
+static mw_err record(run *r, mw_slice type, mw_slice text, mw_slice evidence_json)
+{
+    if (!text.data)
+        return MW_E_NOMEM;
+    fill_record(r, type, text, evidence_json);
     /* No cost in the queue's budget, as a decision: at most MW_TRIAGE_RUNNERS wait at a time. */
     r->job = (mw_state_job){.run = run_record};
     return mw_state_submit_wait(r->triage->state, &r->job);
@@ -409,8 +414,9 @@ static mw_err conclude(run *r)
         return err;
     mw_slice summary = mw_report_summary(r->findings, &r->causes, r->context.entry);
     err = mw_report_root_cause(r->findings, &r->causes, summary, &r->row.root_cause_json);
-    if (err == MW_OK)
-        err = record(r, MW_SLICE("SUMMARY"), summary, MW_SLICE("[]"));
+    if (!summary.data)
+        return MW_E_NOMEM;
+    fill_record(r, MW_SLICE("SUMMARY"), summary, MW_SLICE("[]"));
     r->row.status = end_status(r);
     return err;
 }
@@ -418,7 +424,9 @@ static mw_err conclude(run *r)
 static mw_err run_finish(mw_state_job *job, mw_state_tx *tx)
 {
     run *r = (run *)(void *)job;
-    mw_err err = mw_state_investigation_finish(tx, &r->row);
+    mw_err err = mw_state_journal_step(tx, r->row.id, &r->record);
+    if (err == MW_OK)
+        err = mw_state_investigation_finish(tx, &r->row);
     if (err == MW_OK && r->has_plan)
         err = mw_state_plan_put(tx, r->row.id, mw_slice_of(r->plan.hash), r->plan.phases_json,
                                 mw_clock_wall_ns(r->triage->clock));

@@ -171,7 +171,7 @@ static mw_err look(log_work *work, share *shares)
         count_shares(work, work->onset_ns, shares);
     for (uint32_t s = 0; err == MW_OK && work->best > 0 && s < context->spans.service_count; s++) {
         judge(&shares[s]);
-        if (shares[s].g >= MW_SHARE_SURE)
+        if (shares[s].g >= MW_SHARE_PART)
             err = add_finding(work, s, &shares[s]);
     }
     if (err == MW_OK)

@@ -137,7 +137,7 @@ static mw_err look(missing_work *work)
     for (size_t from = 0, end; err == MW_OK && work->best > 0 && from < work->count; from = end) {
         end = group_end(work, from);
         lack found = lack_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
-        if (found.g >= MW_SHARE_SURE)
+        if (found.g >= MW_SHARE_PART)
             err = add_finding(work, work->samples[from].key, &found);
     }
     if (err == MW_OK)

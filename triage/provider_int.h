@@ -75,7 +75,9 @@ enum { MW_BEFORE_MIN = 5, MW_AFTER_MIN = 3 }; /* below, a median says nothing */
 #define MW_Z_PART 1.0
 #define MW_EFFECT_PART 3.0
 /* Shares: below 3.5 in ten thousand by chance, and some hundred operations are asked. */
-#define MW_SHARE_SURE 3.5
+#define MW_SHARE_SURE 3.5 /* causes.c holds it too: below, nothing is named PROBABLE */
+/* Told, and ranked when nothing is sure: one in twenty by chance. */
+#define MW_SHARE_PART 2.0
 
 /* Half a millisecond and a tenth of the median: clocks and schedulers are no better. */
 double mw_latency_effect(const mw_split *split);
