@@ -54,7 +54,26 @@ const mw_cli_option mw_cli_options[] = {
      "print what comes from now on (with --since: from then on), until Ctrl-C", NULL},
     {"name", "NAME", FIELD(name), MW_TAKES_NAME, "what people call it; spans: of this name only",
      "name"},
-    {"source", "SOURCE", FIELD(source), MW_TAKES_CREATE, "who sends: devops-agent", NULL},
+    {"source", "SOURCE", FIELD(source), MW_TAKES_DOOR,
+     "who sends: devops-agent, alertmanager, generic", NULL},
+    {"auth", "KIND", FIELD(auth), MW_TAKES_DOOR,
+     "how it proves who it is: hmac or bearer (what the source can do)", NULL},
+    {"mapping", "FILE", FIELD(mapping), MW_TAKES_DOOR,
+     "where a generic sender's body holds what an alarm needs, as JSON", NULL},
+    {"rate-limit", "N", FIELD(rate_limit), MW_TAKES_DOOR,
+     "deliveries a minute that are taken (unlimited)", NULL},
+    {"allow", "CIDR,...", FIELD(allow), MW_TAKES_ALLOW,
+     "only from these addresses: 192.0.2.0/24,2001:db8::/32 (from everywhere)", NULL},
+    {"grace", "DURATION", FIELD(grace), MW_TAKES_GRACE,
+     "how long the old secret stays good, to 24h (0)", NULL},
+    {"investigate", NULL, FIELD(investigate), MW_TAKES_TRIAL,
+     "make it a real alarm, that triage decides and may investigate", NULL},
+    {"secret-file", "FILE", FIELD(secret_file), MW_TAKES_SECRET,
+     "the webhook's secret (else MIDWATCH_WEBHOOK_SECRET)", NULL},
+    {"scope", "SCOPE,...", FIELD(scope), MW_TAKES_TOKEN, "ingest, read, operate (holds read)",
+     NULL},
+    {"expires", "DAYS", FIELD(expires), MW_TAKES_TOKEN,
+     "1 to 60, as 30 or 30d; a token for ingest alone may do without", NULL},
     {"version", "VERSION", FIELD(version), MW_TAKES_RECORD, "what was deployed", NULL},
     {"region", "REGION", FIELD(region), MW_TAKES_RECORD, "where", NULL},
     {"time", "TIME", FIELD(time), MW_TAKES_RECORD, "when, as for --since (now)", NULL},
@@ -275,13 +294,20 @@ static int choose_command(scanner *scan, const mw_noun *noun)
     return MW_EXIT_DONE;
 }
 
+/* Blanks separate them. */
+static size_t count_words(const char *args)
+{
+    size_t count = args[0] != '\0';
+    for (; *args; args++)
+        count += *args == ' ';
+    return count;
+}
+
 static int check_words(scanner *scan)
 {
     const mw_cli *cli = scan->cli;
     const mw_command *command = cli->command;
-    size_t wanted = command->args[0] ? 1 : 0;
-    for (const char *c = command->args; *c; c++)
-        wanted += *c == ' ';
+    size_t wanted = count_words(command->args);
     bool many = mw_slice_ends(mw_slice_of(command->args), MW_SLICE("..."));
     if (cli->arg_count < wanted) {
         mw_buffer_appendf(scan->error, "%s%s%s: an argument is missing; midwatch %s%s%s %s",

@@ -21,7 +21,6 @@
 enum {
     MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
     MW_TAKES_STATUS = 2,
-    MW_TAKES_CREATE = 4,     /* source */
     MW_TAKES_SOURCE = 8,     /* service, session: where telemetry comes from */
     MW_TAKES_LOG = 16,       /* trace, span, severity, text, pattern, event, log group and stream */
     MW_TAKES_METRIC = 32,    /* namespace */
@@ -38,14 +37,20 @@ enum {
     MW_TAKES_TREE = 131072,  /* rows, unfold */
     MW_TAKES_WHERE =
         262144, /* service, agent, model, tool, user, text, errors, attribute, bounds */
-    MW_TAKES_RECORD = 1 << 24,      /* service, version, region, time, commit */
-    MW_TAKES_INVESTIGATE = 1 << 25, /* service, at, title */
-    MW_TAKES_JUDGE = 1 << 26,       /* hash, comment */
-    MW_TAKES_MARKDOWN = 1 << 27,    /* format: markdown */
-    MW_TAKES_STORY = 1 << 28,       /* incident */
-    MW_TAKES_DEPLOYED = 1 << 29,    /* service: whose deployments */
+    MW_TAKES_RECORD = 1 << 19,      /* service, version, region, time, commit */
+    MW_TAKES_INVESTIGATE = 1 << 20, /* service, at, title */
+    MW_TAKES_JUDGE = 1 << 21,       /* hash, comment */
+    MW_TAKES_MARKDOWN = 1 << 30,    /* format: markdown */
+    MW_TAKES_STORY = 1 << 2,       /* incident */
+    MW_TAKES_DEPLOYED = 1 << 11,    /* service: whose deployments */
     MW_TAKES_WHY = 1 << 22, /* why */
     MW_TAKES_REPLAY = 1 << 23, /* alarm */
+    MW_TAKES_DOOR = 1 << 24,   /* source, auth, rate-limit, mapping: what a webhook is */
+    MW_TAKES_ALLOW = 1 << 25,  /* allow: who may come to a webhook, or with a token */
+    MW_TAKES_TOKEN = 1 << 26,  /* scope, expires */
+    MW_TAKES_GRACE = 1 << 27,  /* grace */
+    MW_TAKES_TRIAL = 1 << 28,  /* investigate */
+    MW_TAKES_SECRET = 1 << 29, /* secret-file */
 };
 
 struct mw_cli;
@@ -53,7 +58,7 @@ struct mw_cli;
 /* One row of the table that drives dispatch, help and completion. */
 typedef struct mw_command {
     const char *noun, *verb; /* verb "" = the noun alone */
-    const char *args;        /* "ID", "ID INVESTIGATION" or ""; "FILE..." = one or more */
+    const char *args;        /* "", "ID", "ID FILE"; "FILE..." = one or more */
     const char *summary;
     unsigned takes;
     int (*run)(struct mw_cli *cli);
@@ -76,7 +81,8 @@ typedef struct mw_cli {
     const char *space, *format, *output, *signal, *otlp, *rows;
     const char *version, *region, *time, *commit, *at, *title, *hash, *comment;
     const char *why, *alarm;
-    bool yes;
+    const char *auth, *allow, *rate_limit, *mapping, *grace, *secret_file, *scope, *expires;
+    bool yes, investigate;
     bool json, help, follow, errors, unfold, markdown, incident;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
@@ -141,6 +147,9 @@ int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *o
 /* The same with a body of one member or more, which it takes; NULL (text that is not UTF-8) is told
  * as the name of `what`. */
 int mw_client_post(mw_cli *cli, const char *path, json_t *body, const char *what, mw_answer *out);
+/* POST to "/api/v1/NOUN/args[0]VERB" ("/rotate"), DELETE without a verb. `body` is taken; NULL is {}
+ * (NULL for DELETE). As mw_client_post. */
+int mw_client_verb(mw_cli *cli, const char *noun, const char *verb, json_t *body, mw_answer *out);
 /* Asks; MW_EXIT_DONE whatever the answer's status is, and the body of a success is not parsed. */
 int mw_client_fetch(mw_cli *cli, const char *path, mw_answer *out);
 /* The refusal that was fetched, in one line on stderr. The exit status. */
@@ -178,6 +187,10 @@ int mw_client_unreachable(const mw_client *client);
  * that are parameters as the query. */
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
 void mw_show_path(const mw_cli *cli, const char *noun, const char *part, mw_buffer *out);
+/* A comma-separated option as an array of its trimmed parts; NULL without memory. */
+json_t *mw_parts_array(const char *text);
+/* A number of seconds or, with a unit, "24h", "7d", in units of `unit_s`; -1 for other texts. */
+int64_t mw_duration_in(const char *text, int64_t unit_s);
 /* True when an option was given that leaves things out of a list. */
 bool mw_is_narrowed(const mw_cli *cli);
 
@@ -222,6 +235,12 @@ void mw_instant_text(const json_t *object, const char *key, char out[MW_CELL_SIZ
 
 /* "  title       text\n", neutralised; nothing when the text is empty. */
 void mw_field(mw_buffer *out, const char *title, mw_slice text);
+/* The strings of an array, with commas between; as one such line, when there are any; and a time's,
+ * when there is one. */
+void mw_append_parts(mw_buffer *out, const json_t *array);
+void mw_field_list(mw_buffer *out, const char *title, const json_t *array);
+void mw_field_time(struct mw_cli *cli, const json_t *object, const char *title, const char *key,
+                   mw_buffer *out);
 /* Peer text, neutralised. */
 void mw_visible(mw_buffer *out, mw_slice text);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
@@ -301,6 +320,19 @@ int mw_cmd_deployment_show(mw_cli *cli);
 int mw_cmd_deployment_record(mw_cli *cli);
 int mw_cmd_webhook_create(mw_cli *cli);
 int mw_cmd_webhook_list(mw_cli *cli);
+int mw_cmd_webhook_show(mw_cli *cli);
+int mw_cmd_webhook_rotate(mw_cli *cli);
+int mw_cmd_webhook_enable(mw_cli *cli);
+int mw_cmd_webhook_disable(mw_cli *cli);
+int mw_cmd_webhook_delete(mw_cli *cli);
+int mw_cmd_webhook_test(mw_cli *cli);
+int mw_cmd_webhook_send(mw_cli *cli);
+int mw_cmd_token_create(mw_cli *cli);
+int mw_cmd_token_list(mw_cli *cli);
+int mw_cmd_token_show(mw_cli *cli);
+int mw_cmd_token_rotate(mw_cli *cli);
+int mw_cmd_token_revoke(mw_cli *cli);
+int mw_cmd_space_token_access(mw_cli *cli);
 int mw_cmd_space_list(mw_cli *cli);
 int mw_cmd_space_create(mw_cli *cli);
 int mw_cmd_space_delete(mw_cli *cli);

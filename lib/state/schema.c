@@ -6,7 +6,9 @@
  *
  * Times are nanoseconds since 1970 UTC in columns named _ns. Ids are text of 32 hex digits.
  *
- *     webhook            endpoints; the secret is sealed (seal_int.h)
+ *     webhook            endpoints; secrets are sealed (seal_int.h)
+ *     token              bearers of the API and the OTLP ports: digests, never the tokens
+ *     token_access       spaces whose tokens may read and operate
  *     replay             signatures seen, until they expire
  *     alarm              accepted deliveries that became alarms, in order of commit (seq)
  *     undecided          queue of alarms without a decision: a row goes when its decision comes
@@ -193,8 +195,38 @@ static const char version_incidents[] =
     " callee TEXT NOT NULL,"
     " PRIMARY KEY(caller, callee)) STRICT, WITHOUT ROWID;";
 
+/* Webhooks with two secrets, kinds of credentials and limits; tokens. */
+static const char version_2[] =
+    "ALTER TABLE webhook ADD COLUMN auth TEXT NOT NULL DEFAULT 'hmac';"
+    "ALTER TABLE webhook ADD COLUMN previous_sealed BLOB;"
+    "ALTER TABLE webhook ADD COLUMN previous_until_ns INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE webhook ADD COLUMN rotated_ns INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE webhook ADD COLUMN allowed_addresses TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE webhook ADD COLUMN rate_limit INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE webhook ADD COLUMN mapping_json TEXT NOT NULL DEFAULT '';"
+
+    "CREATE TABLE token("
+    " id TEXT PRIMARY KEY,"
+    " space TEXT NOT NULL,"
+    " name TEXT NOT NULL,"
+    " scopes TEXT NOT NULL,"
+    " digest BLOB NOT NULL UNIQUE,"
+    " allowed_addresses TEXT NOT NULL,"
+    " created_ns INTEGER NOT NULL,"
+    " rotated_ns INTEGER NOT NULL,"
+    " revoked_ns INTEGER NOT NULL,"
+    " expires_ns INTEGER NOT NULL,"
+    " days INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX token_by_space ON token(space, revoked_ns, id);"
+
+    "CREATE TABLE token_access("
+    " space TEXT PRIMARY KEY,"
+    " changed_ns INTEGER NOT NULL) STRICT;"
+
+    "CREATE INDEX audit_denied ON audit(seq) WHERE outcome = 'denied';";
+
 /* Entry n brings version n to n + 1. */
-static const char *const migrations[] = {version_1, version_incidents, version_of_plans};
+static const char *const migrations[] = {version_1, version_2, version_incidents, version_of_plans};
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
 
 static const char sql_application_id[] = "PRAGMA application_id";

@@ -1,4 +1,4 @@
-/* lib/state: what must be transactional. This header and those beside it are the room's only door.
+/* lib/state: what must be transactional. This header and those beside it are the room's only doors.
  *
  * One SQLite file (WAL, synchronous=FULL), one writer thread. Changes are jobs: the writer runs
  * the jobs that wait inside one transaction, each in a savepoint of its own, commits once and
@@ -83,26 +83,6 @@ typedef struct mw_state_page {
  * MW_E_NOT_FOUND (a row it names does not); those that ask MW_E_IO, MW_E_NOMEM, MW_E_SYNTAX
  * (cursor), and, where one row is asked for, MW_E_NOT_FOUND or MW_E_AMBIGUOUS (id prefix of 6 or
  * more). */
-
-/* ---- webhooks ------------------------------------------------------------------------------ */
-
-typedef struct mw_webhook_row {
-    mw_slice id; /* 32 hex */
-    mw_slice space, name, source;
-    mw_slice secret; /* plain; sealed at rest (AES-256-GCM under the key file) */
-    int64_t created_ns;
-    bool enabled;
-} mw_webhook_row;
-
-MW_MUST_USE mw_err mw_state_webhook_insert(mw_state_tx *tx, const mw_webhook_row *row);
-/* All of them, oldest first, with secrets: for the endpoint table and (without) the list. */
-MW_MUST_USE mw_err mw_state_webhook_all(mw_state_tx *tx, mw_arena *arena, mw_webhook_row **rows,
-                                        size_t *count);
-
-/* Replay cache: MW_E_CONFLICT when (webhook, digest) was seen and has not expired at now_ns. */
-MW_MUST_USE mw_err mw_state_replay_insert(mw_state_tx *tx, mw_slice webhook_id,
-                                          const uint8_t digest[32], int64_t now_ns,
-                                          int64_t expires_ns);
 
 /* ---- alarms -------------------------------------------------------------------------------- */
 
