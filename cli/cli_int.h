@@ -350,6 +350,9 @@ void mw_log_line(const json_t *log, size_t columns, mw_buffer *out);
 void mw_severity_cell(mw_table *table, const json_t *log);
 /* The rows of a trace list, which a session shows too. */
 void mw_trace_table(mw_cli *cli, const json_t *items, mw_buffer *out);
+/* Signs a body with the secret and posts it to a webhook (an answer of the API). Complains itself;
+ * says nothing of a delivery that was taken. */
+int mw_webhook_deliver(mw_cli *cli, const json_t *hook, const char *secret, mw_slice body);
 /* A whole plan. */
 void mw_render_plan(const json_t *plan, mw_buffer *out);
 /* An investigation as a document. */

@@ -95,6 +95,21 @@ static void render_journal(const json_t *journal, mw_buffer *out)
     }
 }
 
+/* What shows a reason; of evidence in the same words the command alone. */
+static void render_proof(const json_t *reason, mw_buffer *out)
+{
+    const json_t *list = json_object_get(reason, "evidence");
+    const json_t *only = json_array_size(list) == 1 ? json_array_get(list, 0) : NULL;
+    if (!only || !mw_slice_equal(mw_text(only, "text"), mw_text(reason, "text"))) {
+        render_evidence(list, 7, out);
+        return;
+    }
+    indent(out, 7);
+    mw_buffer_appendf(out, "$ ");
+    mw_visible(out, mw_text(only, "query"));
+    mw_buffer_append_byte(out, '\n');
+}
+
 static void render_candidate(const json_t *candidate, size_t rank, mw_buffer *out)
 {
     const json_t *reasons = json_object_get(candidate, "reasons");
@@ -108,7 +123,7 @@ static void render_candidate(const json_t *candidate, size_t rank, mw_buffer *ou
         mw_buffer_appendf(out, "     ");
         mw_visible(out, mw_text(reason, "text"));
         mw_buffer_append_byte(out, '\n');
-        render_evidence(json_object_get(reason, "evidence"), 7, out);
+        render_proof(reason, out);
     }
 }
 

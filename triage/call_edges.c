@@ -208,7 +208,7 @@ static mw_err look(edge_work *work)
                              : 0;
     mw_err err = report(work);
     if (err == MW_OK && work->found)
-        context->said = mw_sentence(context->arena, "%zu of %zu edges take longer on the way",
+        context->said = mw_sentence(context->arena, "edges that take longer on the way: %zu of %zu",
                                     work->found, context->findings->call_count);
     else if (err == MW_OK)
         context->said = mw_sentence(context->arena, "none of %zu edges takes longer on the way",

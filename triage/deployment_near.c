@@ -44,7 +44,7 @@ static mw_err collect(mw_context *context)
     for (size_t i = 0; err == MW_OK && i < context->deployment_count; i++)
         err = add_finding(context, &context->deployments[i]);
     if (err == MW_OK)
-        context->said = mw_sentence(context->arena, "%zu deployments were recorded near the onset",
+        context->said = mw_sentence(context->arena, "deployments recorded in the window or the hour before: %zu",
                                     context->deployment_count);
     return err;
 }

@@ -205,8 +205,8 @@ static mw_err look(error_work *work)
         context->said =
             !work->found ? MW_SLICE("no operation fails by itself more often")
             : sure       ? mw_sentence(context->arena,
-                                       "%zu operations fail by themselves more often", work->found)
-                   : mw_sentence(context->arena, "%zu operations fail, no more often than before",
+                                       "operations that fail by themselves more often: %zu", work->found)
+                   : mw_sentence(context->arena, "operations that fail, no more often than before: %zu",
                                  work->found);
     return err;
 }

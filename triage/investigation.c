@@ -200,7 +200,7 @@ static mw_err begin(run *r, mw_store_view *view)
     if (!entry.len)
         entry = MW_SLICE("an unnamed service");
     return record(r, MW_SLICE("PLANNING"),
-                  mw_sentence(&r->arena, "%zu alarms, the first of %.*s; window %.19sZ to %.19sZ",
+                  mw_sentence(&r->arena, "alarms: %zu, the first of %.*s; window %.19sZ to %.19sZ",
                               r->alarm_count, MW_SLICE_FMT(entry), since, until),
                   MW_SLICE("[]"));
 }
@@ -280,7 +280,7 @@ static mw_err read_telemetry(run *r)
         return err;
     return record(r, MW_SLICE("SEARCHING"),
                   mw_sentence(&r->arena,
-                              "read %llu spans of %zu services, %llu log records, %zu series",
+                              "read %llu spans of %zu services, %llu log records, %zu series of metrics",
                               (unsigned long long)c->spans.seen, c->spans.service_count,
                               (unsigned long long)c->logs.records, c->points.series_count),
                   MW_SLICE("[]"));

@@ -176,7 +176,7 @@ static mw_err look(log_work *work, share *shares)
     }
     if (err == MW_OK)
         context->said = work->found ? mw_sentence(context->arena,
-                                                  "%zu services log more errors a request",
+                                                  "services that log more errors a request: %zu",
                                                   work->found)
                                     : MW_SLICE("no service logs more errors a request");
     return err;

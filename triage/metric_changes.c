@@ -363,7 +363,7 @@ static mw_err look(mw_context *context, uint64_t at_ns, double *scratch)
     if (err == MW_OK && !context->spans.count)
         err = look_at_requests(&all, at_ns, scratch);
     if (err == MW_OK)
-        context->said = mw_sentence(context->arena, "%zu of %zu series left their range",
+        context->said = mw_sentence(context->arena, "series that left their range: %zu of %zu",
                                     context->findings->count - before, table->series_count);
     return err;
 }

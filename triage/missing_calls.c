@@ -143,7 +143,7 @@ static mw_err look(missing_work *work)
     if (err == MW_OK)
         work->context->said =
             work->found ? mw_sentence(work->context->arena,
-                                      "%zu operations make fewer of their calls", work->found)
+                                      "operations that make fewer of their calls: %zu", work->found)
                         : MW_SLICE("all operations make the calls they made before");
     return err;
 }

@@ -200,7 +200,7 @@ static mw_err look(red_work *work)
         err = look_at_traffic(work);
     if (err == MW_OK)
         context->said =
-            work->found ? mw_sentence(context->arena, "%zu operations are slower by themselves",
+            work->found ? mw_sentence(context->arena, "operations that are slower by themselves: %zu",
                                       work->found)
                         : MW_SLICE("no operation is slower by itself");
     return err;

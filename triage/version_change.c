@@ -121,7 +121,7 @@ static mw_err look(version_work *work)
     }
     if (err == MW_OK)
         context->said = found ? mw_sentence(context->arena,
-                                            "telemetry names %zu new versions in the window", found)
+                                            "versions that telemetry names anew: %zu", found)
                               : MW_SLICE("telemetry names no new version");
     return err;
 }

@@ -169,7 +169,7 @@ static void check_gap(const char *incident, const char *service, const char *cod
     if (!has_gap(root, code))
         fail_msg("no gap %s in %.*s", code, MW_SLICE_FMT(row.root_cause_json));
     json_decref(root);
-    assert_slice(record_of(row.id, "alarms").type, "PLANNING");
+    assert_slice(record_of(row.id, "alarms: ").type, "PLANNING");
     assert_slice(record_of(row.id, "read ").type, "SEARCHING");
 }
 
