@@ -108,7 +108,7 @@ refusing_disk := $(BUILD)/tests/refusing_disk.so
 test_room = $(subst -,/,$(notdir $(patsubst %/,%,$(dir $(1)))))
 
 .SECONDARY: $(generated)
-.PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop soak lint format asan \
+.PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop soak accuracy lint format asan \
     tsan fuzz bench bench-long install uninstall clean help print-rooms tests-built
 
 all: $(BUILD)/midwatch ## build the program: build/midwatch
@@ -230,6 +230,13 @@ bench: deps-test ## speed, memory, disk: medians and ratios
 bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, a steady state of 20 minutes
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
 	@tests/bench/run_long.py --build $(BUILD)
+
+# The cause among the first, over real faults: DATA has one folder per data set (tests/data/rca has
+# three cases). Ends with 1 below the bars.
+DATA ?= tests/data/rca
+accuracy: deps-test ## real faults, and how often the cause is named first (DATA=DIR)
+	@+$(MAKE) --no-print-directory -j$$(nproc) all
+	@tests/accuracy/run.py $(DATA) --build $(BUILD) --at-least nezha=0.55 --at-least petshop=0.75
 
 c_files = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 lint: deps-lint ## arrows between rooms, sizes, warnings as errors (gcc, clang), clang-tidy, cppcheck

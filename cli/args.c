@@ -14,8 +14,9 @@ const mw_cli_option mw_cli_options[] = {
      "since"},
     {"until", "TIME", FIELD(until), MW_TAKES_PAGE | MW_TAKES_WINDOW, "before this time", "until"},
     {"status", "STATUS", FIELD(status), MW_TAKES_STATUS, "of this status only", "status"},
-    {"service", "NAME", FIELD(service), MW_TAKES_SOURCE | MW_TAKES_WHERE, "of this service only",
-     "service"},
+    {"service", "NAME", FIELD(service),
+     MW_TAKES_SOURCE | MW_TAKES_WHERE | MW_TAKES_RECORD | MW_TAKES_INVESTIGATE | MW_TAKES_DEPLOYED,
+     "of this service only", "service"},
     {"session", "ID", FIELD(session), MW_TAKES_SOURCE, "of this session only, by its whole id",
      "session"},
     {"trace", "ID", FIELD(trace), MW_TAKES_LOG, "of this trace only; a prefix of 6 digits will do",
@@ -53,9 +54,39 @@ const mw_cli_option mw_cli_options[] = {
      "print what comes from now on (with --since: from then on), until Ctrl-C", NULL},
     {"name", "NAME", FIELD(name), MW_TAKES_NAME, "what people call it; spans: of this name only",
      "name"},
-    {"source", "SOURCE", FIELD(source), MW_TAKES_CREATE, "who sends: devops-agent", NULL},
-    {"format", "FORMAT", FIELD(format), MW_TAKES_FORMAT,
-     "otlp: as it was sent, in OTLP/JSON; json: as --json", "format"},
+    {"source", "SOURCE", FIELD(source), MW_TAKES_DOOR,
+     "who sends: devops-agent, alertmanager, generic", NULL},
+    {"auth", "KIND", FIELD(auth), MW_TAKES_DOOR,
+     "how it proves who it is: hmac or bearer (what the source can do)", NULL},
+    {"mapping", "FILE", FIELD(mapping), MW_TAKES_DOOR,
+     "where a generic sender's body holds what an alarm needs, as JSON", NULL},
+    {"rate-limit", "N", FIELD(rate_limit), MW_TAKES_DOOR,
+     "deliveries a minute that are taken (unlimited)", NULL},
+    {"allow", "CIDR,...", FIELD(allow), MW_TAKES_ALLOW,
+     "only from these addresses: 192.0.2.0/24,2001:db8::/32 (from everywhere)", NULL},
+    {"grace", "DURATION", FIELD(grace), MW_TAKES_GRACE,
+     "how long the old secret stays good, to 24h (0)", NULL},
+    {"investigate", NULL, FIELD(investigate), MW_TAKES_TRIAL,
+     "make it a real alarm, that triage decides and may investigate", NULL},
+    {"secret-file", "FILE", FIELD(secret_file), MW_TAKES_SECRET,
+     "the webhook's secret (else MIDWATCH_WEBHOOK_SECRET)", NULL},
+    {"scope", "SCOPE,...", FIELD(scope), MW_TAKES_TOKEN, "ingest, read, operate (holds read)",
+     NULL},
+    {"expires", "DAYS", FIELD(expires), MW_TAKES_TOKEN,
+     "1 to 60, as 30 or 30d; a token for ingest alone may do without", NULL},
+    {"version", "VERSION", FIELD(version), MW_TAKES_RECORD, "what was deployed", NULL},
+    {"region", "REGION", FIELD(region), MW_TAKES_RECORD, "where", NULL},
+    {"time", "TIME", FIELD(time), MW_TAKES_RECORD, "when, as for --since (now)", NULL},
+    {"commit", "COMMIT", FIELD(commit), MW_TAKES_RECORD, "of the source", NULL},
+    {"at", "TIME", FIELD(at), MW_TAKES_INVESTIGATE, "what time to look at, as for --since (now)",
+     NULL},
+    {"title", "TEXT", FIELD(title), MW_TAKES_INVESTIGATE, "what people call it", NULL},
+    {"hash", "HASH", FIELD(hash), MW_TAKES_JUDGE, "of the plan that you have read", NULL},
+    {"comment", "TEXT", FIELD(comment), MW_TAKES_JUDGE, "kept with the judgement", NULL},
+    {"incident", NULL, FIELD(incident), MW_TAKES_STORY,
+     "a deployment, its failures and three alarms instead", NULL},
+    {"format", "FORMAT", FIELD(format), MW_TAKES_FORMAT | MW_TAKES_MARKDOWN,
+     "otlp: as it was sent, in OTLP/JSON; json: as --json; markdown: as a document", "format"},
     {"signal", "SIGNAL", FIELD(signal), MW_TAKES_EXPORT, "traces, logs or metrics alone", NULL},
     {"output", "FILE", FIELD(output), MW_TAKES_EXPORT,
      "write here, gzip when it ends in .gz (standard output)", NULL},
@@ -263,13 +294,20 @@ static int choose_command(scanner *scan, const mw_noun *noun)
     return MW_EXIT_DONE;
 }
 
+/* Blanks separate them. */
+static size_t count_words(const char *args)
+{
+    size_t count = args[0] != '\0';
+    for (; *args; args++)
+        count += *args == ' ';
+    return count;
+}
+
 static int check_words(scanner *scan)
 {
     const mw_cli *cli = scan->cli;
     const mw_command *command = cli->command;
-    size_t wanted = command->args[0] ? 1 : 0;
-    for (const char *c = command->args; *c; c++)
-        wanted += *c == ' ';
+    size_t wanted = count_words(command->args);
     bool many = mw_slice_ends(mw_slice_of(command->args), MW_SLICE("..."));
     if (cli->arg_count < wanted) {
         mw_buffer_appendf(scan->error, "%s%s%s: an argument is missing; midwatch %s%s%s %s",
@@ -282,10 +320,28 @@ static int check_words(scanner *scan)
     return MW_EXIT_DONE;
 }
 
+/* What is shown as a document is never asked of the API in another form. */
+static int check_document(scanner *scan)
+{
+    mw_cli *cli = scan->cli;
+    const char *format = cli->format;
+    cli->format = NULL;
+    cli->markdown = format && strcmp(format, "markdown") == 0;
+    if (format && !cli->markdown && strcmp(format, "json") != 0)
+        return usage(scan, format, "no such format", "--format takes markdown or json");
+    if (cli->markdown && cli->json)
+        return usage(scan, "--format markdown", "not together with --json",
+                     "leave one of them out");
+    cli->json |= format && !cli->markdown;
+    return MW_EXIT_DONE;
+}
+
 /* Each of the two says what is printed. */
 static int check_format(scanner *scan)
 {
     mw_cli *cli = scan->cli;
+    if (cli->command->takes & MW_TAKES_MARKDOWN)
+        return check_document(scan);
     bool otlp = cli->format && strcmp(cli->format, "otlp") == 0;
     if (cli->format && !otlp && strcmp(cli->format, "json") != 0)
         return usage(scan, cli->format, "no such format", "--format takes otlp or json");

@@ -21,7 +21,6 @@
 enum {
     MW_TAKES_PAGE = 1, /* limit, cursor, since, until */
     MW_TAKES_STATUS = 2,
-    MW_TAKES_CREATE = 4,     /* source */
     MW_TAKES_SOURCE = 8,     /* service, session: where telemetry comes from */
     MW_TAKES_LOG = 16,       /* trace, span, severity, text, pattern, event, log group and stream */
     MW_TAKES_METRIC = 32,    /* namespace */
@@ -37,9 +36,21 @@ enum {
     MW_TAKES_OTLP = 65536,   /* otlp: where to send to */
     MW_TAKES_TREE = 131072,  /* rows, unfold */
     MW_TAKES_WHERE =
-        262144,             /* service, agent, model, tool, user, text, errors, attribute, bounds */
+        262144, /* service, agent, model, tool, user, text, errors, attribute, bounds */
+    MW_TAKES_RECORD = 1 << 19,      /* service, version, region, time, commit */
+    MW_TAKES_INVESTIGATE = 1 << 20, /* service, at, title */
+    MW_TAKES_JUDGE = 1 << 21,       /* hash, comment */
+    MW_TAKES_MARKDOWN = 1 << 30,    /* format: markdown */
+    MW_TAKES_STORY = 1 << 2,       /* incident */
+    MW_TAKES_DEPLOYED = 1 << 11,    /* service: whose deployments */
     MW_TAKES_WHY = 1 << 22, /* why */
     MW_TAKES_REPLAY = 1 << 23, /* alarm */
+    MW_TAKES_DOOR = 1 << 24,   /* source, auth, rate-limit, mapping: what a webhook is */
+    MW_TAKES_ALLOW = 1 << 25,  /* allow: who may come to a webhook, or with a token */
+    MW_TAKES_TOKEN = 1 << 26,  /* scope, expires */
+    MW_TAKES_GRACE = 1 << 27,  /* grace */
+    MW_TAKES_TRIAL = 1 << 28,  /* investigate */
+    MW_TAKES_SECRET = 1 << 29, /* secret-file */
 };
 
 struct mw_cli;
@@ -47,7 +58,7 @@ struct mw_cli;
 /* One row of the table that drives dispatch, help and completion. */
 typedef struct mw_command {
     const char *noun, *verb; /* verb "" = the noun alone */
-    const char *args;        /* "ID", "ID INVESTIGATION" or ""; "FILE..." = one or more */
+    const char *args;        /* "", "ID", "ID FILE"; "FILE..." = one or more */
     const char *summary;
     unsigned takes;
     int (*run)(struct mw_cli *cli);
@@ -68,9 +79,11 @@ typedef struct mw_cli {
     const char *duration_max_ms, *tokens_min, *model, *tool, *user;
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
     const char *space, *format, *output, *signal, *otlp, *rows;
+    const char *version, *region, *time, *commit, *at, *title, *hash, *comment;
     const char *why, *alarm;
-    bool yes;
-    bool json, help, follow, errors, unfold;
+    const char *auth, *allow, *rate_limit, *mapping, *grace, *secret_file, *scope, *expires;
+    bool yes, investigate;
+    bool json, help, follow, errors, unfold, markdown, incident;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
     bool terminal; /* stdout is one */
@@ -134,6 +147,9 @@ int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *o
 /* The same with a body of one member or more, which it takes; NULL (text that is not UTF-8) is told
  * as the name of `what`. */
 int mw_client_post(mw_cli *cli, const char *path, json_t *body, const char *what, mw_answer *out);
+/* POST to "/api/v1/NOUN/args[0]VERB" ("/rotate"), DELETE without a verb. `body` is taken; NULL is {}
+ * (NULL for DELETE). As mw_client_post. */
+int mw_client_verb(mw_cli *cli, const char *noun, const char *verb, json_t *body, mw_answer *out);
 /* Asks; MW_EXIT_DONE whatever the answer's status is, and the body of a success is not parsed. */
 int mw_client_fetch(mw_cli *cli, const char *path, mw_answer *out);
 /* The refusal that was fetched, in one line on stderr. The exit status. */
@@ -171,6 +187,10 @@ int mw_client_unreachable(const mw_client *client);
  * that are parameters as the query. */
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
 void mw_show_path(const mw_cli *cli, const char *noun, const char *part, mw_buffer *out);
+/* A comma-separated option as an array of its trimmed parts; NULL without memory. */
+json_t *mw_parts_array(const char *text);
+/* A number of seconds or, with a unit, "24h", "7d", in units of `unit_s`; -1 for other texts. */
+int64_t mw_duration_in(const char *text, int64_t unit_s);
 /* True when an option was given that leaves things out of a list. */
 bool mw_is_narrowed(const mw_cli *cli);
 
@@ -215,6 +235,12 @@ void mw_instant_text(const json_t *object, const char *key, char out[MW_CELL_SIZ
 
 /* "  title       text\n", neutralised; nothing when the text is empty. */
 void mw_field(mw_buffer *out, const char *title, mw_slice text);
+/* The strings of an array, with commas between; as one such line, when there are any; and a time's,
+ * when there is one. */
+void mw_append_parts(mw_buffer *out, const json_t *array);
+void mw_field_list(mw_buffer *out, const char *title, const json_t *array);
+void mw_field_time(struct mw_cli *cli, const json_t *object, const char *title, const char *key,
+                   mw_buffer *out);
 /* Peer text, neutralised. */
 void mw_visible(mw_buffer *out, mw_slice text);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
@@ -228,6 +254,10 @@ void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, c
  * --json, else hands the tree to `render` and prints what it wrote. */
 int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw_buffer *));
 /* The same for /api/v1/NOUN/args[0]; a further page is told on stderr. */
+/* The same for the answer to a change: posts `body`, which it takes (NULL: text that is not
+ * UTF-8). */
+int mw_show_change(mw_cli *cli, const char *path, json_t *body, const char *what,
+                   void (*render)(mw_cli *, json_t *, mw_buffer *));
 int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *, mw_buffer *));
 /* The same for what is below it, without a word about pages. */
 int mw_show_part(mw_cli *cli, const char *noun, const char *part,
@@ -280,8 +310,29 @@ int mw_cmd_triage_replay(mw_cli *cli);
 int mw_cmd_topology_import(mw_cli *cli);
 int mw_cmd_investigation_list(mw_cli *cli);
 int mw_cmd_investigation_show(mw_cli *cli);
+int mw_cmd_investigation_create(mw_cli *cli);
+int mw_cmd_investigation_cancel(mw_cli *cli);
+int mw_cmd_plan_show(mw_cli *cli);
+int mw_cmd_plan_approve(mw_cli *cli);
+int mw_cmd_plan_reject(mw_cli *cli);
+int mw_cmd_deployment_list(mw_cli *cli);
+int mw_cmd_deployment_show(mw_cli *cli);
+int mw_cmd_deployment_record(mw_cli *cli);
 int mw_cmd_webhook_create(mw_cli *cli);
 int mw_cmd_webhook_list(mw_cli *cli);
+int mw_cmd_webhook_show(mw_cli *cli);
+int mw_cmd_webhook_rotate(mw_cli *cli);
+int mw_cmd_webhook_enable(mw_cli *cli);
+int mw_cmd_webhook_disable(mw_cli *cli);
+int mw_cmd_webhook_delete(mw_cli *cli);
+int mw_cmd_webhook_test(mw_cli *cli);
+int mw_cmd_webhook_send(mw_cli *cli);
+int mw_cmd_token_create(mw_cli *cli);
+int mw_cmd_token_list(mw_cli *cli);
+int mw_cmd_token_show(mw_cli *cli);
+int mw_cmd_token_rotate(mw_cli *cli);
+int mw_cmd_token_revoke(mw_cli *cli);
+int mw_cmd_space_token_access(mw_cli *cli);
 int mw_cmd_space_list(mw_cli *cli);
 int mw_cmd_space_create(mw_cli *cli);
 int mw_cmd_space_delete(mw_cli *cli);
@@ -299,6 +350,13 @@ void mw_log_line(const json_t *log, size_t columns, mw_buffer *out);
 void mw_severity_cell(mw_table *table, const json_t *log);
 /* The rows of a trace list, which a session shows too. */
 void mw_trace_table(mw_cli *cli, const json_t *items, mw_buffer *out);
+/* Signs a body with the secret and posts it to a webhook (an answer of the API). Complains itself;
+ * says nothing of a delivery that was taken. */
+int mw_webhook_deliver(mw_cli *cli, const json_t *hook, const char *secret, mw_slice body);
+/* A whole plan. */
+void mw_render_plan(const json_t *plan, mw_buffer *out);
+/* An investigation as a document. */
+void mw_render_markdown(mw_cli *cli, json_t *root, mw_buffer *out);
 /* The rows of an alarm list, which an investigation shows too. */
 void mw_alarm_table(mw_cli *cli, const json_t *items, mw_buffer *out);
 

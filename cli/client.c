@@ -423,6 +423,30 @@ int mw_client_post(mw_cli *cli, const char *path, json_t *body, const char *what
     return status;
 }
 
+int mw_client_verb(mw_cli *cli, const char *noun, const char *verb, json_t *body, mw_answer *out)
+{
+    mw_buffer path;
+    int status;
+    *out = (mw_answer){.root = NULL};
+    mw_buffer_init(&out->body, MW_MEM_BASE, 0);
+    mw_buffer_init(&path, MW_MEM_BASE, MW_CLI_PATH_MAX * 4);
+    mw_buffer_appendf(&path, "/api/v1/%s/", noun);
+    mw_url_append(&path, cli->args[0]);
+    mw_buffer_appendf(&path, "%s", verb);
+    mw_buffer_append_byte(&path, '\0');
+    if (path.err) {
+        json_decref(body);
+        status = mw_complain(MW_EXIT_USAGE, cli->command->noun, "the id is too long", "");
+    } else if (verb[0]) {
+        status =
+            mw_client_post(cli, path.data, body ? body : json_object(), cli->command->noun, out);
+    } else {
+        status = mw_client_delete(cli, path.data, out);
+    }
+    mw_buffer_fini(&path);
+    return status;
+}
+
 void mw_answer_free(mw_answer *answer)
 {
     json_decref(answer->root);

@@ -168,3 +168,22 @@ void mw_value_text(const json_t *value, size_t columns, mw_buffer *out)
         mw_buffer_append_slice(out, text);
     free(dump);
 }
+
+json_t *mw_parts_array(const char *text)
+{
+    json_t *array = json_array();
+    mw_slice rest = mw_slice_of(text), part;
+    while (mw_slice_split(&rest, ',', &part)) {
+        part = mw_slice_trim(part);
+        json_array_append_new(array, json_stringn(part.data, part.len));
+    }
+    return array;
+}
+
+int64_t mw_duration_in(const char *text, int64_t unit_s)
+{
+    int64_t ns;
+    if (mw_duration_parse(mw_slice_of(text), &ns) != MW_OK || ns < 0)
+        return -1;
+    return ns / (unit_s * MW_NS_PER_S);
+}

@@ -18,6 +18,35 @@ void mw_field(mw_buffer *out, const char *title, mw_slice text)
     mw_buffer_append_byte(out, '\n');
 }
 
+void mw_append_parts(mw_buffer *out, const json_t *array)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *value = json_array_get(array, i);
+        if (i > 0)
+            mw_buffer_append_byte(out, ',');
+        mw_visible(out, (mw_slice){json_string_value(value), json_string_length(value)});
+    }
+}
+
+void mw_field_list(mw_buffer *out, const char *title, const json_t *array)
+{
+    if (json_array_size(array) == 0)
+        return;
+    mw_buffer_appendf(out, "  %-13s ", title);
+    mw_append_parts(out, array);
+    mw_buffer_append_byte(out, '\n');
+}
+
+void mw_field_time(mw_cli *cli, const json_t *object, const char *title, const char *key,
+                   mw_buffer *out)
+{
+    char text[MW_CELL_SIZE];
+    if (mw_is_null(object, key))
+        return;
+    mw_time_text(cli, object, key, text);
+    mw_field(out, title, mw_slice_of(text));
+}
+
 void mw_shell_word(mw_buffer *out, mw_slice text)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -151,6 +180,17 @@ int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw
         status = cli->json ? print_body(&answer) : render_answer(cli, &answer, render);
     if (!status && !cli->json)
         tell_cursor(mw_text(answer.root, "next_cursor"));
+    mw_answer_free(&answer);
+    return status;
+}
+
+int mw_show_change(mw_cli *cli, const char *path, json_t *body, const char *what,
+                   void (*render)(mw_cli *, json_t *, mw_buffer *))
+{
+    mw_answer answer;
+    int status = mw_client_post(cli, path, body, what, &answer);
+    if (!status)
+        status = cli->json ? print_body(&answer) : render_answer(cli, &answer, render);
     mw_answer_free(&answer);
     return status;
 }

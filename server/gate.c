@@ -43,7 +43,13 @@ void mw_gate_fini(mw_gate *gate)
     }
 }
 
-static mw_err check(mw_gate *gate, const mw_request *request, mw_principal *who, mw_detail *detail)
+static mw_scope scope_of(const mw_request *request)
+{
+    return request->route ? MW_TAG_SCOPE(request->route->tag) : MW_SCOPE_READ;
+}
+
+static mw_err check(mw_gate *gate, const mw_request *request, bool again, mw_principal *who,
+                    mw_detail *detail)
 {
     const mw_peer *peer = request->peer;
     mw_access_facts facts = {
@@ -53,14 +59,21 @@ static mw_err check(mw_gate *gate, const mw_request *request, mw_principal *who,
         .address = mw_slice_of(peer->address),
         .host = request->authority,
         .origin = mw_request_header(request, MW_SLICE("origin"), NULL),
+        .tls = peer->tls,
+        .query = request->query,
+        .again = again,
+        .wall_ns = mw_clock_wall_ns(gate->clock),
+        .mono_ns = mw_clock_mono_ns(gate->clock),
     };
-    mw_scope wanted = request->route ? MW_TAG_SCOPE(request->route->tag) : MW_SCOPE_READ;
-    return mw_access_check(&atomic_load(&gate->current)->policy, &facts, wanted, who, detail);
+    facts.credentials =
+        mw_request_header(request, MW_SLICE("authorization"), &facts.credentials_count);
+    return mw_access_check(&atomic_load(&gate->current)->policy, &facts, scope_of(request), who,
+                           detail);
 }
 
 mw_err mw_gate_principal(mw_gate *gate, const mw_request *request, mw_principal *who)
 {
-    return check(gate, request, who, NULL);
+    return check(gate, request, true, who, NULL);
 }
 
 mw_cors mw_gate_cors(void *ctx, const mw_request *request, mw_slice origin)
@@ -71,17 +84,57 @@ mw_cors mw_gate_cors(void *ctx, const mw_request *request, mw_slice origin)
     return request->port == MW_PORT_HTTP ? MW_CORS_CREDENTIALS : MW_CORS_READ;
 }
 
+static void fill_refusal(mw_err err, mw_net_refusal *refusal)
+{
+    static const struct {
+        mw_err err;
+        unsigned status;
+        mw_rpc_code rpc_code;
+    } rows[] = {{MW_E_UNAUTHENTICATED, 401, MW_RPC_UNAUTHENTICATED},
+                {MW_E_INVALID, 400, MW_RPC_INVALID_ARGUMENT},
+                {MW_E_BUSY, 429, MW_RPC_RESOURCE_EXHAUSTED},
+                {MW_E_CLOSED, 503, MW_RPC_UNAVAILABLE}};
+    refusal->status = 403;
+    refusal->rpc_code = MW_RPC_PERMISSION_DENIED;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].err == err) {
+            refusal->status = rows[i].status;
+            refusal->rpc_code = rows[i].rpc_code;
+        }
+}
+
+/* The audit's name of what was asked for; the path would be the asker's to choose. */
+static const char *action_of(mw_scope scope)
+{
+    switch (scope) {
+    case MW_SCOPE_INGEST: return "access.ingest";
+    case MW_SCOPE_WEBHOOK: return "access.webhook";
+    case MW_SCOPE_OPERATE: return "access.operate";
+    case MW_SCOPE_ADMINISTER: return "access.administer";
+    default: return "access.read";
+    }
+}
+
+static void note(mw_gate *gate, const mw_request *request, const mw_principal *who)
+{
+    const mw_denial refusal = {.action = action_of(scope_of(request)),
+                                .reason = who->reason ? who->reason : "denied",
+                                .principal = mw_slice_of(who->name),
+                                .address = mw_slice_of(request->peer->address),
+                                .subject = mw_slice_of(who->token_id)};
+    mw_refusals_note(gate->refusals, &refusal);
+}
+
 bool mw_gate_admit(void *ctx, const mw_request *request, mw_net_refusal *refusal)
 {
     mw_principal who;
     mw_detail detail = {.message = ""};
-    mw_err err = check(ctx, request, &who, &detail);
+    mw_err err = check(ctx, request, false, &who, &detail);
     if (!err)
         return true;
-    bool unknown = err == MW_E_UNAUTHENTICATED;
-    refusal->status = unknown ? 401 : 403;
-    refusal->rpc_code = unknown ? MW_RPC_UNAUTHENTICATED : MW_RPC_PERMISSION_DENIED;
-    refusal->retry_after_s = 0;
+    note(ctx, request, &who);
+    fill_refusal(err, refusal);
+    refusal->retry_after_s = who.retry_after_s;
     /* The text must live as long as the request, and the request is const only to keep the gate
      * from changing what the handler sees; its arena is there for exactly this. */
     mw_arena *arena = (mw_arena *)(uintptr_t)&request->arena;
@@ -135,6 +188,8 @@ void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusa
 {
     mw_server *server = ctx;
     mw_family family = mw_gate_family(request);
+    if (refusal->status == 401) /* RFC 6750 3 */
+        mw_response_header(response, MW_SLICE("www-authenticate"), MW_SLICE("Bearer"));
     /* A gRPC client understands nothing else, whatever path it asked for. */
     if (request->framing == MW_FRAMING_GRPC || family == MW_FAMILY_OTLP) {
         if (server && server->collector)

@@ -1,4 +1,5 @@
 /* The gate: who may pass before a body is read, and how refusals look to each family of routes.
+ * What it refuses is counted and goes to the audit (lib/access/refusals.h).
  *
  * Runs on network loops. The policy is read-mostly: one writer (the main thread, at start and on
  * SIGHUP) publishes a new version by an atomic pointer; old versions are kept until exit, since a
@@ -10,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "lib/access/access.h"
+#include "lib/access/refusals.h"
 #include "lib/net/net.h"
 
 /* Which form a refusal has. */
@@ -24,6 +26,9 @@ struct mw_gate_version;
 
 typedef struct mw_gate {
     _Atomic(struct mw_gate_version *) current;
+    /* Set before the ports open. */
+    const mw_clock *clock;
+    mw_refusals *refusals;
 } mw_gate;
 
 /* Copies what the policy points to. Also the first call; main thread only. */
@@ -41,7 +46,8 @@ mw_cors mw_gate_cors(void *ctx, const mw_request *request, mw_slice origin);
  * exports. */
 void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusal,
                     mw_response *response);
-/* Who asks, for the audit: the same check with the route's own scope. */
+/* Who asks, for the audit and for the space: the same check again, as of now. A token that has been
+ * revoked since is refused. */
 MW_MUST_USE mw_err mw_gate_principal(mw_gate *gate, const mw_request *request, mw_principal *who);
 
 /* Family of a path that no route took: "/v1/..." and gRPC's "/opentelemetry..." are exporters',

@@ -146,16 +146,16 @@ static mw_err check_listen(const mw_server_options *options, mw_detail *detail)
         mw_err err = mw_net_addresses_check(lists[i].value, lists[i].name, detail);
         if (err)
             return err;
-        if (options->insecure_listen ||
+        if (options->insecure_listen || options->tls_cert[0] ||
             mw_addresses_loopback(mw_slice_of(lists[i].value), &offender))
             continue;
-        return mw_detail_set(detail, MW_E_DENIED, lists[i].name,
-                             "use 127.0.0.1 or [::1], or pass --insecure-listen if every host "
-                             "that can reach this address may read and write all telemetry",
-                             "%.*s is not a loopback address, and this version has no tokens to "
-                             "guard it%s",
-                             MW_SLICE_FMT(mw_slice_first(offender, 80)),
-                             options->tls_cert[0] ? " (TLS does not say who may write)" : "");
+        return mw_detail_set(
+            detail, MW_E_DENIED, lists[i].name,
+            "use 127.0.0.1 or [::1], give tls_cert (others then need a token), or "
+            "pass --insecure-listen if every host may read and write all telemetry",
+            "%.*s is not a loopback address, and a token would cross the network "
+            "in clear text",
+            MW_SLICE_FMT(mw_slice_first(offender, 80)));
     }
     return MW_OK;
 }

@@ -32,6 +32,8 @@
 /* Questions with a pattern that may wait: as many as can have their turn before their time is up,
  * or nearly. Who comes behind them does better to try again. */
 #define PATTERNS_WAITING 32
+/* Addresses whose failed credentials are remembered. */
+#define FAILURE_KEYS 4096
 #define COLLECTOR_ROUTES_MAX 8
 #define WEBHOOK_ROUTES_MAX 4
 #define ROUTES_MAX                                                                                 \
@@ -116,6 +118,18 @@ static mw_err open_state(mw_server *server, mw_detail *detail)
     return mw_state_open(&config, &server->state, detail);
 }
 
+static mw_err start_doors(mw_server *server)
+{
+    server->refusals = mw_refusals_new(server->state, server->clock);
+    server->failures = mw_limiter_new(FAILURE_KEYS);
+    server->gate.clock = server->clock;
+    server->gate.refusals = server->refusals;
+    const mw_webhooks_config webhooks = {server->state, server->triage, server->refusals,
+                                         server->clock};
+    mw_err err = mw_tokens_start(server->state, &server->tokens);
+    return err ? err : mw_webhooks_start(&webhooks, &server->webhooks);
+}
+
 static mw_err start_rooms(mw_server *server)
 {
     const mw_server_options *options = &server->settings.values;
@@ -128,7 +142,7 @@ static mw_err start_rooms(mw_server *server)
     mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock};
     mw_err err = mw_triage_start(&triage, &server->triage);
     if (!err)
-        err = mw_webhooks_start(server->state, server->triage, server->clock, &server->webhooks);
+        err = start_doors(server);
     if (!err)
         err = mw_collector_new(server->store, server->clock, (size_t)options->max_request,
                                &server->collector);
@@ -164,7 +178,9 @@ static void publish_policy(mw_server *server)
     const mw_server_options *options = &server->settings.values;
     mw_access_policy policy = {.allowed_hosts = mw_slice_of(options->allowed_hosts),
                                .allowed_origins = mw_slice_of(options->allowed_origins),
-                               .insecure_listen = options->insecure_listen};
+                               .insecure_listen = options->insecure_listen,
+                               .tokens = server->tokens,
+                               .failures = server->failures};
     mw_gate_publish(&server->gate, &policy);
 }
 
@@ -223,6 +239,8 @@ static void wait_for_state(mw_state *state)
  * complete a request is closed before net, and closed before what its completions call. */
 static void stop_rooms(mw_server *server)
 {
+    if (server->refusals)
+        mw_refusals_tick(server->refusals, true);
     if (server->triage) {
         wait_for_state(server->state);
         mw_triage_stop(server->triage);
@@ -238,14 +256,16 @@ static void stop_rooms(mw_server *server)
     mw_spaces_close(server->spaces);
     if (server->state)
         mw_state_close(server->state);
-    if (server->webhooks)
-        mw_webhooks_free(server->webhooks);
+    mw_webhooks_free(server->webhooks);
     if (server->collector)
         mw_collector_free(server->collector);
     if (atomic_load(&server->net))
         mw_net_free(atomic_load(&server->net));
     mw_stream_group_fini(&server->followers);
     mw_gate_fini(&server->gate);
+    mw_tokens_free(server->tokens);
+    mw_refusals_free(server->refusals);
+    mw_limiter_free(server->failures);
     close(server->lock_fd);
 }
 
@@ -344,6 +364,8 @@ static void reload(wiring *all)
     publish_policy(&all->server);
     reload_tls(all, &fresh.values);
     err = mw_webhooks_reload(all->server.webhooks);
+    if (mw_tokens_reload(all->server.tokens) != MW_OK)
+        MW_LOG(MW_LOG_ERROR, "serve", "tokens are not good until the next SIGHUP");
     MW_LOG(err ? MW_LOG_ERROR : MW_LOG_INFO, "serve", "reloaded",
            MW_KV_STR("webhooks", mw_err_text(err)));
 }
@@ -360,6 +382,7 @@ static void wait_for_end(wiring *all)
         else if (signal_number > 0)
             return;
         mw_ballast_keep(&all->server.settings.values);
+        mw_refusals_tick(all->server.refusals, false);
     }
 }
 

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "collector/collector.h"
+#include "lib/access/address.h"
 #include "lib/base/buffer.h"
 #include "lib/base/clock.h"
 #include "lib/base/pool.h"
@@ -21,8 +22,7 @@
 #include "triage/triage.h"
 #include "webhook/webhook.h"
 
-/* Where alarms and investigations are, until tokens bind their doors to spaces; and telemetry that
- * names none. */
+/* Where alarms and investigations are, and telemetry that names no space. */
 #define MW_DEFAULT_SPACE MW_SLICE(MW_SPACE_DEFAULT)
 
 typedef struct mw_server {
@@ -37,6 +37,9 @@ typedef struct mw_server {
     mw_pool *watch_pool;   /* decisions and investigations: a verdict never waits for a list */
     mw_triage *triage;
     mw_webhooks *webhooks;
+    mw_tokens *tokens;
+    mw_limiter *failures; /* of credentials, by address */
+    mw_refusals *refusals;
     mw_collector *collector;
     mw_gate gate;
     mw_stream_group followers;    /* of log records; woken by the store */

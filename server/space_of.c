@@ -22,23 +22,67 @@ static mw_err find(mw_server *server, mw_slice name, const char *field, mw_space
     return mw_detail_set(detail, err, field, hint, "there is no space %.*s", MW_SLICE_FMT(name));
 }
 
+/* The space that the request's token is bound to, in `out`; empty without one. */
+static mw_err bound_space(mw_server *server, const mw_request *request,
+                          char out[MW_TOKEN_SPACE_SIZE], mw_detail *detail)
+{
+    size_t credentials;
+    mw_principal who;
+    out[0] = '\0';
+    mw_request_header(request, MW_SLICE("authorization"), &credentials);
+    if (credentials == 0)
+        return MW_OK;
+    /* The gate let it pass a moment ago: revoked or switched off since. */
+    if (mw_gate_principal(&server->gate, request, &who) != MW_OK)
+        return mw_detail_set(detail, MW_E_DENIED, "authorization", "see midwatch token list",
+                             "this token is not good any more");
+    memcpy(out, who.space, MW_TOKEN_SPACE_SIZE);
+    return MW_OK;
+}
+
+/* What another space holds is not denied: it is not there. */
+static mw_err find_bound(mw_server *server, const char *bound, mw_slice asked, const char *field,
+                         mw_space **out, mw_detail *detail)
+{
+    mw_slice own = mw_slice_of(bound);
+    if (!asked.data || mw_slice_equal(asked, own))
+        return find(server, own, field, out, detail);
+    return mw_detail_set(detail, MW_E_NOT_FOUND, field, "leave it out: a token is of one space",
+                         "there is no space %.*s", MW_SLICE_FMT(mw_slice_first(asked, NAME_SHOWN)));
+}
+
 mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target *out,
                           mw_detail *detail)
 {
     mw_server *server = ctx;
     mw_space *space = NULL;
     size_t count = 0;
+    char bound[MW_TOKEN_SPACE_SIZE];
     mw_slice name = mw_request_header(request, MW_SPACE_HEADER, &count);
     *out = (mw_export_target){.store = server->store};
-    if (count == 0)
-        return MW_OK;
+    mw_err err = bound_space(server, request, bound, detail);
+    if (err || (count == 0 && !bound[0]))
+        return err;
     if (count > 1)
         return mw_detail_set(detail, MW_E_INVALID, "x-midwatch-space", "send it once",
                              "the header was sent %zu times", count);
-    mw_err err = find(server, name, "x-midwatch-space", &space, detail);
-    if (!err)
-        *out = (mw_export_target){mw_space_store(space), space, name};
-    return err;
+    if (bound[0])
+        err = find_bound(server, bound, count ? name : MW_SLICE_NONE, "x-midwatch-space", &space,
+                         detail);
+    else
+        err = find(server, name, "x-midwatch-space", &space, detail);
+    if (err)
+        return err;
+    /* The name outlives the hold on the space. The request is const only to keep others from
+     * changing what the collector sees; its arena is there for this. */
+    if (count == 0)
+        name = mw_arena_copy((mw_arena *)(uintptr_t)&request->arena, mw_slice_of(bound));
+    if (!name.data) {
+        mw_space_release(space);
+        return MW_E_NOMEM;
+    }
+    *out = (mw_export_target){mw_space_store(space), space, name};
+    return MW_OK;
 }
 
 void mw_space_leave(void *held)
@@ -46,9 +90,26 @@ void mw_space_leave(void *held)
     mw_space_release(held);
 }
 
-mw_err mw_space_of_question(mw_server *server, mw_slice asked, mw_space **out, mw_detail *detail)
+mw_err mw_space_of_question(mw_server *server, const mw_request *request, mw_slice asked,
+                            mw_space **out, mw_detail *detail)
 {
+    char bound[MW_TOKEN_SPACE_SIZE];
+    mw_err err = bound_space(server, request, bound, detail);
+    if (err)
+        return err;
+    if (bound[0])
+        return find_bound(server, bound, asked, MW_SPACE_PARAMETER, out, detail);
     return find(server, asked.data ? asked : MW_DEFAULT_SPACE, MW_SPACE_PARAMETER, out, detail);
+}
+
+mw_err mw_space_of_state(mw_server *server, const mw_request *request, mw_detail *detail)
+{
+    char bound[MW_TOKEN_SPACE_SIZE];
+    mw_err err = bound_space(server, request, bound, detail);
+    if (err || !bound[0] || mw_slice_equal(mw_slice_of(bound), MW_DEFAULT_SPACE))
+        return err;
+    return mw_detail_set(detail, MW_E_NOT_FOUND, "", "ask with a token of the space default",
+                         "the space of this token holds telemetry and nothing else");
 }
 
 /* ---- numbers --------------------------------------------------------------------------------- */

@@ -1,8 +1,9 @@
 /* Which space a request speaks of: the one place where that is decided.
  *
- * An export names it in the header x-midwatch-space, a question in the parameter `space`; without
- * either it is "default". What a principal's token is bound to goes before both, and is asked for
- * here, by whoever adds tokens. Any thread; memory is the spaces' and the request's arena.
+ * A token is bound to a space, and that is the one; any other that is named is not there for it.
+ * Without a token an export names it in the header x-midwatch-space, a question in the parameter
+ * `space`; without either it is "default". Any thread; memory is the spaces' and the request's
+ * arena.
  */
 #ifndef MW_SERVER_SPACE_OF_H
 #define MW_SERVER_SPACE_OF_H
@@ -20,9 +21,14 @@ struct mw_server;
 MW_MUST_USE mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target *out,
                                       mw_detail *detail);
 void mw_space_leave(void *held);
-/* A reference. `asked` is the parameter's value, data NULL when it is absent. Errors as above. */
-MW_MUST_USE mw_err mw_space_of_question(struct mw_server *server, mw_slice asked, mw_space **out,
-                                        mw_detail *detail);
+/* A reference. `asked` is the parameter's value, data NULL when it is absent. Errors as above, and
+ * MW_E_DENIED when the token is not good any more. */
+MW_MUST_USE mw_err mw_space_of_question(struct mw_server *server, const mw_request *request,
+                                        mw_slice asked, mw_space **out, mw_detail *detail);
+/* Alarms, webhooks and all that is no telemetry lie in the default space: MW_E_NOT_FOUND for the
+ * token of another one. MW_E_DENIED as above. */
+MW_MUST_USE mw_err mw_space_of_state(struct mw_server *server, const mw_request *request,
+                                     mw_detail *detail);
 
 /* The numbers of all spaces together; the commit sequence is that of "default". */
 typedef struct mw_space_totals {

@@ -25,6 +25,10 @@ typedef struct mw_triage_config {
 MW_MUST_USE mw_err mw_triage_start(const mw_triage_config *config, mw_triage **out);
 /* An alarm was committed: wakes the engine. Any thread, does not block. */
 void mw_triage_wake(mw_triage *triage);
+/* An investigation may be PENDING_START. Any thread, does not block. */
+void mw_triage_wake_runs(mw_triage *triage);
+/* What an investigation of that moment looks at. Pure. */
+void mw_investigation_window(int64_t at_ns, int64_t *start_ns, int64_t *end_ns);
 /* Alarms and investigations under way now. */
 size_t mw_triage_active(mw_triage *triage);
 /* Waits until what runs has been committed (undecided alarms stay for the next start), frees. */

@@ -81,9 +81,6 @@ struct mw_triage {
  * return. */
 MW_MUST_USE mw_err mw_engine_decide_next(mw_triage *triage, bool *wakes);
 
-/* triage.c. An investigation may be PENDING_START. Any thread, does not block. */
-void mw_triage_wake_runs(mw_triage *triage);
-
 /* investigation.c. Takes the oldest PENDING_START (or the one kept) and runs it to its committed
  * end. MW_E_NOT_FOUND when there is none; on another error `kept` names the run to be tried
  * again. A run that cannot be read MW_TRIAGE_TRIES times ends FAILED; one that cannot be

@@ -1,42 +1,44 @@
 /* The webhook handler: checks in the order of facts webhooks 1.1, one state job, the answer.
  *
- * The handler runs on the network loop: look-up, signature, parse. The commit runs on the state
- * writer's thread, which also answers. The job and everything it needs live in the request's
- * arena, and the request belongs to this file from the handler's call to its reply; the endpoint
- * table is let go before the job is queued, so what is needed of it is copied.
- *
- * A delivery's id is derived from endpoint and signature: a replay is answered with the id of the
- * first, and an alarm made by a delivery carries that id.
+ * The handler runs on the network loop: look-up, address, credentials, parse. The commit runs on
+ * the state writer's thread, which also answers. The job and everything it needs live in the
+ * request's arena, and the request belongs to this file from the handler's call to its reply; the
+ * endpoint table is let go before the job is queued, so what is needed of it is copied.
  */
-#include <openssl/evp.h>
-
 #include "lib/base/counter.h"
-#include "lib/base/id.h"
 #include "lib/base/json_writer.h"
 #include "lib/base/log.h"
+#include "webhook/arrival_int.h"
 #include "webhook/webhook_int.h"
 
 /* Error texts and ids: far below. */
 #define ANSWER_MAX 4096
-/* Job, normalised texts and a row in flight, beside the body. */
+/* Job, normalised texts and a row in flight, beside the body; and for each event. */
 #define JOB_OVERHEAD ((size_t)8 << 10)
-/* Commits come within milliseconds; a second is the shortest wait the header can express. */
-#define RETRY_AFTER MW_SLICE("1")
+#define EVENT_OVERHEAD ((size_t)1 << 10)
 
-/* Stands in for the secret of an endpoint that does not exist, so that the work is the same. */
-#define DUMMY_SECRET MW_SLICE("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+/* Stands in for an endpoint that does not exist, so that the work is the same. */
+static const mw_credential nobody = {
+    MW_AUTH_HMAC, MW_SLICE_INIT("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), {NULL, 0}};
 
 typedef struct delivery_job {
     mw_state_job job;
     mw_webhooks *webhooks;
     mw_request *request;
-    mw_slice webhook_id, space, source;
-    uint8_t replay_key[32];
-    char delivery_id[MW_ID_TEXT_SIZE];
-    mw_alarm_event event;
-    int64_t received_ns;
-    bool made_alarm;
+    mw_arrival arrival;
 } delivery_job;
+
+/* What the look at a delivery found. */
+typedef enum look {
+    LOOK_GOOD,
+    LOOK_UNKNOWN,         /* 404 */
+    LOOK_FOREIGN_ADDRESS, /* 403 */
+    LOOK_TOO_LARGE,       /* 413 */
+    LOOK_ENCODED,         /* 415 */
+    LOOK_TWICE,           /* 400 */
+    LOOK_UNAUTHENTICATED, /* 401 */
+    LOOK_OVER_RATE        /* what the source's sender tries again on */
+} look;
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
@@ -60,30 +62,33 @@ static mw_slice two_texts(mw_arena *arena, const char *key, mw_slice text, const
     return copy.data ? copy : MW_SLICE("{\"error\":\"failed\"}");
 }
 
-static void reply(mw_request *request, unsigned status, mw_slice body)
+/* retry_after_s 0 = no such header. */
+static void reply(mw_request *request, unsigned status, mw_slice body, unsigned retry_after_s)
 {
     mw_response response = {
         .status = status, .content_type = MW_SLICE("application/json"), .body = body};
-    if (status == 503)
-        mw_response_header(&response, MW_SLICE("retry-after"), RETRY_AFTER);
+    const char *wait = retry_after_s ? mw_arena_printf(&request->arena, "%u", retry_after_s) : NULL;
+    if (wait)
+        mw_response_header(&response, MW_SLICE("retry-after"), mw_slice_of(wait));
     mw_request_reply(request, &response);
 }
 
 static void reply_error(mw_request *request, unsigned status, mw_slice message, mw_slice field)
 {
-    reply(request, status, two_texts(&request->arena, "error", message, "field", field));
+    reply(request, status, two_texts(&request->arena, "error", message, "field", field), 0);
 }
 
+static void reply_later(mw_request *request, unsigned status, mw_slice message,
+                        unsigned retry_after_s)
+{
+    reply(request, status, two_texts(&request->arena, "error", message, "field", MW_SLICE_NONE),
+          retry_after_s);
+}
+
+/* Commits come within milliseconds; a second is the shortest wait the header can express. */
 static void reply_busy(mw_request *request)
 {
-    reply_error(request, 503, MW_SLICE("busy, try again"), MW_SLICE_NONE);
-}
-
-/* One body for every reason, and for endpoints that do not exist. */
-static void reply_unauthorized(mw_request *request, unsigned status)
-{
-    mw_count(MW_COUNT_WEBHOOK_UNAUTHORIZED, 1);
-    reply_error(request, status, MW_SLICE("unauthorized"), MW_SLICE_NONE);
+    reply_later(request, 503, MW_SLICE("busy, try again"), 1);
 }
 
 static void reply_invalid(mw_request *request, mw_err err, const mw_detail *detail)
@@ -101,7 +106,8 @@ static void reply_received(delivery_job *job)
 {
     reply(job->request, 200,
           two_texts(&job->request->arena, "message", MW_SLICE("Webhook received"), "id",
-                    mw_slice_of(job->delivery_id)));
+                    mw_slice_of(job->arrival.delivery_id)),
+          0);
 }
 
 void mw_webhook_format_refusal(mw_request *request, const mw_net_refusal *refusal,
@@ -111,63 +117,76 @@ void mw_webhook_format_refusal(mw_request *request, const mw_net_refusal *refusa
     response->body = two_texts(&request->arena, "error", refusal->message, "field", MW_SLICE_NONE);
 }
 
+/* ---- refusals ------------------------------------------------------------------------------ */
+
+static void note(const delivery_job *job, const char *reason)
+{
+    /* The path is the asker's: only what is an id becomes a subject. */
+    mw_slice id = job->request->params[0];
+    bool known = mw_is_hex(id) && id.len == MW_ID_TEXT_SIZE - 1;
+    const mw_denial refusal = {.action = "webhook.deliver",
+                                .reason = reason,
+                                .principal = MW_SLICE("sender"),
+                                .address = mw_slice_of(job->request->peer->address),
+                                .subject = known ? id : MW_SLICE("")};
+    mw_refusals_note(job->webhooks->config.refusals, &refusal);
+}
+
+/* One body for every reason, and for endpoints that do not exist. Who has failed ten times in a
+ * minute is told to wait, whatever it was this time; a good signature is asked for before, so that
+ * others at the same address are let in as ever. */
+static void refuse_unauthenticated(delivery_job *job, unsigned status)
+{
+    uint8_t key[16];
+    unsigned retry_after_s;
+    mw_request *request = job->request;
+    mw_slice address = mw_limiter_address(mw_slice_of(request->peer->address), key);
+    if (mw_limiter_take(job->webhooks->failures, address, MW_RATE_FAILURES,
+                        mw_clock_mono_ns(job->webhooks->config.clock), &retry_after_s)) {
+        mw_count(MW_COUNT_WEBHOOK_UNAUTHORIZED, 1);
+        reply_error(request, status, MW_SLICE("unauthorized"), MW_SLICE_NONE);
+        return;
+    }
+    mw_count(MW_COUNT_WEBHOOK_TOO_OFTEN, 1);
+    reply_later(request, 429, MW_SLICE("too many bad signatures from this address"), retry_after_s);
+}
+
+static void refuse(delivery_job *job, look found, unsigned retry_after_s)
+{
+    mw_request *request = job->request;
+    switch (found) {
+    case LOOK_UNKNOWN: refuse_unauthenticated(job, 404); return;
+    case LOOK_UNAUTHENTICATED: refuse_unauthenticated(job, 401); return;
+    case LOOK_FOREIGN_ADDRESS:
+        mw_count(MW_COUNT_WEBHOOK_ADDRESS, 1);
+        reply_error(request, 403, MW_SLICE("forbidden"), MW_SLICE_NONE);
+        return;
+    case LOOK_TOO_LARGE:
+        reply_error(request, 413, MW_SLICE("the body is too large"), MW_SLICE_NONE);
+        return;
+    case LOOK_ENCODED:
+        reply_error(request, 415, MW_SLICE("content-encoding is not supported"), MW_SLICE_NONE);
+        return;
+    case LOOK_TWICE:
+        mw_count(MW_COUNT_WEBHOOK_INVALID, 1);
+        reply_error(request, 400, MW_SLICE("a signature header was sent more than once"),
+                    MW_SLICE_NONE);
+        return;
+    case LOOK_OVER_RATE:
+        mw_count(MW_COUNT_WEBHOOK_RATE_LIMIT, 1);
+        reply_later(request, job->arrival.source->overload_status,
+                    MW_SLICE("over the rate limit of this webhook"), retry_after_s);
+        return;
+    case LOOK_GOOD: break;
+    }
+    mw_bug(__FILE__, __LINE__, "a good delivery was refused");
+}
+
 /* ---- the commit ---------------------------------------------------------------------------- */
-
-static int64_t event_time(const delivery_job *job)
-{
-    return job->event.started_ns ? job->event.started_ns : job->received_ns;
-}
-
-static mw_err insert_alarm(delivery_job *job, mw_state_tx *tx)
-{
-    const mw_alarm_event *event = &job->event;
-    mw_alarm_row row = {.id = mw_slice_of(job->delivery_id),
-                        .space = job->space,
-                        .webhook_id = job->webhook_id,
-                        .source = job->source,
-                        .incident_id = event->incident_id,
-                        .action = event->action,
-                        .priority = event->priority,
-                        .title = event->title,
-                        .description = event->description,
-                        .service = event->service,
-                        .region = event->region,
-                        .resources_json = event->resources_json,
-                        .body = job->request->body,
-                        .started_ns = event_time(job),
-                        .received_ns = job->received_ns};
-    job->made_alarm = true;
-    return mw_state_alarm_insert(tx, &row);
-}
-
-/* An update or closing belongs to the incident's newest alarm that is not SKIPPED; without one it
- * becomes an alarm that triage will decide SKIPPED (unknown_incident). */
-static mw_err insert_event(delivery_job *job, mw_state_tx *tx)
-{
-    mw_incident_facts facts;
-    mw_slice action = job->event.action;
-    mw_err err = mw_state_incident_facts(tx, job->webhook_id, job->event.incident_id, 0,
-                                         &job->request->arena, &facts);
-    if (err != MW_OK)
-        return err;
-    if (!facts.known)
-        return insert_alarm(job, tx);
-    err = mw_state_alarm_event_insert(tx, facts.newest_alarm_id, event_time(job), action);
-    if (err == MW_OK && facts.investigation_id.len && !mw_slice_equal(action, MW_SLICE("updated")))
-        err = mw_state_investigation_settle(tx, facts.investigation_id, job->received_ns);
-    return err;
-}
 
 static mw_err run_delivery(mw_state_job *state_job, mw_state_tx *tx)
 {
-    delivery_job *job = (delivery_job *)(void *)state_job;
-    mw_err err = mw_state_replay_insert(tx, job->webhook_id, job->replay_key, job->received_ns,
-                                        job->received_ns + MW_WEBHOOK_REPLAY_NS);
-    if (err != MW_OK)
-        return err;
-    if (mw_slice_equal(job->event.action, MW_SLICE("created")))
-        return insert_alarm(job, tx);
-    return insert_event(job, tx);
+    return mw_arrival_commit(&((delivery_job *)(void *)state_job)->arrival, tx);
 }
 
 /* Wakes triage before it answers: once the answer is out the server may be shutting down, and the
@@ -176,35 +195,33 @@ static void done_delivery(mw_state_job *state_job, mw_err err)
 {
     delivery_job *job = (delivery_job *)(void *)state_job;
     if (err == MW_OK) {
-        mw_count(job->made_alarm ? MW_COUNT_ALARMS_RECEIVED : MW_COUNT_ALARM_EVENTS, 1);
-        mw_triage_wake(job->webhooks->triage);
+        mw_count(MW_COUNT_ALARMS_RECEIVED, job->arrival.alarms);
+        mw_count(MW_COUNT_ALARM_EVENTS, job->arrival.changes);
+        mw_count(MW_COUNT_ALARMS_REPEATED, job->arrival.repeats);
+        mw_triage_wake(job->webhooks->config.triage);
         reply_received(job);
     } else if (err == MW_E_CONFLICT) {
         mw_count(MW_COUNT_ALARMS_REPLAYED, 1);
         reply_received(job);
     } else {
         MW_LOG(MW_LOG_ERROR, "webhook", "delivery could not be stored",
-               MW_KV("webhook_id", job->webhook_id), MW_KV_ERR(err));
+               MW_KV("webhook_id", job->arrival.webhook_id), MW_KV_ERR(err));
         reply_busy(job->request);
     }
 }
 
-/* ---- the handler --------------------------------------------------------------------------- */
-
-/* False when OpenSSL has no memory. */
-static bool name_delivery(delivery_job *job)
+static void submit(delivery_job *job)
 {
-    uint8_t hash[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool done = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
-                EVP_DigestUpdate(ctx, job->webhook_id.data, job->webhook_id.len) == 1 &&
-                EVP_DigestUpdate(ctx, job->replay_key, sizeof job->replay_key) == 1 &&
-                EVP_DigestFinal_ex(ctx, hash, NULL) == 1;
-    EVP_MD_CTX_free(ctx);
-    if (done)
-        mw_hex_encode(hash, (sizeof job->delivery_id - 1) / 2, job->delivery_id);
-    return done;
+    mw_request *request = job->request;
+    job->job.item.cost_bytes =
+        request->body.len + JOB_OVERHEAD + job->arrival.events.count * EVENT_OVERHEAD;
+    job->job.run = run_delivery;
+    job->job.done = done_delivery;
+    if (mw_state_submit(job->webhooks->config.state, &job->job) != MW_OK)
+        reply_busy(request);
 }
+
+/* ---- the look ------------------------------------------------------------------------------ */
 
 static bool is_encoded(const mw_request *request)
 {
@@ -212,70 +229,87 @@ static bool is_encoded(const mw_request *request)
     return encoding.len && !mw_slice_equal_nocase(encoding, MW_SLICE("identity"));
 }
 
-/* Looks the endpoint up and authenticates. *source is NULL for an unknown endpoint, whose request
- * costs the same work. Fills the job's endpoint fields and replay key. */
-static mw_err authenticate(delivery_job *job, const mw_webhook_source **source)
+static look check_credentials(delivery_job *job, const mw_credential *credential)
+{
+    const char *reason;
+    mw_delivery delivery = {.request = job->request, .now_ns = job->arrival.received_ns};
+    mw_err err = mw_credential_check(credential, &delivery, job->arrival.replay_key, &reason);
+    if (err != MW_OK)
+        note(job, credential == &nobody ? "unknown_endpoint" : reason);
+    return err == MW_OK ? LOOK_GOOD : err == MW_E_INVALID ? LOOK_TWICE : LOOK_UNAUTHENTICATED;
+}
+
+/* After the credentials: a stranger cannot use up what the sender may send. */
+static look check_rate(delivery_job *job, const mw_endpoint *endpoint, unsigned *retry_after_s)
+{
+    if (endpoint->rate_limit == 0)
+        return LOOK_GOOD;
+    int64_t interval_ns = 60 * MW_NS_PER_S / (int64_t)endpoint->rate_limit;
+    mw_rate rate = {interval_ns, (unsigned)endpoint->rate_limit};
+    if (mw_limiter_take(job->webhooks->deliveries, endpoint->id, rate,
+                        mw_clock_mono_ns(job->webhooks->config.clock), retry_after_s))
+        return LOOK_GOOD;
+    note(job, "rate_limit");
+    return LOOK_OVER_RATE;
+}
+
+static look check_endpoint(delivery_job *job, const mw_endpoint *endpoint, unsigned *retry_after_s)
+{
+    const mw_request *request = job->request;
+    if (!mw_address_list_holds(&endpoint->allowed, mw_slice_of(request->peer->address))) {
+        note(job, "foreign_address");
+        return LOOK_FOREIGN_ADDRESS;
+    }
+    if (request->body.len > endpoint->source->max_body)
+        return LOOK_TOO_LARGE;
+    if (is_encoded(request))
+        return LOOK_ENCODED;
+    mw_credential credential = mw_endpoint_credential(endpoint, job->arrival.received_ns);
+    look found = check_credentials(job, &credential);
+    return found == LOOK_GOOD ? check_rate(job, endpoint, retry_after_s) : found;
+}
+
+/* What of the endpoint is needed once its table is let go; and, while it is held, the parse, which
+ * may follow a mapping. */
+static mw_err take_events(delivery_job *job, const mw_endpoint *endpoint, mw_detail *detail)
 {
     mw_request *request = job->request;
-    mw_endpoint_table *table = mw_endpoint_table_hold(job->webhooks);
-    const mw_endpoint *endpoint = mw_endpoint_find(table, request->params[0]);
-    mw_delivery delivery = {.request = request,
-                            .secret = endpoint ? endpoint->secret : DUMMY_SECRET,
-                            .now_ns = job->received_ns};
-    const mw_webhook_source *applied =
-        endpoint ? endpoint->source : mw_webhook_source_find(MW_SLICE("devops-agent"));
-    mw_err err = applied->authenticate(&delivery, job->replay_key);
-    if (endpoint) {
-        job->webhook_id = mw_arena_copy(&request->arena, endpoint->id);
-        job->space = mw_arena_copy(&request->arena, endpoint->space);
-        job->source = mw_slice_of(endpoint->source->name);
-    }
-    *source = endpoint ? endpoint->source : NULL;
-    mw_endpoint_table_release(job->webhooks, table);
-    if (endpoint && (!job->webhook_id.data || !job->space.data))
+    mw_arrival *arrival = &job->arrival;
+    mw_delivery delivery = {
+        .request = request, .mapping = endpoint->mapping, .now_ns = arrival->received_ns};
+    arrival->webhook_id = mw_arena_copy(&request->arena, endpoint->id);
+    arrival->space = mw_arena_copy(&request->arena, endpoint->space);
+    arrival->auth = endpoint->auth;
+    arrival->body = request->body;
+    if (!arrival->webhook_id.data || !arrival->space.data)
         return MW_E_NOMEM;
-    return err;
+    mw_err err = arrival->source->parse(&delivery, &request->arena, &arrival->events, detail);
+    return err == MW_OK ? mw_arrival_name(arrival) : err;
 }
 
-static void submit(delivery_job *job)
+/* The look and the parse, under one hold of the table. */
+static look look_at(delivery_job *job, unsigned *retry_after_s, mw_err *parsed, mw_detail *detail)
 {
-    mw_request *request = job->request;
-    job->job.item.cost_bytes = request->body.len + JOB_OVERHEAD;
-    job->job.run = run_delivery;
-    job->job.done = done_delivery;
-    if (mw_state_submit(job->webhooks->state, &job->job) != MW_OK)
-        reply_busy(request);
-}
-
-/* True when the request may go on to its parser; else it has been answered. */
-static bool admit(delivery_job *job, const mw_webhook_source **source)
-{
-    mw_request *request = job->request;
-    mw_err err = authenticate(job, source);
-    if (!*source) {
-        reply_unauthorized(request, 404);
-    } else if (request->body.len > (*source)->max_body) {
-        reply_error(request, 413, MW_SLICE("the body is too large"), MW_SLICE_NONE);
-    } else if (is_encoded(request)) {
-        reply_error(request, 415, MW_SLICE("content-encoding is not supported"), MW_SLICE_NONE);
-    } else if (err == MW_E_INVALID) {
-        mw_count(MW_COUNT_WEBHOOK_INVALID, 1);
-        reply_error(request, 400, MW_SLICE("a signature header was sent more than once"),
-                    MW_SLICE_NONE);
-    } else if (err == MW_E_NOMEM) {
-        reply_busy(request);
-    } else if (err != MW_OK) {
-        reply_unauthorized(request, 401);
+    mw_endpoint_table *table = mw_endpoint_table_hold(job->webhooks);
+    const mw_endpoint *endpoint = mw_endpoint_find(table, job->request->params[0]);
+    look found = LOOK_UNKNOWN;
+    if (endpoint) {
+        job->arrival.source = endpoint->source;
+        found = check_endpoint(job, endpoint, retry_after_s);
+        if (found == LOOK_GOOD)
+            *parsed = take_events(job, endpoint, detail);
     } else {
-        return true;
+        (void)check_credentials(job, &nobody);
     }
-    return false;
+    mw_endpoint_table_release(job->webhooks, table);
+    return found;
 }
 
 void mw_endpoint_handle(void *ctx, mw_request *request)
 {
     mw_webhooks *webhooks = ctx;
-    const mw_webhook_source *source;
+    unsigned retry_after_s = 1;
+    mw_err parsed = MW_OK;
     mw_detail detail = {0};
     delivery_job *job = mw_arena_zalloc(&request->arena, 1, sizeof *job);
     if (!job) {
@@ -284,18 +318,13 @@ void mw_endpoint_handle(void *ctx, mw_request *request)
     }
     job->webhooks = webhooks;
     job->request = request;
-    job->received_ns = mw_clock_wall_ns(webhooks->clock);
-    if (!admit(job, &source))
-        return;
-    mw_delivery delivery = {.request = request, .now_ns = job->received_ns};
-    mw_err err = source->parse(&delivery, &request->arena, &job->event, &detail);
-    if (err != MW_OK) {
-        reply_invalid(request, err, &detail);
-        return;
-    }
-    if (!name_delivery(job)) {
-        reply_busy(request);
-        return;
-    }
-    submit(job);
+    job->arrival.arena = &request->arena;
+    job->arrival.received_ns = mw_clock_wall_ns(webhooks->config.clock);
+    look found = look_at(job, &retry_after_s, &parsed, &detail);
+    if (found != LOOK_GOOD)
+        refuse(job, found, retry_after_s);
+    else if (parsed != MW_OK)
+        reply_invalid(request, parsed, &detail);
+    else
+        submit(job);
 }

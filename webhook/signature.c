@@ -72,6 +72,16 @@ static bool hmac_sha256(mw_slice secret, mw_slice timestamp, mw_slice body,
     return done;
 }
 
+mw_err mw_signature_make(mw_slice secret, mw_slice timestamp, mw_slice body,
+                         char out[MW_SIGNATURE_TEXT_SIZE])
+{
+    uint8_t digest[MW_SIGNATURE_SIZE];
+    if (!hmac_sha256(secret, timestamp, body, digest))
+        return MW_E_NOMEM;
+    mw_base64_encode(digest, sizeof digest, out);
+    return MW_OK;
+}
+
 static bool decode_signature(mw_slice text, uint8_t out[MW_SIGNATURE_SIZE])
 {
     size_t len;

@@ -19,6 +19,11 @@ MW_MUST_USE mw_err mw_signature_aws(mw_slice secret, mw_slice timestamp, mw_slic
                                     mw_slice signature, int64_t now_ns,
                                     uint8_t digest[MW_SIGNATURE_SIZE]);
 
+/* What a sender does: the signature's text and NUL. MW_E_NOMEM (OpenSSL). */
+#define MW_SIGNATURE_TEXT_SIZE 45
+MW_MUST_USE mw_err mw_signature_make(mw_slice secret, mw_slice timestamp, mw_slice body,
+                                     char out[MW_SIGNATURE_TEXT_SIZE]);
+
 /* YYYY-MM-DDTHH:MM:SS(.d{1,9})?Z, a real date, years 2000 to 2099. MW_E_SYNTAX. */
 MW_MUST_USE mw_err mw_signature_time(mw_slice text, int64_t *ns);
 

@@ -5,5 +5,7 @@
 #include "webhook/source.h"
 
 extern const mw_webhook_source mw_source_devops_agent; /* devops_agent.c */
+extern const mw_webhook_source mw_source_alertmanager; /* alertmanager.c */
+extern const mw_webhook_source mw_source_generic;      /* generic.c */
 
 #endif

@@ -4,16 +4,25 @@
 
 #include <pthread.h>
 
+#include "lib/access/address.h"
+#include "lib/access/limiter.h"
+#include "webhook/credential_int.h"
+#include "webhook/mapping_int.h"
 #include "webhook/source.h"
 #include "webhook/webhook.h"
 
 typedef struct mw_endpoint {
-    mw_slice id, space, secret;
+    mw_slice id, space, secret, previous_secret;
+    unsigned auth;
+    int64_t previous_until_ns;
+    uint64_t rate_limit; /* a minute; 0 = unlimited */
+    mw_address_list allowed;
+    const mw_mapping *mapping; /* NULL unless the source has one */
     const mw_webhook_source *source;
 } mw_endpoint;
 
 /* A snapshot: never changed after its publication, freed when the last holder lets go. Requests
- * hold one only while they authenticate, so that a new table never waits for a client. */
+ * hold one only while they are looked at, so that a new table never waits for a client. */
 typedef struct mw_endpoint_table {
     unsigned references; /* under mw_webhooks.lock */
     mw_arena arena;
@@ -22,9 +31,9 @@ typedef struct mw_endpoint_table {
 } mw_endpoint_table;
 
 struct mw_webhooks {
-    mw_state *state;
-    mw_triage *triage;
-    const mw_clock *clock;
+    mw_webhooks_config config;
+    mw_limiter *failures;   /* by address */
+    mw_limiter *deliveries; /* by endpoint */
     pthread_mutex_t lock;
     mw_endpoint_table *table;
 };
@@ -34,6 +43,8 @@ mw_endpoint_table *mw_endpoint_table_hold(mw_webhooks *webhooks);
 void mw_endpoint_table_release(mw_webhooks *webhooks, mw_endpoint_table *table);
 /* NULL when unknown. */
 const mw_endpoint *mw_endpoint_find(const mw_endpoint_table *table, mw_slice id);
+/* The secrets that are good at now_ns. */
+mw_credential mw_endpoint_credential(const mw_endpoint *endpoint, int64_t now_ns);
 
 /* endpoint.c: the route's handler; ctx is the mw_webhooks. */
 void mw_endpoint_handle(void *ctx, mw_request *request);

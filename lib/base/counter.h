@@ -91,6 +91,22 @@
       "Deliveries not processed")                                                                  \
     X(WEBHOOK_UNAUTHORIZED, "midwatch_webhook_refused_total", "reason=\"unauthorized\"", "")       \
     X(WEBHOOK_INVALID, "midwatch_webhook_refused_total", "reason=\"invalid\"", "")                 \
+    X(WEBHOOK_ADDRESS, "midwatch_webhook_refused_total", "reason=\"address\"", "")                 \
+    X(WEBHOOK_TOO_OFTEN, "midwatch_webhook_refused_total", "reason=\"too_often\"", "")             \
+    X(WEBHOOK_RATE_LIMIT, "midwatch_webhook_refused_total", "reason=\"rate_limit\"", "")           \
+    X(ALARMS_REPEATED, "midwatch_alarms_repeated_total", "",                                       \
+      "Events that said again what was known, of sources that repeat themselves")                  \
+    X(TOKEN_SWITCHED_OFF, "midwatch_token_refused_total", "reason=\"switched_off\"",               \
+      "Requests whose token was refused")                                                          \
+    X(TOKEN_MALFORMED, "midwatch_token_refused_total", "reason=\"malformed\"", "")                 \
+    X(TOKEN_BAD_CHECKSUM, "midwatch_token_refused_total", "reason=\"bad_checksum\"", "")           \
+    X(TOKEN_UNKNOWN, "midwatch_token_refused_total", "reason=\"unknown\"", "")                     \
+    X(TOKEN_REVOKED, "midwatch_token_refused_total", "reason=\"revoked\"", "")                     \
+    X(TOKEN_EXPIRED, "midwatch_token_refused_total", "reason=\"expired\"", "")                     \
+    X(TOKEN_FOREIGN_ADDRESS, "midwatch_token_refused_total", "reason=\"foreign_address\"", "")     \
+    X(TOKEN_LACKS_SCOPE, "midwatch_token_refused_total", "reason=\"lacks_scope\"", "")             \
+    X(TOKEN_TOO_OFTEN, "midwatch_token_refused_total", "reason=\"too_often\"", "")                 \
+    X(TOKEN_UNAVAILABLE, "midwatch_token_refused_total", "reason=\"unavailable\"", "")             \
     X(DECISIONS_PROCEED, "midwatch_decisions_total", "verdict=\"PROCEED\"", "Verdicts committed")  \
     X(DECISIONS_LINKED, "midwatch_decisions_total", "verdict=\"LINKED\"", "")                      \
     X(DECISIONS_SKIPPED, "midwatch_decisions_total", "verdict=\"SKIPPED\"", "")                    \

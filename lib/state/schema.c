@@ -6,7 +6,9 @@
  *
  * Times are nanoseconds since 1970 UTC in columns named _ns. Ids are text of 32 hex digits.
  *
- *     webhook            endpoints; the secret is sealed (seal_int.h)
+ *     webhook            endpoints; secrets are sealed (seal_int.h)
+ *     token              bearers of the API and the OTLP ports: digests, never the tokens
+ *     token_access       spaces whose tokens may read and operate
  *     replay             signatures seen, until they expire
  *     alarm              accepted deliveries that became alarms, in order of commit (seq)
  *     undecided          queue of alarms without a decision: a row goes when its decision comes
@@ -16,6 +18,8 @@
  *                        that an alarm's decision sees exactly what was committed before it
  *     decision           one an alarm
  *     investigation, journal, audit
+ *     deployment         what people and pipelines recorded
+ *     plan               all plans of an investigation; the newest (seq) is the one that counts
  *     decision_step      what a decision was before and after each change, once there is one
  *     call_edge          calls that were imported and not seen
  *     setting            key_check: a sealed constant that proves the key file is the right one
@@ -137,6 +141,35 @@ static const char version_1[] =
     " detail TEXT NOT NULL) STRICT;"
     "CREATE INDEX audit_by_time ON audit(time_ns, seq);";
 
+/* Deployments, plans (investigation.plan_json is not used any more), investigations by hand. */
+static const char version_of_plans[] =
+    "ALTER TABLE investigation ADD COLUMN service TEXT NOT NULL DEFAULT '';"
+
+    "CREATE TABLE deployment("
+    " id TEXT PRIMARY KEY,"
+    " space TEXT NOT NULL,"
+    " service TEXT NOT NULL,"
+    " version TEXT NOT NULL,"
+    " region TEXT NOT NULL,"
+    " commit_id TEXT NOT NULL,"
+    " principal TEXT NOT NULL,"
+    " time_ns INTEGER NOT NULL,"
+    " recorded_ns INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX deployment_by_time ON deployment(time_ns, id);"
+    "CREATE INDEX deployment_by_service ON deployment(space, service, region, time_ns, id);"
+
+    "CREATE TABLE plan("
+    " seq INTEGER PRIMARY KEY,"
+    " investigation_id TEXT NOT NULL REFERENCES investigation(id),"
+    " hash TEXT NOT NULL,"
+    " status TEXT NOT NULL,"
+    " phases_json TEXT NOT NULL,"
+    " judged_by TEXT NOT NULL,"
+    " comment TEXT NOT NULL,"
+    " created_ns INTEGER NOT NULL,"
+    " judged_ns INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX plan_by_investigation ON plan(investigation_id, seq);";
+
 /* The life of incidents: what the telemetry of a run need not know. `again`: alarms joined while it
  * ran. Steps: what became of a decision after it was taken, appended and never changed. */
 static const char version_incidents[] =
@@ -162,8 +195,38 @@ static const char version_incidents[] =
     " callee TEXT NOT NULL,"
     " PRIMARY KEY(caller, callee)) STRICT, WITHOUT ROWID;";
 
+/* Webhooks with two secrets, kinds of credentials and limits; tokens. */
+static const char version_2[] =
+    "ALTER TABLE webhook ADD COLUMN auth TEXT NOT NULL DEFAULT 'hmac';"
+    "ALTER TABLE webhook ADD COLUMN previous_sealed BLOB;"
+    "ALTER TABLE webhook ADD COLUMN previous_until_ns INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE webhook ADD COLUMN rotated_ns INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE webhook ADD COLUMN allowed_addresses TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE webhook ADD COLUMN rate_limit INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE webhook ADD COLUMN mapping_json TEXT NOT NULL DEFAULT '';"
+
+    "CREATE TABLE token("
+    " id TEXT PRIMARY KEY,"
+    " space TEXT NOT NULL,"
+    " name TEXT NOT NULL,"
+    " scopes TEXT NOT NULL,"
+    " digest BLOB NOT NULL UNIQUE,"
+    " allowed_addresses TEXT NOT NULL,"
+    " created_ns INTEGER NOT NULL,"
+    " rotated_ns INTEGER NOT NULL,"
+    " revoked_ns INTEGER NOT NULL,"
+    " expires_ns INTEGER NOT NULL,"
+    " days INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX token_by_space ON token(space, revoked_ns, id);"
+
+    "CREATE TABLE token_access("
+    " space TEXT PRIMARY KEY,"
+    " changed_ns INTEGER NOT NULL) STRICT;"
+
+    "CREATE INDEX audit_denied ON audit(seq) WHERE outcome = 'denied';";
+
 /* Entry n brings version n to n + 1. */
-static const char *const migrations[] = {version_1, version_incidents};
+static const char *const migrations[] = {version_1, version_2, version_incidents, version_of_plans};
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
 
 static const char sql_application_id[] = "PRAGMA application_id";

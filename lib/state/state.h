@@ -1,4 +1,4 @@
-/* lib/state: what must be transactional. This header and those beside it are the room's only door.
+/* lib/state: what must be transactional. This header and those beside it are the room's only doors.
  *
  * One SQLite file (WAL, synchronous=FULL), one writer thread. Changes are jobs: the writer runs
  * the jobs that wait inside one transaction, each in a savepoint of its own, commits once and
@@ -84,26 +84,6 @@ typedef struct mw_state_page {
  * (cursor), and, where one row is asked for, MW_E_NOT_FOUND or MW_E_AMBIGUOUS (id prefix of 6 or
  * more). */
 
-/* ---- webhooks ------------------------------------------------------------------------------ */
-
-typedef struct mw_webhook_row {
-    mw_slice id; /* 32 hex */
-    mw_slice space, name, source;
-    mw_slice secret; /* plain; sealed at rest (AES-256-GCM under the key file) */
-    int64_t created_ns;
-    bool enabled;
-} mw_webhook_row;
-
-MW_MUST_USE mw_err mw_state_webhook_insert(mw_state_tx *tx, const mw_webhook_row *row);
-/* All of them, oldest first, with secrets: for the endpoint table and (without) the list. */
-MW_MUST_USE mw_err mw_state_webhook_all(mw_state_tx *tx, mw_arena *arena, mw_webhook_row **rows,
-                                        size_t *count);
-
-/* Replay cache: MW_E_CONFLICT when (webhook, digest) was seen and has not expired at now_ns. */
-MW_MUST_USE mw_err mw_state_replay_insert(mw_state_tx *tx, mw_slice webhook_id,
-                                          const uint8_t digest[32], int64_t now_ns,
-                                          int64_t expires_ns);
-
 /* ---- alarms -------------------------------------------------------------------------------- */
 
 typedef struct mw_alarm_row {
@@ -186,10 +166,10 @@ typedef struct mw_investigation_row {
     mw_slice status;         /* DESIGN 4.3's eight */
     mw_slice incident_state; /* open, closed */
     mw_slice priority;
+    mw_slice service;              /* asked about by hand; empty = that of its alarms */
     int64_t created_ns, closed_ns; /* closed_ns 0 = null */
     int64_t window_start_ns, window_end_ns;
     mw_slice root_cause_json; /* empty = null */
-    mw_slice plan_json;       /* empty = null */
 } mw_investigation_row;
 
 typedef struct mw_journal_row {
@@ -201,7 +181,7 @@ typedef struct mw_journal_row {
 } mw_journal_row;
 
 MW_MUST_USE mw_err mw_state_investigation_insert(mw_state_tx *tx, const mw_investigation_row *row);
-/* Status, root cause and plan are replaced by the row's; the window grows to hold the row's. When
+/* Status and root cause are replaced by the row's; the window grows to hold the row's. When
  * alarms joined while it ran (incidents.h), a run that ends is PENDING_START again. MW_E_NOT_FOUND. */
 MW_MUST_USE mw_err mw_state_investigation_update(mw_state_tx *tx, const mw_investigation_row *row);
 /* Sets the oldest PENDING_START to IN_PROGRESS and returns it; MW_E_NOT_FOUND when there is none.

@@ -3,15 +3,20 @@
 #include "lib/base/counter.h"
 #include "server/api/api_int.h"
 
-/* {"name":...,"source":...}: names are short. */
-#define WEBHOOK_BODY_MAX 16384
+/* A name, a list of addresses and, of a generic source, its mapping. */
+#define WEBHOOK_BODY_MAX 32768
+#define TOKEN_BODY_MAX 16384
 #define SPACE_BODY_MAX 1024
+/* A few short members and a comment. */
+#define CHANGE_BODY_MAX 16384
 /* An id and a text of 4 KiB, each byte escaped to six. */
 #define ACT_BODY_MAX ((size_t)32 << 10)
 /* The same with ten thousand ids. */
 #define SPLIT_BODY_MAX ((size_t)512 << 10)
 /* Some hundred thousand calls. */
 #define TOPOLOGY_BODY_MAX ((size_t)8 << 20)
+/* {"grace_s":86400}, {"investigate":true}, {}. */
+#define VERB_BODY_MAX 1024
 /* A page that holds this much of what questions may hold is large by itself: a few items are a few
  * kilobytes. */
 #define LARGE_PAGE_SHARE 16
@@ -85,18 +90,67 @@ static const mw_api_entry entries[] = {
      false, "investigations, newest first by creation", true, mw_api_investigation_filters},
     {"GET", "/api/v1/investigations/{id}", MW_SCOPE_READ, 0, mw_api_investigation_show,
      "investigation", false, "one investigation: alarms, journal, root cause, gaps", false, NULL},
+    {"POST", "/api/v1/investigations", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_investigation_create, "investigation", false,
+     "starts one by hand from {\"service\", \"at\", \"title\"}", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/cancel", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_investigation_cancel, "investigation", false, "stops one that has not ended", false,
+     NULL},
+    {"GET", "/api/v1/investigations/{id}/plan", MW_SCOPE_READ, 0, mw_api_plan_show, "plan", false,
+     "the newest plan of an investigation", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/plan/approve", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_plan_approve, "plan", false,
+     "approves it from {\"plan_hash\", \"comment\"}: the hash that was read", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/plan/reject", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_plan_reject, "plan", false, "rejects it, likewise", false, NULL},
+    {"GET", "/api/v1/deployments", MW_SCOPE_READ, 0, mw_api_deployment_list, "deployments", false,
+     "recorded deployments, newest first", true, mw_api_deployment_filters},
+    {"GET", "/api/v1/deployments/{id}", MW_SCOPE_READ, 0, mw_api_deployment_show, "deployment",
+     false, "one deployment, and the version before it", false, NULL},
+    {"POST", "/api/v1/deployments", MW_SCOPE_OPERATE, CHANGE_BODY_MAX, mw_api_deployment_record,
+     "deployment", false,
+     "records one from {\"service\", \"version\", \"region\", \"time\", \"commit\"}", false, NULL},
     {"GET", "/api/v1/webhooks", MW_SCOPE_READ, 0, mw_api_webhook_list, "webhooks", false,
      "doors for alarms, without their secrets", true, NULL},
     {"POST", "/api/v1/webhooks", MW_SCOPE_OPERATE, WEBHOOK_BODY_MAX, mw_api_webhook_create,
      "webhook", false,
      "makes a door for alarms from {\"name\", \"source\"}; its secret is shown this once", false,
      NULL},
+    {"GET", "/api/v1/webhooks/{id}", MW_SCOPE_READ, 0, mw_api_webhook_show, "webhook", false,
+     "one door, without its secret", false, NULL},
+    {"POST", "/api/v1/webhooks/{id}/rotate", MW_SCOPE_OPERATE, VERB_BODY_MAX, mw_api_webhook_rotate,
+     "webhook", false, "a new secret, shown this once; the old one lasts {\"grace_s\"} (0)", false,
+     NULL},
+    {"POST", "/api/v1/webhooks/{id}/enable", MW_SCOPE_OPERATE, VERB_BODY_MAX, mw_api_webhook_enable,
+     "webhook", false, "opens a door again", false, NULL},
+    {"POST", "/api/v1/webhooks/{id}/disable", MW_SCOPE_OPERATE, VERB_BODY_MAX,
+     mw_api_webhook_disable, "webhook", false, "closes a door; it answers like an unknown one",
+     false, NULL},
+    {"POST", "/api/v1/webhooks/{id}/test", MW_SCOPE_OPERATE, VERB_BODY_MAX, mw_api_webhook_test,
+     "webhook", false,
+     "a test alarm through signature and schema; {\"investigate\": true} makes it a real one",
+     false, NULL},
+    {"DELETE", "/api/v1/webhooks/{id}", MW_SCOPE_OPERATE, 0, mw_api_webhook_delete, "webhook",
+     false, "removes a door; its alarms stay", false, NULL},
+    {"GET", "/api/v1/tokens", MW_SCOPE_READ, 0, mw_api_token_list, "tokens", false,
+     "tokens, newest first, without their values", true, NULL},
+    {"POST", "/api/v1/tokens", MW_SCOPE_ADMINISTER, TOKEN_BODY_MAX, mw_api_token_create, "token",
+     false, "makes a token from {\"name\", \"scopes\"}; its value is shown this once", false, NULL},
+    {"GET", "/api/v1/tokens/{id}", MW_SCOPE_READ, 0, mw_api_token_show, "token", false,
+     "one token, without its value", false, NULL},
+    {"POST", "/api/v1/tokens/{id}/rotate", MW_SCOPE_ADMINISTER, VERB_BODY_MAX, mw_api_token_rotate,
+     "token", false, "a new value, shown this once; the old one is dead at once", false, NULL},
+    {"DELETE", "/api/v1/tokens/{id}", MW_SCOPE_ADMINISTER, 0, mw_api_token_revoke, "token", false,
+     "revokes a token, for ever", false, NULL},
     {"GET", "/api/v1/spaces", MW_SCOPE_READ, 0, mw_api_space_list, "spaces", false,
      "separate stores of telemetry, with what they hold", false, NULL},
     {"POST", "/api/v1/spaces", MW_SCOPE_OPERATE, SPACE_BODY_MAX, mw_api_space_create, "space",
      false, "makes a space from {\"name\"}", false, NULL},
     {"DELETE", "/api/v1/spaces/{name}", MW_SCOPE_OPERATE, 0, mw_api_space_delete, "space", false,
      "deletes a space and all it holds", false, NULL},
+    {"POST", "/api/v1/spaces/{name}/token-access", MW_SCOPE_ADMINISTER, SPACE_BODY_MAX,
+     mw_api_space_token_access, "space", false,
+     "{\"enabled\"}: may tokens of this space read and operate", false, NULL},
     {"GET", "/api/v1/audit", MW_SCOPE_READ, 0, mw_api_audit_list, "audit records", false,
      "who changed what, newest first", true, NULL},
     {"GET", "/api/v1/senders", MW_SCOPE_READ, 0, mw_api_sender_list, "senders", false,
@@ -352,12 +406,14 @@ mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out)
 static mw_err enter_space(mw_api_call *call)
 {
     mw_slice asked;
-    if (!call->entry->scans)
+    if (call->entry->run == index_show)
         return MW_OK;
+    if (!call->entry->scans)
+        return mw_space_of_state(call->server, call->request, &call->detail);
     mw_err err = mw_api_filter(call, MW_SPACE_PARAMETER, &asked);
     if (err)
         return err;
-    return mw_space_of_question(call->server, asked, &call->space, &call->detail);
+    return mw_space_of_question(call->server, call->request, asked, &call->space, &call->detail);
 }
 
 /* A question that was cut short because its space is deleted was asked of one that is not there. */

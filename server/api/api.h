@@ -15,7 +15,7 @@
 #define MW_API_CALL_COST 8192
 /* Has followers woken by the commits of a store, before the first append; ctx is the mw_server. */
 void mw_api_listen(void *ctx, mw_store *store);
-/* A space is being deleted: its followers find out. */
+/* A space is being deleted, or a token is not good any more: followers find out. */
 void mw_api_end_followers(void *ctx);
 /* Fills the routes with ctx inside; `server` outlives them. */
 size_t mw_api_routes(mw_server *server, mw_route *routes);

@@ -120,6 +120,35 @@ static inline mw_store *mw_api_store(const mw_api_call *call)
  * to `change`. MW_E_UNSUPPORTED (content-type), MW_E_INVALID, or what `change` returns. */
 MW_MUST_USE mw_err mw_api_change(mw_api_call *call,
                                  mw_err (*change)(mw_api_call *call, json_t *root));
+/* Who changes something, for its audit row; in the call's arena. MW_E_DENIED (the token has been
+ * revoked since), MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_principal(mw_api_call *call, const mw_principal **out);
+/* The row of a change that succeeds; `subject` and `detail` are borrowed. As above. */
+MW_MUST_USE mw_err mw_api_audit_row(mw_api_call *call, const char *action, mw_slice subject,
+                                    mw_slice detail, mw_audit_row *out);
+/* Members of a request's object. Refuses every one that is not in `names` (NULL-terminated), naming
+ * it. MW_E_INVALID. */
+MW_MUST_USE mw_err mw_api_members_check(mw_api_call *call, const json_t *root,
+                                        const char *const *names, const char *example);
+/* A string; data NULL when absent or null, which `required` refuses. Points into the tree.
+ * MW_E_INVALID. */
+MW_MUST_USE mw_err mw_api_member_text(mw_api_call *call, const json_t *root, const char *name,
+                                      bool required, mw_slice *out);
+/* A whole number of least to most; `otherwise` when absent or null. MW_E_INVALID. */
+typedef struct mw_api_bounds {
+    int64_t least, most, otherwise;
+} mw_api_bounds;
+MW_MUST_USE mw_err mw_api_member_number(mw_api_call *call, const json_t *root, const char *name,
+                                        mw_api_bounds bounds, int64_t *out);
+/* false when absent. MW_E_INVALID. */
+MW_MUST_USE mw_err mw_api_member_switch(mw_api_call *call, const json_t *root, const char *name,
+                                        bool *out);
+/* An array of strings, or one with commas, joined with ", "; in the call's arena. Empty when absent.
+ * MW_E_INVALID, MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_api_member_list(mw_api_call *call, const json_t *root, const char *name,
+                                      mw_slice *out);
+/* The way back: an array of the parts between commas. */
+void mw_api_list_member(mw_json *json, const char *name, mw_slice list);
 /* A view whose questions end (MW_E_TIMEOUT) when the call's time is up or nobody waits for its
  * answer any more. It leaves out what is known to be damaged; a call whose question finds more is
  * run again. MW_E_NOMEM. */
@@ -173,6 +202,7 @@ extern const char *const mw_api_metric_filters[];
 extern const char *const mw_api_point_filters[];
 extern const char *const mw_api_trace_filters[];
 extern const char *const mw_api_investigation_filters[];
+extern const char *const mw_api_deployment_filters[];
 extern const char *const mw_api_tree_filters[];
 extern const char *const mw_api_window_names[];
 extern const char *const mw_api_service_filters[];
@@ -212,14 +242,40 @@ mw_err mw_api_investigation_close(mw_api_call *call);
 mw_err mw_api_topology_import(mw_api_call *call);
 mw_err mw_api_investigation_list(mw_api_call *call);
 mw_err mw_api_investigation_show(mw_api_call *call);
+mw_err mw_api_investigation_create(mw_api_call *call);
+mw_err mw_api_investigation_cancel(mw_api_call *call);
+mw_err mw_api_plan_show(mw_api_call *call);
+mw_err mw_api_plan_approve(mw_api_call *call);
+mw_err mw_api_plan_reject(mw_api_call *call);
+mw_err mw_api_deployment_list(mw_api_call *call);
+mw_err mw_api_deployment_show(mw_api_call *call);
+mw_err mw_api_deployment_record(mw_api_call *call);
 mw_err mw_api_webhook_list(mw_api_call *call);
 mw_err mw_api_webhook_create(mw_api_call *call);
+mw_err mw_api_webhook_show(mw_api_call *call);
+mw_err mw_api_webhook_rotate(mw_api_call *call);
+mw_err mw_api_webhook_enable(mw_api_call *call);
+mw_err mw_api_webhook_disable(mw_api_call *call);
+mw_err mw_api_webhook_test(mw_api_call *call);
+mw_err mw_api_webhook_delete(mw_api_call *call);
+mw_err mw_api_token_list(mw_api_call *call);
+mw_err mw_api_token_create(mw_api_call *call);
+mw_err mw_api_token_show(mw_api_call *call);
+mw_err mw_api_token_rotate(mw_api_call *call);
+mw_err mw_api_token_revoke(mw_api_call *call);
+mw_err mw_api_space_token_access(mw_api_call *call);
 mw_err mw_api_space_list(mw_api_call *call);
 mw_err mw_api_space_create(mw_api_call *call);
 mw_err mw_api_space_delete(mw_api_call *call);
 mw_err mw_api_audit_list(mw_api_call *call);
 mw_err mw_api_sender_list(mw_api_call *call);
 mw_err mw_api_status(mw_api_call *call);
+
+/* One webhook by the path's prefix, secrets included, to be wiped. Errors of the state. */
+MW_MUST_USE mw_err mw_api_webhook_read(mw_api_call *call, mw_webhook_row *out);
+void mw_api_webhook_wipe(const mw_webhook_row *row);
+/* The members alone, without secrets. `base` is mw_server_base_url's. */
+void mw_shape_webhook(mw_api_call *call, const mw_webhook_row *row, const char *base);
 
 /* Shapes that two nouns share. */
 /* The members alone. */
@@ -233,6 +289,10 @@ void mw_shape_trace_head(mw_json *json, const mw_trace_summary *trace, bool coun
  * mw_record_write. */
 MW_MUST_USE mw_err mw_api_logs_of_trace(mw_api_call *call, mw_store_view *view,
                                         const uint8_t trace_id[MW_TRACE_ID_SIZE]);
+struct mw_plan_row;
+void mw_shape_plan(mw_json *json, const struct mw_plan_row *row);
+MW_MUST_USE mw_err mw_shape_investigation(mw_api_call *call, mw_state_tx *tx,
+                                          const mw_investigation_row *row);
 MW_MUST_USE mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row,
                                   mw_arena *arena);
 

@@ -1,4 +1,5 @@
-/* The body of a request that changes something: one JSON object. Pool threads. */
+/* The body of a request that changes something: one JSON object, its members; and who changes it,
+ * for the audit. Pool threads. */
 #include "server/api/api_int.h"
 
 static mw_err check_type(mw_api_call *call)
@@ -35,4 +36,153 @@ mw_err mw_api_change(mw_api_call *call, mw_err (*change)(mw_api_call *call, json
         err = change(call, root);
     json_decref(root);
     return err;
+}
+
+/* ---- members ------------------------------------------------------------------------------- */
+
+static bool is_named(const char *const *names, const char *key)
+{
+    for (; *names; names++)
+        if (strcmp(*names, key) == 0)
+            return true;
+    return false;
+}
+
+mw_err mw_api_members_check(mw_api_call *call, const json_t *root, const char *const *names,
+                            const char *example)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(root))
+        return mw_detail_set(&call->detail, MW_E_INVALID, "body", example, "not a JSON object");
+    json_object_foreach((json_t *)(uintptr_t)root, key, value)
+    {
+        if (!is_named(names, key))
+            return mw_detail_set(&call->detail, MW_E_INVALID, "body", example, "unknown member %s",
+                                 key);
+    }
+    return MW_OK;
+}
+
+static bool is_absent(const json_t *value)
+{
+    return !value || json_is_null(value);
+}
+
+mw_err mw_api_member_text(mw_api_call *call, const json_t *root, const char *name, bool required,
+                          mw_slice *out)
+{
+    const json_t *value = json_object_get(root, name);
+    *out = MW_SLICE_NONE;
+    if (is_absent(value) && !required)
+        return MW_OK;
+    if (!json_is_string(value))
+        return mw_detail_set(&call->detail, MW_E_INVALID, name, "give it as a JSON string",
+                             value ? "not a string" : "missing");
+    *out = (mw_slice){json_string_value(value), json_string_length(value)};
+    return MW_OK;
+}
+
+mw_err mw_api_member_number(mw_api_call *call, const json_t *root, const char *name,
+                            mw_api_bounds bounds, int64_t *out)
+{
+    const json_t *value = json_object_get(root, name);
+    char hint[64];
+    *out = bounds.otherwise;
+    if (is_absent(value))
+        return MW_OK;
+    *out = json_integer_value(value);
+    if (json_is_integer(value) && *out >= bounds.least && *out <= bounds.most)
+        return MW_OK;
+    snprintf(hint, sizeof hint, "a whole number of %lld to %lld", (long long)bounds.least,
+             (long long)bounds.most);
+    return mw_detail_set(&call->detail, MW_E_INVALID, name, hint, "out of bounds or no number");
+}
+
+mw_err mw_api_member_switch(mw_api_call *call, const json_t *root, const char *name, bool *out)
+{
+    const json_t *value = json_object_get(root, name);
+    *out = json_is_true(value);
+    if (is_absent(value) || json_is_boolean(value))
+        return MW_OK;
+    return mw_detail_set(&call->detail, MW_E_INVALID, name, "give true or false",
+                         "neither true nor false");
+}
+
+static mw_err join(mw_api_call *call, const json_t *array, const char *name, mw_buffer *text)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *value = json_array_get(array, i);
+        if (!json_is_string(value))
+            return mw_detail_set(&call->detail, MW_E_INVALID, name, "give strings",
+                                 "entry %zu is not a string", i + 1);
+        if (i > 0)
+            mw_buffer_append_slice(text, MW_SLICE(", "));
+        mw_buffer_append_slice(text,
+                               (mw_slice){json_string_value(value), json_string_length(value)});
+    }
+    return text->err;
+}
+
+mw_err mw_api_member_list(mw_api_call *call, const json_t *root, const char *name, mw_slice *out)
+{
+    const json_t *value = json_object_get(root, name);
+    mw_buffer text;
+    *out = MW_SLICE("");
+    if (is_absent(value))
+        return MW_OK;
+    if (json_is_string(value))
+        return mw_api_member_text(call, root, name, true, out);
+    if (!json_is_array(value))
+        return mw_detail_set(&call->detail, MW_E_INVALID, name, "give an array of strings",
+                             "not an array");
+    mw_buffer_init(&text, MW_MEM_QUERY, call->request->body.len * 2 + 64);
+    mw_err err = join(call, value, name, &text);
+    if (!err) {
+        *out = mw_arena_copy(&call->arena, mw_buffer_slice(&text));
+        err = out->data ? MW_OK : MW_E_NOMEM;
+    }
+    mw_buffer_fini(&text);
+    return err;
+}
+
+void mw_api_list_member(mw_json *json, const char *name, mw_slice list)
+{
+    mw_slice part;
+    mw_json_key(json, mw_slice_of(name));
+    mw_json_array_begin(json);
+    while (mw_slice_split(&list, ',', &part))
+        mw_json_string(json, mw_slice_trim(part));
+    mw_json_array_end(json);
+}
+
+/* ---- who ----------------------------------------------------------------------------------- */
+
+mw_err mw_api_principal(mw_api_call *call, const mw_principal **out)
+{
+    mw_principal *who = mw_arena_zalloc(&call->arena, 1, sizeof *who);
+    *out = who;
+    if (!who)
+        return MW_E_NOMEM;
+    if (mw_gate_principal(&call->server->gate, call->request, who) == MW_OK)
+        return MW_OK;
+    return mw_detail_set(&call->detail, MW_E_DENIED, "authorization", "see midwatch token list",
+                         "this token is not good any more");
+}
+
+mw_err mw_api_audit_row(mw_api_call *call, const char *action, mw_slice subject, mw_slice detail,
+                        mw_audit_row *out)
+{
+    const mw_principal *who;
+    mw_err err = mw_api_principal(call, &who);
+    if (err)
+        return err;
+    *out = (mw_audit_row){.time_ns = mw_clock_wall_ns(call->server->clock),
+                          .principal = mw_slice_of(who->name),
+                          .source_address = mw_slice_of(call->request->peer->address),
+                          .action = mw_slice_of(action),
+                          .subject = subject,
+                          .outcome = MW_SLICE("ok"),
+                          .detail = detail};
+    return MW_OK;
 }

@@ -29,6 +29,7 @@
 struct mw_log_follower {
     mw_job job;
     mw_server *server;
+    const mw_request *request; /* whose token must stay good */
     mw_stream *stream;
     mw_space *space; /* held until the stream is ended */
     /* of who runs */
@@ -319,6 +320,18 @@ static void settle(mw_log_follower *follower, mw_err err, bool more)
         start_or_finish(follower);
 }
 
+/* A token that was revoked, switched off or has expired ends what it began. */
+static bool may_go_on(mw_log_follower *follower)
+{
+    mw_principal who;
+    if (mw_gate_principal(&follower->server->gate, follower->request, &who) == MW_OK)
+        return true;
+    if (!follower->sent)
+        tell_problem(follower, "not_allowed", "this token is not good any more",
+                     "see midwatch token list");
+    return false;
+}
+
 static void run_step(mw_job *job)
 {
     mw_log_follower *follower = (mw_log_follower *)job;
@@ -328,7 +341,9 @@ static void run_step(mw_job *job)
     follower->done |= mw_space_is_closing(follower->space);
     bool done = follower->done;
     pthread_mutex_unlock(&follower->lock);
-    mw_err err = done ? MW_OK : step(follower, &more);
+    mw_err err = MW_OK;
+    if (!done)
+        err = may_go_on(follower) ? step(follower, &more) : MW_E_DENIED;
     settle(follower, err, more);
 }
 
@@ -382,6 +397,7 @@ mw_err mw_log_follower_prepare(mw_api_call *call, const mw_log_following *follow
     follower->job.run = run_step;
     follower->job.item.cost_bytes = JOB_COST;
     follower->server = call->server;
+    follower->request = call->request;
     follower->space = call->space;
     call->space = NULL;
     follower->at = *following;

@@ -1,4 +1,4 @@
-/* GET and POST /api/v1/spaces, DELETE /api/v1/spaces/{name}. */
+/* GET and POST /api/v1/spaces, DELETE /api/v1/spaces/{name}. The switch of a space is in tokens.c. */
 #include <jansson.h>
 
 #include "server/api/api_int.h"
@@ -6,9 +6,37 @@
 
 /* ---- shape ----------------------------------------------------------------------------------- */
 
+/* Spaces whose tokens may read and operate, beside where they are written. */
+typedef struct shape {
+    mw_json *json;
+    mw_slice *on;
+    size_t on_count;
+} shape;
+
+static bool is_on(const shape *to, mw_slice name)
+{
+    for (size_t i = 0; i < to->on_count; i++)
+        if (mw_slice_equal(to->on[i], name))
+            return true;
+    return false;
+}
+
+static mw_err prepare(mw_api_call *call, shape *out)
+{
+    mw_state_tx *tx;
+    *out = (shape){.json = &call->json};
+    mw_err err = mw_state_read_begin(call->server->state, &tx);
+    if (err)
+        return err;
+    err = mw_state_token_access_all(tx, &call->arena, &out->on, &out->on_count);
+    mw_state_read_end(tx);
+    return err;
+}
+
 static void write_space(void *ctx, const char *name, mw_store *store)
 {
-    mw_json *json = ctx;
+    const shape *to = ctx;
+    mw_json *json = to->json;
     mw_store_stats stats;
     mw_store_stats_read(store, &stats);
     mw_json_object_begin(json);
@@ -29,6 +57,7 @@ static void write_space(void *ctx, const char *name, mw_store *store)
     mw_json_kv_or_null(json, "last_error",
                        stats.last_error ? mw_slice_of(mw_err_text(stats.last_error))
                                         : MW_SLICE_NONE);
+    mw_json_kv_bool(json, "token_access", is_on(to, mw_slice_of(name)));
     mw_json_object_end(json);
 }
 
@@ -36,12 +65,15 @@ static void write_space(void *ctx, const char *name, mw_store *store)
 mw_err mw_api_space_list(mw_api_call *call)
 {
     mw_space_totals totals;
+    shape to;
     mw_err err = mw_api_no_parameters(call);
+    if (!err)
+        err = prepare(call, &to);
     if (err)
         return err;
     mw_space_totals_read(call->server, &totals);
     mw_api_list_begin(call);
-    mw_spaces_each(call->server->spaces, write_space, &call->json);
+    mw_spaces_each(call->server->spaces, write_space, &to);
     mw_api_list_end(call, MW_SLICE_NONE, (int64_t)totals.spaces);
     return MW_OK;
 }
@@ -51,34 +83,46 @@ mw_err mw_api_space_list(mw_api_call *call)
 typedef struct audit_job {
     mw_state_job job;
     mw_audit_row row;
+    bool forget; /* tokens of a former space of this name */
 } audit_job;
 
 static mw_err run_audit(mw_state_job *job, mw_state_tx *tx)
 {
-    return mw_state_audit_insert(tx, &((audit_job *)job)->row);
+    const audit_job *audit = (audit_job *)job;
+    mw_err err = mw_state_audit_insert(tx, &audit->row);
+    if (!err && audit->forget)
+        err = mw_state_token_forget_space(tx, audit->row.subject);
+    return err;
+}
+
+static mw_err submit_note(mw_api_call *call, const char *action, const char *outcome, mw_slice name,
+                          bool forget)
+{
+    audit_job *audit = mw_arena_zalloc(&call->arena, 1, sizeof *audit);
+    if (!audit)
+        return MW_E_NOMEM;
+    mw_err err = mw_api_audit_row(call, action, name, MW_SLICE(""), &audit->row);
+    if (err)
+        return err;
+    audit->row.outcome = mw_slice_of(outcome);
+    audit->forget = forget;
+    audit->job.run = run_audit;
+    audit->job.item.cost_bytes = sizeof *audit + name.len;
+    return mw_state_submit_wait(call->server->state, &audit->job);
 }
 
 static mw_err note(mw_api_call *call, const char *action, const char *outcome, mw_slice name)
 {
-    audit_job *audit = mw_arena_zalloc(&call->arena, 1, sizeof *audit);
-    mw_principal *who = mw_arena_zalloc(&call->arena, 1, sizeof *who);
-    if (!audit || !who)
-        return MW_E_NOMEM;
-    mw_err err = mw_gate_principal(&call->server->gate, call->request, who);
-    if (err)
-        return err;
-    audit->row = (mw_audit_row){
-        .time_ns = mw_clock_wall_ns(call->server->clock),
-        .principal = mw_slice_of(who->name),
-        .source_address = mw_slice_of(call->request->peer->address),
-        .action = mw_slice_of(action),
-        .subject = name,
-        .outcome = mw_slice_of(outcome),
-        .detail = MW_SLICE(""),
-    };
-    audit->job.run = run_audit;
-    audit->job.item.cost_bytes = sizeof *audit + name.len;
-    return mw_state_submit_wait(call->server->state, &audit->job);
+    return submit_note(call, action, outcome, name, false);
+}
+
+/* What is gone, or was never there, has no tokens. */
+static mw_err forget_tokens(mw_api_call *call, const char *action, mw_slice name)
+{
+    mw_err err = submit_note(call, action, "ok", name, true);
+    if (!err && mw_tokens_reload(call->server->tokens) != MW_OK)
+        MW_LOG(MW_LOG_ERROR, "api", "tokens cannot be read again", MW_KV("space", name));
+    return err;
 }
 
 /* ---- create ---------------------------------------------------------------------------------- */
@@ -94,15 +138,15 @@ static mw_err read_name(mw_api_call *call, const json_t *root, mw_slice *name)
 }
 
 typedef struct shown {
-    mw_json *json;
+    shape to;
     mw_slice name;
 } shown;
 
 static void write_if_named(void *ctx, const char *name, mw_store *store)
 {
-    const shown *one = ctx;
+    shown *one = ctx;
     if (mw_slice_equal(one->name, mw_slice_of(name)))
-        write_space(one->json, name, store);
+        write_space(&one->to, name, store);
 }
 
 static mw_err create_from(mw_api_call *call, json_t *root)
@@ -113,7 +157,7 @@ static mw_err create_from(mw_api_call *call, json_t *root)
         err = mw_spaces_create(call->server->spaces, name, &call->detail);
     if (err)
         return err;
-    err = note(call, "space.create", "ok", name);
+    err = forget_tokens(call, "space.create", name);
     if (err) {
         mw_detail unused;
         if (mw_spaces_delete(call->server->spaces, name, &unused) != MW_OK)
@@ -121,7 +165,7 @@ static mw_err create_from(mw_api_call *call, json_t *root)
                    MW_KV("space", name));
         return err;
     }
-    shown one = {&call->json, name};
+    shown one = {{.json = &call->json}, name};
     call->status = 201;
     mw_spaces_each(call->server->spaces, write_if_named, &one);
     return MW_OK;
@@ -155,6 +199,9 @@ static mw_err delete_noted(mw_api_call *call, mw_slice name)
     if (err && !noted && note(call, "space.delete", "failed", name) != MW_OK)
         MW_LOG(MW_LOG_ERROR, "api", "a space was not deleted, and the audit says it was",
                MW_KV("space", name), MW_KV_ERR(err));
+    if (!err && forget_tokens(call, "space.tokens_forgotten", name) != MW_OK)
+        MW_LOG(MW_LOG_ERROR, "api", "a space was deleted, and its tokens were not",
+               MW_KV("space", name));
     if (!err && noted && note(call, "space.delete", "ok", name) != MW_OK)
         MW_LOG(MW_LOG_ERROR, "api", "a space was deleted, and the audit does not know",
                MW_KV("space", name));

@@ -1,22 +1,8 @@
-/* GET and POST /api/v1/webhooks. The secret is in the answer of the POST and nowhere else. */
-#include <jansson.h>
-
+/* GET /api/v1/webhooks and one of them: never with a secret. What changes them is in
+ * webhook_change.c. */
 #include "server/api/api_int.h"
 
-/* The two members of a create. Slices point into the parsed body. */
-typedef struct create_body {
-    mw_slice name, source;
-} create_body;
-
-typedef struct create_job {
-    mw_state_job job;
-    mw_webhook_row row;
-    mw_audit_row audit;
-} create_job;
-
-/* ---- list ---------------------------------------------------------------------------------- */
-
-static void write_row(mw_api_call *call, const mw_webhook_row *row, const char *base)
+void mw_shape_webhook(mw_api_call *call, const mw_webhook_row *row, const char *base)
 {
     mw_json *json = &call->json;
     char url[640];
@@ -28,7 +14,25 @@ static void write_row(mw_api_call *call, const mw_webhook_row *row, const char *
     mw_json_kv(json, "url", mw_slice_of(url));
     mw_json_kv(json, "space", row->space);
     mw_json_kv_bool(json, "enabled", row->enabled);
+    mw_json_kv(json, "auth", row->auth);
+    mw_api_list_member(json, "allowed_addresses", row->allowed_addresses);
+    if (row->rate_limit)
+        mw_json_kv_u64(json, "rate_limit", row->rate_limit);
+    else
+        mw_json_kv_null(json, "rate_limit");
+    mw_api_raw(json, "mapping", row->mapping_json, "null");
     mw_json_kv_time(json, "created_at", (uint64_t)row->created_ns);
+    mw_json_kv_time(json, "rotated_at", (uint64_t)row->rotated_ns);
+    bool in_grace = row->previous_until_ns > mw_clock_wall_ns(call->server->clock);
+    mw_json_kv_time(json, "previous_valid_until", in_grace ? (uint64_t)row->previous_until_ns : 0);
+}
+
+void mw_api_webhook_wipe(const mw_webhook_row *row)
+{
+    if (row->secret.len)
+        explicit_bzero((char *)(uintptr_t)row->secret.data, row->secret.len);
+    if (row->previous_secret.len)
+        explicit_bzero((char *)(uintptr_t)row->previous_secret.data, row->previous_secret.len);
 }
 
 static bool within(const mw_webhook_row *row, const mw_api_page *page)
@@ -54,7 +58,7 @@ static mw_err write_page(mw_api_call *call, const mw_webhook_row *rows, size_t c
         total++;
         if (started && shown < page->limit) {
             mw_json_object_begin(&call->json);
-            write_row(call, &rows[i], base);
+            mw_shape_webhook(call, &rows[i], base);
             mw_json_object_end(&call->json);
             shown++;
             last = i;
@@ -86,109 +90,35 @@ mw_err mw_api_webhook_list(mw_api_call *call)
     if (!err)
         err = write_page(call, rows, count, &page);
     for (size_t i = 0; i < count; i++)
-        explicit_bzero((char *)(uintptr_t)rows[i].secret.data, rows[i].secret.len);
+        mw_api_webhook_wipe(&rows[i]);
     return err;
 }
 
-/* ---- create -------------------------------------------------------------------------------- */
-
-static mw_err read_text(mw_api_call *call, json_t *value, const char *field, mw_slice *out)
+mw_err mw_api_webhook_read(mw_api_call *call, mw_webhook_row *out)
 {
-    if (!json_is_string(value))
-        return mw_detail_set(&call->detail, MW_E_INVALID, field, "give it as a JSON string",
-                             value ? "not a string" : "missing");
-    *out = (mw_slice){json_string_value(value), json_string_length(value)};
-    return MW_OK;
-}
-
-static mw_err read_members(mw_api_call *call, json_t *root, create_body *out)
-{
-    const char *key;
-    json_t *value;
-    if (!json_is_object(root))
-        return mw_detail_set(&call->detail, MW_E_INVALID, "body",
-                             "for example {\"name\":\"pager\",\"source\":\"devops-agent\"}",
-                             "not a JSON object");
-    json_object_foreach(root, key, value)
-    {
-        if (strcmp(key, "name") != 0 && strcmp(key, "source") != 0)
-            return mw_detail_set(&call->detail, MW_E_INVALID, "body", "it takes name and source",
-                                 "unknown member %s", key);
-    }
-    mw_err err = read_text(call, json_object_get(root, "name"), "name", &out->name);
-    if (!err)
-        err = read_text(call, json_object_get(root, "source"), "source", &out->source);
-    return err;
-}
-
-static mw_err run_create(mw_state_job *job, mw_state_tx *tx)
-{
-    create_job *create = (create_job *)job;
-    mw_err err = mw_state_webhook_insert(tx, &create->row);
-    if (!err)
-        err = mw_state_audit_insert(tx, &create->audit);
-    return err;
-}
-
-static mw_err commit(mw_api_call *call, create_job *create)
-{
-    mw_principal *who = mw_arena_zalloc(&call->arena, 1, sizeof *who);
-    if (!who)
-        return MW_E_NOMEM;
-    mw_err err = mw_gate_principal(&call->server->gate, call->request, who);
+    mw_state_tx *tx;
+    mw_err err = mw_state_read_begin(call->server->state, &tx);
     if (err)
         return err;
-    create->audit = (mw_audit_row){
-        .time_ns = create->row.created_ns,
-        .principal = mw_slice_of(who->name),
-        .source_address = mw_slice_of(call->request->peer->address),
-        .action = MW_SLICE("webhook.create"),
-        .subject = create->row.id,
-        .outcome = MW_SLICE("ok"),
-        .detail = create->row.name,
-    };
-    create->job.run = run_create;
-    create->job.item.cost_bytes = sizeof *create + call->request->body.len;
-    err = mw_state_submit_wait(call->server->state, &create->job);
-    if (err)
-        return err;
-    err = mw_webhooks_reload(call->server->webhooks);
-    /* The endpoint exists; it answers after the next reload or start. The secret must reach the
-     * person now, so this is no failure of the request. */
-    if (err)
-        MW_LOG(MW_LOG_ERROR, "api", "the new webhook is not served yet; send SIGHUP",
-               MW_KV("webhook", create->row.id), MW_KV_ERR(err));
-    return MW_OK;
+    err = mw_state_webhook_get(tx, call->request->params[0], &call->arena, out);
+    mw_state_read_end(tx);
+    return err;
 }
 
-static mw_err create_from(mw_api_call *call, json_t *root)
+mw_err mw_api_webhook_show(mw_api_call *call)
 {
-    create_body body = {.name = MW_SLICE_NONE, .source = MW_SLICE_NONE};
     char base[MW_ADDRESS_LIST_SIZE];
-    create_job *create = mw_arena_zalloc(&call->arena, 1, sizeof *create);
-    if (!create)
-        return MW_E_NOMEM;
-    mw_err err = read_members(call, root, &body);
+    mw_webhook_row row;
+    mw_err err = mw_api_no_parameters(call);
     if (!err)
-        err = mw_webhook_new(MW_DEFAULT_SPACE, body.name, body.source,
-                             mw_clock_wall_ns(call->server->clock), &call->arena, &create->row,
-                             &call->detail);
-    if (!err && !mw_server_base_url(call->server, base, sizeof base))
-        err = MW_E_CLOSED;
-    if (!err)
-        err = commit(call, create);
+        err = mw_api_webhook_read(call, &row);
     if (err)
         return err;
-    call->status = 201;
+    mw_api_webhook_wipe(&row);
+    if (!mw_server_base_url(call->server, base, sizeof base))
+        return MW_E_CLOSED;
     mw_json_object_begin(&call->json);
-    write_row(call, &create->row, base);
-    mw_json_kv(&call->json, "secret", create->row.secret);
+    mw_shape_webhook(call, &row, base);
     mw_json_object_end(&call->json);
-    explicit_bzero((char *)(uintptr_t)create->row.secret.data, create->row.secret.len);
     return MW_OK;
-}
-
-mw_err mw_api_webhook_create(mw_api_call *call)
-{
-    return mw_api_change(call, create_from);
 }

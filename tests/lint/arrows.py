@@ -16,9 +16,10 @@ import sys
 DOORS = {
     "lib/base": ["*.h"],
     "lib/net": ["net.h", "request.h", "stream.h", "sse.h"],
-    "lib/store": ["store.h", "minutes.h", "spaces.h"],
-    "lib/state": ["state.h", "incidents.h"],
-    "lib/access": ["access.h", "origin.h"],
+    "lib/store": ["store.h", "minutes.h", "spaces.h", "window.h"],
+    "lib/state": ["state.h", "deployments.h", "incidents.h", "plans.h", "tokens.h", "webhooks.h"],
+    "lib/access": ["access.h", "address.h", "limiter.h", "origin.h", "refusals.h", "token.h",
+                   "tokens.h"],
     "proto": ["scan.h", "unpack.h", "wire.h", "json.h", "*.pb-c.h"],
     "triage": ["triage.h", "decision.h", "candidates.h", "topology.h", "change.h", "decision_json.h"],
     "webhook": ["webhook.h", "source.h"],

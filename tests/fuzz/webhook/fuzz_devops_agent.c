@@ -94,15 +94,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mw_header type = {MW_SLICE("content-type"), MW_SLICE("application/json")};
     mw_request request = {.headers = &type, .header_count = 1, .body = mw_slice_bytes(data, size)};
     mw_delivery delivery = {.request = &request};
-    mw_alarm_event event;
+    mw_alarm_events events = {.count = 0};
     mw_detail detail = {0};
     mw_arena arena;
     mw_arena_init(&arena, MW_MEM_JSON, 0);
-    mw_err err = source->parse(&delivery, &arena, &event, &detail);
+    mw_err err = source->parse(&delivery, &arena, &events, &detail);
     if (err == MW_OK)
-        check_accepted(request.body, &event);
+        check_accepted(request.body, &events.items[0]);
     else
         check_refused(err, &detail);
+    check(err != MW_OK || events.count == 1);
     mw_arena_reset(&arena);
     check(mw_memory_component_used(MW_MEM_JSON) == 0);
     return 0;

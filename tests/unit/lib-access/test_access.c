@@ -99,7 +99,7 @@ static void test_table(void **state)
                                  .address = MW_SLICE("192.0.2.7"),
                                  .host = mw_slice_of(r->host),
                                  .origin = r->origin ? mw_slice_of(r->origin) : MW_SLICE_NONE};
-        mw_principal who = {"?"};
+        mw_principal who = {.name = "?"};
         mw_detail detail = {0};
         mw_err err = mw_access_check(&policy, &facts, r->wanted, &who, &detail);
         if (err != r->expected)
@@ -135,7 +135,7 @@ static void test_socket_has_every_scope(void **state)
     else
         snprintf(expected, sizeof expected, "local:%lu", (unsigned long)geteuid());
     for (mw_scope wanted = MW_SCOPE_NONE; wanted <= MW_SCOPE_OPERATE; wanted++) {
-        mw_principal who = {""};
+        mw_principal who = {.name = ""};
         mw_detail detail;
         assert_int_equal(mw_access_check(&policy, &facts, wanted, &who, &detail), MW_OK);
         assert_string_equal(who.name, expected);

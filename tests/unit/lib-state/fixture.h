@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "lib/state/rows_int.h"
+#include "lib/state/tokens.h"
+#include "lib/state/webhooks.h"
 #include "tests/check.h"
 
 static char directory[64], db_path[96], key_path[96];

@@ -41,6 +41,7 @@ static mw_triage *triage;
 static mw_webhooks *webhooks;
 static mw_net *net;
 static mw_route routes[2];
+static bool minute_apart;
 static mw_arena arena;
 
 /* ---- set-up -------------------------------------------------------------------------------- */
@@ -62,6 +63,7 @@ static void add_endpoint(const char *id, const char *source, const char *secret,
                               .space = MW_SLICE("default"),
                               .name = MW_SLICE("test"),
                               .source = mw_slice_of(source),
+                              .auth = MW_SLICE("hmac"),
                               .secret = mw_slice_of(secret),
                               .created_ns = T0,
                               .enabled = enabled}};
@@ -98,7 +100,8 @@ static void format_refusal(void *ctx, mw_request *request, const mw_net_refusal 
 static void open_door(void)
 {
     mw_detail detail = {0};
-    assert_int_equal(mw_webhooks_start(state_db, triage, &fake.clock, &webhooks), MW_OK);
+    const mw_webhooks_config door = {state_db, triage, NULL, &fake.clock};
+    assert_int_equal(mw_webhooks_start(&door, &webhooks), MW_OK);
     assert_int_equal(mw_webhooks_routes(webhooks, 7, routes, 2), 2);
     assert_int_equal(routes[1].tag, 7);
     mw_net_config config = {.web_address = "127.0.0.1:0",
@@ -141,6 +144,7 @@ static int set_up(void **unused)
     snprintf(key_path, sizeof key_path, "%s/key", directory);
     mw_log_init(MW_LOG_ERROR + 1, MW_LOG_LOGFMT, STDERR_FILENO);
     mw_fake_clock_init(&fake, T0);
+    minute_apart = true;
     mw_arena_init(&arena, MW_MEM_STATE, 0);
     open_rooms();
     add_endpoint(MAIN_ID, "devops-agent", SECRET, true);
@@ -214,6 +218,8 @@ static answer send_request(const char *method, const char *path, const char *hea
 {
     char head[16384];
     answer out;
+    /* Failures are counted by the minute; a test of that stops this. */
+    fake.mono_ns += minute_apart ? 60 * MW_NS_PER_S : 0;
     int fd = connect_door();
     int len = snprintf(head, sizeof head,
                        "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -668,6 +674,27 @@ static void test_failed_commit_is_retryable(void **unused)
     signal(SIGXFSZ, old);
 }
 
+/* ---- limits -------------------------------------------------------------------------------- */
+
+static void test_bad_signatures_are_told_to_wait(void **unused)
+{
+    (void)unused;
+    minute_apart = false;
+    mw_slice body = incident("i", "created");
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(send_request("POST", "/webhooks/" MAIN_ID, JSON_TYPE, body).status, 401);
+    answer got = send_request("POST", "/webhooks/" MAIN_ID, JSON_TYPE, body);
+    refused(&got, 429);
+    assert_non_null(strcasestr(got.head, "retry-after: 6"));
+    got = deliver("/webhooks/" UNKNOWN_ID, TIMESTAMP, body);
+    refused(&got, 429);
+    got = report("i", "created", TIMESTAMP); /* a good one of the same address */
+    accepted(&got);
+    fake.mono_ns += 6 * MW_NS_PER_S;
+    assert_int_equal(send_request("POST", "/webhooks/" MAIN_ID, JSON_TYPE, body).status, 401);
+    assert_int_equal(send_request("POST", "/webhooks/" MAIN_ID, JSON_TYPE, body).status, 429);
+}
+
 /* ---- the table ----------------------------------------------------------------------------- */
 
 static void test_reload(void **unused)
@@ -714,12 +741,13 @@ static void test_new_endpoint(void **unused)
     mw_detail detail = {0};
     uint8_t raw[33];
     size_t len;
-    assert_int_equal(mw_webhook_new(MW_SLICE("default"), MW_SLICE(" prod ü "),
-                                    MW_SLICE("devops-agent"), T0, &arena, &one, &detail),
-                     MW_OK);
-    assert_int_equal(mw_webhook_new(MW_SLICE("default"), MW_SLICE("b"), MW_SLICE("devops-agent"),
-                                    T0, &arena, &two, &detail),
-                     MW_OK);
+    mw_webhook_wish wish = {.space = MW_SLICE("default"),
+                            .name = MW_SLICE(" prod ü "),
+                            .source = MW_SLICE("devops-agent")};
+    assert_int_equal(mw_webhook_new(&wish, T0, &arena, &one, &detail), MW_OK);
+    wish.name = MW_SLICE("b");
+    assert_int_equal(mw_webhook_new(&wish, T0, &arena, &two, &detail), MW_OK);
+    assert_slice(one.auth, "hmac");
     assert_slice(one.name, "prod ü");
     assert_slice(one.space, "default");
     assert_slice(one.source, "devops-agent");
@@ -760,8 +788,10 @@ static void test_names_of_new_endpoints(void **unused)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         mw_webhook_row row;
         mw_detail detail = {0};
-        mw_err err = mw_webhook_new(MW_SLICE("default"), mw_slice_of(rows[i].name),
-                                    mw_slice_of(rows[i].source), T0, &arena, &row, &detail);
+        mw_webhook_wish wish = {.space = MW_SLICE("default"),
+                                .name = mw_slice_of(rows[i].name),
+                                .source = mw_slice_of(rows[i].source)};
+        mw_err err = mw_webhook_new(&wish, T0, &arena, &row, &detail);
         if (err != (rows[i].field ? MW_E_INVALID : MW_OK))
             fail_msg("row %zu: %d", i, err);
         if (rows[i].field)
@@ -786,6 +816,7 @@ int main(void)
         WITH_DOOR(test_refusals_of_the_transport),
         WITH_DOOR(test_busy_state_is_retryable),
         WITH_DOOR(test_failed_commit_is_retryable),
+        WITH_DOOR(test_bad_signatures_are_told_to_wait),
         WITH_DOOR(test_reload),
         WITH_DOOR(test_reload_beside_deliveries),
         WITH_DOOR(test_new_endpoint),

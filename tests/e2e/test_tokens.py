@@ -1,0 +1,424 @@
+#!/usr/bin/env python3
+"""Tokens through the real ports: scopes, form, expiry, rotation, revocation, addresses, the switch of
+a space, spaces, rates, and what the audit says."""
+import http.client
+import json
+import os
+import subprocess
+import threading
+import time
+import unittest
+import zlib
+
+import h2frames
+import otlp
+from harness import BINARY, TRACES_GRPC, Case, Daemon, wait_for
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def checksum(text):
+    """The six characters behind the thirty of a token."""
+    rest, out = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        rest, digit = divmod(rest, 62)
+        out = ALPHABET[digit] + out
+    return out
+
+
+def bearer(token, scheme="Bearer"):
+    return {"authorization": f"{scheme} {token}"}
+
+
+class TokenCase(Case):
+    def setUp(self):
+        self.daemon = Daemon().start()
+
+    def tearDown(self):
+        try:
+            if self.daemon.process:
+                self.daemon.stop()
+        finally:
+            self.daemon.remove()
+
+    def make(self, scope="read", *options):
+        if scope != "ingest" and "--expires" not in options:
+            options += ("--expires", "30d")
+        return self.daemon.cli_json("token", "create", "--name", f"for {scope}", "--scope", scope,
+                                    *options)
+
+    def switch(self, state="on", *options):
+        self.daemon.cli("space", "token-access", state, *options)
+
+    def ask(self, token, path="/api/v1/status", **headers):
+        return self.daemon.get(path, headers={**bearer(token), **headers})
+
+    def export(self, headers=None, name="s"):
+        body = otlp.request([otlp.span(name=name)])
+        return self.daemon.request("POST", "/v1/traces", body,
+                                   {"content-type": "application/x-protobuf", **(headers or {})},
+                                   port="http")
+
+    def change(self, token, name="x"):
+        return self.daemon.request("POST", "/api/v1/spaces", json.dumps({"name": name}).encode(),
+                                   {"content-type": "application/json", **bearer(token)})
+
+    def denied(self):
+        return [row for row in self.daemon.cli_json("audit", "list", "--limit", "1000")["items"]
+                if row["outcome"] == "denied"]
+
+    def reasons(self):
+        return {row["detail"].split(",")[0] for row in self.denied()}
+
+
+class FormTest(TokenCase):
+    def test_form_and_storage(self):
+        made = self.make("read")
+        value = made["token"]
+        self.assertRegex(value, r"^mwat_[0-9A-Za-z]{36}$")
+        self.assertEqual(checksum(value[5:35]), value[35:])
+        self.assertEqual(checksum("abcdefghijklmnopqrstuvwxyzABCD"), "4dNndU")
+        shown = [self.daemon.cli("token", "list", "--json"), self.daemon.log(),
+                 self.daemon.cli("token", "show", made["id"][:8], "--json"),
+                 self.daemon.cli("audit", "list", "--json")]
+        for name in os.listdir(self.daemon.data):
+            path = os.path.join(self.daemon.data, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    shown.append(file.read().decode("latin-1"))
+        self.assertTrue(all(value not in text for text in shown))
+        self.assertNotIn("token", json.loads(shown[2]))
+        self.assertNotIn("digest", shown[2])
+
+    def test_expiry_at_creation(self):
+        # Row 30; and ingest may do without.
+        def create(scopes, days):
+            body = {"name": "n", "scopes": scopes}
+            if days is not None:
+                body["expires_in_days"] = days
+            return self.daemon.request("POST", "/api/v1/tokens", json.dumps(body).encode(),
+                                       {"content-type": "application/json"}, port="socket").status
+        for days in (0, 61, -1, 1.5, None, 10 ** 18, "30", True):
+            self.assertEqual(create(["read"], days), 400, days)
+            self.assertEqual(create(["ingest", "operate"], days), 400, days)
+        for days in (1, 60):
+            self.assertEqual(create(["read"], days), 201)
+        self.assertEqual([create(["ingest"], days) for days in (None, 1, 400, 0, 3651)],
+                         [201, 201, 201, 400, 400])
+        for scopes in ([], ["admin"], ["read", "read"], "x", 7, ["read", 7]):
+            self.assertEqual(create(scopes, 30), 400, scopes)
+        self.daemon.cli("token", "create", "--name", "x", "--scope", "read", code=2)
+        self.daemon.cli("token", "create", "--name", "x", "--scope", "read", "--expires", "61",
+                        code=2)
+        self.daemon.cli("token", "create", "--name", "a\nb", "--scope", "ingest", code=2)
+        self.daemon.cli("token", "create", "--name", "x", "--scope", "ingest", "--space", "nope",
+                        code=5)
+
+    def test_there_is_an_end_to_tokens(self):
+        for i in range(100):
+            self.make("ingest")
+        self.daemon.cli("token", "create", "--name", "x", "--scope", "ingest", code=6)
+        first = self.daemon.cli_json("token", "list", "--limit", "1")["items"][0]
+        self.daemon.cli("token", "revoke", first["id"])
+        self.make("ingest")
+
+    def test_the_command_line_warns(self):
+        done = self.daemon.cli_raw("token", "create", "--name", "x", "--scope", "read",
+                                   "--expires", "7")
+        self.assertIn("token-access on", done.stderr)
+        done = self.daemon.cli_raw("token", "create", "--name", "x", "--scope", "ingest")
+        self.assertNotIn("token-access", done.stderr)
+        self.switch()
+        done = self.daemon.cli_raw("token", "create", "--name", "x", "--scope", "operate",
+                                   "--expires", "7")
+        self.assertNotIn("token-access", done.stderr)
+
+
+class RefusalTest(TokenCase):
+    def setUp(self):
+        super().setUp()
+        self.switch()
+        self.token = self.make("read")["token"]
+
+    def refused(self, answer, status=401):
+        self.assertEqual(answer.status, status, answer.body)
+        if status == 401:
+            self.assertEqual(answer.headers["www-authenticate"], "Bearer")
+            return answer.body
+        return None
+
+    def test_headers(self):
+        # Row 23.
+        self.assertEqual(self.ask(self.token).status, 200)
+        for scheme in ("bearer", "BEARER", "Bearer "):
+            answer = self.daemon.get("/api/v1/status", headers=bearer(self.token, scheme))
+            self.assertEqual(answer.status, 200)
+        bodies = {self.refused(self.daemon.get("/api/v1/status", headers={"authorization": text}))
+                  for text in ("", "Bearer", "Bearer x", f"Basic {self.token}", self.token,
+                               f"Bearer {self.token} x", f"Bearer {self.token[:-1]}")}
+        self.assertEqual(len(bodies), 1)
+        connection = http.client.HTTPConnection(*self.daemon.address("web"), timeout=60)
+        connection.putrequest("GET", "/api/v1/status")
+        connection.putheader("Authorization", f"Bearer {self.token}")
+        connection.putheader("Authorization", f"Bearer {self.token}")
+        connection.endheaders()
+        self.assertEqual(connection.getresponse().status, 400)
+        connection.close()
+
+    def test_wrong_tokens_look_alike(self):
+        # Row 24.
+        flipped = self.token[:-1] + ("a" if self.token[-1] != "a" else "b")
+        unknown = "mwat_" + "0" * 30 + checksum("0" * 30)
+        revoked = self.make("read")
+        self.daemon.cli("token", "revoke", revoked["id"])
+        rotated = self.make("read")
+        fresh = self.daemon.cli_json("token", "rotate", rotated["id"])["token"]
+        bodies = {self.refused(self.ask(token))
+                  for token in (flipped, unknown, revoked["token"], rotated["token"])}
+        self.assertEqual(len(bodies), 1)
+        self.assertEqual(self.ask(fresh).status, 200)
+        wait_for("the refusals in the audit", lambda: self.reasons() >= {
+            "bad_checksum", "unknown", "revoked"})
+        metrics = self.daemon.get("/metrics").body.decode()
+        self.assertIn('midwatch_token_refused_total{reason="bad_checksum"} 1\n', metrics)
+        self.assertNotIn(flipped, self.daemon.cli("audit", "list", "--json") + self.daemon.log())
+
+    def test_failures_of_an_address(self):
+        statuses = [self.ask("mwat_wrong").status for _ in range(13)]
+        self.assertEqual(statuses[:10], [401] * 10)
+        self.assertEqual(statuses[12], 429)
+        answer = self.ask("mwat_wrong")
+        self.assertGreaterEqual(int(answer.headers["retry-after"]), 1)
+        self.assertEqual(self.ask(self.token).status, 200)
+        self.assertEqual(self.daemon.get("/api/v1/status").status, 200)
+
+    def test_query(self):
+        # Row 32.
+        answer = self.daemon.get(f"/api/v1/status?access_token={self.token}")
+        self.refused(answer)
+        self.assertNotIn(self.token, self.daemon.log())
+        self.assertNotIn(self.token.encode(), answer.body)
+
+    def test_scopes(self):
+        # Row 26.
+        operate, ingest = self.make("operate")["token"], self.make("ingest")["token"]
+        self.assertEqual(self.change(self.token, "no").status, 403)
+        self.assertEqual(self.change(operate, "yes").status, 201)
+        self.assertEqual(self.ask(operate).status, 200)
+        self.assertEqual(self.ask(ingest).status, 403)
+        self.assertEqual(self.export(bearer(ingest)).status, 200)
+        self.assertEqual(self.export(bearer(self.token)).status, 403)
+        self.assertEqual(self.daemon.get("/healthz", headers=bearer("x")).status, 200)
+        names = [s["name"] for s in self.daemon.cli_json("space", "list")["items"]]
+        self.assertEqual(names, ["default", "yes"])
+        rows = [r for r in self.daemon.cli_json("audit", "list")["items"]
+                if r["action"] == "space.create"]
+        self.assertTrue(rows[0]["principal"].startswith("token:"))
+        self.assertIn("for operate", rows[0]["principal"])
+        # Nobody makes tokens by token.
+        answer = self.daemon.request("POST", "/api/v1/tokens",
+                                     b'{"name":"more","scopes":["ingest"]}',
+                                     {"content-type": "application/json", **bearer(operate)})
+        self.assertEqual(answer.status, 403)
+        answer = self.daemon.request("POST", "/api/v1/spaces/default/token-access",
+                                     b'{"enabled":false}',
+                                     {"content-type": "application/json", **bearer(operate)})
+        self.assertEqual(answer.status, 403)
+
+    def test_grpc(self):
+        ingest = self.make("ingest")["token"]
+        for token, status in ((ingest, "0"), (self.token, "7"),
+                              ("mwat_" + "0" * 30 + checksum("0" * 30), "16")):
+            self.assertEqual(str(self.grpc_status(token)), status)
+
+    def grpc_status(self, token):
+        body = otlp.request([otlp.span(name="g")])
+        with h2frames.Peer(self.daemon.address("grpc")) as client:
+            answer = client.handshake().request(
+                "POST", TRACES_GRPC, [("content-type", "application/grpc"), ("te", "trailers"),
+                                      ("authorization", f"Bearer {token}")],
+                b"\x00" + len(body).to_bytes(4, "big") + body)
+            return answer.grpc_status
+
+    def test_credentials_for_somebody_else(self):
+        # An exporter that is set up for another collector.
+        for text in ("Basic dXNlcjpwYXNz", "Bearer eyJhbGciOi", "Api-Token abc"):
+            self.assertEqual(self.export({"authorization": text}).status, 200)
+        self.assertEqual(self.export(bearer("mwat_stale")).status, 401)
+
+    def test_addresses(self):
+        # Row 28.
+        away = self.make("read", "--allow", "192.0.2.0/24")["token"]
+        here = self.make("read", "--allow", "::ffff:127.0.0.0/104")["token"]
+        for headers in ({}, {"x-forwarded-for": "192.0.2.7"}, {"forwarded": "for=192.0.2.7"}):
+            answer = self.ask(away, **headers)
+            self.assertEqual(answer.status, 403)
+            self.assertIn(b"access denied", answer.body)
+        self.assertEqual(self.ask(here).status, 200)
+        self.daemon.cli("token", "create", "--name", "x", "--scope", "ingest", "--allow",
+                        "127.0.0.1/8", code=2)
+
+    def test_rate(self):
+        connection = http.client.HTTPConnection(*self.daemon.address("web"), timeout=60)
+        statuses = []
+        began = time.monotonic()
+        while 429 not in statuses and time.monotonic() - began < 20:
+            connection.request("GET", "/api/v1", headers=bearer(self.token))
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+        taken = time.monotonic() - began
+        connection.close()
+        self.assertGreaterEqual(statuses.count(200), 120)
+        self.assertLessEqual(statuses.count(200), 121 + 60 * taken)
+        ingest = self.make("ingest")["token"]
+        statuses = {self.export(bearer(ingest)).status for _ in range(150)}
+        self.assertEqual(statuses, {200})
+
+
+class LifeTest(TokenCase):
+    def test_switch(self):
+        # Row 29.
+        made = self.make("operate")
+        ingest = self.make("ingest")["token"]
+        self.assertEqual(self.ask(made["token"]).status, 403)
+        self.assertEqual(self.export(bearer(ingest)).status, 200)
+        self.switch("on")
+        self.assertEqual(self.ask(made["token"]).status, 200)
+        self.switch("off")
+        self.assertEqual(self.ask(made["token"]).status, 403)
+        self.assertEqual(self.change(made["token"]).status, 403)
+        self.assertEqual(self.export(bearer(ingest)).status, 200)
+        self.daemon.cli("token", "revoke", made["id"])
+        self.switch("on")
+        self.assertEqual(self.ask(made["token"]).status, 401)
+        self.daemon.cli("space", "token-access", "maybe", code=2)
+        self.daemon.cli("space", "token-access", "on", "--space", "nope", code=5)
+        actions = [r["action"] for r in self.daemon.cli_json("audit", "list")["items"]
+                   if r["outcome"] == "ok"]
+        self.assertEqual(actions, ["space.token_access_on", "token.revoke",
+                                   "space.token_access_off", "space.token_access_on",
+                                   "token.create", "token.create"])
+
+    def test_across_restarts(self):
+        self.switch()
+        made = self.make("read")
+        self.daemon.restart()
+        self.assertEqual(self.ask(made["token"]).status, 200)
+        self.daemon.kill()
+        self.daemon.start()
+        self.assertEqual(self.ask(made["token"]).status, 200)
+        self.daemon.cli("token", "revoke", made["id"])
+        self.daemon.kill()
+        self.daemon.start()
+        self.assertEqual(self.ask(made["token"]).status, 401)
+        self.assertEqual(self.daemon.cli_json("token", "show", made["id"])["state"], "revoked")
+        self.daemon.cli("token", "revoke", made["id"], code=6)
+        self.daemon.cli("token", "rotate", made["id"], code=6)
+
+    def test_rotation_beside_requests(self):
+        # Row 25.
+        self.switch()
+        made = self.make("read")
+        value, stop, late = made["token"], threading.Event(), []
+
+        def ask(token):
+            while not stop.is_set():
+                began = time.monotonic()
+                if self.ask(token, "/api/v1").status == 200:
+                    late.append(began)
+                time.sleep(0.05)
+        thread = threading.Thread(target=ask, args=(value,))
+        thread.start()
+        time.sleep(0.5)
+        fresh = self.daemon.cli_json("token", "rotate", made["id"])
+        rotated = time.monotonic()
+        time.sleep(0.5)
+        stop.set()
+        thread.join()
+        self.assertTrue(late)
+        self.assertLess(max(late), rotated)
+        self.assertEqual(self.ask(fresh["token"]).status, 200)
+        for key in ("id", "name", "scopes", "space", "allowed_addresses"):
+            self.assertEqual(fresh[key], made[key])
+
+    def test_a_stream_ends_with_its_token(self):
+        self.switch()
+        for end in (lambda made: self.daemon.cli("token", "revoke", made["id"]),
+                    lambda made: self.switch("off")):
+            made = self.make("read")
+            connection = http.client.HTTPConnection(*self.daemon.address("web"), timeout=60)
+            connection.request("GET", "/api/v1/logs?follow=true", headers=bearer(made["token"]))
+            answer = connection.getresponse()
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.readline())
+            end(made)
+            rest = answer.read()
+            self.assertIn(b"event: problem", rest)
+            connection.close()
+
+    def test_the_command_line_uses_a_token(self):
+        self.switch()
+        made = self.make("read")
+        url = f"http://{self.daemon.endpoints['web']}"
+
+        def run(token, *words):
+            env = {**self.daemon.environment(), "MIDWATCH_TOKEN": token, "MIDWATCH_SERVER": url}
+            return subprocess.run([BINARY, *words], capture_output=True, text=True, env=env,
+                                  timeout=60, check=False)
+        self.assertEqual(run(made["token"], "trace", "list").returncode, 0)
+        self.assertEqual(run(made["token"], "space", "create", "x").returncode, 4)
+        self.assertEqual(run("mwat_wrong", "trace", "list").returncode, 4)
+        operate = self.make("operate")["token"]
+        self.assertEqual(run(operate, "space", "create", "x").returncode, 0)
+        done = run(operate, "token", "create", "--name", "x", "--scope", "ingest")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("socket", done.stderr)
+
+
+class SpaceTest(TokenCase):
+    def test_a_token_is_of_one_space(self):
+        # Row 27.
+        self.daemon.cli("space", "create", "team-a")
+        self.daemon.cli("space", "create", "team-b")
+        self.switch("on", "--space", "team-a")
+        read = self.make("read,ingest", "--space", "team-a")["token"]
+        self.assertEqual(self.export({"x-midwatch-space": "team-b"}).status, 200)
+        self.assertEqual(self.export(bearer(read), "mine").status, 200)
+        self.assertEqual(self.export({**bearer(read), "x-midwatch-space": "team-a"}).status, 200)
+        other = self.export({**bearer(read), "x-midwatch-space": "team-b"})
+        nowhere = self.export({**bearer(read), "x-midwatch-space": "nope"})
+        self.assertEqual(other.status, nowhere.status)
+        spans = self.ask(read, "/api/v1/spans").json()["items"]
+        self.assertEqual({s["name"] for s in spans}, {"mine", "s"})
+        self.assertEqual(self.ask(read, "/api/v1/spans?space=team-a").status, 200)
+        self.assertEqual(self.ask(read, "/api/v1/spans?space=team-b").status, 404)
+        self.assertEqual(self.ask(read, "/api/v1/spans?space=default").status, 404)
+        theirs = self.daemon.api("spans?space=team-b")["items"]
+        self.assertEqual(self.ask(read, f"/api/v1/traces/{theirs[0]['trace_id']}").status, 404)
+        for path in ("alarms", "webhooks", "tokens", "audit", "status", "spaces"):
+            self.assertEqual(self.ask(read, f"/api/v1/{path}").status, 404, path)
+        self.assertEqual(self.ask(read, "/api/v1").status, 200)
+        # The switch is the space's own.
+        default = self.make("read")["token"]
+        self.assertEqual(self.ask(default).status, 403)
+
+    def test_tokens_go_with_their_space(self):
+        self.daemon.cli("space", "create", "team-a")
+        self.switch("on", "--space", "team-a")
+        self.switch("on")
+        made = self.make("read", "--space", "team-a")
+        self.assertEqual(self.ask(made["token"], "/api/v1/traces").status, 200)
+        self.daemon.cli("space", "delete", "team-a", "--yes")
+        self.assertEqual(self.ask(made["token"], "/api/v1/traces").status, 401)
+        self.daemon.cli("space", "create", "team-a")
+        self.assertEqual(self.ask(made["token"], "/api/v1/traces").status, 401)
+        again = self.make("read", "--space", "team-a")
+        self.assertEqual(self.ask(again["token"], "/api/v1/traces").status, 403)
+        spaces = {s["name"]: s["token_access"]
+                  for s in self.daemon.cli_json("space", "list")["items"]}
+        self.assertEqual(spaces, {"default": True, "team-a": False})
+
+
+if __name__ == "__main__":
+    unittest.main()
