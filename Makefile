@@ -218,7 +218,8 @@ interop: deps-interop ## unmodified SDK clients against the real program
 	@+$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/interop/run.sh $(BUILD)
 
-soak_programs := $(addprefix $(BUILD)/tests/unit/,lib-store/test_power_loss lib-state/test_power_loss)
+soak_programs := $(addprefix $(BUILD)/tests/unit/,lib-store/test_power_loss lib-state/test_power_loss \
+    triage/test_storm)
 soak: deps-interop ## long checks: other senders, kill cycles, power loss (SOAK=WORD)
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs) $(soak_programs)
 	@tests/soak/run.sh $(BUILD) $(SOAK)

@@ -1,8 +1,8 @@
 /* alarm explain: why an alarm was linked, skipped or made an investigation, for a person at night.
  *
- * Everything on the page is in the alarm's own answer: nothing is worked out again here. The order is
- * that of questions: what happened, why, what else could it have been, what did the telemetry say,
- * what changed since, and what to type when it is wrong.
+ * Everything on the page is in the alarm's own answer: nothing is worked out again here. The order
+ * is that of questions: what happened, why, what else could it have been, what did the telemetry
+ * say, what changed since, and what to type when it is wrong.
  */
 #include "cli/cli_int.h"
 

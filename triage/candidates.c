@@ -1,10 +1,10 @@
 /* Open incidents in memory. See candidates.h.
  *
- * Names (services, suspects and resources share one table, with a letter before them that says which)
- * are counted once and hashed with a random seed, so that no sender can make them pile up. Each has
- * a list of the incidents it stands for. Lists are cleaned of incidents that are gone when they are
- * walked; an incident is a place in an array with a generation, so that a stale entry is told from
- * the incident that took its place.
+ * Names (services, suspects and resources share one table, with a letter before them that says
+ * which) are counted once and hashed with a random seed, so that no sender can make them pile up.
+ * Each has a list of the incidents it stands for. Lists are cleaned of incidents that are gone
+ * when they are walked; an incident is a place in an array with a generation, so that a stale
+ * entry is told from the incident that took its place.
  */
 #include "triage/candidates.h"
 

@@ -6,12 +6,12 @@
  * differ, so that the same cells give the same answer on every run.
  *
  * A signal is one series of minutes: the calls of an edge, or what entered a service. The last
- * MW_TOPOLOGY_CURRENT minutes are compared with those before. What is usual is taken from the better
- * quarter of those, so that a fault that has lasted for most of the window still shows.
+ * MW_TOPOLOGY_CURRENT minutes are compared with those before. What is usual is taken from the
+ * better quarter of those, so that a fault that has lasted for most of the window still shows.
  *
- * A suspect of a service is where its trouble ends: from the service on along calls that changed for
- * the worse, to a service none of whose own calls did. Two alarms behind one entry service have the
- * same cause when their suspects are the same, and different ones when they are not.
+ * A suspect of a service is where its trouble ends: from the service on along calls that changed
+ * for the worse, to a service none of whose own calls did. Two alarms behind one entry service
+ * have the same cause when their suspects are the same, and different ones when they are not.
  */
 #ifndef MW_TRIAGE_TOPOLOGY_H
 #define MW_TRIAGE_TOPOLOGY_H
@@ -99,7 +99,8 @@ const mw_standing *mw_topology_standing(mw_topology *topology, uint32_t node);
  * another one than before. NULL without memory. */
 uint64_t *mw_topology_tags(mw_topology *topology, uint64_t key);
 /* Those suspects of a standing that began last, and together: of two faults the one that an alarm
- * of now is of. Plain ones alone, if there are any. Fills `out`, which has MW_SUSPECTS_MAX; how many. */
+ * of now is of. Plain ones alone, if there are any. Fills `out`, which has MW_SUSPECTS_MAX; how
+ * many. */
 size_t mw_topology_newest(const mw_standing *standing, const mw_suspect **out);
 
 #endif

@@ -3,8 +3,9 @@
  *     build/tests/bench/triage/decide [DECISIONS]
  *
  * 300 services and 900 calls between them, 30 minutes of figures each; 100,000 alarms of 100 open
- * incidents within 40 minutes (and of 2,000, a storm of storms). An alarm is a look for candidates among them and the decision over
- * what was found; making a window of telemetry is timed by itself, since it is made once a minute.
+ * incidents within 40 minutes (and of 2,000, a storm of storms). An alarm is a look for candidates
+ * among them and the decision over what was found; making a window of telemetry is timed by
+ * itself, since it is made once a minute.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,17 +4,17 @@
  * Times are minutes of one night ("21:04:30"); a word begins with a letter; # begins a comment.
  *
  *     calls FROM TO a>b>c N [ms S=MS]... [errors S=SHARE]... [slow S=MS]...
- *         N requests a minute from FROM until TO through a chain of services. Each service adds 20 ms
- *         of its own (ms: another number). errors: that share of its calls fails, and with them those
- *         above. slow: it takes so much longer.
+ *         N requests a minute from FROM until TO through a chain of services. Each service adds 20
+ *         ms of its own (ms: another number). errors: that share of its calls fails, and with them
+ *         those above. slow: it takes so much longer.
  *     alarm ID TIME SERVICE [region R] [resource R] [title T] [incident I] [priority P]
  *         "-" is no service. The incident is ID unless it is named. The alarm is decided before the
  *         next step.
  *     event ID ACTION          updated, resolved or closed, for the incident ID
  *     restart                  the daemon ends and starts
  *     imported a>b             calls that telemetry does not show
- *     link|unlink|proceed|skip ID [OTHER]      what a person does to an alarm; OTHER: an alarm of the
- *     merge|split|claim|close ID [OTHER]       incident that is meant; incidents likewise
+ *     link|unlink|proceed|skip ID [OTHER]      what a person does to an alarm; OTHER: an alarm of
+ *     the merge|split|claim|close ID [OTHER]       incident that is meant; incidents likewise
  *     refused VERB ID [OTHER]  the same, and it must be refused as a conflict
  *
  *     expect ID VERDICT CODE           the decision as it is now

@@ -1,9 +1,10 @@
 /* Storms of alarms with known truth, decided one by one as they arrive.
  *
  * A seed makes a random graph of services, an hour of traffic through it (spans with errors and
- * durations, a request at a time), one to three faults, the alarms of what each breaks, and noise. What
- * is decided is compared with what is true: two alarms belong together when one fault made them.
- * Printed beside it: what grouping by service, by title, and by region and time alone would say.
+ * durations, a request at a time), one to three faults, the alarms of what each breaks, and noise.
+ * What is decided is compared with what is true: two alarms belong together when one fault made
+ * them. Printed beside it: what grouping by service, by title, and by region and time alone would
+ * say.
  *
  *     test_storm [SEEDS [FIRST]]      20 seeds by default; `make soak` runs 200
  *
@@ -371,7 +372,8 @@ static bool make_world(uint64_t seed)
     return two;
 }
 
-/* ---- telemetry as the store would tell it ----------------------------------------------------- */
+/* ---- telemetry as the store would tell it -----------------------------------------------------
+ * */
 
 static void put_cell(mw_minutes *out, uint32_t caller, uint32_t callee, int minute, const cell *c)
 {
