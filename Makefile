@@ -108,7 +108,7 @@ refusing_disk := $(BUILD)/tests/refusing_disk.so
 test_room = $(subst -,/,$(notdir $(patsubst %/,%,$(dir $(1)))))
 
 .SECONDARY: $(generated)
-.PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop soak lint format asan \
+.PHONY: all deps deps-test deps-lint deps-interop run test check-unit interop soak accuracy lint format asan \
     tsan fuzz bench bench-long install uninstall clean help print-rooms tests-built
 
 all: $(BUILD)/midwatch ## build the program: build/midwatch
@@ -189,7 +189,7 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $$(call room_archives,tests/fuzz/%.c)
 	$(call test_link,-fsanitize=fuzzer)
 $(BUILD)/tests/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(foreach r,$(rooms),$(call archive,$(r)))
 	@mkdir -p $(@D)
-	$(call quiet,LINK,$@)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(call link_rooms,collector) $(libs)
+	$(call quiet,LINK,$@)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(call link_rooms,$(if $(findstring /triage/,$<),triage,collector)) $(libs)
 # Preloaded into a daemon; never instrumented.
 $(refusing_disk): tests/e2e/refusing_disk.c
 	@mkdir -p $(@D)
@@ -218,7 +218,8 @@ interop: deps-interop ## unmodified SDK clients against the real program
 	@+$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/interop/run.sh $(BUILD)
 
-soak_programs := $(addprefix $(BUILD)/tests/unit/,lib-store/test_power_loss lib-state/test_power_loss)
+soak_programs := $(addprefix $(BUILD)/tests/unit/,lib-store/test_power_loss lib-state/test_power_loss \
+    triage/test_storm)
 soak: deps-interop ## long checks: other senders, kill cycles, power loss (SOAK=WORD)
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs) $(soak_programs)
 	@tests/soak/run.sh $(BUILD) $(SOAK)
@@ -230,6 +231,13 @@ bench: deps-test ## speed, memory, disk: medians and ratios
 bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, a steady state of 20 minutes
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
 	@tests/bench/run_long.py --build $(BUILD)
+
+# The cause among the first, over real faults: DATA has one folder per data set (tests/data/rca has
+# three cases). Ends with 1 below the bars.
+DATA ?= tests/data/rca
+accuracy: deps-test ## real faults, and how often the cause is named first (DATA=DIR)
+	@+$(MAKE) --no-print-directory -j$$(nproc) all
+	@tests/accuracy/run.py $(DATA) --build $(BUILD) --at-least nezha=0.55 --at-least petshop=0.75
 
 c_files = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 lint: deps-lint ## arrows between rooms, sizes, warnings as errors (gcc, clang), clang-tidy, cppcheck

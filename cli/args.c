@@ -14,8 +14,9 @@ const mw_cli_option mw_cli_options[] = {
      "since"},
     {"until", "TIME", FIELD(until), MW_TAKES_PAGE | MW_TAKES_WINDOW, "before this time", "until"},
     {"status", "STATUS", FIELD(status), MW_TAKES_STATUS, "of this status only", "status"},
-    {"service", "NAME", FIELD(service), MW_TAKES_SOURCE | MW_TAKES_WHERE, "of this service only",
-     "service"},
+    {"service", "NAME", FIELD(service),
+     MW_TAKES_SOURCE | MW_TAKES_WHERE | MW_TAKES_RECORD | MW_TAKES_INVESTIGATE | MW_TAKES_DEPLOYED,
+     "of this service only", "service"},
     {"session", "ID", FIELD(session), MW_TAKES_SOURCE, "of this session only, by its whole id",
      "session"},
     {"trace", "ID", FIELD(trace), MW_TAKES_LOG, "of this trace only; a prefix of 6 digits will do",
@@ -73,8 +74,19 @@ const mw_cli_option mw_cli_options[] = {
      NULL},
     {"expires", "DAYS", FIELD(expires), MW_TAKES_TOKEN,
      "1 to 60, as 30 or 30d; a token for ingest alone may do without", NULL},
-    {"format", "FORMAT", FIELD(format), MW_TAKES_FORMAT,
-     "otlp: as it was sent, in OTLP/JSON; json: as --json", "format"},
+    {"version", "VERSION", FIELD(version), MW_TAKES_RECORD, "what was deployed", NULL},
+    {"region", "REGION", FIELD(region), MW_TAKES_RECORD, "where", NULL},
+    {"time", "TIME", FIELD(time), MW_TAKES_RECORD, "when, as for --since (now)", NULL},
+    {"commit", "COMMIT", FIELD(commit), MW_TAKES_RECORD, "of the source", NULL},
+    {"at", "TIME", FIELD(at), MW_TAKES_INVESTIGATE, "what time to look at, as for --since (now)",
+     NULL},
+    {"title", "TEXT", FIELD(title), MW_TAKES_INVESTIGATE, "what people call it", NULL},
+    {"hash", "HASH", FIELD(hash), MW_TAKES_JUDGE, "of the plan that you have read", NULL},
+    {"comment", "TEXT", FIELD(comment), MW_TAKES_JUDGE, "kept with the judgement", NULL},
+    {"incident", NULL, FIELD(incident), MW_TAKES_STORY,
+     "a deployment, its failures and three alarms instead", NULL},
+    {"format", "FORMAT", FIELD(format), MW_TAKES_FORMAT | MW_TAKES_MARKDOWN,
+     "otlp: as it was sent, in OTLP/JSON; json: as --json; markdown: as a document", "format"},
     {"signal", "SIGNAL", FIELD(signal), MW_TAKES_EXPORT, "traces, logs or metrics alone", NULL},
     {"output", "FILE", FIELD(output), MW_TAKES_EXPORT,
      "write here, gzip when it ends in .gz (standard output)", NULL},
@@ -85,6 +97,8 @@ const mw_cli_option mw_cli_options[] = {
     {"unfold", NULL, FIELD(unfold), MW_TAKES_TREE, "each of the spans that are alike by itself",
      "unfold"},
     {"yes", NULL, FIELD(yes), MW_TAKES_YES, "delete without asking", NULL},
+    {"why", "TEXT", FIELD(why), MW_TAKES_WHY, "kept with the change", NULL},
+    {"alarm", "ID", FIELD(alarm), MW_TAKES_REPLAY, "of this alarm only", NULL},
     {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
     {"data", "DIR", FIELD(data), 0, "data directory of the daemon to ask", NULL},
     {"server", "URL", FIELD(server), 0, "daemon to ask, with MIDWATCH_TOKEN if set", NULL},
@@ -306,10 +320,28 @@ static int check_words(scanner *scan)
     return MW_EXIT_DONE;
 }
 
+/* What is shown as a document is never asked of the API in another form. */
+static int check_document(scanner *scan)
+{
+    mw_cli *cli = scan->cli;
+    const char *format = cli->format;
+    cli->format = NULL;
+    cli->markdown = format && strcmp(format, "markdown") == 0;
+    if (format && !cli->markdown && strcmp(format, "json") != 0)
+        return usage(scan, format, "no such format", "--format takes markdown or json");
+    if (cli->markdown && cli->json)
+        return usage(scan, "--format markdown", "not together with --json",
+                     "leave one of them out");
+    cli->json |= format && !cli->markdown;
+    return MW_EXIT_DONE;
+}
+
 /* Each of the two says what is printed. */
 static int check_format(scanner *scan)
 {
     mw_cli *cli = scan->cli;
+    if (cli->command->takes & MW_TAKES_MARKDOWN)
+        return check_document(scan);
     bool otlp = cli->format && strcmp(cli->format, "otlp") == 0;
     if (cli->format && !otlp && strcmp(cli->format, "json") != 0)
         return usage(scan, cli->format, "no such format", "--format takes otlp or json");

@@ -38,6 +38,14 @@ enum {
     MW_TAKES_TREE = 131072,  /* rows, unfold */
     MW_TAKES_WHERE =
         262144, /* service, agent, model, tool, user, text, errors, attribute, bounds */
+    MW_TAKES_RECORD = 1 << 19,      /* service, version, region, time, commit */
+    MW_TAKES_INVESTIGATE = 1 << 20, /* service, at, title */
+    MW_TAKES_JUDGE = 1 << 21,       /* hash, comment */
+    MW_TAKES_MARKDOWN = 1 << 30,    /* format: markdown */
+    MW_TAKES_STORY = 1 << 2,       /* incident */
+    MW_TAKES_DEPLOYED = 1 << 11,    /* service: whose deployments */
+    MW_TAKES_WHY = 1 << 22, /* why */
+    MW_TAKES_REPLAY = 1 << 23, /* alarm */
     MW_TAKES_DOOR = 1 << 24,   /* source, auth, rate-limit, mapping: what a webhook is */
     MW_TAKES_ALLOW = 1 << 25,  /* allow: who may come to a webhook, or with a token */
     MW_TAKES_TOKEN = 1 << 26,  /* scope, expires */
@@ -72,9 +80,11 @@ typedef struct mw_cli {
     const char *duration_max_ms, *tokens_min, *model, *tool, *user;
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
     const char *space, *format, *output, *signal, *otlp, *rows;
+    const char *version, *region, *time, *commit, *at, *title, *hash, *comment;
+    const char *why, *alarm;
     const char *auth, *allow, *rate_limit, *mapping, *grace, *secret_file, *scope, *expires;
     bool yes, investigate;
-    bool json, help, follow, errors, unfold;
+    bool json, help, follow, errors, unfold, markdown, incident;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
     bool terminal; /* stdout is one */
@@ -253,6 +263,10 @@ void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, c
  * --json, else hands the tree to `render` and prints what it wrote. */
 int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw_buffer *));
 /* The same for /api/v1/NOUN/args[0]; a further page is told on stderr. */
+/* The same for the answer to a change: posts `body`, which it takes (NULL: text that is not
+ * UTF-8). */
+int mw_show_change(mw_cli *cli, const char *path, json_t *body, const char *what,
+                   void (*render)(mw_cli *, json_t *, mw_buffer *));
 int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *, mw_buffer *));
 /* The same for what is below it, without a word about pages. */
 int mw_show_part(mw_cli *cli, const char *noun, const char *part,
@@ -291,8 +305,28 @@ int mw_cmd_service_show(mw_cli *cli);
 int mw_cmd_topology_show(mw_cli *cli);
 int mw_cmd_alarm_list(mw_cli *cli);
 int mw_cmd_alarm_show(mw_cli *cli);
+int mw_cmd_alarm_explain(mw_cli *cli);
+int mw_cmd_alarm_link(mw_cli *cli);
+int mw_cmd_alarm_unlink(mw_cli *cli);
+int mw_cmd_alarm_proceed(mw_cli *cli);
+int mw_cmd_alarm_skip(mw_cli *cli);
+int mw_cmd_investigation_merge(mw_cli *cli);
+int mw_cmd_investigation_split(mw_cli *cli);
+int mw_cmd_investigation_claim(mw_cli *cli);
+int mw_cmd_investigation_comment(mw_cli *cli);
+int mw_cmd_investigation_close(mw_cli *cli);
+int mw_cmd_triage_replay(mw_cli *cli);
+int mw_cmd_topology_import(mw_cli *cli);
 int mw_cmd_investigation_list(mw_cli *cli);
 int mw_cmd_investigation_show(mw_cli *cli);
+int mw_cmd_investigation_create(mw_cli *cli);
+int mw_cmd_investigation_cancel(mw_cli *cli);
+int mw_cmd_plan_show(mw_cli *cli);
+int mw_cmd_plan_approve(mw_cli *cli);
+int mw_cmd_plan_reject(mw_cli *cli);
+int mw_cmd_deployment_list(mw_cli *cli);
+int mw_cmd_deployment_show(mw_cli *cli);
+int mw_cmd_deployment_record(mw_cli *cli);
 int mw_cmd_webhook_create(mw_cli *cli);
 int mw_cmd_webhook_list(mw_cli *cli);
 int mw_cmd_webhook_show(mw_cli *cli);
@@ -325,6 +359,13 @@ void mw_log_line(const json_t *log, size_t columns, mw_buffer *out);
 void mw_severity_cell(mw_table *table, const json_t *log);
 /* The rows of a trace list, which a session shows too. */
 void mw_trace_table(mw_cli *cli, const json_t *items, mw_buffer *out);
+/* Signs a body with the secret and posts it to a webhook (an answer of the API). Complains itself;
+ * says nothing of a delivery that was taken. */
+int mw_webhook_deliver(mw_cli *cli, const json_t *hook, const char *secret, mw_slice body);
+/* A whole plan. */
+void mw_render_plan(const json_t *plan, mw_buffer *out);
+/* An investigation as a document. */
+void mw_render_markdown(mw_cli *cli, json_t *root, mw_buffer *out);
 /* The rows of an alarm list, which an investigation shows too. */
 void mw_alarm_table(mw_cli *cli, const json_t *items, mw_buffer *out);
 

@@ -33,8 +33,7 @@ static int send_request(mw_otlp_sender *sender, mw_demo_run *run, const demo_req
     return status;
 }
 
-/* Options that chose the daemon choose it again. */
-static void append_command(const mw_cli *cli, mw_buffer *out, const char *command)
+void mw_demo_command(const mw_cli *cli, mw_buffer *out, const char *command)
 {
     const struct {
         const char *name, *value;
@@ -60,15 +59,15 @@ static void write_hints(const mw_cli *cli, const mw_demo_run *run, mw_buffer *ou
         "%llu spans, %llu log records, %llu points. Look at\n\n",
         MW_DEMO_SESSIONS, MW_DEMO_TURNS, (unsigned long long)run->spans,
         (unsigned long long)run->logs, (unsigned long long)run->points);
-    append_command(cli, out, "session list");
+    mw_demo_command(cli, out, "session list");
     snprintf(command, sizeof command, "session show %s", session);
-    append_command(cli, out, command);
+    mw_demo_command(cli, out, command);
     snprintf(command, sizeof command, "trace show %.12s", trace);
-    append_command(cli, out, command);
-    append_command(cli, out, "span list --errors");
-    append_command(cli, out, "log list --severity WARN");
-    append_command(cli, out, "topology show");
-    append_command(cli, out, "metric show orders.refunds.waiting");
+    mw_demo_command(cli, out, command);
+    mw_demo_command(cli, out, "span list --errors");
+    mw_demo_command(cli, out, "log list --severity WARN");
+    mw_demo_command(cli, out, "topology show");
+    mw_demo_command(cli, out, "metric show orders.refunds.waiting");
 }
 
 static void write_json(const mw_demo_run *run, mw_buffer *out)
@@ -91,6 +90,8 @@ int mw_cmd_demo(mw_cli *cli)
     mw_otlp_sender *sender;
     mw_demo_run run;
     mw_buffer text;
+    if (cli->incident)
+        return mw_demo_incident(cli);
     int status = mw_otlp_sender_open(cli, &sender);
     if (status)
         return status;

@@ -1,4 +1,4 @@
-/* investigation list, and investigation show: header, alarms, root cause, gaps, plan, journal. */
+/* investigation list, show (as a page, or a document), create, cancel. */
 #include "cli/cli_int.h"
 
 static const mw_column columns[] = {
@@ -75,6 +75,7 @@ static void render_evidence(const json_t *list, size_t blanks, mw_buffer *out)
     }
 }
 
+/* What was done, a line each: evidence stands with the reasons that it carries. */
 static void render_journal(const json_t *journal, mw_buffer *out)
 {
     char time[MW_CELL_SIZE];
@@ -82,14 +83,31 @@ static void render_journal(const json_t *journal, mw_buffer *out)
         mw_buffer_appendf(out, "\njournal\n");
     for (size_t i = 0; i < json_array_size(journal); i++) {
         const json_t *record = json_array_get(journal, i);
+        size_t evidence = json_array_size(json_object_get(record, "evidence"));
         mw_instant_text(record, "time", time);
         mw_buffer_appendf(out, "  %s ", time);
         mw_visible(out, mw_text(record, "type"));
         mw_buffer_append_byte(out, ' ');
         mw_visible(out, mw_text(record, "text"));
+        if (evidence)
+            mw_buffer_appendf(out, " [%zu]", evidence);
         mw_buffer_append_byte(out, '\n');
-        render_evidence(json_object_get(record, "evidence"), 4, out);
     }
+}
+
+/* What shows a reason; of evidence in the same words the command alone. */
+static void render_proof(const json_t *reason, mw_buffer *out)
+{
+    const json_t *list = json_object_get(reason, "evidence");
+    const json_t *only = json_array_size(list) == 1 ? json_array_get(list, 0) : NULL;
+    if (!only || !mw_slice_equal(mw_text(only, "text"), mw_text(reason, "text"))) {
+        render_evidence(list, 7, out);
+        return;
+    }
+    indent(out, 7);
+    mw_buffer_appendf(out, "$ ");
+    mw_visible(out, mw_text(only, "query"));
+    mw_buffer_append_byte(out, '\n');
 }
 
 static void render_candidate(const json_t *candidate, size_t rank, mw_buffer *out)
@@ -105,7 +123,7 @@ static void render_candidate(const json_t *candidate, size_t rank, mw_buffer *ou
         mw_buffer_appendf(out, "     ");
         mw_visible(out, mw_text(reason, "text"));
         mw_buffer_append_byte(out, '\n');
-        render_evidence(json_object_get(reason, "evidence"), 7, out);
+        render_proof(reason, out);
     }
 }
 
@@ -150,41 +168,25 @@ static void render_cause(const json_t *cause, mw_buffer *out)
     render_texts("gaps", json_object_get(cause, "gaps"), out);
 }
 
-static void render_step(const json_t *step, mw_buffer *out)
+/* What would be done first, and where the whole is. */
+static void render_plan(const json_t *root, mw_buffer *out)
 {
-    mw_buffer_appendf(out, "    - ");
-    mw_visible(out, mw_text(step, "title"));
-    mw_buffer_append_byte(out, '\n');
-    static const char *const parts[] = {"command", "expected", "rollback"};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        mw_slice text = mw_text(step, parts[i]);
-        if (!text.len)
-            continue;
-        mw_buffer_appendf(out, "      %-9s ", parts[i]);
-        mw_visible(out, text);
-        mw_buffer_append_byte(out, '\n');
-    }
-}
-
-static void render_plan(const json_t *plan, mw_buffer *out)
-{
+    static const char *const names[] = {"prepare", "pre-validate", "apply", "post-validate"};
+    const json_t *plan = json_object_get(root, "plan");
     const json_t *phases = json_object_get(plan, "phases");
     if (!json_is_object(plan))
         return;
     mw_buffer_appendf(out, "\nplan ");
     mw_visible(out, mw_text(plan, "status"));
-    mw_buffer_append_byte(out, ' ');
-    mw_visible(out, mw_text(plan, "plan_hash"));
     mw_buffer_append_byte(out, '\n');
-    for (size_t i = 0; i < json_array_size(phases); i++) {
-        const json_t *phase = json_array_get(phases, i);
-        const json_t *steps = json_object_get(phase, "steps");
-        mw_buffer_appendf(out, "  ");
-        mw_visible(out, mw_text(phase, "name"));
-        mw_buffer_append_byte(out, '\n');
+    for (size_t i = 0; i < json_array_size(phases) && i < sizeof names / sizeof names[0]; i++) {
+        const json_t *steps = json_object_get(json_array_get(phases, i), "steps");
         for (size_t s = 0; s < json_array_size(steps); s++)
-            render_step(json_array_get(steps, s), out);
+            mw_field(out, s ? "" : names[i], mw_text(json_array_get(steps, s), "title"));
     }
+    mw_buffer_appendf(out, "  $ midwatch plan show ");
+    mw_visible(out, mw_slice_first(mw_text(root, "investigation_id"), 12));
+    mw_buffer_append_byte(out, '\n');
 }
 
 static void render_head(const json_t *root, mw_buffer *out)
@@ -198,6 +200,7 @@ static void render_head(const json_t *root, mw_buffer *out)
     mw_field(out, "status", mw_text(root, "status"));
     mw_field(out, "incident", mw_text(root, "incident_state"));
     mw_field(out, "priority", mw_text(root, "priority"));
+    mw_field(out, "service", mw_text(root, "service"));
     mw_instant_text(root, "created_at", from);
     mw_field(out, "created", mw_slice_of(from));
     mw_instant_text(root, "closed_at", from);
@@ -208,20 +211,61 @@ static void render_head(const json_t *root, mw_buffer *out)
         mw_buffer_appendf(out, "  %-13s %s to %s\n", "window", from, to);
 }
 
+/* In the order of the questions of somebody who was woken: what is it, how sure is that, what is
+ * not known, what to do; then what it rests on. */
 static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
 {
     const json_t *alarms = json_object_get(root, "alarms");
+    if (cli->markdown) {
+        mw_render_markdown(cli, root, out);
+        return;
+    }
     render_head(root, out);
+    render_cause(json_object_get(root, "root_cause"), out);
+    render_plan(root, out);
     if (json_array_size(alarms)) {
         mw_buffer_appendf(out, "\nalarms\n");
         mw_alarm_table(cli, alarms, out);
     }
-    render_cause(json_object_get(root, "root_cause"), out);
-    render_plan(json_object_get(root, "plan"), out);
     render_journal(json_object_get(root, "journal"), out);
 }
 
 int mw_cmd_investigation_show(mw_cli *cli)
 {
     return mw_show_id(cli, "investigations", render_show);
+}
+
+/* ---- by hand -------------------------------------------------------------------------------- */
+
+static void render_started(mw_cli *cli, json_t *root, mw_buffer *out)
+{
+    (void)cli;
+    render_head(root, out);
+}
+
+int mw_cmd_investigation_create(mw_cli *cli)
+{
+    if (!cli->service)
+        return mw_complain(MW_EXIT_USAGE, "investigation create", "--service is missing",
+                           "for example --service checkout --at 15m");
+    json_t *body = json_pack("{s:s, s:s?, s:s?}", "service", cli->service, "at", cli->at, "title",
+                             cli->title);
+    return mw_show_change(cli, "/api/v1/investigations", body, "investigation create",
+                          render_started);
+}
+
+int mw_cmd_investigation_cancel(mw_cli *cli)
+{
+    mw_buffer path;
+    mw_buffer_init(&path, MW_MEM_BASE, MW_CLI_PATH_MAX * 4);
+    mw_buffer_appendf(&path, "/api/v1/investigations/");
+    mw_url_append(&path, cli->args[0]);
+    mw_buffer_appendf(&path, "/cancel");
+    mw_buffer_append_byte(&path, '\0');
+    int status = path.err ? mw_complain(MW_EXIT_USAGE, "investigation cancel", "the id is too long",
+                                        "")
+                          : mw_show_change(cli, path.data, json_object(), "investigation cancel",
+                                           render_started);
+    mw_buffer_fini(&path);
+    return status;
 }

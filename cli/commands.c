@@ -16,6 +16,9 @@ const mw_noun mw_nouns[] = {
     {"topology", "", "who calls whom, and how that goes"},
     {"alarm", "", "alarms and what was decided about them"},
     {"investigation", "inv", "investigations: journal, evidence, root cause"},
+    {"plan", "", "what to do about it; a person approves"},
+    {"deployment", "", "what was deployed, where and when"},
+    {"triage", "", "decisions taken again"},
     {"webhook", "", "doors for alarms"},
     {"token", "", "who may send, read and operate from elsewhere"},
     {"space", "", "separate stores of telemetry"},
@@ -25,8 +28,6 @@ const mw_noun mw_nouns[] = {
     {"demo", "", "a support agent's last half hour, to look around in"},
     {"completion", "", "completion for a shell"},
     /* Named by the design, served by a later version. */
-    {"plan", "", NULL},
-    {"deployment", "", NULL},
     {"skill", "", NULL},
 };
 const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
@@ -65,10 +66,43 @@ const mw_command mw_commands[] = {
      MW_TAKES_WINDOW | MW_TAKES_SPACE, mw_cmd_topology_show},
     {"alarm", "list", "", "newest first, by start", MW_TAKES_PAGE, mw_cmd_alarm_list},
     {"alarm", "show", "ID", "one alarm with its decision", 0, mw_cmd_alarm_show},
+    {"alarm", "explain", "ID", "why it was linked, skipped or given an investigation", 0,
+     mw_cmd_alarm_explain},
+    {"alarm", "link", "ID INVESTIGATION", "puts it into that incident", MW_TAKES_WHY,
+     mw_cmd_alarm_link},
+    {"alarm", "unlink", "ID", "takes it out, into an investigation of its own", MW_TAKES_WHY,
+     mw_cmd_alarm_unlink},
+    {"alarm", "proceed", "ID", "gives it an investigation", MW_TAKES_WHY, mw_cmd_alarm_proceed},
+    {"alarm", "skip", "ID", "sets it aside", MW_TAKES_WHY, mw_cmd_alarm_skip},
+    {"investigation", "merge", "ID INTO", "moves its alarms into another and ends it", MW_TAKES_WHY,
+     mw_cmd_investigation_merge},
+    {"investigation", "split", "ID ALARM...", "moves some of its alarms into a new one",
+     MW_TAKES_WHY, mw_cmd_investigation_split},
+    {"investigation", "claim", "ID", "says that it is yours", MW_TAKES_WHY,
+     mw_cmd_investigation_claim},
+    {"investigation", "comment", "ID TEXT...", "puts it into the journal", 0,
+     mw_cmd_investigation_comment},
+    {"investigation", "close", "ID", "ends the incident", MW_TAKES_WHY, mw_cmd_investigation_close},
+    {"triage", "replay", "", "takes decisions again from what they stored; 1 when one differs",
+     MW_TAKES_WINDOW | MW_TAKES_REPLAY, mw_cmd_triage_replay},
+    {"topology", "import", "FILE", "calls that telemetry does not show", 0, mw_cmd_topology_import},
     {"investigation", "list", "", "newest first, by creation", MW_TAKES_PAGE | MW_TAKES_STATUS,
      mw_cmd_investigation_list},
-    {"investigation", "show", "ID", "alarms, journal, root cause, gaps", 0,
+    {"investigation", "show", "ID", "root cause, gaps, plan, alarms, journal", MW_TAKES_MARKDOWN,
      mw_cmd_investigation_show},
+    {"investigation", "create", "", "start one by hand", MW_TAKES_INVESTIGATE,
+     mw_cmd_investigation_create},
+    {"investigation", "cancel", "ID", "stop one that has not ended", 0,
+     mw_cmd_investigation_cancel},
+    {"plan", "show", "ID", "the plan of an investigation, by its id", 0, mw_cmd_plan_show},
+    {"plan", "approve", "ID", "the plan with the hash that you have read", MW_TAKES_JUDGE,
+     mw_cmd_plan_approve},
+    {"plan", "reject", "ID", "likewise", MW_TAKES_JUDGE, mw_cmd_plan_reject},
+    {"deployment", "record", "", "tell of one, from a pipeline or by hand", MW_TAKES_RECORD,
+     mw_cmd_deployment_record},
+    {"deployment", "list", "", "newest first", MW_TAKES_PAGE | MW_TAKES_DEPLOYED,
+     mw_cmd_deployment_list},
+    {"deployment", "show", "ID", "one, and the version before it", 0, mw_cmd_deployment_show},
     {"webhook", "create", "", "a new door; shows its secret this once",
      MW_TAKES_DOOR | MW_TAKES_ALLOW | MW_TAKES_NAME, mw_cmd_webhook_create},
     {"webhook", "list", "", "all doors, without secrets", MW_TAKES_PAGE, mw_cmd_webhook_list},
@@ -104,7 +138,7 @@ const mw_command mw_commands[] = {
     {"import", "", "FILE...", "JSON lines or one document, gzip too; - is standard input",
      MW_TAKES_SPACE | MW_TAKES_OTLP, mw_cmd_import},
     {"demo", "", "", "sends it to the OTLP port, and says what to look at",
-     MW_TAKES_SPACE | MW_TAKES_OTLP, mw_cmd_demo},
+     MW_TAKES_SPACE | MW_TAKES_OTLP | MW_TAKES_STORY, mw_cmd_demo},
     {"completion", "", "SHELL", "print the script for bash, zsh or fish", 0, mw_cmd_completion},
 };
 const size_t mw_command_count = sizeof mw_commands / sizeof mw_commands[0];
@@ -182,11 +216,11 @@ void mw_help_noun(mw_buffer *out, const mw_noun *noun)
         if (strcmp(command->noun, noun->name) != 0)
             continue;
         takes |= command->takes;
-        ids |= strcmp(command->args, "ID") == 0;
+        ids |= strncmp(command->args, "ID", 2) == 0;
         snprintf(line, sizeof line, "midwatch %s%s%s%s%s", command->noun,
                  command->verb[0] ? " " : "", command->verb, command->args[0] ? " " : "",
                  command->args);
-        mw_buffer_appendf(out, "  %-34s %s\n", line, command->summary);
+        mw_buffer_appendf(out, "  %-38s %s\n", line, command->summary);
     }
     if (!has_commands(noun)) {
         mw_buffer_appendf(out, "  midwatch %s --help tells its options\n", noun->name);

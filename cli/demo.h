@@ -93,4 +93,9 @@ void mw_demo_write_spans(mw_demo_run *run, size_t service, mw_buffer *out);
 void mw_demo_write_logs(mw_demo_run *run, size_t service, mw_buffer *out);
 void mw_demo_write_points(mw_demo_run *run, size_t service, mw_buffer *out);
 
+/* "  midwatch COMMAND", with the options that chose the daemon. */
+void mw_demo_command(const mw_cli *cli, mw_buffer *out, const char *command);
+/* demo_incident.c: a deployment, its failures and three alarms. The exit status. */
+int mw_demo_incident(mw_cli *cli);
+
 #endif

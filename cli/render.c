@@ -198,6 +198,17 @@ int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw
     return status;
 }
 
+int mw_show_change(mw_cli *cli, const char *path, json_t *body, const char *what,
+                   void (*render)(mw_cli *, json_t *, mw_buffer *))
+{
+    mw_answer answer;
+    int status = mw_client_post(cli, path, body, what, &answer);
+    if (!status)
+        status = cli->json ? print_body(&answer) : render_answer(cli, &answer, render);
+    mw_answer_free(&answer);
+    return status;
+}
+
 int mw_show_id(mw_cli *cli, const char *noun, void (*render)(mw_cli *, json_t *, mw_buffer *))
 {
     return mw_show_part(cli, noun, "", render);

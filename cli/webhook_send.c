@@ -170,22 +170,43 @@ static int print_answer(const mw_cli *cli, mw_answer *answer)
     return status;
 }
 
-static int deliver(mw_cli *cli, const json_t *hook, const sending *send)
+/* The answer is to be freed, whatever it is. */
+static int send_to(const mw_cli *cli, const json_t *hook, const sending *send, mw_answer *out)
 {
     mw_target to = {.loopback = false};
-    mw_answer answer = {.root = NULL};
     char url[MW_CLI_PATH_MAX] = "";
+    mw_buffer_init(&out->body, MW_MEM_BASE, ANSWER_MAX);
     mw_slice_to_cstr(mw_text(hook, "url"), url, sizeof url);
     int status = mw_target_use_url(&to, "url", url);
     if (status)
         return status;
-    mw_buffer_init(&answer.body, MW_MEM_BASE, ANSWER_MAX);
     struct curl_slist *headers =
         make_headers(cli, send, mw_slice_equal(mw_text(hook, "auth"), MW_SLICE("bearer")));
-    status = post(&to, headers, send, &answer);
+    status = post(&to, headers, send, out);
     curl_slist_free_all(headers);
+    return status;
+}
+
+static int deliver(mw_cli *cli, const json_t *hook, const sending *send)
+{
+    mw_answer answer = {.root = NULL};
+    int status = send_to(cli, hook, send, &answer);
     if (!status)
         status = print_answer(cli, &answer);
+    mw_answer_free(&answer);
+    return status;
+}
+
+int mw_webhook_deliver(mw_cli *cli, const json_t *hook, const char *secret, mw_slice body)
+{
+    mw_answer answer = {.root = NULL};
+    sending send = {.body = (char *)(uintptr_t)body.data, .body_len = body.len};
+    if (!mw_slice_to_cstr(mw_slice_of(secret), send.secret, sizeof send.secret))
+        return mw_complain(MW_EXIT_FAILED, "webhook", "the secret is too long", "");
+    int status = send_to(cli, hook, &send, &answer);
+    if (!status && mw_exit_of_status(answer.status))
+        status = print_answer(cli, &answer); /* a refusal, told as webhook send tells it */
+    explicit_bzero(send.secret, sizeof send.secret);
     mw_answer_free(&answer);
     return status;
 }

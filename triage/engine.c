@@ -1,219 +1,471 @@
-/* One decision: read what is known, decide, commit. Called by the decision loop (triage.c) on one
- * pool thread at a time, so that what was read still holds when it is committed: only decisions
- * change what the next decision reads, and events count up to the alarm's own position.
+/* Decisions: read what waits, look at the telemetry around it, decide and commit. Called by the
+ * decision loop (triage.c) on one pool thread at a time.
  *
- * The memory of one decision is one arena, freed at the end. The commit runs on the state
- * writer's thread while this one waits.
+ * Alarms are decided in batches, in the order of their commit. Windows of telemetry are made on the
+ * pool's thread; everything else of a batch is one job on the state writer's, so that many alarms
+ * share one commit, and what a decision reads is what all before it wrote. The open incidents in
+ * memory belong to that thread; a batch that fails leaves them to be made again. A batch that fails
+ * is tried again one alarm at a time, so that what cannot be decided costs itself alone.
+ *
+ * The memory of a batch is one arena, freed at the end.
  */
 #include "lib/base/counter.h"
-#include "lib/base/json_writer.h"
 #include "lib/base/log.h"
-#include "triage/decision.h"
-#include "triage/triage_int.h"
+#include "triage/steps.h"
 
 /* An alarm without its body is a few KiB; at worst 256 KiB of resource names, each byte escaped to
- * six. A bound that an alarm could exceed would stop all decisions behind it. */
-#define DECISION_MEMORY ((size_t)8 << 20)
-/* Inputs as JSON: an incident id of 256 characters, escaped, and fixed fields. */
-#define DETAIL_MAX ((size_t)64 << 10)
+ * six, and 32 KiB of description. A batch that exceeds it is taken one by one. */
+#define BATCH_MEMORY ((size_t)48 << 20)
+/* Of one commit: some milliseconds of work, as long as its sync takes. */
+#define BATCH_MAX 128
 
-typedef struct decision_job {
+typedef struct outcome {
+    mw_verdict verdict;
+    mw_reason_code code;
+    mw_slice investigation_id;
+    bool wakes; /* an investigation has something to run */
+} outcome;
+
+typedef struct batch {
     mw_state_job job;
-    const mw_clock *clock;
-    mw_alarm_row alarm;
-    mw_incident_facts facts;
-    mw_decision_input input;
-    mw_decision decision;
-    uint64_t as_of;
+    mw_triage *triage;
+    mw_arena arena;
+    mw_alarm_row *alarms;
+    mw_window *windows[BATCH_MAX];
+    outcome outcomes[BATCH_MAX];
+    size_t count;
     int64_t begun_mono_ns;
-    mw_slice detail_json;
-    char investigation_id[MW_ID_TEXT_SIZE]; /* of a new one */
-} decision_job;
+} batch;
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* One alarm under decision, on the writer's thread. */
+typedef struct deciding {
+    mw_steps steps;
+    const mw_alarm_row *alarm;
+    mw_window *window;
+    const mw_standing *standing; /* NULL: its service is not in the window */
+    mw_slice service;            /* its own, or found in the title */
+    mw_incident_facts facts;
+    mw_member member;
+    mw_decision_record record;
+    mw_decision decision;
+} deciding;
 
-static mw_err read_alarm(mw_triage *triage, mw_arena *arena, decision_job *job)
+/* ---- what is known --------------------------------------------------------------------------- */
+
+static bool is_word_byte(char c)
 {
-    mw_state_tx *tx;
-    mw_err err = mw_state_read_begin(triage->state, &tx);
-    if (err != MW_OK)
-        return err;
-    err = mw_state_alarm_undecided(tx, arena, &job->alarm);
-    if (err == MW_OK)
-        err = mw_state_incident_facts(tx, job->alarm.webhook_id, job->alarm.incident_id,
-                                      job->alarm.seq, arena, &job->facts);
-    mw_state_read_end(tx);
-    return err;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-static mw_err read_as_of(mw_triage *triage, uint64_t *as_of)
+static bool names_service(mw_slice title, mw_slice name)
 {
-    mw_store_view *view;
-    mw_err err = mw_store_view_open(triage->store, &view);
-    if (err != MW_OK)
-        return err;
-    *as_of = mw_store_view_seq(view);
-    mw_store_view_close(view);
+    for (size_t at = 0; name.len && at + name.len <= title.len; at++) {
+        if (memcmp(title.data + at, name.data, name.len) != 0)
+            continue;
+        bool before = at == 0 || !is_word_byte(title.data[at - 1]);
+        size_t end = at + name.len;
+        if (before && (end == title.len || !is_word_byte(title.data[end])))
+            return true;
+    }
+    return false;
+}
+
+/* DESIGN 4.4: a missing service is looked for in the title among known names; the longest. */
+static mw_slice service_in_title(const mw_topology *topology, mw_slice title)
+{
+    mw_slice best = MW_SLICE("");
+    for (size_t i = 0; i < mw_topology_nodes(topology); i++) {
+        mw_slice name = mw_topology_name(topology, (uint32_t)i);
+        if (name.len > best.len && names_service(title, name))
+            best = name;
+    }
+    return best;
+}
+
+static mw_err look_at_telemetry(deciding *d)
+{
+    uint32_t node;
+    mw_window *window = d->window;
+    d->service = d->alarm->service;
+    if (!window)
+        return MW_OK;
+    if (!d->service.len)
+        d->service = service_in_title(window->topology, d->alarm->title);
+    d->record.seen.read = window->read;
+    d->record.seen.as_of = window->as_of;
+    d->record.seen.left_out = window->left_out;
+    if (!d->service.len || !mw_topology_find(window->topology, d->service, &node))
+        return MW_OK;
+    d->standing = mw_topology_standing(window->topology, node);
+    if (!d->standing)
+        return MW_E_NOMEM;
+    mw_telemetry_see(window->topology, d->standing, &d->record.seen);
     return MW_OK;
 }
 
-/* Everything mw_decide reads, so that a replay from here is exact. */
-static mw_err write_detail(mw_arena *arena, decision_job *job)
+static mw_err make_member(deciding *d)
 {
-    mw_buffer buffer;
-    mw_json json;
-    const mw_decision_input *input = &job->input;
-    mw_buffer_init(&buffer, MW_MEM_STATE, DETAIL_MAX);
-    mw_json_init(&json, &buffer);
-    mw_json_object_begin(&json);
-    mw_json_key(&json, MW_SLICE("parts"));
-    mw_json_object_begin(&json);
-    mw_json_object_end(&json);
-    mw_json_key(&json, MW_SLICE("candidates"));
-    mw_json_array_begin(&json);
-    mw_json_array_end(&json);
-    mw_json_key(&json, MW_SLICE("inputs"));
-    mw_json_object_begin(&json);
-    mw_json_kv(&json, "action", input->action);
-    mw_json_kv(&json, "incident_id", input->incident_id);
-    mw_json_kv_bool(&json, "incident_known", input->incident_known);
-    mw_json_kv_bool(&json, "incident_unresolved", input->incident_unresolved);
-    mw_json_kv_or_null(&json, "known_alarm_id", job->facts.newest_alarm_id);
-    mw_json_kv_or_null(&json, "known_investigation_id", input->known_investigation_id);
-    mw_json_object_end(&json);
-    mw_json_object_end(&json);
-    mw_err err = buffer.err;
-    if (err == MW_OK) {
-        job->detail_json = mw_arena_copy(arena, mw_buffer_slice(&buffer));
-        err = job->detail_json.data ? MW_OK : MW_E_NOMEM;
+    d->member = (mw_member){.service = d->service,
+                            .region = d->alarm->region,
+                            .title = d->alarm->title,
+                            .started_ns = d->alarm->started_ns};
+    return mw_steps_member(d->steps.arena, &d->record.seen, d->alarm->resources_json, &d->member);
+}
+
+/* Closings go past the set in memory: what they closed leaves it here. */
+static mw_err drop_closed(deciding *d, size_t count, bool *dropped)
+{
+    *dropped = false;
+    for (size_t i = 0; i < count; i++) {
+        mw_incident_row row;
+        mw_slice id = d->record.candidates[i].investigation_id;
+        mw_err err = mw_state_incident_get(d->steps.tx, id, d->steps.arena, &row);
+        if (err != MW_OK)
+            return err == MW_E_NOT_FOUND ? MW_E_CORRUPT : err;
+        if (row.open)
+            continue;
+        *dropped = true;
+        mw_candidates_remove(d->steps.triage->open, id);
     }
-    mw_buffer_fini(&buffer);
-    return err;
+    return MW_OK;
 }
 
-/* ---- the commit ---------------------------------------------------------------------------- */
-
-static mw_err insert_investigation(const decision_job *job, mw_state_tx *tx)
+/* The set gives slices into itself: a decision's are its own. */
+static mw_err keep_texts(deciding *d, size_t count)
 {
-    const mw_alarm_row *alarm = &job->alarm;
-    int64_t start = alarm->started_ns;
-    int64_t end = start;
-    start = start > MW_TRIAGE_WINDOW_BEFORE_NS ? start - MW_TRIAGE_WINDOW_BEFORE_NS : 0;
-    end = end < INT64_MAX - MW_TRIAGE_WINDOW_AFTER_NS ? end + MW_TRIAGE_WINDOW_AFTER_NS
-                                                      : INT64_MAX - 1;
-    mw_investigation_row row = {.id = mw_slice_of(job->investigation_id),
-                                .space = alarm->space,
-                                .title = alarm->title,
-                                .status = MW_SLICE("PENDING_START"),
-                                .incident_state = MW_SLICE("open"),
-                                .priority = alarm->priority,
-                                .created_ns = mw_clock_wall_ns(job->clock),
-                                .window_start_ns = start,
-                                .window_end_ns = end};
-    return mw_state_investigation_insert(tx, &row);
+    for (size_t i = 0; i < count; i++) {
+        mw_candidate *c = &d->record.candidates[i];
+        c->investigation_id = mw_arena_copy(d->steps.arena, c->investigation_id);
+        c->service = mw_arena_copy(d->steps.arena, c->service);
+        c->cause_service = mw_arena_copy(d->steps.arena, c->cause_service);
+        if (!c->investigation_id.data || !c->service.data || !c->cause_service.data)
+            return MW_E_NOMEM;
+    }
+    return MW_OK;
 }
 
-static mw_err insert_decision(const decision_job *job, mw_state_tx *tx)
+static mw_err find_candidates(deciding *d)
 {
-    const mw_decision *decision = &job->decision;
-    int64_t took_ns = mw_clock_mono_ns(job->clock) - job->begun_mono_ns;
-    mw_decision_row row = {.alarm_id = job->alarm.id,
+    size_t count;
+    bool dropped;
+    mw_err err;
+    do {
+        count = mw_candidates_find(d->steps.triage->open, &d->member,
+                                   d->window ? d->window->topology : NULL, d->standing,
+                                   d->record.candidates, MW_CANDIDATES_MAX);
+        err = drop_closed(d, count, &dropped);
+    } while (err == MW_OK && dropped);
+    d->record.input.candidates = d->record.candidates;
+    d->record.input.candidate_count = count;
+    return err == MW_OK ? keep_texts(d, count) : err;
+}
+
+static mw_err gather(deciding *d)
+{
+    const mw_alarm_row *alarm = d->alarm;
+    mw_err err = mw_state_incident_facts(d->steps.tx, alarm->webhook_id, alarm->incident_id,
+                                         alarm->seq, d->steps.arena, &d->facts);
+    if (err == MW_OK)
+        err = look_at_telemetry(d);
+    if (err == MW_OK)
+        err = make_member(d);
+    if (err != MW_OK)
+        return err;
+    mw_slice suspect = d->member.suspect_count ? d->member.suspects[0].service : MW_SLICE("");
+    bool is_suspect = false;
+    for (size_t i = 0; i < d->member.suspect_count; i++)
+        is_suspect |= mw_slice_equal(d->member.suspects[i].service, d->service);
+    d->record.known_alarm_id = d->facts.newest_alarm_id;
+    d->record.input = (mw_decision_input){.action = alarm->action,
+                                          .incident_id = alarm->incident_id,
+                                          .incident_known = d->facts.known,
+                                          .incident_unresolved = d->facts.unresolved,
+                                          .known_investigation_id = d->facts.investigation_id,
+                                          .service = d->service,
+                                          .suspect = is_suspect ? d->service : suspect,
+                                          .is_suspect = is_suspect};
+    bool created = mw_slice_equal(alarm->action, MW_SLICE("created"));
+    bool repeat = d->facts.known && d->facts.unresolved;
+    return created && !repeat ? find_candidates(d) : MW_OK;
+}
+
+/* ---- the commit ------------------------------------------------------------------------------ */
+
+static mw_err insert_decision(const batch *b, deciding *d)
+{
+    const mw_decision *decision = &d->decision;
+    int64_t took_ns = mw_clock_mono_ns(b->triage->clock) - b->begun_mono_ns;
+    mw_decision_row row = {.alarm_id = d->alarm->id,
                            .verdict = mw_slice_of(mw_verdict_name(decision->verdict)),
                            .reason_code = mw_slice_of(mw_reason_code_name(decision->reason_code)),
                            .reason = mw_slice_of(decision->reason),
                            .investigation_id = decision->investigation_id,
-                           .detail_json = job->detail_json,
-                           .as_of = job->as_of,
-                           .decided_ns = mw_clock_wall_ns(job->clock),
+                           .score = decision->score,
+                           .threshold = decision->threshold,
+                           .scored = decision->scored,
+                           .as_of = d->record.seen.as_of,
+                           .decided_ns = d->steps.now_ns,
                            .decided_in_us = took_ns / 1000};
-    return mw_state_decision_insert(tx, &row);
+    mw_err err = mw_decision_write(&d->record, decision, d->steps.arena, &row.detail_json);
+    return err == MW_OK ? mw_state_decision_insert(d->steps.tx, &row) : err;
 }
 
 /* Between its commit and its decision an alarm takes the events of its incident. When it turns
  * out to be a repeat they belong to the alarm that it repeats. */
-static mw_err hand_over_events(const decision_job *job, mw_state_tx *tx)
+static mw_err hand_over_events(deciding *d)
 {
-    if (job->decision.verdict != MW_VERDICT_SKIPPED || !job->facts.known)
+    if (d->decision.verdict != MW_VERDICT_SKIPPED || !d->facts.known)
         return MW_OK;
-    return mw_state_alarm_events_move(tx, job->alarm.id, job->facts.newest_alarm_id);
+    return mw_state_alarm_events_move(d->steps.tx, d->alarm->id, d->facts.newest_alarm_id);
 }
 
-static mw_err run_decision(mw_state_job *state_job, mw_state_tx *tx)
+/* The alarm's own service is where the trouble ends: the incident is about it from now on. */
+static mw_err center(deciding *d)
 {
-    decision_job *job = (decision_job *)(void *)state_job;
-    mw_err err = MW_OK;
-    if (job->decision.verdict == MW_VERDICT_PROCEED)
-        err = insert_investigation(job, tx);
-    if (err == MW_OK)
-        err = insert_decision(job, tx);
-    if (err == MW_OK)
-        err = hand_over_events(job, tx);
-    if (err == MW_OK && job->decision.investigation_id.len)
-        err = mw_state_investigation_settle(tx, job->decision.investigation_id,
-                                            mw_clock_wall_ns(job->clock));
+    mw_incident_row row;
+    mw_slice id = d->decision.investigation_id;
+    mw_err err = mw_state_incident_get(d->steps.tx, id, d->steps.arena, &row);
+    if (err != MW_OK || mw_slice_equal(row.center, d->service))
+        return err;
+    char *text = mw_arena_printf(
+        d->steps.arena,
+        "centred on %.*s: alarm %.*s came later than those of its callers, but the trouble of all "
+        "of them ends at this service (before: %.*s)",
+        MW_SLICE_FMT(d->service), MW_SLICE_FMT(d->alarm->id),
+        MW_SLICE_FMT(row.center.len ? row.center : MW_SLICE("no service known as the cause")));
+    if (!text)
+        return MW_E_NOMEM;
+    err = mw_state_investigation_center(d->steps.tx, id, d->service, d->alarm->title);
+    return err == MW_OK ? mw_steps_journal(&d->steps, id, "ACTION", mw_slice_of(text)) : err;
+}
+
+static mw_err merge_others(deciding *d)
+{
+    char *why =
+        mw_arena_printf(d->steps.arena, "alarm %.*s shows that both have the same cause, %.*s",
+                        MW_SLICE_FMT(d->alarm->id), MW_SLICE_FMT(d->record.input.suspect));
+    mw_err err = why ? MW_OK : MW_E_NOMEM;
+    for (size_t i = 0; err == MW_OK && i < d->decision.join_count; i++)
+        err = mw_steps_merge(&d->steps, d->record.candidates[d->decision.joins[i]].investigation_id,
+                             d->decision.investigation_id, MW_REASON_MERGED, mw_slice_of(why));
     return err;
 }
 
-/* ---- the step ------------------------------------------------------------------------------ */
-
-static void decide(decision_job *job)
+/* Said once a pair: a storm would say it with every alarm. */
+static bool is_proposed(mw_triage *triage, mw_slice one, mw_slice other)
 {
-    job->input = (mw_decision_input){.action = job->alarm.action,
-                                     .incident_id = job->alarm.incident_id,
-                                     .incident_known = job->facts.known,
-                                     .incident_unresolved = job->facts.unresolved,
-                                     .known_investigation_id = job->facts.investigation_id};
-    mw_decide(&job->input, &job->decision);
-    if (job->decision.verdict == MW_VERDICT_PROCEED) {
-        mw_id_new(job->investigation_id);
-        job->decision.investigation_id = mw_slice_of(job->investigation_id);
-    }
+    char pair[2 * MW_ID_TEXT_SIZE];
+    bool ordered = mw_slice_compare(one, other) < 0;
+    snprintf(pair, sizeof pair, "%.*s%.*s", MW_SLICE_FMT(ordered ? one : other),
+             MW_SLICE_FMT(ordered ? other : one));
+    for (size_t i = 0; i < MW_PROPOSALS_KEPT; i++)
+        if (strcmp(triage->proposed[i], pair) == 0)
+            return true;
+    memcpy(triage->proposed[triage->proposed_next++ % MW_PROPOSALS_KEPT], pair, sizeof pair);
+    return false;
 }
 
-static void report(const decision_job *job)
+static mw_err propose(deciding *d, mw_slice other)
+{
+    mw_slice id = d->decision.investigation_id;
+    if (is_proposed(d->steps.triage, id, other))
+        return MW_OK;
+    char *text = mw_arena_printf(
+        d->steps.arena,
+        "alarm %.*s fits investigations %.*s and %.*s: if they are one incident, "
+        "`midwatch investigation merge %.12s %.12s`",
+        MW_SLICE_FMT(d->alarm->id), MW_SLICE_FMT(id), MW_SLICE_FMT(other), other.data, id.data);
+    if (!text)
+        return MW_E_NOMEM;
+    mw_err err = mw_steps_journal(&d->steps, id, "SUGGESTION", mw_slice_of(text));
+    return err == MW_OK ? mw_steps_journal(&d->steps, other, "SUGGESTION", mw_slice_of(text)) : err;
+}
+
+static mw_err open_incident(deciding *d, char id[MW_ID_TEXT_SIZE])
+{
+    mw_err err = mw_steps_open(&d->steps, d->alarm, id);
+    d->decision.investigation_id = mw_slice_of(id);
+    if (err == MW_OK && d->record.input.is_suspect)
+        err = mw_state_investigation_center(d->steps.tx, d->decision.investigation_id, d->service,
+                                            MW_SLICE(""));
+    return err;
+}
+
+static mw_err link(deciding *d)
+{
+    mw_slice id = d->decision.investigation_id;
+    mw_err err = mw_steps_join(&d->steps, d->alarm, id);
+    if (err == MW_OK)
+        err = mw_candidates_add(d->steps.triage->open, id, &d->member);
+    if (err == MW_OK && d->decision.centers)
+        err = center(d);
+    if (err == MW_OK)
+        err = merge_others(d);
+    for (size_t i = 0; err == MW_OK && i < d->decision.propose_count; i++)
+        err = propose(d, d->record.candidates[d->decision.proposes[i]].investigation_id);
+    return err;
+}
+
+static mw_err carry_out(const batch *b, deciding *d, char id[MW_ID_TEXT_SIZE])
+{
+    mw_err err = MW_OK;
+    if (d->decision.verdict == MW_VERDICT_PROCEED)
+        err = open_incident(d, id);
+    if (err == MW_OK)
+        err = insert_decision(b, d);
+    if (err == MW_OK)
+        err = hand_over_events(d);
+    if (err == MW_OK && d->decision.verdict == MW_VERDICT_PROCEED)
+        err = mw_candidates_add(d->steps.triage->open, d->decision.investigation_id, &d->member);
+    if (err == MW_OK && d->decision.verdict == MW_VERDICT_LINKED)
+        err = link(d);
+    if (err == MW_OK && d->decision.investigation_id.len)
+        err = mw_steps_settle(&d->steps, d->decision.investigation_id);
+    return err;
+}
+
+static mw_err decide_one(batch *b, size_t at, mw_state_tx *tx)
+{
+    char *id = mw_arena_zalloc(&b->arena, 1, MW_ID_TEXT_SIZE);
+    deciding *d = mw_arena_zalloc(&b->arena, 1, sizeof *d);
+    if (!id || !d)
+        return MW_E_NOMEM;
+    d->steps = (mw_steps){.triage = b->triage,
+                          .tx = tx,
+                          .arena = &b->arena,
+                          .who = MW_SLICE("midwatch"),
+                          .now_ns = mw_clock_wall_ns(b->triage->clock)};
+    d->alarm = &b->alarms[at];
+    d->window = b->windows[at];
+    mw_err err = gather(d);
+    if (err != MW_OK)
+        return err;
+    mw_decide(&d->record.input, &d->decision);
+    err = carry_out(b, d, id);
+    b->outcomes[at] =
+        (outcome){d->decision.verdict, d->decision.reason_code, d->decision.investigation_id,
+                  d->decision.verdict != MW_VERDICT_SKIPPED};
+    return err;
+}
+
+static mw_err run_batch(mw_state_job *job, mw_state_tx *tx)
+{
+    batch *b = (batch *)(void *)job;
+    mw_err err = MW_OK;
+    if (!b->triage->open || __atomic_exchange_n(&b->triage->open_stale, false, __ATOMIC_ACQ_REL)) {
+        mw_steps steps = {.triage = b->triage, .tx = tx, .arena = &b->arena};
+        err = mw_steps_load(&steps);
+    }
+    for (size_t i = 0; err == MW_OK && i < b->count; i++)
+        err = decide_one(b, i, tx);
+    return err;
+}
+
+/* ---- the step -------------------------------------------------------------------------------- */
+
+static mw_err read_alarms(batch *b)
+{
+    mw_state_tx *tx;
+    mw_triage *triage = b->triage;
+    mw_err err = mw_state_read_begin(triage->state, &tx);
+    if (err != MW_OK)
+        return err;
+    err = mw_state_alarms_undecided(tx, triage->passed_over, triage->one_by_one ? 1 : BATCH_MAX,
+                                    &b->arena, &b->alarms, &b->count);
+    mw_state_read_end(tx);
+    return err == MW_OK && b->count == 0 ? MW_E_NOT_FOUND : err;
+}
+
+/* As many alarms as there are windows for. */
+static mw_err find_windows(batch *b)
+{
+    if (__atomic_exchange_n(&b->triage->edges_changed, false, __ATOMIC_ACQ_REL))
+        mw_topology_cache_forget(&b->triage->windows);
+    mw_topology_cache_pin(&b->triage->windows);
+    for (size_t i = 0; i < b->count; i++) {
+        mw_err err =
+            mw_topology_cache_get(&b->triage->windows, b->alarms[i].started_ns, &b->windows[i]);
+        if (err != MW_OK)
+            return err;
+        if (!b->windows[i])
+            b->count = i;
+    }
+    MW_ASSERT(b->count > 0);
+    return MW_OK;
+}
+
+static void report(const batch *b, bool *wakes)
 {
     static const mw_counter counters[] = {
         [MW_VERDICT_PROCEED] = MW_COUNT_DECISIONS_PROCEED,
         [MW_VERDICT_LINKED] = MW_COUNT_DECISIONS_LINKED,
         [MW_VERDICT_SKIPPED] = MW_COUNT_DECISIONS_SKIPPED,
     };
-    const mw_decision *decision = &job->decision;
-    mw_count(counters[decision->verdict], 1);
-    MW_LOG(MW_LOG_INFO, "triage", "alarm decided", MW_KV("alarm_id", job->alarm.id),
-           MW_KV_STR("verdict", mw_verdict_name(decision->verdict)),
-           MW_KV_STR("reason_code", mw_reason_code_name(decision->reason_code)),
-           MW_KV("investigation_id", decision->investigation_id));
+    for (size_t i = 0; i < b->count; i++) {
+        const outcome *o = &b->outcomes[i];
+        *wakes |= o->wakes;
+        mw_count(counters[o->verdict], 1);
+        MW_LOG(MW_LOG_INFO, "triage", "alarm decided", MW_KV("alarm_id", b->alarms[i].id),
+               MW_KV_STR("verdict", mw_verdict_name(o->verdict)),
+               MW_KV_STR("reason_code", mw_reason_code_name(o->code)),
+               MW_KV("investigation_id", o->investigation_id));
+    }
 }
 
-static mw_err decide_with(mw_triage *triage, mw_arena *arena, decision_job *job)
+static bool may_pass(mw_err err)
 {
-    mw_err err = read_alarm(triage, arena, job);
-    if (err == MW_OK)
-        err = read_as_of(triage, &job->as_of);
-    if (err != MW_OK)
-        return err;
-    decide(job);
-    err = write_detail(arena, job);
-    if (err != MW_OK)
-        return err;
-    /* Costs nothing in the queue's budget: there is one at a time, and a storm of alarms that fills
-     * the queue must not keep the engine from deciding them. */
-    job->job.run = run_decision;
-    err = mw_state_submit_wait(triage->state, &job->job);
+    return err == MW_E_IO || err == MW_E_NO_SPACE || err == MW_E_NOMEM || err == MW_E_BUSY ||
+           err == MW_E_CLOSED;
+}
+
+/* What was decided in memory was not committed. An alarm that fails alone, and for a reason that
+ * does not pass, waits for the next start. */
+static mw_err give_up(batch *b, mw_err err)
+{
+    mw_triage *triage = b->triage;
+    __atomic_store_n(&triage->open_stale, true, __ATOMIC_RELEASE);
+    if (triage->one_by_one && !may_pass(err)) {
+        MW_LOG(MW_LOG_ERROR, "triage", "an alarm cannot be decided and waits for the next start",
+               MW_KV("alarm_id", b->alarms[0].id), MW_KV_ERR(err));
+        triage->passed_over = b->alarms[0].seq;
+    }
+    triage->one_by_one = true;
     /* NOT_FOUND means "nothing to decide" to the caller; a vanished row is damage. */
     return err == MW_E_NOT_FOUND ? MW_E_CORRUPT : err;
 }
 
-mw_err mw_engine_decide_next(mw_triage *triage, bool *proceeds)
+static mw_err decide_batch(batch *b, bool *wakes)
 {
-    mw_arena arena;
-    decision_job job = {.clock = triage->clock, .begun_mono_ns = mw_clock_mono_ns(triage->clock)};
-    mw_arena_init(&arena, MW_MEM_STATE, DECISION_MEMORY);
-    mw_err err = decide_with(triage, &arena, &job);
-    if (err == MW_OK) {
-        report(&job);
-        *proceeds = job.decision.verdict == MW_VERDICT_PROCEED;
+    mw_err err = read_alarms(b);
+    if (err == MW_E_NOT_FOUND)
+        return err;
+    if (err == MW_OK)
+        err = find_windows(b);
+    if (err != MW_OK) {
+        b->triage->one_by_one = true;
+        return err;
     }
-    mw_arena_reset(&arena);
+    /* Costs nothing in the queue's budget: there is one at a time, and a storm of alarms that fills
+     * the queue must not keep the engine from deciding them. */
+    b->job.run = run_batch;
+    err = mw_state_submit_wait(b->triage->state, &b->job);
+    if (err != MW_OK)
+        return give_up(b, err);
+    b->triage->one_by_one = false;
+    report(b, wakes);
+    return MW_OK;
+}
+
+mw_err mw_engine_decide_next(mw_triage *triage, bool *wakes)
+{
+    batch *b = mw_calloc(MW_MEM_STATE, 1, sizeof *b);
+    if (!b)
+        return MW_E_NOMEM;
+    b->triage = triage;
+    b->begun_mono_ns = mw_clock_mono_ns(triage->clock);
+    mw_arena_init(&b->arena, MW_MEM_STATE, BATCH_MEMORY);
+    mw_err err = decide_batch(b, wakes);
+    mw_arena_reset(&b->arena);
+    mw_free(MW_MEM_STATE, b);
     return err;
 }

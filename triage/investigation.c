@@ -1,27 +1,36 @@
 /* One investigation, from PENDING_START to its committed end.
  *
- * claim (IN_PROGRESS committed) -> members and telemetry are read -> each provider is asked ->
- * journal, root cause and end status in one transaction: a crash on the way leaves IN_PROGRESS
- * without a journal, and the next start runs it again from the beginning. Runs on a pool thread;
- * the memory of a run is one arena.
+ * claim (IN_PROGRESS committed) -> members are read -> telemetry of the window is read into tables
+ * -> each provider is asked, its record committed at once -> causes, plan and end status in one
+ * transaction. Each step is refused once somebody has canceled the run. A crash on the way leaves
+ * IN_PROGRESS, and the next start runs it again from the beginning; the journal shows both. Runs on
+ * a pool thread; the memory of a run is one arena beside the tables.
  */
-#include <stdarg.h>
-
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
+#include "lib/state/incidents.h"
+#include "lib/state/plans.h"
+#include "triage/plan.h"
+#include "triage/provider_int.h"
 #include "triage/report_int.h"
 #include "triage/triage_int.h"
 
-/* Members, 200 rows of hot columns a question, JSON: far below. Bounds what stored text can make
- * a run hold. */
-#define RUN_MEMORY ((size_t)32 << 20)
-#define GAP_TEXT_MAX 512
+/* Names of services and operations, templates, findings, JSON: far below. Bounds what stored text
+ * can make a run hold. */
+#define RUN_MEMORY ((size_t)64 << 20)
+/* Metrics may be reported every five minutes only, and a dozen points make a baseline; longer, and
+ * the hour of the day begins to count. */
+#define METRICS_BEFORE_NS (INT64_C(4) * 3600 * MW_NS_PER_S)
+/* Deployments that long before the window are still told. */
+#define DEPLOYMENTS_BEFORE_NS (INT64_C(3600) * MW_NS_PER_S)
+#define DEPLOYMENTS_MAX 100
 
-/* In the order of the journal. */
-static const mw_provider *const providers[] = {&mw_provider_error_spans};
+/* In the order of the journal. The edges come first: they tell the onset best. */
+static const mw_provider *const providers[] = {
+    &mw_provider_call_edges,    &mw_provider_red_change,     &mw_provider_missing_calls,
+    &mw_provider_error_origin,  &mw_provider_log_templates,  &mw_provider_metric_changes,
+    &mw_provider_version_change, &mw_provider_deployments};
 #define PROVIDERS (sizeof providers / sizeof providers[0])
-/* Those of the providers, and two of the run itself. */
-#define RUN_GAPS_MAX (PROVIDERS * MW_GAPS_MAX + 2)
 
 typedef struct run {
     mw_state_job job;
@@ -30,38 +39,50 @@ typedef struct run {
     mw_investigation_row row;
     mw_alarm_row *alarms;
     size_t alarm_count;
+    mw_deployment_row *deployments;
+    size_t deployment_count;
+    mw_edge_row *edges; /* imported */
+    size_t edge_count;
     int64_t deadline_mono_ns;
-
-    mw_journal_row records[PROVIDERS];
-    char record_ids[PROVIDERS][MW_ID_TEXT_SIZE];
-    size_t record_count;
-    mw_gap gaps[RUN_GAPS_MAX];
-    size_t gap_count;
-    bool failed, timed_out;
+    mw_context context;
+    mw_findings *findings;
+    mw_causes causes;
+    mw_plan plan;
+    bool has_plan, failed, timed_out;
+    mw_journal_row record;
+    char record_id[MW_ID_TEXT_SIZE];
 } run;
 
-mw_err mw_findings_gap(mw_findings *findings, mw_gap_code code, const char *format, ...)
+/* ---- the journal ----------------------------------------------------------------------------- */
+
+static mw_err run_record(mw_state_job *job, mw_state_tx *tx)
 {
-    char text[GAP_TEXT_MAX];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    MW_ASSERT(findings->gap_count < MW_GAPS_MAX);
-    mw_slice copy = mw_arena_copy(findings->arena, mw_slice_of(text));
-    if (!copy.data)
+    run *r = (run *)(void *)job;
+    return mw_state_journal_step(tx, r->row.id, &r->record);
+}
+
+static void fill_record(run *r, mw_slice type, mw_slice text, mw_slice evidence_json)
+{
+    mw_id_new(r->record_id);
+    r->record = (mw_journal_row){.record_id = mw_slice_of(r->record_id),
+                                 .time_ns = mw_clock_wall_ns(r->triage->clock),
+                                 .type = type,
+                                 .text = text,
+                                 .evidence_json = evidence_json};
+}
+
+/* Committed before the next step begins. MW_E_CONFLICT: the run was canceled. */
+static mw_err record(run *r, mw_slice type, mw_slice text, mw_slice evidence_json)
+{
+    if (!text.data)
         return MW_E_NOMEM;
-    findings->gaps[findings->gap_count++] = (mw_gap){code, copy};
-    return MW_OK;
+    fill_record(r, type, text, evidence_json);
+    /* No cost in the queue's budget, as a decision: at most MW_TRIAGE_RUNNERS wait at a time. */
+    r->job = (mw_state_job){.run = run_record};
+    return mw_state_submit_wait(r->triage->state, &r->job);
 }
 
-static void add_gap(run *r, mw_gap_code code, mw_slice text)
-{
-    MW_ASSERT(r->gap_count < RUN_GAPS_MAX);
-    r->gaps[r->gap_count++] = (mw_gap){code, text};
-}
-
-/* ---- start --------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static mw_err run_claim(mw_state_job *job, mw_state_tx *tx)
 {
@@ -71,10 +92,46 @@ static mw_err run_claim(mw_state_job *job, mw_state_tx *tx)
 
 static mw_err claim(run *r)
 {
-    mw_state *state = r->triage->state;
-    /* No cost in the queue's budget, as a decision: at most MW_TRIAGE_RUNNERS wait at a time. */
     r->job = (mw_state_job){.run = run_claim};
-    return mw_state_submit_wait(state, &r->job);
+    return mw_state_submit_wait(r->triage->state, &r->job);
+}
+
+static int64_t at_of(const run *r)
+{
+    int64_t at = r->row.window_start_ns + MW_TRIAGE_WINDOW_BEFORE_NS;
+    for (size_t i = 0; i < r->alarm_count; i++)
+        if (i == 0 || r->alarms[i].started_ns < at)
+            at = r->alarms[i].started_ns;
+    return at;
+}
+
+/* By a person, else of the oldest alarm that names one. */
+static mw_slice entry_of(const run *r)
+{
+    if (r->row.service.len && !r->alarm_count)
+        return r->row.service;
+    const mw_alarm_row *first = NULL;
+    for (size_t i = 0; i < r->alarm_count; i++)
+        if (r->alarms[i].service.len &&
+            (!first || r->alarms[i].started_ns < first->started_ns))
+            first = &r->alarms[i];
+    return first ? first->service : r->row.service;
+}
+
+static mw_err read_rows(run *r, mw_state_tx *tx, const char *kept)
+{
+    mw_err err = MW_OK;
+    if (!r->row.id.len)
+        err = mw_state_investigation_get(tx, mw_slice_of(kept), &r->arena, &r->row);
+    if (err == MW_OK)
+        err =
+            mw_state_alarm_of_investigation(tx, r->row.id, &r->arena, &r->alarms, &r->alarm_count);
+    int64_t since = r->row.window_start_ns - DEPLOYMENTS_BEFORE_NS;
+    if (err == MW_OK)
+        err = mw_state_deployment_between(tx, r->row.space, since > 0 ? since : 0,
+                                          r->row.window_end_ns, DEPLOYMENTS_MAX, &r->arena,
+                                          &r->deployments, &r->deployment_count);
+    return err == MW_OK ? mw_state_edges(tx, &r->arena, &r->edges, &r->edge_count) : err;
 }
 
 /* `kept`: IN_PROGRESS from an earlier try of this slot; its row is read again. */
@@ -84,91 +141,228 @@ static mw_err read_members(run *r, const char *kept)
     mw_err err = mw_state_read_begin(r->triage->state, &tx);
     if (err != MW_OK)
         return err;
-    if (!r->row.id.len)
-        err = mw_state_investigation_get(tx, mw_slice_of(kept), &r->arena, &r->row);
-    if (err == MW_OK)
-        err =
-            mw_state_alarm_of_investigation(tx, r->row.id, &r->arena, &r->alarms, &r->alarm_count);
+    err = read_rows(r, tx, kept);
     mw_state_read_end(tx);
     return err;
 }
 
-/* ---- evidence ------------------------------------------------------------------------------ */
-
-static mw_err add_record(run *r, const mw_findings *findings)
+static bool says(const mw_alarm_row *alarm, const char *const *words, size_t count)
 {
-    mw_journal_row *record = &r->records[r->record_count];
-    mw_slice text = findings->text;
-    if (!text.len && findings->gap_count)
-        text = findings->gaps[0].text;
-    if (!text.len)
-        return MW_OK;
-    mw_err err = mw_report_evidence(findings, &record->evidence_json);
-    if (err != MW_OK)
-        return err;
-    mw_id_new(r->record_ids[r->record_count]);
-    record->record_id = mw_slice_of(r->record_ids[r->record_count]);
-    record->time_ns = mw_clock_wall_ns(r->triage->clock);
-    record->type = findings->evidence_count ? MW_SLICE("FINDING") : MW_SLICE("ANALYSIS");
-    record->text = text;
-    r->record_count++;
-    return MW_OK;
+    for (size_t i = 0; i < count; i++)
+        if (mw_slice_contains(alarm->title, mw_slice_of(words[i])))
+            return true;
+    return false;
 }
 
-static mw_err ask(run *r, mw_store_view *view, const mw_provider *provider)
+/* What the alarms' titles speak of: a hint where telemetry leaves both open. */
+static void read_titles(run *r)
 {
-    mw_question question = {.investigation = &r->row,
-                            .alarms = r->alarms,
-                            .alarm_count = r->alarm_count,
-                            .clock = r->triage->clock,
-                            .deadline_mono_ns = r->deadline_mono_ns};
-    mw_findings *findings = mw_arena_zalloc(&r->arena, 1, sizeof *findings);
-    if (!findings)
-        return MW_E_NOMEM;
-    findings->arena = &r->arena;
-    mw_err err = provider->collect(view, &question, findings);
-    /* What is damaged is left out; everything else may still say what happened. */
-    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(view)) {
-        memset(findings, 0, sizeof *findings);
-        findings->arena = &r->arena;
-        err = provider->collect(view, &question, findings);
+    static const char *const latency[] = {"latency", "Latency", "slow", "duration", "p99", "p95"};
+    static const char *const errors[] = {"availability", "Availability", "error", "Error",
+                                         "success",      "fail",         "5xx"};
+    for (size_t i = 0; i < r->alarm_count; i++) {
+        r->context.says_latency |=
+            says(&r->alarms[i], latency, sizeof latency / sizeof latency[0]);
+        r->context.says_errors |= says(&r->alarms[i], errors, sizeof errors / sizeof errors[0]);
     }
+}
+
+/* Calls that somebody knows of and telemetry need not show: they come behind those that it does, and
+ * are not measured. */
+static void add_imported(run *r)
+{
+    mw_findings *f = r->findings;
+    for (size_t i = 0; i < r->edge_count && f->call_count < MW_CALLS_MAX; i++)
+        f->calls[f->call_count++] = (mw_call){r->edges[i].caller, r->edges[i].callee, 0};
+}
+
+static mw_err begin(run *r, mw_store_view *view)
+{
+    char since[MW_TIME_TEXT_SIZE], until[MW_TIME_TEXT_SIZE];
+    mw_context *context = &r->context;
+    r->findings = mw_arena_zalloc(&r->arena, 1, sizeof *r->findings);
+    if (!r->findings)
+        return MW_E_NOMEM;
+    r->findings->arena = &r->arena;
+    *context = (mw_context){.arena = &r->arena,
+                            .view = view,
+                            .entry = entry_of(r),
+                            .at_ns = (uint64_t)at_of(r),
+                            .since_ns = (uint64_t)r->row.window_start_ns,
+                            .until_ns = (uint64_t)r->row.window_end_ns + 1,
+                            .deployments = r->deployments,
+                            .deployment_count = r->deployment_count,
+                            .findings = r->findings};
+    read_titles(r);
+    mw_time_format(context->since_ns, since);
+    mw_time_format(context->until_ns, until);
+    mw_slice entry = mw_shown(&r->arena, context->entry, 120);
+    if (!entry.len)
+        entry = MW_SLICE("an unnamed service");
+    return record(r, MW_SLICE("PLANNING"),
+                  mw_sentence(&r->arena, "alarms: %zu, the first of %.*s; window %.19sZ to %.19sZ",
+                              r->alarm_count, MW_SLICE_FMT(entry), since, until),
+                  MW_SLICE("[]"));
+}
+
+/* ---- telemetry ------------------------------------------------------------------------------- */
+
+static mw_err read_tables(run *r)
+{
+    mw_context *c = &r->context;
+    uint64_t metrics = c->since_ns > (uint64_t)METRICS_BEFORE_NS
+                           ? c->since_ns - (uint64_t)METRICS_BEFORE_NS
+                           : 0;
+    mw_span_table_fini(&c->spans);
+    mw_point_table_fini(&c->points);
+    mw_err err = mw_span_table_read(c->view, c->since_ns, c->until_ns, c->arena, &c->spans);
     if (err == MW_OK)
-        err = add_record(r, findings);
-    for (size_t i = 0; err == MW_OK && i < findings->gap_count; i++)
-        add_gap(r, findings->gaps[i].code, findings->gaps[i].text);
+        err = mw_point_table_read(c->view, metrics, c->until_ns, c->arena, &c->points);
+    if (err == MW_OK)
+        err = mw_log_table_read(c->view, c->since_ns, c->until_ns, c->arena, &c->logs);
     return err;
 }
 
-/* A provider that fails costs the run its answer, but the run still ends: with what the others
- * said, FAILED, and a gap. */
-static void ask_all(run *r, mw_store_view *view)
+static bool is_seen(const mw_context *c, mw_slice service)
 {
-    for (size_t i = 0; i < PROVIDERS; i++) {
-        if (mw_clock_mono_ns(r->triage->clock) > r->deadline_mono_ns) {
-            r->timed_out = true;
-            break;
-        }
-        mw_err err = ask(r, view, providers[i]);
-        if (err == MW_OK)
-            continue;
-        MW_LOG(MW_LOG_ERROR, "triage", "evidence could not be collected",
-               MW_KV("investigation_id", r->row.id), MW_KV_STR("provider", providers[i]->name),
-               MW_KV_ERR(err));
-        r->failed = true;
-    }
-    if (mw_store_view_left_out(view) > 0)
-        add_gap(r, MW_GAP_TELEMETRY_DAMAGED,
-                MW_SLICE("stored telemetry is damaged and was left out: run `midwatch check`"));
-    if (r->failed)
-        add_gap(r, MW_GAP_PROVIDER_FAILED, MW_SLICE("telemetry could not be read"));
-    else if (r->timed_out)
-        add_gap(r, MW_GAP_TIME_LIMIT, MW_SLICE("the run reached its time limit"));
-    add_gap(r, MW_GAP_RANKING_UNAVAILABLE,
-            MW_SLICE("this version reads error spans only and does not rank causes"));
+    for (size_t i = 0; i < c->spans.service_count; i++)
+        if (mw_slice_equal(c->spans.services[i], service))
+            return true;
+    for (size_t i = 0; i < c->points.series_count; i++)
+        if (mw_slice_equal(c->points.series[i].service, service))
+            return true;
+    for (size_t i = 0; i < c->logs.count; i++)
+        if (mw_slice_equal(c->logs.kinds[i].service, service))
+            return true;
+    return false;
 }
 
-/* ---- end ----------------------------------------------------------------------------------- */
+static mw_err note_missing(run *r)
+{
+    const mw_context *c = &r->context;
+    mw_err err = MW_OK;
+    if (!c->entry.len)
+        err = mw_findings_gap(r->findings, MW_GAP_NO_SERVICE,
+                              "no alarm names a service: where the trouble was noticed is not "
+                              "known");
+    if (err == MW_OK && !c->spans.count && !c->points.count && !c->logs.records)
+        err = mw_findings_gap(r->findings, MW_GAP_NO_TELEMETRY,
+                              "no telemetry of any service lies in the window");
+    if (err == MW_OK && !c->spans.count)
+        err = mw_findings_gap(r->findings, MW_GAP_NO_SPANS,
+                              "no span lies in the window: calls and failures of single requests "
+                              "are not known");
+    if (err == MW_OK && !c->spans.count && !r->edge_count)
+        err = mw_findings_gap(r->findings, MW_GAP_NO_TOPOLOGY,
+                              "who calls whom is known neither from spans nor by import");
+    if (err == MW_OK && c->entry.len && !is_seen(c, c->entry)) {
+        mw_slice entry = mw_shown(&r->arena, c->entry, 120);
+        err = mw_findings_gap(r->findings, MW_GAP_SERVICE_SILENT,
+                              "nothing of %.*s lies in the window", MW_SLICE_FMT(entry));
+    }
+    if (err == MW_OK && (c->spans.sampled || c->points.sampled))
+        err = mw_findings_gap(r->findings, MW_GAP_SAMPLED,
+                              "one of %u traces and one of %u series was looked at",
+                              1u << c->spans.sampled, 1u << c->points.sampled);
+    return err;
+}
+
+static mw_err read_telemetry(run *r)
+{
+    const mw_context *c = &r->context;
+    mw_err err = read_tables(r);
+    /* What is damaged is left out; everything else may still say what happened. */
+    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(c->view))
+        err = read_tables(r);
+    if (err == MW_OK)
+        err = note_missing(r);
+    if (err != MW_OK)
+        return err;
+    return record(r, MW_SLICE("SEARCHING"),
+                  mw_sentence(&r->arena,
+                              "read %llu spans of %zu services, %llu log records, %zu series of metrics",
+                              (unsigned long long)c->spans.seen, c->spans.service_count,
+                              (unsigned long long)c->logs.records, c->points.series_count),
+                  MW_SLICE("[]"));
+}
+
+/* ---- evidence -------------------------------------------------------------------------------- */
+
+/* Where no edge told the onset, the surest failure does. */
+static void set_onset(run *r)
+{
+    double most = 0;
+    for (size_t i = 0; i < r->findings->count && !r->context.onset_ns; i++)
+        if (r->findings->items[i].strength > most)
+            most = r->findings->items[i].strength;
+    for (size_t i = 0; i < r->findings->count && !r->context.onset_ns; i++)
+        if (r->findings->items[i].strength >= most)
+            r->context.onset_ns = r->findings->items[i].first_ns;
+}
+
+static mw_err ask(run *r, const mw_provider *provider)
+{
+    size_t before = r->findings->count, gaps = r->findings->gap_count;
+    mw_slice evidence;
+    r->context.said = MW_SLICE_NONE;
+    if (provider == &mw_provider_metric_changes) {
+        set_onset(r);
+        add_imported(r);
+    }
+    mw_err err = provider->collect(&r->context);
+    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(r->context.view)) {
+        r->findings->count = before;
+        err = provider->collect(&r->context);
+    }
+    if (err == MW_OK)
+        err = mw_report_evidence(r->findings, before, &evidence);
+    if (err != MW_OK)
+        return err;
+    mw_slice text = r->context.said;
+    if (!text.len && r->findings->gap_count > gaps)
+        text = r->findings->gaps[gaps].text;
+    if (!text.len)
+        return MW_OK;
+    return record(r, r->findings->count > before ? MW_SLICE("FINDING") : MW_SLICE("ANALYSIS"),
+                  mw_sentence(&r->arena, "%s: %.*s", provider->name, MW_SLICE_FMT(text)), evidence);
+}
+
+static bool is_over(void *ctx)
+{
+    const run *r = ctx;
+    return mw_clock_mono_ns(r->triage->clock) > r->deadline_mono_ns;
+}
+
+/* MW_OK also for what costs the run its whole answer, but not its end: FAILED or TIMED_OUT, with
+ * what was found and a gap that says so. MW_E_CONFLICT: canceled. */
+static mw_err note_failure(run *r, const char *what, mw_err err)
+{
+    if (err == MW_OK || err == MW_E_CONFLICT || err == MW_E_NO_SPACE)
+        return err;
+    if (err == MW_E_TIMEOUT) {
+        r->timed_out = true;
+        return mw_findings_gap(r->findings, MW_GAP_TIME_LIMIT, "the run reached its time limit");
+    }
+    MW_LOG(MW_LOG_ERROR, "triage", "evidence could not be collected",
+           MW_KV("investigation_id", r->row.id), MW_KV_STR("provider", what), MW_KV_ERR(err));
+    r->failed = true;
+    return mw_findings_gap(r->findings, MW_GAP_PROVIDER_FAILED, "telemetry could not be read");
+}
+
+static mw_err ask_all(run *r)
+{
+    mw_err err = note_failure(r, "telemetry", read_telemetry(r));
+    for (size_t i = 0; err == MW_OK && i < PROVIDERS && !r->failed && !r->timed_out; i++) {
+        bool late = is_over(r);
+        err = note_failure(r, providers[i]->name, late ? MW_E_TIMEOUT : ask(r, providers[i]));
+    }
+    if (err == MW_OK && mw_store_view_left_out(r->context.view) > 0)
+        err = mw_findings_gap(r->findings, MW_GAP_TELEMETRY_DAMAGED,
+                              "stored telemetry is damaged and was left out: run `midwatch check`");
+    return err;
+}
+
+/* ---- end ------------------------------------------------------------------------------------- */
 
 static mw_slice end_status(const run *r)
 {
@@ -177,38 +371,77 @@ static mw_slice end_status(const run *r)
     return r->timed_out ? MW_SLICE("TIMED_OUT") : MW_SLICE("COMPLETED");
 }
 
+/* Of a recorded deployment the version before is known, if one was. */
+static mw_slice previous_of(const run *r, const mw_finding *change)
+{
+    for (size_t i = 0; i < r->deployment_count; i++)
+        if (mw_slice_equal(r->deployments[i].service, change->service) &&
+            mw_slice_equal(r->deployments[i].version, change->other))
+            return r->deployments[i].previous_version;
+    return MW_SLICE("");
+}
+
+static mw_err make_plan(run *r)
+{
+    const mw_ranked_cause *first = &r->causes.items[0];
+    if (!r->causes.probable)
+        return MW_OK;
+    mw_plan_input input = {.kind = first->kind,
+                           .service = first->service,
+                           .entry = r->context.entry,
+                           .investigation_id = r->row.id};
+    if (first->change) {
+        input.version = first->change->other;
+        input.previous = previous_of(r, first->change);
+    }
+    mw_slice service = mw_shown(&r->arena, first->service, 120);
+    input.evidence = mw_sentence(&r->arena, "%.*s: %s", MW_SLICE_FMT(service),
+                                 mw_fault_kind_words(first->kind));
+    mw_err err = mw_plan_make(&input, &r->arena, &r->plan);
+    r->has_plan = err == MW_OK;
+    return err;
+}
+
 static mw_err conclude(run *r)
 {
-    mw_slice found = MW_SLICE("nothing was found");
-    if (r->failed)
-        found = MW_SLICE("the investigation could not be completed");
-    else if (r->record_count)
-        found = r->records[0].text;
-    char *summary = mw_arena_printf(&r->arena, "No cause is named: %.*s.", MW_SLICE_FMT(found));
-    if (!summary)
+    mw_err err = mw_causes_rank(r->findings, r->context.entry, &r->causes);
+    if (err == MW_OK && !r->causes.count && !r->failed && !r->timed_out)
+        err = mw_findings_gap(r->findings, MW_GAP_NO_CHANGE,
+                              "nothing that was looked at differs enough from before");
+    if (err == MW_OK)
+        err = make_plan(r);
+    if (err != MW_OK)
+        return err;
+    mw_slice summary = mw_report_summary(r->findings, &r->causes, r->context.entry);
+    err = mw_report_root_cause(r->findings, &r->causes, summary, &r->row.root_cause_json);
+    if (!summary.data)
         return MW_E_NOMEM;
+    fill_record(r, MW_SLICE("SUMMARY"), summary, MW_SLICE("[]"));
     r->row.status = end_status(r);
-    return mw_report_root_cause(&r->arena, mw_slice_of(summary), r->gaps, r->gap_count,
-                                &r->row.root_cause_json);
+    return err;
 }
 
 static mw_err run_finish(mw_state_job *job, mw_state_tx *tx)
 {
     run *r = (run *)(void *)job;
-    mw_err err = MW_OK;
-    for (size_t i = 0; err == MW_OK && i < r->record_count; i++)
-        err = mw_state_journal_insert(tx, r->row.id, &r->records[i]);
-    return err == MW_OK ? mw_state_investigation_update(tx, &r->row) : err;
+    mw_err err = mw_state_journal_step(tx, r->row.id, &r->record);
+    if (err == MW_OK)
+        err = mw_state_investigation_finish(tx, &r->row);
+    if (err == MW_OK && r->has_plan)
+        err = mw_state_plan_put(tx, r->row.id, mw_slice_of(r->plan.hash), r->plan.phases_json,
+                                mw_clock_wall_ns(r->triage->clock));
+    else if (err == MW_OK)
+        err = mw_state_plan_supersede(tx, r->row.id);
+    return err;
 }
 
 static mw_err finish(run *r)
 {
-    mw_state *state = r->triage->state;
     mw_err err = conclude(r);
     if (err != MW_OK)
         return err;
     r->job = (mw_state_job){.run = run_finish};
-    err = mw_state_submit_wait(state, &r->job);
+    err = mw_state_submit_wait(r->triage->state, &r->job);
     if (err != MW_OK)
         return err;
     bool completed = !r->failed && !r->timed_out;
@@ -218,30 +451,50 @@ static mw_err finish(run *r)
     return MW_OK;
 }
 
-/* Members and a view of the telemetry, or what is wrong. */
-static mw_err prepare(run *r, const char *kept, mw_store_view **view)
+static mw_err investigate_with(run *r, mw_store_view *view)
 {
-    mw_err err = read_members(r, kept);
-    return err == MW_OK ? mw_store_view_open(r->triage->store, view) : err;
+    mw_store_view_stop(view, is_over, r);
+    mw_err err = begin(r, view);
+    if (err == MW_OK)
+        err = ask_all(r);
+    if (err == MW_OK)
+        err = finish(r);
+    mw_span_table_fini(&r->context.spans);
+    mw_point_table_fini(&r->context.points);
+    return err;
+}
+
+/* A run that cannot be made ends FAILED, and says so. */
+static mw_err give_up(run *r)
+{
+    r->failed = true;
+    r->findings = mw_arena_zalloc(&r->arena, 1, sizeof *r->findings);
+    if (!r->findings)
+        return MW_E_NOMEM;
+    r->findings->arena = &r->arena;
+    mw_err err = mw_findings_gap(r->findings, MW_GAP_PROVIDER_FAILED,
+                                 "the investigation's own records cannot be read");
+    return err == MW_OK ? finish(r) : err;
 }
 
 static mw_err investigate(run *r, mw_runner *runner)
 {
     mw_store_view *view;
-    mw_err err = prepare(r, runner->kept, &view);
+    mw_err err = read_members(r, runner->kept);
+    if (err == MW_OK)
+        err = mw_store_view_open(r->triage->store, &view);
     if (err == MW_OK) {
-        ask_all(r, view);
+        err = investigate_with(r, view);
         mw_store_view_close(view);
-        return finish(r);
     }
-    if (++runner->tries < MW_TRIAGE_TRIES || !r->row.id.len)
+    bool passes = err == MW_OK || err == MW_E_CONFLICT || err == MW_E_NO_SPACE || err == MW_E_IO;
+    if (passes || ++runner->tries < MW_TRIAGE_TRIES || !r->row.id.len)
         return err;
-    r->failed = true;
-    add_gap(r, MW_GAP_PROVIDER_FAILED, MW_SLICE("the investigation's own records cannot be read"));
-    return finish(r);
+    return give_up(r);
 }
 
-/* Between claim and finish NOT_FOUND is damage, not the end of the queue. */
+/* Between claim and finish NOT_FOUND is damage, not the end of the queue. A canceled run has ended
+ * for somebody else. */
 static mw_err run_one(run *r, mw_runner *runner)
 {
     if (!runner->kept[0]) {
@@ -253,8 +506,13 @@ static mw_err run_one(run *r, mw_runner *runner)
             return MW_E_CORRUPT;
     }
     mw_err err = investigate(r, runner);
-    if (err == MW_OK)
+    if (err == MW_OK || err == MW_E_CONFLICT)
         runner->kept[0] = '\0';
+    /* Alarms may have joined while it ran, and then it is to run again (incidents.h). */
+    if (err == MW_OK)
+        mw_triage_wake_runs(r->triage);
+    if (err == MW_E_CONFLICT)
+        return MW_OK;
     return err == MW_E_NOT_FOUND ? MW_E_CORRUPT : err;
 }
 
@@ -271,4 +529,11 @@ mw_err mw_investigation_run_next(mw_runner *runner)
     mw_arena_reset(&r->arena);
     mw_free(MW_MEM_QUERY, r);
     return err;
+}
+
+void mw_investigation_window(int64_t at_ns, int64_t *start_ns, int64_t *end_ns)
+{
+    *start_ns = at_ns > MW_TRIAGE_WINDOW_BEFORE_NS ? at_ns - MW_TRIAGE_WINDOW_BEFORE_NS : 0;
+    *end_ns = at_ns < INT64_MAX - MW_TRIAGE_WINDOW_AFTER_NS ? at_ns + MW_TRIAGE_WINDOW_AFTER_NS
+                                                            : INT64_MAX - 1;
 }

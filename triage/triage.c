@@ -11,9 +11,9 @@
 #include "lib/base/log.h"
 #include "triage/triage_int.h"
 
-/* Decisions per turn in the pool: each waits for a commit, so a turn is some tens of
+/* Batches of decisions per turn in the pool: each waits for a commit, so a turn is some tens of
  * milliseconds. */
-#define DECISIONS_PER_TURN 16
+#define BATCHES_PER_TURN 4
 
 /* ---- putting jobs into the pool (lock held) ------------------------------------------------ */
 
@@ -81,11 +81,11 @@ static void log_failure(const char *what, mw_err err)
 
 static mw_err decide_one(mw_triage *triage)
 {
-    bool proceeds = false;
-    mw_err err = mw_engine_decide_next(triage, &proceeds);
+    bool wakes = false;
+    mw_err err = mw_engine_decide_next(triage, &wakes);
     if (is_failure(err))
         log_failure("decision failed, will be tried again", err);
-    if (proceeds) {
+    if (wakes) {
         pthread_mutex_lock(&triage->lock);
         start_runs(triage);
         pthread_mutex_unlock(&triage->lock);
@@ -97,7 +97,7 @@ static void run_decisions(mw_job *job)
 {
     mw_triage *triage = (mw_triage *)(void *)((char *)job - offsetof(mw_triage, decide_job));
     mw_err err = MW_OK;
-    for (int i = 0; i < DECISIONS_PER_TURN && err == MW_OK; i++) {
+    for (int i = 0; i < BATCHES_PER_TURN && err == MW_OK; i++) {
         if (!take_flag(triage, &triage->alarms_waiting))
             break;
         err = decide_one(triage);
@@ -186,6 +186,8 @@ static void free_triage(mw_triage *triage)
 {
     pthread_cond_destroy(&triage->changed);
     pthread_mutex_destroy(&triage->lock);
+    mw_topology_cache_fini(&triage->windows);
+    mw_candidates_free(triage->open);
     mw_free(MW_MEM_STATE, triage);
 }
 
@@ -209,6 +211,7 @@ mw_err mw_triage_start(const mw_triage_config *config, mw_triage **out)
     triage->pool = config->pool;
     triage->clock = config->clock;
     triage->retry_ms = MW_TRIAGE_RETRY_MS;
+    mw_topology_cache_init(&triage->windows, config->store, config->state, config->clock);
     triage->decide_job.run = run_decisions;
     for (size_t i = 0; i < MW_TRIAGE_RUNNERS; i++) {
         triage->runners[i].triage = triage;
@@ -228,6 +231,13 @@ void mw_triage_wake(mw_triage *triage)
 {
     pthread_mutex_lock(&triage->lock);
     start_deciding(triage);
+    pthread_mutex_unlock(&triage->lock);
+}
+
+void mw_triage_wake_runs(mw_triage *triage)
+{
+    pthread_mutex_lock(&triage->lock);
+    start_runs(triage);
     pthread_mutex_unlock(&triage->lock);
 }
 

@@ -9,8 +9,8 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/pool.h"
-#include "lib/state/state.h"
-#include "lib/store/store.h"
+#include "lib/state/incidents.h"
+#include "triage/topology.h"
 
 typedef struct mw_triage mw_triage;
 
@@ -25,9 +25,67 @@ typedef struct mw_triage_config {
 MW_MUST_USE mw_err mw_triage_start(const mw_triage_config *config, mw_triage **out);
 /* An alarm was committed: wakes the engine. Any thread, does not block. */
 void mw_triage_wake(mw_triage *triage);
+/* An investigation may be PENDING_START. Any thread, does not block. */
+void mw_triage_wake_runs(mw_triage *triage);
+/* What an investigation of that moment looks at. Pure. */
+void mw_investigation_window(int64_t at_ns, int64_t *start_ns, int64_t *end_ns);
 /* Alarms and investigations under way now. */
 size_t mw_triage_active(mw_triage *triage);
 /* Waits until what runs has been committed (undecided alarms stay for the next start), frees. */
 void mw_triage_stop(mw_triage *triage);
+
+/* ---- what people do ------------------------------------------------------------------------ */
+
+typedef enum mw_verb {
+    MW_VERB_LINK,    /* an alarm, to the investigation `other` */
+    MW_VERB_UNLINK,  /* an alarm, out of its incident, into one of its own */
+    MW_VERB_PROCEED, /* an alarm that was skipped or linked gets an investigation */
+    MW_VERB_SKIP,    /* an alarm is set aside */
+    MW_VERB_MERGE,   /* an investigation, into `other` */
+    MW_VERB_SPLIT,   /* `alarms` of an investigation, into a new one */
+    MW_VERB_CLAIM,   /* an investigation is the person's */
+    MW_VERB_COMMENT, /* `text` goes into the journal */
+    MW_VERB_CLOSE,   /* an incident is over, whatever its alarms say */
+    MW_VERB_COUNT
+} mw_verb;
+
+typedef struct mw_act {
+    mw_verb verb;
+    mw_slice subject; /* id of an alarm or investigation, or a prefix */
+    mw_slice other;   /* likewise */
+    const mw_slice *alarms;
+    size_t alarm_count;
+    mw_slice text;         /* of a comment; else why, may be empty */
+    mw_slice who, address; /* for journal, history and audit */
+} mw_act;
+
+typedef struct mw_acted {
+    mw_slice alarm_id;         /* empty when the verb is about none */
+    mw_slice investigation_id; /* the one that it is about now; empty = none */
+} mw_acted;
+
+/* Commits the change with its journal and its audit record, and wakes what is to run.
+ * MW_E_NOT_FOUND, MW_E_AMBIGUOUS, MW_E_CONFLICT and MW_E_INVALID with `detail`, else as a job of
+ * state. Pool threads. */
+MW_MUST_USE mw_err mw_triage_act(mw_triage *triage, const mw_act *act, mw_arena *arena,
+                                 mw_acted *out, mw_detail *detail);
+/* Imported calls take the place of those before. MW_E_CONFLICT (two alike), else as above. */
+MW_MUST_USE mw_err mw_triage_import(mw_triage *triage, const mw_call_edge *edges, size_t count,
+                                    mw_slice who, mw_slice address);
+
+/* ---- replay -------------------------------------------------------------------------------- */
+
+typedef struct mw_replayed {
+    bool same;              /* the stored inputs give the stored decision again, bit for bit */
+    mw_slice difference;    /* the first thing that differs; empty = none */
+    const mw_slice *drifts; /* what the store tells of the same minutes now and did not then */
+    size_t drift_count;
+    uint64_t as_of_then, as_of_now;
+} mw_replayed;
+
+/* One decision again, from what it stored, and its telemetry from the store. MW_E_NOT_FOUND,
+ * MW_E_AMBIGUOUS, MW_E_CONFLICT (undecided). Changes nothing. Pool threads. */
+MW_MUST_USE mw_err mw_triage_replay(mw_triage *triage, mw_slice alarm_id, mw_arena *arena,
+                                    mw_replayed *out, mw_detail *detail);
 
 #endif

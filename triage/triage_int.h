@@ -11,6 +11,9 @@
 
 #include <pthread.h>
 
+#include "triage/candidates.h"
+#include "triage/decision_json.h"
+#include "triage/topology_cache.h"
 #include "triage/triage.h"
 
 /* Investigations at a time: two keep a disk and a processor busy and leave readers for people. */
@@ -30,6 +33,9 @@
 /* Before failed work is tried again: a full disk does not change in less. */
 #define MW_TRIAGE_RETRY_MS 1000
 
+/* Pairs of incidents whose merging was suggested, so that a storm does not say it again. */
+#define MW_PROPOSALS_KEPT 64
+
 typedef struct mw_runner {
     mw_job job;
     mw_triage *triage;
@@ -43,6 +49,18 @@ struct mw_triage {
     mw_state *state;
     mw_pool *pool;
     const mw_clock *clock;
+
+    /* of the state writer's thread, inside jobs */
+    mw_candidates *open;
+    bool open_stale; /* atomic: to be made again from state */
+    char proposed[MW_PROPOSALS_KEPT][2 * MW_ID_TEXT_SIZE];
+    size_t proposed_next;
+
+    /* of the decision loop */
+    mw_topology_cache windows;
+    bool one_by_one;      /* a batch failed */
+    bool edges_changed;   /* atomic: windows are to be made again */
+    uint64_t passed_over; /* alarms up to this one that cannot be decided wait for a start */
 
     mw_job decide_job;
     mw_runner runners[MW_TRIAGE_RUNNERS];
@@ -58,9 +76,10 @@ struct mw_triage {
     bool stopping;
 };
 
-/* engine.c. The oldest undecided alarm, decided and committed. *proceeds is set when it opened an
- * investigation. MW_E_NOT_FOUND when all are decided; else what state or store return. */
-MW_MUST_USE mw_err mw_engine_decide_next(mw_triage *triage, bool *proceeds);
+/* engine.c. The oldest undecided alarms, decided and committed together. *wakes is set when an
+ * investigation has something to run. MW_E_NOT_FOUND when all are decided; else what state or store
+ * return. */
+MW_MUST_USE mw_err mw_engine_decide_next(mw_triage *triage, bool *wakes);
 
 /* investigation.c. Takes the oldest PENDING_START (or the one kept) and runs it to its committed
  * end. MW_E_NOT_FOUND when there is none; on another error `kept` names the run to be tried

@@ -2,12 +2,6 @@
  * to the caller's arena. The tables are described in schema.c. */
 #include "lib/state/rows_int.h"
 
-/* The body stays last and is read by alarm_get alone: a list of a thousand alarms must not hold a
- * thousand bodies. */
-#define ALARM_COLUMNS                                                                              \
-    "a.seq, a.id, a.space, a.webhook_id, a.source, a.incident_id, a.action, a.priority, a.title,"  \
-    " a.service, a.region, a.started_ns, a.received_ns, a.resources_json, a.description"
-
 static const char sql_insert[] =
     "INSERT INTO alarm(id, space, webhook_id, source, incident_id, action, priority, title,"
     " service, region, started_ns, received_ns, resources_json, description, body)"
@@ -30,16 +24,16 @@ static const char sql_events_move[] = "UPDATE alarm_event SET alarm_id = ? WHERE
 static const char sql_events[] =
     "SELECT time_ns, action FROM alarm_event WHERE alarm_id = ? ORDER BY seq";
 static const char sql_undecided[] =
-    "SELECT " ALARM_COLUMNS " FROM undecided u JOIN alarm a ON a.seq = u.alarm_seq"
+    "SELECT " MW_ALARM_COLUMNS " FROM undecided u JOIN alarm a ON a.seq = u.alarm_seq"
     " ORDER BY u.alarm_seq LIMIT 1";
 static const char sql_find[] = "SELECT id FROM alarm WHERE id >= ? AND id < ? LIMIT 2";
-static const char sql_get[] = "SELECT " ALARM_COLUMNS ", a.body FROM alarm a WHERE a.id = ?";
+static const char sql_get[] = "SELECT " MW_ALARM_COLUMNS ", a.body FROM alarm a WHERE a.id = ?";
 static const char sql_list[] =
-    "SELECT " ALARM_COLUMNS " FROM alarm a WHERE a.started_ns BETWEEN ? AND ?"
+    "SELECT " MW_ALARM_COLUMNS " FROM alarm a WHERE a.started_ns BETWEEN ? AND ?"
     " AND (a.started_ns, a.id) < (?, ?) ORDER BY a.started_ns DESC, a.id DESC LIMIT ?";
 static const char sql_total[] = "SELECT count(*) FROM alarm WHERE started_ns BETWEEN ? AND ?";
 static const char sql_of_investigation[] =
-    "SELECT " ALARM_COLUMNS " FROM decision d JOIN alarm a ON a.id = d.alarm_id"
+    "SELECT " MW_ALARM_COLUMNS " FROM decision d JOIN alarm a ON a.id = d.alarm_id"
     " WHERE d.investigation_id = ? AND d.verdict <> 'SKIPPED' ORDER BY a.seq";
 
 static mw_err insert_seq(mw_state_tx *tx, uint64_t seq)
@@ -203,8 +197,7 @@ mw_err mw_state_alarm_events(mw_state_tx *tx, mw_slice alarm_id, mw_arena *arena
     return mw_sql_end(&sql);
 }
 
-/* Takes all rows of a bound statement that selects ALARM_COLUMNS, then ends it. */
-static mw_err take_alarms(mw_sql *sql, mw_arena *arena, mw_alarm_row **rows, size_t *count)
+mw_err mw_rows_take_alarms(mw_sql *sql, mw_arena *arena, mw_alarm_row **rows, size_t *count)
 {
     void *array = NULL;
     size_t capacity = 0;
@@ -242,7 +235,7 @@ mw_err mw_state_alarm_list(mw_state_tx *tx, const mw_state_page *page, mw_arena 
     mw_sql sql = mw_sql_prepare(tx, sql_list);
     mw_page_bind(&sql, &bounds);
     mw_sql_i64(&sql, (int64_t)bounds.limit + 1); /* one more tells whether there is a next page */
-    err = take_alarms(&sql, arena, rows, count);
+    err = mw_rows_take_alarms(&sql, arena, rows, count);
     if (err == MW_OK && *count > bounds.limit) {
         const mw_alarm_row *last = &(*rows)[bounds.limit - 1];
         *count = bounds.limit;
@@ -258,5 +251,5 @@ mw_err mw_state_alarm_of_investigation(mw_state_tx *tx, mw_slice investigation_i
 {
     mw_sql sql = mw_sql_prepare(tx, sql_of_investigation);
     mw_sql_text(&sql, investigation_id);
-    return take_alarms(&sql, arena, rows, count);
+    return mw_rows_take_alarms(&sql, arena, rows, count);
 }

@@ -4,18 +4,21 @@
 
 #define COLUMNS                                                                                    \
     "id, space, title, status, incident_state, priority, created_ns, closed_ns, window_start_ns,"  \
-    " window_end_ns, coalesce(root_cause_json, ''), coalesce(plan_json, '')"
+    " window_end_ns, coalesce(root_cause_json, ''), service"
 
 static const char sql_insert[] =
     "INSERT INTO investigation(id, space, title, status, incident_state, priority, created_ns,"
-    " closed_ns, window_start_ns, window_end_ns, root_cause_json, plan_json)"
+    " closed_ns, window_start_ns, window_end_ns, root_cause_json, service)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 static const char sql_update[] =
-    "UPDATE investigation SET status = ?, window_start_ns = ?, window_end_ns = ?,"
-    " root_cause_json = ?, plan_json = ? WHERE id = ?";
-static const char sql_claim[] = "UPDATE investigation SET status = 'IN_PROGRESS' WHERE id ="
-                                " (SELECT id FROM investigation WHERE status = 'PENDING_START'"
-                                " ORDER BY created_ns, id LIMIT 1) RETURNING " COLUMNS;
+    "UPDATE investigation SET status = CASE WHEN again = 1 AND"
+    "  ?1 IN ('COMPLETED', 'FAILED', 'TIMED_OUT') THEN 'PENDING_START' ELSE ?1 END, again = 0,"
+    " window_start_ns = min(window_start_ns, ?2), window_end_ns = max(window_end_ns, ?3),"
+    " root_cause_json = ?4 WHERE id = ?5";
+static const char sql_claim[] =
+    "UPDATE investigation SET status = 'IN_PROGRESS', again = 0 WHERE id ="
+    " (SELECT id FROM investigation WHERE status = 'PENDING_START'"
+    " ORDER BY created_ns, id LIMIT 1) RETURNING " COLUMNS;
 static const char sql_requeue[] =
     "UPDATE investigation SET status = 'PENDING_START' WHERE status = 'IN_PROGRESS'";
 /* Closed when there is a member and each has a closing. */
@@ -60,7 +63,7 @@ mw_err mw_state_investigation_insert(mw_state_tx *tx, const mw_investigation_row
     mw_sql_i64(&sql, row->window_start_ns);
     mw_sql_i64(&sql, row->window_end_ns);
     mw_sql_text_or_null(&sql, row->root_cause_json);
-    mw_sql_text_or_null(&sql, row->plan_json);
+    mw_sql_text(&sql, row->service);
     return mw_sql_run(&sql);
 }
 
@@ -71,7 +74,6 @@ mw_err mw_state_investigation_update(mw_state_tx *tx, const mw_investigation_row
     mw_sql_i64(&sql, row->window_start_ns);
     mw_sql_i64(&sql, row->window_end_ns);
     mw_sql_text_or_null(&sql, row->root_cause_json);
-    mw_sql_text_or_null(&sql, row->plan_json);
     mw_sql_text(&sql, row->id);
     mw_err err = mw_sql_run(&sql);
     return err == MW_OK && sqlite3_changes(tx->db) == 0 ? MW_E_NOT_FOUND : err;
@@ -90,7 +92,7 @@ static void take_investigation(mw_sql *sql, mw_arena *arena, mw_investigation_ro
     row->window_start_ns = mw_sql_take_i64(sql);
     row->window_end_ns = mw_sql_take_i64(sql);
     row->root_cause_json = mw_sql_take_text(sql, arena);
-    row->plan_json = mw_sql_take_text(sql, arena);
+    row->service = mw_sql_take_text(sql, arena);
 }
 
 mw_err mw_state_investigation_claim(mw_state_tx *tx, mw_arena *arena, mw_investigation_row *out)

@@ -59,6 +59,15 @@ MW_MUST_USE void *mw_rows_add(mw_arena *arena, void **rows, size_t *count, size_
 MW_MUST_USE mw_err mw_rows_find_id(mw_state_tx *tx, const char *text, mw_slice prefix,
                                    char out[MW_ID_TEXT_SIZE]);
 
+/* Columns of an alarm `a`. The body stays last and is read by alarm_get alone: a list of a thousand
+ * alarms must not hold a thousand bodies. */
+#define MW_ALARM_COLUMNS                                                                           \
+    "a.seq, a.id, a.space, a.webhook_id, a.source, a.incident_id, a.action, a.priority, a.title,"  \
+    " a.service, a.region, a.started_ns, a.received_ns, a.resources_json, a.description"
+/* Takes all rows of a bound statement that selects MW_ALARM_COLUMNS, then ends it. */
+MW_MUST_USE mw_err mw_rows_take_alarms(mw_sql *sql, mw_arena *arena, mw_alarm_row **rows,
+                                       size_t *count);
+
 /* A page's bounds as parameters. Lists sort by (time, id), newest first. */
 typedef struct mw_page_bounds {
     int64_t since_ns, last_ns; /* both inclusive */

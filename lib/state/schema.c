@@ -18,6 +18,10 @@
  *                        that an alarm's decision sees exactly what was committed before it
  *     decision           one an alarm
  *     investigation, journal, audit
+ *     deployment         what people and pipelines recorded
+ *     plan               all plans of an investigation; the newest (seq) is the one that counts
+ *     decision_step      what a decision was before and after each change, once there is one
+ *     call_edge          calls that were imported and not seen
  *     setting            key_check: a sealed constant that proves the key file is the right one
  */
 #include "lib/state/rows_int.h"
@@ -137,6 +141,60 @@ static const char version_1[] =
     " detail TEXT NOT NULL) STRICT;"
     "CREATE INDEX audit_by_time ON audit(time_ns, seq);";
 
+/* Deployments, plans (investigation.plan_json is not used any more), investigations by hand. */
+static const char version_of_plans[] =
+    "ALTER TABLE investigation ADD COLUMN service TEXT NOT NULL DEFAULT '';"
+
+    "CREATE TABLE deployment("
+    " id TEXT PRIMARY KEY,"
+    " space TEXT NOT NULL,"
+    " service TEXT NOT NULL,"
+    " version TEXT NOT NULL,"
+    " region TEXT NOT NULL,"
+    " commit_id TEXT NOT NULL,"
+    " principal TEXT NOT NULL,"
+    " time_ns INTEGER NOT NULL,"
+    " recorded_ns INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX deployment_by_time ON deployment(time_ns, id);"
+    "CREATE INDEX deployment_by_service ON deployment(space, service, region, time_ns, id);"
+
+    "CREATE TABLE plan("
+    " seq INTEGER PRIMARY KEY,"
+    " investigation_id TEXT NOT NULL REFERENCES investigation(id),"
+    " hash TEXT NOT NULL,"
+    " status TEXT NOT NULL,"
+    " phases_json TEXT NOT NULL,"
+    " judged_by TEXT NOT NULL,"
+    " comment TEXT NOT NULL,"
+    " created_ns INTEGER NOT NULL,"
+    " judged_ns INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX plan_by_investigation ON plan(investigation_id, seq);";
+
+/* The life of incidents: what the telemetry of a run need not know. `again`: alarms joined while it
+ * ran. Steps: what became of a decision after it was taken, appended and never changed. */
+static const char version_incidents[] =
+    "ALTER TABLE investigation ADD COLUMN again INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE investigation ADD COLUMN center TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE investigation ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE investigation ADD COLUMN merged_into TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX investigation_open ON investigation(id) WHERE incident_state = 'open';"
+
+    "CREATE TABLE decision_step("
+    " seq INTEGER PRIMARY KEY,"
+    " alarm_id TEXT NOT NULL REFERENCES alarm(id),"
+    " time_ns INTEGER NOT NULL,"
+    " verdict TEXT NOT NULL,"
+    " reason_code TEXT NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " investigation_id TEXT REFERENCES investigation(id),"
+    " who TEXT NOT NULL) STRICT;"
+    "CREATE INDEX decision_step_by_alarm ON decision_step(alarm_id, seq);"
+
+    "CREATE TABLE call_edge("
+    " caller TEXT NOT NULL,"
+    " callee TEXT NOT NULL,"
+    " PRIMARY KEY(caller, callee)) STRICT, WITHOUT ROWID;";
+
 /* Webhooks with two secrets, kinds of credentials and limits; tokens. */
 static const char version_2[] =
     "ALTER TABLE webhook ADD COLUMN auth TEXT NOT NULL DEFAULT 'hmac';"
@@ -168,7 +226,7 @@ static const char version_2[] =
     "CREATE INDEX audit_denied ON audit(seq) WHERE outcome = 'denied';";
 
 /* Entry n brings version n to n + 1. */
-static const char *const migrations[] = {version_1, version_2};
+static const char *const migrations[] = {version_1, version_2, version_incidents, version_of_plans};
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
 
 static const char sql_application_id[] = "PRAGMA application_id";

@@ -166,10 +166,10 @@ typedef struct mw_investigation_row {
     mw_slice status;         /* DESIGN 4.3's eight */
     mw_slice incident_state; /* open, closed */
     mw_slice priority;
+    mw_slice service;              /* asked about by hand; empty = that of its alarms */
     int64_t created_ns, closed_ns; /* closed_ns 0 = null */
     int64_t window_start_ns, window_end_ns;
     mw_slice root_cause_json; /* empty = null */
-    mw_slice plan_json;       /* empty = null */
 } mw_investigation_row;
 
 typedef struct mw_journal_row {
@@ -181,7 +181,9 @@ typedef struct mw_journal_row {
 } mw_journal_row;
 
 MW_MUST_USE mw_err mw_state_investigation_insert(mw_state_tx *tx, const mw_investigation_row *row);
-/* Status, window, root cause and plan are replaced by the row's. MW_E_NOT_FOUND. */
+/* Status and root cause are replaced by the row's; the window grows to hold the row's. When
+ * alarms joined while it ran (incidents.h), a run that ends is PENDING_START again.
+ * MW_E_NOT_FOUND. */
 MW_MUST_USE mw_err mw_state_investigation_update(mw_state_tx *tx, const mw_investigation_row *row);
 /* Sets the oldest PENDING_START to IN_PROGRESS and returns it; MW_E_NOT_FOUND when there is none.
  * In a job: two runs never get the same one. */

@@ -12,8 +12,9 @@
 #include "lib/state/seal_int.h"
 #include "lib/state/state.h"
 
-/* Every SQL text of the room is prepared at most once a connection; there are about a hundred. */
-#define MW_STATE_STATEMENTS_MAX 192
+/* Every SQL text of the room is prepared at most once a connection; there are somewhat above
+ * a hundred. */
+#define MW_STATE_STATEMENTS_MAX 256
 
 typedef struct mw_statement {
     const char *sql; /* address of the text: the key */

@@ -1,7 +1,34 @@
 /* GET /api/v1/alarms and /{id}, and the alarm's shape, which investigations show too. */
+#include "lib/state/incidents.h"
 #include "server/api/api_int.h"
 
-static void write_decision(mw_json *json, const mw_decision_row *row)
+/* All that the decision ever was, the first one included; one entry when it never changed. */
+static void write_history(mw_json *json, const mw_decision_row *row, const mw_decision_step *steps,
+                          size_t count)
+{
+    mw_decision_step first = {row->decided_ns, row->verdict,          row->reason_code,
+                              row->reason,     row->investigation_id, MW_SLICE("midwatch")};
+    if (!count) {
+        steps = &first;
+        count = 1;
+    }
+    mw_json_key(json, MW_SLICE("history"));
+    mw_json_array_begin(json);
+    for (size_t i = 0; i < count; i++) {
+        mw_json_object_begin(json);
+        mw_json_kv_time(json, "time", (uint64_t)steps[i].time_ns);
+        mw_json_kv(json, "verdict", steps[i].verdict);
+        mw_json_kv(json, "reason_code", steps[i].reason_code);
+        mw_json_kv(json, "reason", steps[i].reason);
+        mw_json_kv_or_null(json, "investigation_id", steps[i].investigation_id);
+        mw_json_kv(json, "who", steps[i].who);
+        mw_json_object_end(json);
+    }
+    mw_json_array_end(json);
+}
+
+static void write_decision(mw_json *json, const mw_decision_row *row, const mw_decision_step *steps,
+                           size_t step_count)
 {
     mw_json_object_begin(json);
     mw_json_kv(json, "verdict", row->verdict);
@@ -21,7 +48,9 @@ static void write_decision(mw_json *json, const mw_decision_row *row)
     mw_json_kv_u64(json, "as_of", row->as_of);
     mw_json_kv_time(json, "decided_at", (uint64_t)row->decided_ns);
     mw_json_kv_i64(json, "decided_in_us", row->decided_in_us);
-    mw_api_raw(json, "history", mw_api_json_member(row->detail_json, MW_SLICE("history")), "[]");
+    mw_api_raw(json, "telemetry", mw_api_json_member(row->detail_json, MW_SLICE("telemetry")),
+               "null");
+    write_history(json, row, steps, step_count);
     mw_json_object_end(json);
 }
 
@@ -59,22 +88,28 @@ static void write_head(mw_json *json, const mw_alarm_row *row)
 mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row, mw_arena *arena)
 {
     mw_alarm_event_row *events = NULL;
-    size_t count = 0;
+    size_t count = 0, step_count = 0;
     mw_decision_row decision;
+    mw_decision_step *steps = NULL;
     mw_err err = mw_state_alarm_events(tx, row->id, arena, &events, &count);
     if (err)
         return err;
     err = mw_state_decision_get(tx, row->id, arena, &decision);
     if (err && err != MW_E_NOT_FOUND)
         return err;
+    bool decided = !err;
+    if (decided)
+        err = mw_state_decision_steps(tx, row->id, arena, &steps, &step_count);
+    if (decided && err)
+        return err;
     mw_json_object_begin(json);
     write_head(json, row);
     write_events(json, events, count);
     mw_json_key(json, MW_SLICE("decision"));
-    if (err) /* not taken yet */
-        mw_json_null(json);
+    if (decided)
+        write_decision(json, &decision, steps, step_count);
     else
-        write_decision(json, &decision);
+        mw_json_null(json);
     mw_json_object_end(json);
     return MW_OK;
 }

@@ -7,6 +7,14 @@
 #define WEBHOOK_BODY_MAX 32768
 #define TOKEN_BODY_MAX 16384
 #define SPACE_BODY_MAX 1024
+/* A few short members and a comment. */
+#define CHANGE_BODY_MAX 16384
+/* An id and a text of 4 KiB, each byte escaped to six. */
+#define ACT_BODY_MAX ((size_t)32 << 10)
+/* The same with ten thousand ids. */
+#define SPLIT_BODY_MAX ((size_t)512 << 10)
+/* Some hundred thousand calls. */
+#define TOPOLOGY_BODY_MAX ((size_t)8 << 20)
 /* {"grace_s":86400}, {"investigate":true}, {}. */
 #define VERB_BODY_MAX 1024
 /* A page that holds this much of what questions may hold is large by itself: a few items are a few
@@ -52,10 +60,56 @@ static const mw_api_entry entries[] = {
      "alarms with their decisions, newest first by start", true, NULL},
     {"GET", "/api/v1/alarms/{id}", MW_SCOPE_READ, 0, mw_api_alarm_show, "alarm", false,
      "one alarm with its decision", false, NULL},
+    {"GET", "/api/v1/alarms/{id}/replay", MW_SCOPE_READ, 0, mw_api_alarm_replay, "alarm", false,
+     "its decision again, from what it stored, and its telemetry from the store", false, NULL},
+    {"POST", "/api/v1/alarms/{id}/link", MW_SCOPE_OPERATE, ACT_BODY_MAX, mw_api_alarm_link, "alarm",
+     false, "moves it to {\"investigation_id\"}; every act takes \"text\", why", false, NULL},
+    {"POST", "/api/v1/alarms/{id}/unlink", MW_SCOPE_OPERATE, ACT_BODY_MAX, mw_api_alarm_unlink,
+     "alarm", false, "takes it out of its incident into one of its own", false, NULL},
+    {"POST", "/api/v1/alarms/{id}/proceed", MW_SCOPE_OPERATE, ACT_BODY_MAX, mw_api_alarm_proceed,
+     "alarm", false, "gives it an investigation", false, NULL},
+    {"POST", "/api/v1/alarms/{id}/skip", MW_SCOPE_OPERATE, ACT_BODY_MAX, mw_api_alarm_skip, "alarm",
+     false, "sets it aside", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/merge", MW_SCOPE_OPERATE, ACT_BODY_MAX,
+     mw_api_investigation_merge, "investigation", false,
+     "moves its alarms to {\"into\"} and ends it", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/split", MW_SCOPE_OPERATE, SPLIT_BODY_MAX,
+     mw_api_investigation_split, "investigation", false,
+     "moves {\"alarms\": [id, ...]} to a new one", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/claim", MW_SCOPE_OPERATE, ACT_BODY_MAX,
+     mw_api_investigation_claim, "investigation", false, "says whose it is", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/comment", MW_SCOPE_OPERATE, ACT_BODY_MAX,
+     mw_api_investigation_comment, "investigation", false, "puts {\"text\"} into its journal",
+     false, NULL},
+    {"POST", "/api/v1/investigations/{id}/close", MW_SCOPE_OPERATE, ACT_BODY_MAX,
+     mw_api_investigation_close, "investigation", false, "ends the incident", false, NULL},
+    {"POST", "/api/v1/topology", MW_SCOPE_OPERATE, TOPOLOGY_BODY_MAX, mw_api_topology_import,
+     "topology", false, "calls that telemetry does not show, from {\"edges\": [[caller, callee]]}",
+     false, NULL},
     {"GET", "/api/v1/investigations", MW_SCOPE_READ, 0, mw_api_investigation_list, "investigations",
      false, "investigations, newest first by creation", true, mw_api_investigation_filters},
     {"GET", "/api/v1/investigations/{id}", MW_SCOPE_READ, 0, mw_api_investigation_show,
      "investigation", false, "one investigation: alarms, journal, root cause, gaps", false, NULL},
+    {"POST", "/api/v1/investigations", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_investigation_create, "investigation", false,
+     "starts one by hand from {\"service\", \"at\", \"title\"}", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/cancel", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_investigation_cancel, "investigation", false, "stops one that has not ended", false,
+     NULL},
+    {"GET", "/api/v1/investigations/{id}/plan", MW_SCOPE_READ, 0, mw_api_plan_show, "plan", false,
+     "the newest plan of an investigation", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/plan/approve", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_plan_approve, "plan", false,
+     "approves it from {\"plan_hash\", \"comment\"}: the hash that was read", false, NULL},
+    {"POST", "/api/v1/investigations/{id}/plan/reject", MW_SCOPE_OPERATE, CHANGE_BODY_MAX,
+     mw_api_plan_reject, "plan", false, "rejects it, likewise", false, NULL},
+    {"GET", "/api/v1/deployments", MW_SCOPE_READ, 0, mw_api_deployment_list, "deployments", false,
+     "recorded deployments, newest first", true, mw_api_deployment_filters},
+    {"GET", "/api/v1/deployments/{id}", MW_SCOPE_READ, 0, mw_api_deployment_show, "deployment",
+     false, "one deployment, and the version before it", false, NULL},
+    {"POST", "/api/v1/deployments", MW_SCOPE_OPERATE, CHANGE_BODY_MAX, mw_api_deployment_record,
+     "deployment", false,
+     "records one from {\"service\", \"version\", \"region\", \"time\", \"commit\"}", false, NULL},
     {"GET", "/api/v1/webhooks", MW_SCOPE_READ, 0, mw_api_webhook_list, "webhooks", false,
      "doors for alarms, without their secrets", true, NULL},
     {"POST", "/api/v1/webhooks", MW_SCOPE_OPERATE, WEBHOOK_BODY_MAX, mw_api_webhook_create,

@@ -202,6 +202,7 @@ extern const char *const mw_api_metric_filters[];
 extern const char *const mw_api_point_filters[];
 extern const char *const mw_api_trace_filters[];
 extern const char *const mw_api_investigation_filters[];
+extern const char *const mw_api_deployment_filters[];
 extern const char *const mw_api_tree_filters[];
 extern const char *const mw_api_window_names[];
 extern const char *const mw_api_service_filters[];
@@ -228,8 +229,27 @@ mw_err mw_api_service_list(mw_api_call *call);
 mw_err mw_api_service_show(mw_api_call *call);
 mw_err mw_api_alarm_list(mw_api_call *call);
 mw_err mw_api_alarm_show(mw_api_call *call);
+mw_err mw_api_alarm_link(mw_api_call *call);
+mw_err mw_api_alarm_unlink(mw_api_call *call);
+mw_err mw_api_alarm_proceed(mw_api_call *call);
+mw_err mw_api_alarm_skip(mw_api_call *call);
+mw_err mw_api_alarm_replay(mw_api_call *call);
+mw_err mw_api_investigation_merge(mw_api_call *call);
+mw_err mw_api_investigation_split(mw_api_call *call);
+mw_err mw_api_investigation_claim(mw_api_call *call);
+mw_err mw_api_investigation_comment(mw_api_call *call);
+mw_err mw_api_investigation_close(mw_api_call *call);
+mw_err mw_api_topology_import(mw_api_call *call);
 mw_err mw_api_investigation_list(mw_api_call *call);
 mw_err mw_api_investigation_show(mw_api_call *call);
+mw_err mw_api_investigation_create(mw_api_call *call);
+mw_err mw_api_investigation_cancel(mw_api_call *call);
+mw_err mw_api_plan_show(mw_api_call *call);
+mw_err mw_api_plan_approve(mw_api_call *call);
+mw_err mw_api_plan_reject(mw_api_call *call);
+mw_err mw_api_deployment_list(mw_api_call *call);
+mw_err mw_api_deployment_show(mw_api_call *call);
+mw_err mw_api_deployment_record(mw_api_call *call);
 mw_err mw_api_webhook_list(mw_api_call *call);
 mw_err mw_api_webhook_create(mw_api_call *call);
 mw_err mw_api_webhook_show(mw_api_call *call);
@@ -269,6 +289,10 @@ void mw_shape_trace_head(mw_json *json, const mw_trace_summary *trace, bool coun
  * mw_record_write. */
 MW_MUST_USE mw_err mw_api_logs_of_trace(mw_api_call *call, mw_store_view *view,
                                         const uint8_t trace_id[MW_TRACE_ID_SIZE]);
+struct mw_plan_row;
+void mw_shape_plan(mw_json *json, const struct mw_plan_row *row);
+MW_MUST_USE mw_err mw_shape_investigation(mw_api_call *call, mw_state_tx *tx,
+                                          const mw_investigation_row *row);
 MW_MUST_USE mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row,
                                   mw_arena *arena);
 

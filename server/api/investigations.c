@@ -1,5 +1,6 @@
 /* GET /api/v1/investigations and /{id}. Lists show the whole shape too: every listed field is
  * always present (DESIGN 4.3). */
+#include "lib/state/plans.h"
 #include "server/api/api_int.h"
 
 static void write_head(mw_json *json, const mw_investigation_row *row)
@@ -11,6 +12,7 @@ static void write_head(mw_json *json, const mw_investigation_row *row)
     mw_json_kv(json, "incident_state", row->incident_state);
     mw_json_kv_time(json, "closed_at", (uint64_t)row->closed_ns);
     mw_json_kv_or_null(json, "priority", row->priority);
+    mw_json_kv_or_null(json, "service", row->service);
     mw_json_kv_time(json, "created_at", (uint64_t)row->created_ns);
     mw_json_key(json, MW_SLICE("window"));
     mw_json_object_begin(json);
@@ -57,8 +59,21 @@ static mw_err write_journal(mw_json *json, mw_state_tx *tx, mw_slice id, mw_aren
     return MW_OK;
 }
 
-static mw_err write_investigation(mw_api_call *call, mw_state_tx *tx,
-                                  const mw_investigation_row *row)
+static mw_err write_plan(mw_json *json, mw_state_tx *tx, mw_slice id, mw_arena *arena)
+{
+    mw_plan_row plan;
+    mw_err err = mw_state_plan_get(tx, id, arena, &plan);
+    if (err && err != MW_E_NOT_FOUND)
+        return err;
+    mw_json_key(json, MW_SLICE("plan"));
+    if (err)
+        mw_json_null(json);
+    else
+        mw_shape_plan(json, &plan);
+    return MW_OK;
+}
+
+mw_err mw_shape_investigation(mw_api_call *call, mw_state_tx *tx, const mw_investigation_row *row)
 {
     mw_json *json = &call->json;
     mw_json_object_begin(json);
@@ -69,9 +84,10 @@ static mw_err write_investigation(mw_api_call *call, mw_state_tx *tx,
     if (err)
         return err;
     mw_api_raw(json, "root_cause", row->root_cause_json, "null");
-    mw_api_raw(json, "plan", row->plan_json, "null");
-    mw_json_object_end(json);
-    return MW_OK;
+    err = write_plan(json, tx, row->id, &call->arena);
+    if (!err)
+        mw_json_object_end(json);
+    return err;
 }
 
 static mw_err list_in(mw_api_call *call, mw_state_tx *tx, const mw_state_page *page,
@@ -87,7 +103,7 @@ static mw_err list_in(mw_api_call *call, mw_state_tx *tx, const mw_state_page *p
         return mw_api_cursor_error(call, err);
     mw_api_list_begin(call);
     for (size_t i = 0; i < count && !err; i++)
-        err = write_investigation(call, tx, &rows[i]);
+        err = mw_shape_investigation(call, tx, &rows[i]);
     if (!err)
         mw_api_list_end(call, next, (int64_t)total);
     return err;
@@ -144,7 +160,7 @@ mw_err mw_api_investigation_show(mw_api_call *call)
         return err;
     err = mw_state_investigation_get(tx, id, &call->arena, &row);
     if (!err)
-        err = write_investigation(call, tx, &row);
+        err = mw_shape_investigation(call, tx, &row);
     mw_state_read_end(tx);
     return err;
 }

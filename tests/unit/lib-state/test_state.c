@@ -507,7 +507,6 @@ static void test_investigation_round_trip(void **state)
     assert_int_equal(change(insert_investigation, &in), MW_E_CONFLICT);
     in.status = MW_SLICE("COMPLETED");
     in.root_cause_json = MW_SLICE("{\"verdict\":\"INCONCLUSIVE\"}");
-    in.plan_json = MW_SLICE("{}");
     in.window_start_ns = 11;
     in.window_end_ns = 12;
     in.title = MW_SLICE("not updated");
@@ -524,10 +523,9 @@ static void test_investigation_round_trip(void **state)
     assert_slice(out.priority, "LOW");
     assert_int_equal(out.created_ns, 101);
     assert_int_equal(out.closed_ns, 0);
-    assert_int_equal(out.window_start_ns, 11);
+    assert_int_equal(out.window_start_ns, 1); /* it only grows */
     assert_int_equal(out.window_end_ns, 12);
     assert_slice(out.root_cause_json, "{\"verdict\":\"INCONCLUSIVE\"}");
-    assert_slice(out.plan_json, "{}");
     in.id = id_of(99);
     assert_int_equal(change(update_investigation, &in), MW_E_NOT_FOUND);
 }

@@ -48,6 +48,16 @@ static mw_err run_plant(mw_state_job *job, mw_state_tx *tx)
     return MW_OK;
 }
 
+/* Steps of a run that was cut off stay in the journal; an end is there once a run. */
+static size_t summaries(mw_slice id)
+{
+    size_t count, found = 0;
+    const mw_journal_row *records = journal(id, &count);
+    for (size_t i = 0; i < count; i++)
+        found += mw_slice_equal(records[i].type, MW_SLICE("SUMMARY"));
+    return found;
+}
+
 static void test_restart_takes_up_investigations(void **unused)
 {
     (void)unused;
@@ -58,12 +68,10 @@ static void test_restart_takes_up_investigations(void **unused)
     static const size_t records[] = {1, 1, 0}; /* what was COMPLETED is left alone */
     for (size_t i = 0; i < 3; i++) {
         char id[MW_ID_TEXT_SIZE];
-        size_t count;
         snprintf(id, sizeof id, "%032zx", i);
         planted_id = mw_slice_of(id);
         assert_slice(investigation(planted_id).status, "COMPLETED");
-        journal(planted_id, &count);
-        assert_int_equal(count, records[i]);
+        assert_int_equal(summaries(planted_id), records[i]);
     }
 }
 
@@ -90,11 +98,9 @@ static void test_stop_leaves_nothing_half_done(void **unused)
     start();
     settle();
     for (size_t i = 0; i < 40; i++) {
-        size_t count;
         mw_slice id = decided(alarms[i]).investigation_id;
         assert_slice(investigation(id).status, "COMPLETED");
-        journal(id, &count);
-        assert_int_equal(count, 1); /* once, also when it was taken up again */
+        assert_int_equal(summaries(id), 1); /* once, also when it was taken up again */
     }
 }
 
@@ -197,9 +203,7 @@ static void test_failed_commits_are_tried_again(void **unused)
         failed += await_refused_write(alarm);
         limit_files(RLIM_INFINITY);
         await_completed(alarm);
-        size_t count;
-        journal(decided(alarm).investigation_id, &count);
-        assert_int_equal(count, 1);
+        assert_int_equal(summaries(decided(alarm).investigation_id), 1);
         mw_triage_stop(triage);
         triage = NULL;
     }
@@ -257,7 +261,7 @@ static int damage_file(const char *path, const struct stat *status, int type, st
 
 static mw_investigation_row ended(const char *status, const char *gap)
 {
-    mw_slice alarm = arrive("inc-1", "created");
+    mw_slice alarm = arrive_at("inc-1", "created", "checkout", T0);
     settle();
     mw_investigation_row row = investigation(decided(alarm).investigation_id);
     assert_slice(row.status, status);
@@ -299,9 +303,7 @@ static void test_time_limit_of_a_run(void **unused)
     mw_triage_config config = {store, state_db, pool, &leaping};
     assert_int_equal(mw_triage_start(&config, &triage), MW_OK);
     mw_investigation_row row = ended("TIMED_OUT", "time_limit");
-    size_t count;
-    journal(row.id, &count);
-    assert_int_equal(count, 0);
+    assert_int_equal(summaries(row.id), 1);
 }
 
 int main(void)

@@ -39,13 +39,23 @@ static void check_inconclusive(mw_slice text)
     assert_string_equal(string_at(root, "verdict"), "INCONCLUSIVE");
     assert_true(strlen(string_at(root, "summary")) > 10);
     assert_true(json_is_real(json_object_get(root, "confidence")));
-    assert_true(json_real_value(json_object_get(root, "confidence")) == 0.0);
-    assert_true(json_is_null(json_object_get(root, "onset")));
-    assert_int_equal(json_array_size(json_object_get(root, "candidates")), 0);
+    assert_true(json_real_value(json_object_get(root, "confidence")) < 0.3);
     assert_true(json_is_array(json_object_get(root, "candidates")));
     assert_true(json_is_array(json_object_get(root, "ruled_out")));
-    assert_true(has_gap(root, "ranking_unavailable"));
+    assert_true(has_gap(root, "no_logs") && has_gap(root, "no_metrics"));
     json_decref(root);
+}
+
+/* The first record of the journal that says so. */
+static mw_journal_row record_of(mw_slice id, const char *words)
+{
+    size_t count;
+    mw_journal_row *records = journal(id, &count);
+    for (size_t i = 0; i < count; i++)
+        if (mw_slice_contains(records[i].text, mw_slice_of(words)))
+            return records[i];
+    fail_msg("no record says %s", words);
+    return records[0];
 }
 
 static void check_evidence(mw_slice text, size_t expected)
@@ -89,7 +99,7 @@ static void test_alarm_to_finished_investigation(void **unused)
     uint64_t completed = mw_counter_value(MW_COUNT_INVESTIGATIONS_COMPLETED);
     uint64_t proceeds = mw_counter_value(MW_COUNT_DECISIONS_PROCEED);
     start();
-    mw_slice alarm = arrive("inc-1", "created");
+    mw_slice alarm = arrive_at("inc-1", "created", "checkout", T0);
     settle();
 
     mw_decision_row decision = decided(alarm);
@@ -120,17 +130,12 @@ static void test_alarm_to_finished_investigation(void **unused)
     assert_int_equal(row.window_end_ns, T0 + 5 * MINUTE);
     check_inconclusive(row.root_cause_json);
 
-    size_t count;
-    mw_journal_row *records = journal(row.id, &count);
-    assert_int_equal(count, 1);
-    assert_slice(records[0].type, "FINDING");
-    assert_true(mw_slice_contains(records[0].text, MW_SLICE("4 error spans of checkout")));
-    assert_true(mw_slice_contains(records[0].text, MW_SLICE("POST /pay (2)")));
-    assert_true(mw_slice_contains(records[0].text, MW_SLICE("GET /cart (1)")));
-    assert_true(mw_slice_contains(records[0].text, MW_SLICE("edge of the window (1)")));
-    assert_false(mw_slice_contains(records[0].text, MW_SLICE("charge")));
-    assert_false(mw_slice_contains(records[0].text, MW_SLICE("late")));
-    check_evidence(records[0].evidence_json, 4);
+    mw_journal_row found = record_of(row.id, "error_origin");
+    assert_slice(found.type, "FINDING");
+    assert_true(mw_slice_contains(found.evidence_json, MW_SLICE("edge of the window")));
+    assert_false(mw_slice_contains(found.evidence_json, MW_SLICE("late failed")));
+    assert_false(mw_slice_contains(found.evidence_json, MW_SLICE("old failed")));
+    check_evidence(found.evidence_json, 4);
     assert_int_equal(mw_counter_value(MW_COUNT_INVESTIGATIONS_COMPLETED), completed + 1);
     assert_int_equal(mw_counter_value(MW_COUNT_DECISIONS_PROCEED), proceeds + 1);
 }
@@ -139,18 +144,18 @@ static void test_evidence_is_bounded(void **unused)
 {
     (void)unused;
     span_spec spans[30];
-    for (size_t i = 0; i < 30; i++)
-        spans[i] = (span_spec){"checkout", "POST /pay", "card <refused>",
+    char names[30][24];
+    for (size_t i = 0; i < 30; i++) {
+        snprintf(names[i], sizeof names[i], "POST /pay/%zu", i);
+        spans[i] = (span_spec){"checkout", names[i], "card <refused>",
                                T0 - (40 + (int64_t)i) * MW_NS_PER_S, true};
+    }
     append_spans(spans, 30);
     start();
-    mw_slice alarm = arrive("inc-1", "created");
+    mw_slice alarm = arrive_at("inc-1", "created", "checkout", T0);
     settle();
-    size_t count;
-    mw_journal_row *records = journal(decided(alarm).investigation_id, &count);
-    assert_int_equal(count, 1);
-    assert_true(mw_slice_contains(records[0].text, MW_SLICE("30 error spans")));
-    check_evidence(records[0].evidence_json, 20);
+    mw_journal_row found = record_of(decided(alarm).investigation_id, "error_origin");
+    check_evidence(found.evidence_json, 10);
 }
 
 static void check_gap(const char *incident, const char *service, const char *code)
@@ -163,13 +168,9 @@ static void check_gap(const char *incident, const char *service, const char *cod
     json_t *root = load(row.root_cause_json);
     if (!has_gap(root, code))
         fail_msg("no gap %s in %.*s", code, MW_SLICE_FMT(row.root_cause_json));
-    assert_int_equal(json_array_size(json_object_get(root, "gaps")), 2);
     json_decref(root);
-    size_t count;
-    mw_journal_row *records = journal(row.id, &count);
-    assert_int_equal(count, 1);
-    assert_slice(records[0].type, "ANALYSIS");
-    assert_slice(records[0].evidence_json, "[]");
+    assert_slice(record_of(row.id, "alarms: ").type, "PLANNING");
+    assert_slice(record_of(row.id, "read ").type, "SEARCHING");
 }
 
 static void test_gaps(void **unused)
@@ -179,8 +180,8 @@ static void test_gaps(void **unused)
     append_spans(&span, 1);
     start();
     check_gap("a", "", "no_service");
-    check_gap("b", "unheard-of", "no_telemetry");
-    check_gap("c", "healthy", "no_errors");
+    check_gap("b", "unheard-of", "service_silent");
+    check_gap("c", "healthy", "no_change");
 }
 
 /* ---- the life of an incident --------------------------------------------------------------- */
