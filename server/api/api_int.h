@@ -137,8 +137,8 @@ MW_MUST_USE mw_err mw_api_member_number(mw_api_call *call, const json_t *root, c
 /* false when absent. MW_E_INVALID. */
 MW_MUST_USE mw_err mw_api_member_switch(mw_api_call *call, const json_t *root, const char *name,
                                         bool *out);
-/* An array of strings, or one with commas, joined with ", "; in the call's arena. Empty when absent.
- * MW_E_INVALID, MW_E_NOMEM. */
+/* An array of strings, or one with commas, joined with ", "; in the call's arena. Empty when
+ * absent. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_member_list(mw_api_call *call, const json_t *root, const char *name,
                                       mw_slice *out);
 /* The way back: an array of the parts between commas. */

@@ -1,4 +1,5 @@
-/* GET and POST /api/v1/spaces, DELETE /api/v1/spaces/{name}. The switch of a space is in tokens.c. */
+/* GET and POST /api/v1/spaces, DELETE /api/v1/spaces/{name}. The switch of a space is in
+ * tokens.c. */
 #include <jansson.h>
 
 #include "server/api/api_int.h"

@@ -1,6 +1,6 @@
-/* /api/v1/tokens and the switch of a space. A token's value is in the answer of a create and a rotate,
- * and nowhere else. Each change and its audit row are one transaction, and the table that loops ask
- * is read again before the answer goes out. Pool threads. */
+/* /api/v1/tokens and the switch of a space. A token's value is in the answer of a create and a
+ * rotate, and nowhere else. Each change and its audit row are one transaction, and the table
+ * that loops ask is read again before the answer goes out. Pool threads. */
 #include "server/api/api.h"
 #include "server/api/api_int.h"
 #include "server/api/change.h"
