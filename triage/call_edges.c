@@ -90,8 +90,8 @@ static void find_onset(edge_work *work)
     for (size_t m = 0; m < count; m++)
         for (size_t from = 0, end; from < work->count; from = end) {
             end = group_end(work, from);
-            mw_split split = mw_split_at(&work->samples[from], end - from, moments[m].at_ns,
-                                         work->scratch);
+            mw_split split =
+                mw_split_at(&work->samples[from], end - from, moments[m].at_ns, work->scratch);
             double strength = is_sure(&split) ? strength_of(&split) * moments[m].trust : 0;
             if (strength <= work->best)
                 continue;
@@ -134,8 +134,8 @@ static const mw_evidence *evidence_of(edge_work *work, uint32_t key, mw_slice te
                             .span_id = mw_sentence(context->arena, "%s", span_id),
                             .caller = table->services[key >> 16],
                             .callee = table->services[key & 0xffff],
-                            .query = mw_sentence(context->arena, "midwatch trace show %s",
-                                                 trace_id)};
+                            .query =
+                                mw_sentence(context->arena, "midwatch trace show %s", trace_id)};
     return mw_evidence_new(context->arena, &evidence);
 }
 

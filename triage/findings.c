@@ -113,8 +113,7 @@ mw_slice mw_shell_quoted(mw_arena *arena, mw_slice text)
             mw_buffer_append_byte(&word, c < ' ' || c == 0x7f ? '?' : (char)c);
     }
     mw_buffer_append_byte(&word, '\'');
-    mw_slice copy =
-        word.err ? MW_SLICE_NONE : mw_arena_copy(arena, mw_buffer_slice(&word));
+    mw_slice copy = word.err ? MW_SLICE_NONE : mw_arena_copy(arena, mw_buffer_slice(&word));
     mw_buffer_fini(&word);
     return copy;
 }
