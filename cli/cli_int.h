@@ -41,16 +41,16 @@ enum {
     MW_TAKES_INVESTIGATE = 1 << 20, /* service, at, title */
     MW_TAKES_JUDGE = 1 << 21,       /* hash, comment */
     MW_TAKES_MARKDOWN = 1 << 30,    /* format: markdown */
-    MW_TAKES_STORY = 1 << 2,       /* incident */
+    MW_TAKES_STORY = 1 << 2,        /* incident */
     MW_TAKES_DEPLOYED = 1 << 11,    /* service: whose deployments */
-    MW_TAKES_WHY = 1 << 22, /* why */
-    MW_TAKES_REPLAY = 1 << 23, /* alarm */
-    MW_TAKES_DOOR = 1 << 24,   /* source, auth, rate-limit, mapping: what a webhook is */
-    MW_TAKES_ALLOW = 1 << 25,  /* allow: who may come to a webhook, or with a token */
-    MW_TAKES_TOKEN = 1 << 26,  /* scope, expires */
-    MW_TAKES_GRACE = 1 << 27,  /* grace */
-    MW_TAKES_TRIAL = 1 << 28,  /* investigate */
-    MW_TAKES_SECRET = 1 << 29, /* secret-file */
+    MW_TAKES_WHY = 1 << 22,         /* why */
+    MW_TAKES_REPLAY = 1 << 23,      /* alarm */
+    MW_TAKES_DOOR = 1 << 24,        /* source, auth, rate-limit, mapping: what a webhook is */
+    MW_TAKES_ALLOW = 1 << 25,       /* allow: who may come to a webhook, or with a token */
+    MW_TAKES_TOKEN = 1 << 26,       /* scope, expires */
+    MW_TAKES_GRACE = 1 << 27,       /* grace */
+    MW_TAKES_TRIAL = 1 << 28,       /* investigate */
+    MW_TAKES_SECRET = 1 << 29,      /* secret-file */
 };
 
 struct mw_cli;

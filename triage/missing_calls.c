@@ -91,8 +91,8 @@ static const mw_evidence *evidence_of(missing_work *work, uint32_t operation, do
                             .end_ns = context->until_ns,
                             .trace_id = mw_sentence(context->arena, "%s", trace_id),
                             .operation = table->operations[operation].name,
-                            .query = mw_sentence(context->arena, "midwatch trace show %s",
-                                                 trace_id)};
+                            .query =
+                                mw_sentence(context->arena, "midwatch trace show %s", trace_id)};
     return mw_evidence_new(context->arena, &evidence);
 }
 
@@ -112,12 +112,12 @@ static mw_err add_finding(missing_work *work, uint32_t operation, const lack *fo
         .strength = found->g,
         .weight = (double)found->lacking_after,
         .first_ns = work->onset_ns,
-        .text = mw_sentence(context->arena,
-                            "%.*s of %.*s makes fewer than its usual %.0f calls in %zu of %zu "
-                            "cases, %zu of %zu before",
-                            MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), found->usual,
-                            found->lacking_after, found->after, found->lacking_before,
-                            found->before)};
+        .text =
+            mw_sentence(context->arena,
+                        "%.*s of %.*s makes fewer than its usual %.0f calls in %zu of %zu "
+                        "cases, %zu of %zu before",
+                        MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), found->usual,
+                        found->lacking_after, found->after, found->lacking_before, found->before)};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)
