@@ -39,31 +39,30 @@ static void test_deployments(void **unused)
     add_deployment(4, "cart", "9", 250);
     assert_int_equal(change(insert_deployment, &third), MW_E_CONFLICT);
     mw_state_tx *tx = begin();
-    assert_int_equal(
-        mw_state_deployment_get(tx, mw_slice_first(third.id, 8), &arena, &one), MW_OK);
+    assert_int_equal(mw_state_deployment_get(tx, mw_slice_first(third.id, 8), &arena, &one), MW_OK);
     assert_slice(one.previous_version, "2");
     assert_slice(one.commit, "abc");
     mw_state_page page = {.limit = 2};
-    assert_int_equal(mw_state_deployment_list(tx, &page, MW_SLICE("pay"), &arena, &rows, &count,
-                                              &next, &total),
-                     MW_OK);
+    assert_int_equal(
+        mw_state_deployment_list(tx, &page, MW_SLICE("pay"), &arena, &rows, &count, &next, &total),
+        MW_OK);
     assert_int_equal(count, 2);
     assert_int_equal(total, 3);
     assert_slice(rows[0].version, "3");
     page.cursor = next;
-    assert_int_equal(mw_state_deployment_list(tx, &page, MW_SLICE("pay"), &arena, &rows, &count,
-                                              &next, &total),
-                     MW_OK);
+    assert_int_equal(
+        mw_state_deployment_list(tx, &page, MW_SLICE("pay"), &arena, &rows, &count, &next, &total),
+        MW_OK);
     assert_int_equal(count, 1);
     assert_slice(rows[0].previous_version, "");
-    assert_int_equal(mw_state_deployment_between(tx, MW_SLICE("default"), 200, 250, 10, &arena,
-                                                 &rows, &count),
-                     MW_OK);
+    assert_int_equal(
+        mw_state_deployment_between(tx, MW_SLICE("default"), 200, 250, 10, &arena, &rows, &count),
+        MW_OK);
     assert_int_equal(count, 2); /* both ends count */
     assert_slice(rows[0].service, "cart");
-    assert_int_equal(mw_state_deployment_between(tx, MW_SLICE("other"), 0, 999, 10, &arena, &rows,
-                                                 &count),
-                     MW_OK);
+    assert_int_equal(
+        mw_state_deployment_between(tx, MW_SLICE("other"), 0, 999, 10, &arena, &rows, &count),
+        MW_OK);
     assert_int_equal(count, 0);
     mw_state_read_end(tx);
 }
@@ -99,8 +98,8 @@ static mw_err judge_plan(mw_state_tx *tx, void *argument)
 
 static mw_err judge(mw_slice id, const char *hash, const char *status)
 {
-    judging j = {id, {mw_slice_of(hash), mw_slice_of(status), MW_SLICE("local:x"),
-                      MW_SLICE("fine"), 77}};
+    judging j = {
+        id, {mw_slice_of(hash), mw_slice_of(status), MW_SLICE("local:x"), MW_SLICE("fine"), 77}};
     return change(judge_plan, &j);
 }
 
@@ -174,8 +173,7 @@ static void test_a_run_that_is_taken_away(void **unused)
     assert_int_equal(change(cancel, &row.id), MW_E_CONFLICT);
     row.status = MW_SLICE("COMPLETED");
     assert_int_equal(change(finish, &row), MW_E_CONFLICT);
-    assert_int_equal(
-        count_rows("SELECT count(*) FROM investigation WHERE status = 'CANCELED'"), 1);
+    assert_int_equal(count_rows("SELECT count(*) FROM investigation WHERE status = 'CANCELED'"), 1);
 }
 
 int main(void)

@@ -123,9 +123,8 @@ static void append_logs(const night *fault)
         bool bad = fault->logs && at >= ONSET && i % 2;
         char text[96];
         snprintf(text, sizeof text, bad ? "no row for item %u" : "item %u found", i * 37);
-        rows[i] = (mw_log_row){.time_ns = (uint64_t)at,
-                               .severity = bad ? 17 : 9,
-                               .service = MW_SLICE("cart")};
+        rows[i] = (mw_log_row){
+            .time_ns = (uint64_t)at, .severity = bad ? 17 : 9, .service = MW_SLICE("cart")};
         items[i] = (mw_store_item){.bytes = record_of(text)};
     }
     mw_store_batch batch = {
@@ -186,9 +185,9 @@ static void look(const night *fault)
     assert_int_equal(mw_point_table_read(context.view, context.since_ns, context.until_ns, &arena,
                                          &context.points),
                      MW_OK);
-    assert_int_equal(mw_log_table_read(context.view, context.since_ns, context.until_ns, &arena,
-                                       &context.logs),
-                     MW_OK);
+    assert_int_equal(
+        mw_log_table_read(context.view, context.since_ns, context.until_ns, &arena, &context.logs),
+        MW_OK);
     ask(&mw_provider_call_edges);
     ask(&mw_provider_red_change);
     ask(&mw_provider_missing_calls);
@@ -402,7 +401,8 @@ static void test_templates(void **unused)
         {"   ", ""},
         {"user 4711 logged in", "user * logged in"},
         {"took 12.5ms for 8a533bf9-bd12-4608-a8eb-606890982400", "took * for *"},
-        {"2026-11-21T09:51:00.123Z TravelHandler#129 [id=99, name=x]", "* TravelHandler#129 id * name x"},
+        {"2026-11-21T09:51:00.123Z TravelHandler#129 [id=99, name=x]",
+         "* TravelHandler#129 id * name x"},
         {"a b c d e f g h i j k l", "a b c d e f g h i j"},
         {"cafe beef deadbeef", "cafe beef deadbeef"}, /* words, as they have no digit */
         {"\x01\x02 x", "x"},
@@ -422,11 +422,11 @@ static void test_templates(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_STORE(test_a_quiet_night),  WITH_STORE(test_own_time_leaves_children_out),
-        WITH_STORE(test_call_edges),     WITH_STORE(test_red_change),
-        WITH_STORE(test_missing_calls),  WITH_STORE(test_error_origin),
-        WITH_STORE(test_log_templates),  WITH_STORE(test_metric_changes),
-        WITH_STORE(test_deployments),    cmocka_unit_test(test_templates),
+        WITH_STORE(test_a_quiet_night), WITH_STORE(test_own_time_leaves_children_out),
+        WITH_STORE(test_call_edges),    WITH_STORE(test_red_change),
+        WITH_STORE(test_missing_calls), WITH_STORE(test_error_origin),
+        WITH_STORE(test_log_templates), WITH_STORE(test_metric_changes),
+        WITH_STORE(test_deployments),   cmocka_unit_test(test_templates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
