@@ -189,7 +189,7 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $$(call room_archives,tests/fuzz/%.c)
 	$(call test_link,-fsanitize=fuzzer)
 $(BUILD)/tests/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(foreach r,$(rooms),$(call archive,$(r)))
 	@mkdir -p $(@D)
-	$(call quiet,LINK,$@)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(call link_rooms,collector) $(libs)
+	$(call quiet,LINK,$@)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(call link_rooms,$(if $(findstring /triage/,$<),triage,collector)) $(libs)
 # Preloaded into a daemon; never instrumented.
 $(refusing_disk): tests/e2e/refusing_disk.c
 	@mkdir -p $(@D)
@@ -218,7 +218,8 @@ interop: deps-interop ## unmodified SDK clients against the real program
 	@+$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/interop/run.sh $(BUILD)
 
-soak_programs := $(addprefix $(BUILD)/tests/unit/,lib-store/test_power_loss lib-state/test_power_loss)
+soak_programs := $(addprefix $(BUILD)/tests/unit/,lib-store/test_power_loss lib-state/test_power_loss \
+    triage/test_storm)
 soak: deps-interop ## long checks: other senders, kill cycles, power loss (SOAK=WORD)
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs) $(soak_programs)
 	@tests/soak/run.sh $(BUILD) $(SOAK)

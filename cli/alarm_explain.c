@@ -1,8 +1,8 @@
 /* alarm explain: why an alarm was linked, skipped or made an investigation, for a person at night.
  *
- * Everything on the page is in the alarm's own answer: nothing is worked out again here. The order is
- * that of questions: what happened, why, what else could it have been, what did the telemetry say,
- * what changed since, and what to type when it is wrong.
+ * Everything on the page is in the alarm's own answer: nothing is worked out again here. The order
+ * is that of questions: what happened, why, what else could it have been, what did the telemetry
+ * say, what changed since, and what to type when it is wrong.
  */
 #include "cli/cli_int.h"
 
@@ -11,10 +11,10 @@ typedef struct word_row {
 } word_row;
 
 static const word_row relation_words[] = {
-    {"same_service", "the same service as one of its alarms"},
+    {"same_service", "the same service as an alarm of it"},
     {"caller", "a service of the incident calls it"},
     {"callee", "it calls a service of the incident"},
-    {"shared", "both depend on the same service"},
+    {"shared", "both call the same service, as does"},
     {"resource", "both name the same resource"},
     {"none", "no call between the two is known"},
 };
@@ -23,8 +23,8 @@ static const word_row cause_words[] = {
     {"same", "the trouble of both ends at the same service"},
     {"related", "the trouble of one ends behind that of the other"},
     {"together", "trouble at other places, which began together"},
-    {"other", "trouble at another place, begun at another time"},
-    {"unaffected", "its own service shows no change"},
+    {"other", "begun at another time than the incident's trouble, at another place"},
+    {"unaffected", "its own service shows no change, the incident's trouble ends"},
     {"quiet", "the incident's services showed no change"},
     {"unknown", "too little telemetry to tell"},
 };

@@ -1,10 +1,10 @@
 /* Open incidents in memory. See candidates.h.
  *
- * Names (services, suspects and resources share one table, with a letter before them that says which)
- * are counted once and hashed with a random seed, so that no sender can make them pile up. Each has
- * a list of the incidents it stands for. Lists are cleaned of incidents that are gone when they are
- * walked; an incident is a place in an array with a generation, so that a stale entry is told from
- * the incident that took its place.
+ * Names (services, suspects and resources share one table, with a letter before them that says
+ * which) are counted once and hashed with a random seed, so that no sender can make them pile up.
+ * Each has a list of the incidents it stands for. Lists are cleaned of incidents that are gone
+ * when they are walked; an incident is a place in an array with a generation, so that a stale
+ * entry is told from the incident that took its place.
  */
 #include "triage/candidates.h"
 
@@ -13,6 +13,9 @@
 
 /* Suspects that began within so many minutes of each other began together (topology.c). */
 #define TOGETHER_MINUTES 2u
+/* Services on the way to an alarm's suspects that are looked for: a path of six calls, several
+ * times. */
+#define BEFORE_MAX 64
 /* The current minutes of a window and two more. */
 #define MOMENT_NS (UINT64_C(5) * 60 * 1000000000)
 
@@ -34,9 +37,11 @@ typedef struct kept_suspect {
     uint32_t onset;
 } kept_suspect;
 
+/* What every meeting reads stands first, in one line of the cache. */
 typedef struct incident {
-    char id[MW_ID_TEXT_SIZE];
     uint32_t generation; /* even: free */
+    uint32_t best;       /* where its candidate is, in the look that met it last */
+    uint64_t mark;       /* of that look */
     int64_t *times;      /* sorted */
     size_t time_count, time_capacity;
     uint64_t services[MW_CANDIDATES_SERVICES_MAX];
@@ -45,9 +50,8 @@ typedef struct incident {
     uint64_t resources[MW_CANDIDATES_RESOURCES_MAX];
     kept_suspect suspects[MW_CANDIDATES_SUSPECTS_MAX];
     uint32_t service_count, region_count, title_count, resource_count, suspect_count;
-    bool known;    /* some member's telemetry was enough to tell */
-    uint64_t mark; /* of the last look that met it */
-    uint32_t best; /* and where its candidate is, in that look */
+    bool known; /* some member's telemetry was enough to tell */
+    char id[MW_ID_TEXT_SIZE];
 } incident;
 
 struct mw_candidates {
@@ -376,13 +380,35 @@ mw_err mw_candidates_add(mw_candidates *set, mw_slice investigation_id, const mw
 
 /* ---- one look -------------------------------------------------------------------------------- */
 
+/* Hashes of what the alarm has are made once a look. */
 typedef struct look {
     mw_candidates *set;
     const mw_member *alarm;
     mw_topology *topology;
     const mw_standing *standing;
     size_t count; /* of set->found */
+    uint64_t service, region, title;
+    uint64_t suspects[MW_SUSPECTS_MAX];
+    uint64_t resources[MW_CANDIDATES_RESOURCES_MAX];
+    size_t resource_count;
+    uint64_t before[BEFORE_MAX]; /* services on the way to the suspects */
+    uint32_t before_count;
 } look;
+
+static void begin_look(look *l)
+{
+    const mw_member *alarm = l->alarm;
+    l->service = hash_of(l->set, KIND_SERVICE, alarm->service);
+    l->region = hash_of(l->set, KIND_REGION, alarm->region);
+    l->title = hash_of(l->set, KIND_TITLE, alarm->title);
+    for (size_t i = 0; i < alarm->suspect_count; i++)
+        l->suspects[i] = hash_of(l->set, KIND_SUSPECT, alarm->suspects[i].service);
+    for (size_t i = 0; i < alarm->resource_count && i < MW_CANDIDATES_RESOURCES_MAX; i++)
+        l->resources[l->resource_count++] = hash_of(l->set, KIND_RESOURCE, alarm->resources[i]);
+    for (size_t i = 0; l->standing && i < l->standing->before_count && i < BEFORE_MAX; i++)
+        l->before[l->before_count++] =
+            hash_of(l->set, KIND_SUSPECT, mw_topology_name(l->topology, l->standing->before[i]));
+}
 
 static uint64_t apart(int64_t a, int64_t b)
 {
@@ -412,35 +438,27 @@ static mw_region_match region_of(const look *l, const incident *i)
 {
     if (!l->alarm->region.len || !i->region_count)
         return MW_REGION_UNKNOWN;
-    uint64_t hash = hash_of(l->set, KIND_REGION, l->alarm->region);
-    return is_among(i->regions, i->region_count, hash) ? MW_REGION_SAME : MW_REGION_OTHER;
+    return is_among(i->regions, i->region_count, l->region) ? MW_REGION_SAME : MW_REGION_OTHER;
 }
 
 static bool shares_resource(const look *l, const incident *i)
 {
-    for (size_t k = 0; k < l->alarm->resource_count && i->resource_count; k++)
-        if (is_among(i->resources, i->resource_count,
-                     hash_of(l->set, KIND_RESOURCE, l->alarm->resources[k])))
+    for (size_t k = 0; k < l->resource_count && i->resource_count; k++)
+        if (is_among(i->resources, i->resource_count, l->resources[k]))
             return true;
     return false;
 }
 
 /* How one suspect of the alarm stands to one of the incident. */
-static mw_cause compare(const look *l, const mw_member_suspect *mine, const kept_suspect *its,
-                        uint64_t my_hash)
+static mw_cause compare(const look *l, size_t mine, const kept_suspect *its)
 {
-    uint32_t between =
-        mine->onset > its->onset ? mine->onset - its->onset : its->onset - mine->onset;
-    uint32_t from, to;
-    if (my_hash == its->hash)
+    uint32_t onset = l->alarm->suspects[mine].onset;
+    uint32_t between = onset > its->onset ? onset - its->onset : its->onset - onset;
+    if (l->suspects[mine] == its->hash)
         return MW_CAUSE_SAME;
     if (between > TOGETHER_MINUTES)
         return MW_CAUSE_OTHER;
-    if (l->topology && mw_topology_find(l->topology, its->service, &from) &&
-        mw_topology_find(l->topology, mine->service, &to) &&
-        (mw_topology_leads(l->topology, from, to) || mw_topology_leads(l->topology, to, from)))
-        return MW_CAUSE_RELATED;
-    return MW_CAUSE_TOGETHER;
+    return is_among(l->before, l->before_count, its->hash) ? MW_CAUSE_RELATED : MW_CAUSE_TOGETHER;
 }
 
 /* The strongest thing that any pair says: the same, then related, then together. */
@@ -450,9 +468,8 @@ static mw_cause compare_all(const look *l, const incident *i, mw_slice *service)
         [MW_CAUSE_SAME] = 4, [MW_CAUSE_RELATED] = 3, [MW_CAUSE_TOGETHER] = 2, [MW_CAUSE_OTHER] = 1};
     mw_cause best = MW_CAUSE_UNKNOWN;
     for (size_t a = 0; a < l->alarm->suspect_count; a++) {
-        uint64_t hash = hash_of(l->set, KIND_SUSPECT, l->alarm->suspects[a].service);
         for (uint32_t b = 0; b < i->suspect_count; b++) {
-            mw_cause cause = compare(l, &l->alarm->suspects[a], &i->suspects[b], hash);
+            mw_cause cause = compare(l, a, &i->suspects[b]);
             if (rank[cause] <= rank[best])
                 continue;
             best = cause;
@@ -467,6 +484,7 @@ static mw_cause compare_all(const look *l, const incident *i, mw_slice *service)
 static bool was_suspect(const look *l, const incident *i)
 {
     uint64_t hash = hash_of(l->set, KIND_SUSPECT, l->alarm->service);
+    MW_ASSERT(i->suspect_count <= MW_CANDIDATES_SUSPECTS_MAX);
     for (uint32_t k = 0; k < i->suspect_count; k++)
         if (i->suspects[k].hash == hash)
             return nearest(i, l->alarm->started_ns) <= MOMENT_NS;
@@ -497,8 +515,7 @@ static bool make_candidate(look *l, incident *i, mw_candidate *out)
                           .service = MW_SLICE(""),
                           .region = region_of(l, i),
                           .shared_resource = shares_resource(l, i),
-                          .same_title = is_among(i->titles, i->title_count,
-                                                 hash_of(l->set, KIND_TITLE, l->alarm->title)),
+                          .same_title = is_among(i->titles, i->title_count, l->title),
                           .members = (uint32_t)i->time_count};
     out->cause = cause_of(l, i, &out->cause_service);
     return true;
@@ -521,13 +538,12 @@ static bool meet(look *l, entry e, mw_relation relation, uint32_t distance, mw_s
     if (i->best == UINT32_MAX)
         return true;
     mw_candidate *c = &set->found[i->best];
-    mw_candidate other = *c;
-    other.relation = relation;
-    other.distance = distance;
-    other.service = service;
-    if (c->relation == MW_RELATION_NONE ||
-        mw_decision_weigh(&other).parts.component > mw_decision_weigh(c).parts.component)
-        *c = other;
+    if (c->relation == MW_RELATION_NONE || mw_decision_component(relation, distance) >
+                                               mw_decision_component(c->relation, c->distance)) {
+        c->relation = relation;
+        c->distance = distance;
+        c->service = service;
+    }
     return true;
 }
 
@@ -548,41 +564,47 @@ static bool meet_near(look *l)
 {
     const mw_standing *standing = l->standing;
     if (!standing) {
-        uint64_t hash = hash_of(l->set, KIND_SERVICE, l->alarm->service);
-        return !l->alarm->service.len || meet_all(l, hash, MW_RELATION_SAME, 0);
+        return !l->alarm->service.len || meet_all(l, l->service, MW_RELATION_SAME, 0);
     }
-    for (size_t i = 0; i < standing->near_count; i++) {
+    uint64_t *tags = mw_topology_tags(l->topology, l->set->seed);
+    for (size_t i = 0; tags && i < standing->near_count; i++) {
         const mw_near *near = &standing->near[i];
-        mw_slice text = mw_topology_name(l->topology, near->node);
-        if (!meet_all(l, hash_of(l->set, KIND_SERVICE, text), near->relation, near->distance))
+        uint64_t *tag = &tags[near->node];
+        if (!*tag)
+            *tag = hash_of(l->set, KIND_SERVICE, mw_topology_name(l->topology, near->node));
+        if (!meet_all(l, *tag, near->relation, near->distance))
             return false;
     }
-    return true;
+    return tags != NULL;
 }
 
-static int compare_candidates(const void *left, const void *right)
+/* The best few of all, best first. */
+static size_t choose(const look *l, mw_candidate *out, size_t max)
 {
-    return mw_candidate_compare(left, right);
+    size_t count = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        const mw_candidate *c = &l->set->found[i];
+        if (count == max && mw_candidate_compare(c, &out[count - 1]) >= 0)
+            continue;
+        size_t at = count < max ? count++ : count - 1;
+        for (; at > 0 && mw_candidate_compare(c, &out[at - 1]) < 0; at--)
+            out[at] = out[at - 1];
+        out[at] = *c;
+    }
+    return count;
 }
 
 size_t mw_candidates_find(mw_candidates *set, const mw_member *alarm, mw_topology *topology,
                           const mw_standing *standing, mw_candidate *out, size_t max)
 {
     look l = {.set = set, .alarm = alarm, .topology = topology, .standing = standing};
-    MW_ASSERT(max <= MW_CANDIDATES_MAX);
+    MW_ASSERT(max > 0 && max <= MW_CANDIDATES_MAX && alarm->suspect_count <= MW_SUSPECTS_MAX);
     set->mark++;
+    begin_look(&l);
     bool all = meet_near(&l);
     for (size_t i = 0; all && i < alarm->suspect_count; i++)
-        all = meet_all(&l, hash_of(set, KIND_SUSPECT, alarm->suspects[i].service),
-                       MW_RELATION_SHARED, MW_TOPOLOGY_FAR);
-    for (size_t i = 0; all && i < alarm->resource_count; i++)
-        all =
-            meet_all(&l, hash_of(set, KIND_RESOURCE, alarm->resources[i]), MW_RELATION_RESOURCE, 0);
-    if (l.count > 1)
-        qsort(set->found, l.count, sizeof *set->found, compare_candidates);
-    if (l.count > max)
-        l.count = max;
-    if (l.count)
-        memcpy(out, set->found, l.count * sizeof *out);
-    return l.count;
+        all = meet_all(&l, l.suspects[i], MW_RELATION_SHARED, MW_TOPOLOGY_FAR);
+    for (size_t i = 0; all && i < l.resource_count; i++)
+        all = meet_all(&l, l.resources[i], MW_RELATION_RESOURCE, 0);
+    return choose(&l, out, max);
 }

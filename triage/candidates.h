@@ -1,10 +1,11 @@
-/* The open incidents that an alarm may belong to, in memory, and the facts of the few that are near.
+/* The open incidents that an alarm may belong to, in memory, and the facts of the few that are
+ * near.
  *
- * What is kept of an incident: the services of its members, the suspects behind them, their regions,
- * times and resources. All of it is derived from state and can be made again (triage.c does so at
- * start, and when a commit failed). Found by service, by suspect and by resource, so that the cost of
- * a look does not grow with the number of alarms, only with that of incidents around the same
- * services. Owned by one thread at a time: the state writer's, inside a job.
+ * What is kept of an incident: the services of its members, the suspects behind them, their
+ * regions, times and resources. All of it is derived from state and can be made again (triage.c
+ * does so at start, and when a commit failed). Found by service, by suspect and by resource, so
+ * that the cost of a look does not grow with the number of alarms, only with that of incidents
+ * around the same services. Owned by one thread at a time: the state writer's, inside a job.
  */
 #ifndef MW_TRIAGE_CANDIDATES_H
 #define MW_TRIAGE_CANDIDATES_H

@@ -1,7 +1,7 @@
 /* Did a series of minutes change for the worse? See change.h. Pure; any thread.
  *
- * What is usual is the better quarter of the minutes before the current ones. Errors are compared as
- * shares with the spread that so many calls would have by chance; durations as means of a minute
+ * What is usual is the better quarter of the minutes before the current ones. Errors are compared
+ * as shares with the spread that so many calls would have by chance; durations as means of a minute
  * with the spread that those minutes showed. A single minute must be plainer than three together,
  * since three single ones are looked at.
  */

@@ -138,13 +138,13 @@ static double weight(size_t row)
     return mw_weight_rows[row].weight;
 }
 
-static double component_of(const mw_candidate *c)
+double mw_decision_component(mw_relation relation, uint32_t distance)
 {
     static const size_t by_distance[] = {W_SAME_SERVICE, W_NEXT, W_TWO_CALLS, W_THREE_CALLS};
-    switch (c->relation) {
+    switch (relation) {
     case MW_RELATION_SAME: return weight(W_SAME_SERVICE);
     case MW_RELATION_CALLER:
-    case MW_RELATION_CALLEE: return weight(c->distance < 4 ? by_distance[c->distance] : W_FAR);
+    case MW_RELATION_CALLEE: return weight(distance < 4 ? by_distance[distance] : W_FAR);
     case MW_RELATION_SHARED: return weight(W_SHARED);
     case MW_RELATION_RESOURCE: return weight(W_RESOURCE);
     case MW_RELATION_NONE: break;
@@ -187,11 +187,12 @@ static double labels_of(const mw_candidate *c)
 
 mw_weighed mw_decision_weigh(const mw_candidate *candidate)
 {
-    mw_weighed out = {.parts = {.component = component_of(candidate),
-                                .cause = cause_of(candidate),
-                                .time = time_of(candidate),
-                                .region = region_of(candidate),
-                                .labels = labels_of(candidate)}};
+    mw_weighed out = {
+        .parts = {.component = mw_decision_component(candidate->relation, candidate->distance),
+                  .cause = cause_of(candidate),
+                  .time = time_of(candidate),
+                  .region = region_of(candidate),
+                  .labels = labels_of(candidate)}};
     const mw_parts *p = &out.parts;
     out.score = (((p->component + p->cause) + p->time) + p->region) + p->labels;
     out.fits = out.score >= mw_decision_threshold && candidate->cause != MW_CAUSE_OTHER;

@@ -131,6 +131,8 @@ void mw_decide(const mw_decision_input *input, mw_decision *out);
 
 /* Weighs one candidate. */
 mw_weighed mw_decision_weigh(const mw_candidate *candidate);
+/* What the first part is worth. */
+double mw_decision_component(mw_relation relation, uint32_t distance);
 /* The order of candidates: those that fit first, by score, then the nearer in time, then by id. */
 int mw_candidate_compare(const mw_candidate *a, const mw_candidate *b);
 

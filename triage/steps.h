@@ -1,5 +1,6 @@
-/* What changes an incident inside a transaction: joining, moving, merging, and the journal that says
- * so. Used by decisions (engine.c) and by people's verbs (verbs.c). On the state writer's thread.
+/* What changes an incident inside a transaction: joining, moving, merging, and the journal that
+ * says so. Used by decisions (engine.c) and by people's verbs (verbs.c). On the state writer's
+ * thread.
  */
 #ifndef MW_TRIAGE_STEPS_H
 #define MW_TRIAGE_STEPS_H

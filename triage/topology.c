@@ -36,6 +36,7 @@ struct mw_topology {
     uint32_t *queue;
     uint32_t *distance; /* by node; UNSEEN */
     mw_relation *relation;
+    uint64_t *tags, tags_key;
 };
 
 #define UNSEEN UINT32_MAX
@@ -390,6 +391,35 @@ static void find_suspects(mw_topology *t, uint32_t start, mw_standing *out)
     out->known = out->suspect_count > 0 || into(t, start, &caller).state != MW_SIGNAL_UNKNOWN;
 }
 
+/* Against the calls that changed, from all suspects at once. */
+static mw_err find_before(mw_topology *t, mw_standing *out)
+{
+    uint32_t head = 0, tail = 0;
+    for (uint32_t i = 0; i < t->node_count; i++)
+        t->distance[i] = UNSEEN;
+    for (size_t i = 0; i < out->suspect_count; i++) {
+        t->distance[out->suspects[i].node] = 0;
+        t->queue[tail++] = out->suspects[i].node;
+    }
+    uint32_t suspects = tail;
+    while (head < tail) {
+        const node *n = &t->nodes[t->queue[head++]];
+        for (uint32_t i = 0; i < n->in_count; i++) {
+            const edge *e = &t->edges[t->callers[n->in_first + i]];
+            if (!is_worse(&e->change) || t->distance[e->caller] != UNSEEN)
+                continue;
+            t->distance[e->caller] = 1;
+            t->queue[tail++] = e->caller;
+        }
+    }
+    out->before_count = tail - suspects;
+    out->before = mw_arena_zalloc(t->arena, out->before_count + 1, sizeof *out->before);
+    if (!out->before)
+        return MW_E_NOMEM;
+    memcpy(out->before, t->queue + suspects, out->before_count * sizeof *out->before);
+    return MW_OK;
+}
+
 const mw_standing *mw_topology_standing(mw_topology *topology, uint32_t number)
 {
     MW_ASSERT(number < topology->node_count);
@@ -400,17 +430,21 @@ const mw_standing *mw_topology_standing(mw_topology *topology, uint32_t number)
     if (!standing || find_near(topology, number, standing) != MW_OK)
         return NULL;
     find_suspects(topology, number, standing);
+    if (find_before(topology, standing) != MW_OK)
+        return NULL;
     n->standing = standing;
     return standing;
 }
 
-bool mw_topology_leads(const mw_topology *topology, uint32_t from, uint32_t to)
+uint64_t *mw_topology_tags(mw_topology *topology, uint64_t key)
 {
-    mw_topology *t =
-        (mw_topology *)(uintptr_t)topology; /* its marks, of no meaning between calls */
-    uint32_t count;
-    follow(t, from, &count);
-    return from != to && t->distance[to] != UNSEEN;
+    size_t count = (size_t)topology->node_count + 1;
+    if (!topology->tags)
+        topology->tags = mw_arena_zalloc(topology->arena, count, sizeof *topology->tags);
+    else if (topology->tags_key != key)
+        memset(topology->tags, 0, count * sizeof *topology->tags);
+    topology->tags_key = key;
+    return topology->tags;
 }
 
 size_t mw_topology_newest(const mw_standing *standing, const mw_suspect **out)

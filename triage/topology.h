@@ -6,12 +6,12 @@
  * differ, so that the same cells give the same answer on every run.
  *
  * A signal is one series of minutes: the calls of an edge, or what entered a service. The last
- * MW_TOPOLOGY_CURRENT minutes are compared with those before. What is usual is taken from the better
- * quarter of those, so that a fault that has lasted for most of the window still shows.
+ * MW_TOPOLOGY_CURRENT minutes are compared with those before. What is usual is taken from the
+ * better quarter of those, so that a fault that has lasted for most of the window still shows.
  *
- * A suspect of a service is where its trouble ends: from the service on along calls that changed for
- * the worse, to a service none of whose own calls did. Two alarms behind one entry service have the
- * same cause when their suspects are the same, and different ones when they are not.
+ * A suspect of a service is where its trouble ends: from the service on along calls that changed
+ * for the worse, to a service none of whose own calls did. Two alarms behind one entry service
+ * have the same cause when their suspects are the same, and different ones when they are not.
  */
 #ifndef MW_TRIAGE_TOPOLOGY_H
 #define MW_TRIAGE_TOPOLOGY_H
@@ -74,6 +74,8 @@ typedef struct mw_standing {
     size_t near_count;
     mw_suspect suspects[MW_SUSPECTS_MAX]; /* by name */
     size_t suspect_count;
+    uint32_t *before; /* services from which changed calls lead to a suspect */
+    size_t before_count;
 } mw_standing;
 
 typedef struct mw_topology mw_topology;
@@ -93,10 +95,12 @@ mw_slice mw_topology_name(const mw_topology *topology, uint32_t node);
 bool mw_topology_find(const mw_topology *topology, mw_slice name, uint32_t *node);
 /* NULL without memory. */
 const mw_standing *mw_topology_standing(mw_topology *topology, uint32_t node);
-/* Can `to` be reached from `from` along calls that changed? False for one and the same. */
-bool mw_topology_leads(const mw_topology *topology, uint32_t from, uint32_t to);
+/* A number a node for who looks names up again and again: zeros at first, and whenever `key` is
+ * another one than before. NULL without memory. */
+uint64_t *mw_topology_tags(mw_topology *topology, uint64_t key);
 /* Those suspects of a standing that began last, and together: of two faults the one that an alarm
- * of now is of. Plain ones alone, if there are any. Fills `out`, which has MW_SUSPECTS_MAX; how many. */
+ * of now is of. Plain ones alone, if there are any. Fills `out`, which has MW_SUSPECTS_MAX; how
+ * many. */
 size_t mw_topology_newest(const mw_standing *standing, const mw_suspect **out);
 
 #endif

@@ -1,8 +1,8 @@
 /* Windows of telemetry for decisions: the store's minutes and the imported calls, made into a
  * topology once and kept for the alarms that follow.
  *
- * Keyed by the alarm's minute. A window is as of a commit sequence; when the store has gone on, it is
- * made again as soon as it is older than a hundred times what making it took, at most a second
+ * Keyed by the alarm's minute. A window is as of a commit sequence; when the store has gone on, it
+ * is made again as soon as it is older than a hundred times what making it took, at most a second
  * (DESIGN 5): making windows costs one hundredth of the time at most, and on a small store the
  * telemetry that was just committed is seen. Owned by the decision loop; a window may be used on
  * another thread while the loop waits for it.

@@ -64,8 +64,9 @@ typedef struct mw_acted {
     mw_slice investigation_id; /* the one that it is about now; empty = none */
 } mw_acted;
 
-/* Commits the change with its journal and its audit record, and wakes what is to run. MW_E_NOT_FOUND,
- * MW_E_AMBIGUOUS, MW_E_CONFLICT and MW_E_INVALID with `detail`, else as a job of state. Pool threads. */
+/* Commits the change with its journal and its audit record, and wakes what is to run.
+ * MW_E_NOT_FOUND, MW_E_AMBIGUOUS, MW_E_CONFLICT and MW_E_INVALID with `detail`, else as a job of
+ * state. Pool threads. */
 MW_MUST_USE mw_err mw_triage_act(mw_triage *triage, const mw_act *act, mw_arena *arena,
                                  mw_acted *out, mw_detail *detail);
 /* Imported calls take the place of those before. MW_E_CONFLICT (two alike), else as above. */

@@ -1,7 +1,7 @@
-/* What people do to alarms and incidents (triage.h). Each act is one job of the state writer's: what
- * it changes, what the journals and the decision's history say of it, and its audit record commit
- * together. The open incidents in memory are brought in step in the same job, on the thread that owns
- * them; when the commit fails they are made again.
+/* What people do to alarms and incidents (triage.h). Each act is one job of the state writer's:
+ * what it changes, what the journals and the decision's history say of it, and its audit record
+ * commit together. The open incidents in memory are brought in step in the same job, on the thread
+ * that owns them; when the commit fails they are made again.
  */
 #include "triage/steps.h"
 

@@ -182,7 +182,8 @@ typedef struct mw_journal_row {
 
 MW_MUST_USE mw_err mw_state_investigation_insert(mw_state_tx *tx, const mw_investigation_row *row);
 /* Status and root cause are replaced by the row's; the window grows to hold the row's. When
- * alarms joined while it ran (incidents.h), a run that ends is PENDING_START again. MW_E_NOT_FOUND. */
+ * alarms joined while it ran (incidents.h), a run that ends is PENDING_START again.
+ * MW_E_NOT_FOUND. */
 MW_MUST_USE mw_err mw_state_investigation_update(mw_state_tx *tx, const mw_investigation_row *row);
 /* Sets the oldest PENDING_START to IN_PROGRESS and returns it; MW_E_NOT_FOUND when there is none.
  * In a job: two runs never get the same one. */

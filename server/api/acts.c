@@ -1,6 +1,6 @@
-/* What people do to alarms and incidents, imported calls, and replays of decisions. The changes need
- * the scope operate; who did it is the request's principal. Pool threads of the desk, but for a
- * replay, which reads telemetry. */
+/* What people do to alarms and incidents, imported calls, and replays of decisions. The changes
+ * need the scope operate; who did it is the request's principal. Pool threads of the desk, but for
+ * a replay, which reads telemetry. */
 #include <jansson.h>
 
 #include "server/api/api_int.h"

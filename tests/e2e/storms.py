@@ -96,7 +96,8 @@ class Storm:
         spans.append((service, {
             "traceId": trace, "spanId": span_id, "parentSpanId": parent, "name": "handle",
             "kind": 2, "startTimeUnixNano": str(begin),
-            "endTimeUnixNano": str(begin + int(ms * 1e6)), "status": {"code": 2 if failed else 1}}))
+            "endTimeUnixNano": str(begin + int(ms * 1e6)),
+            "status": {"code": 2 if failed else 1}}))
         self.note(service, int(at // 60), failed, ms)
         return failed, ms
 
@@ -129,7 +130,8 @@ class Storm:
     def figures(self, service, first, last):
         rows = [self.seen[service, m] for m in range(first, last) if (service, m) in self.seen]
         calls = sum(r[0] for r in rows)
-        return calls, sum(r[1] for r in rows) / max(calls, 1), sum(r[2] for r in rows) / max(calls, 1)
+        errors, ms = sum(r[1] for r in rows), sum(r[2] for r in rows)
+        return calls, errors / max(calls, 1), ms / max(calls, 1)
 
     def is_hit(self, service, fault):
         minute = int(fault["from"] // 60)
@@ -194,7 +196,8 @@ class Sender:
 
     def alarm(self, alarm, action="created"):
         at = START + alarm["at"]
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at * 1000) % 1000:03d}Z"
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+        stamp += f".{int(at * 1000) % 1000:03d}Z"
         self.deliver({"eventType": "incident", "incidentId": alarm["incident"], "action": action,
                       "priority": "HIGH", "title": alarm["title"], "service": alarm["service"],
                       "timestamp": stamp, "data": {"metadata": {"region": alarm["region"]}}})

@@ -1,9 +1,10 @@
 /* Storms of alarms with known truth, decided one by one as they arrive.
  *
  * A seed makes a random graph of services, an hour of traffic through it (spans with errors and
- * durations, a request at a time), one to three faults, the alarms of what each breaks, and noise. What
- * is decided is compared with what is true: two alarms belong together when one fault made them.
- * Printed beside it: what grouping by service, by title, and by region and time alone would say.
+ * durations, a request at a time), one to three faults, the alarms of what each breaks, and noise.
+ * What is decided is compared with what is true: two alarms belong together when one fault made
+ * them. Printed beside it: what grouping by service, by title, and by region and time alone would
+ * say.
  *
  *     test_storm [SEEDS [FIRST]]      20 seeds by default; `make soak` runs 200
  *
@@ -112,7 +113,7 @@ static struct {
     int fault_count;
     alarm alarms[ALARMS_MAX];
     int alarm_count, truths;
-    double rate; /* requests a minute and entry */
+    double rate;      /* requests a minute and entry */
     double passes_on; /* share of failed calls that fail their caller */
     cell entries[SERVICES_MAX][MINUTES][QUARTERS];
     cell calls[EDGES_MAX][MINUTES][QUARTERS];
@@ -315,7 +316,8 @@ static void alarm_fault(int truth, const fault *f, bool cause_last)
         bool cause = i == f->service;
         if ((!cause && !reaches(i, f->service)) || !is_hit(i, f) || happens(0.15))
             continue;
-        double after = cause ? (cause_last ? between(200, 280) : between(30, 150)) : between(30, 190);
+        double after =
+            cause ? (cause_last ? between(200, 280) : between(30, 150)) : between(30, 190);
         add_alarm(i, truth, f->from_s + after, "us-east-1");
         while (happens(0.25)) /* another rule of the same service */
             add_alarm(i, truth, f->from_s + after + between(5, 120), "us-east-1");
@@ -370,7 +372,8 @@ static bool make_world(uint64_t seed)
     return two;
 }
 
-/* ---- telemetry as the store would tell it ----------------------------------------------------- */
+/* ---- telemetry as the store would tell it -----------------------------------------------------
+ * */
 
 static void put_cell(mw_minutes *out, uint32_t caller, uint32_t callee, int minute, const cell *c)
 {
@@ -404,9 +407,9 @@ static mw_topology *topology_at(double at_s, mw_arena *arena)
         for (int m = from; m <= last; m++)
             put_cell(&minutes, MW_MINUTES_ENTRY, (uint32_t)i, m,
                      &world.entries[i][m][m < last ? QUARTERS - 1 : quarter]);
-    assert_int_equal(mw_topology_build(&minutes, NULL, 0, START_MINUTE + (uint32_t)last, arena,
-                                       &topology),
-                     MW_OK);
+    assert_int_equal(
+        mw_topology_build(&minutes, NULL, 0, START_MINUTE + (uint32_t)last, arena, &topology),
+        MW_OK);
     return topology;
 }
 
@@ -629,8 +632,7 @@ static void run_seed(uint64_t seed)
     for (int i = 0; verbose && i < world.fault_count; i++)
         print_message("  fault %d: %s from %.1f to %.1f, errors %.2f, slower %.0f ms\n", i,
                       world.services[world.faults[i].service].name, world.faults[i].from_s / 60,
-                      world.faults[i].to_s / 60, world.faults[i].errors,
-                      world.faults[i].slower_ms);
+                      world.faults[i].to_s / 60, world.faults[i].errors, world.faults[i].slower_ms);
     for (int i = 0; i < world.alarm_count; i++)
         decide_alarm(set, i);
     mw_candidates_free(set);
