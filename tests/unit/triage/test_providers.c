@@ -3,7 +3,6 @@
  * onset on, two minutes before the alarm, something is different. */
 #include <math.h>
 
-#include "proto/scan.h"
 #include "tests/unit/triage/fixture.h"
 #include "triage/provider_int.h"
 
@@ -142,7 +141,7 @@ static void append_points(const night *fault)
         double wobble = (double)(i % 3) / 100;
         rows[i] = (mw_point_row){.series = 7,
                                  .time_ns = (uint64_t)at,
-                                 .kind = MW_METRIC_GAUGE,
+                                 .kind = 1, /* gauge */
                                  .value = at >= ONSET ? 0.2 + fault->cpu : 0.2 + wobble,
                                  .name = MW_SLICE("process.cpu.utilization"),
                                  .unit = MW_SLICE("1"),
