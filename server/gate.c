@@ -118,10 +118,10 @@ static const char *action_of(mw_scope scope)
 static void note(mw_gate *gate, const mw_request *request, const mw_principal *who)
 {
     const mw_denial refusal = {.action = action_of(scope_of(request)),
-                                .reason = who->reason ? who->reason : "denied",
-                                .principal = mw_slice_of(who->name),
-                                .address = mw_slice_of(request->peer->address),
-                                .subject = mw_slice_of(who->token_id)};
+                               .reason = who->reason ? who->reason : "denied",
+                               .principal = mw_slice_of(who->name),
+                               .address = mw_slice_of(request->peer->address),
+                               .subject = mw_slice_of(who->token_id)};
     mw_refusals_note(gate->refusals, &refusal);
 }
 

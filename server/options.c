@@ -46,15 +46,15 @@ const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT] = {
      "Telemetry is deleted when it arrived this long ago, at most a day later and by the time that "
      "midwatch was off; 0 keeps it for ever."},
     {"retention_bytes", MW_OPTION_BYTES, FIELD(retention_bytes), "0", 0, 0, false, "BYTES",
-     "The oldest telemetry of a space is deleted when that has more than this on disk; while it is "
-     "merged a space has up to half as much again. 0 is no bound."},
+     "The oldest telemetry of a space is deleted when that has more than this on disk, what is not "
+     "merged yet counted at what merging makes of it; meanwhile a space has up to half as much "
+     "again. 0 is no bound."},
     {"allowed_hosts", MW_OPTION_LIST, TEXT_FIELD(allowed_hosts), "", 0, 0, true, "HOSTS",
      "Host names accepted in Host and Origin beside localhost and loopback addresses."},
     {"allowed_origins", MW_OPTION_LIST, TEXT_FIELD(allowed_origins), "", 0, 0, true, "ORIGINS",
      "Web pages (scheme://host:port) whose scripts may call midwatch from a browser."},
     {"insecure_listen", MW_OPTION_BOOL, FIELD(insecure_listen), "false", 0, 0, false, "",
-     "Listen without tokens on addresses that are not loopback; in clear text unless tls_cert is "
-     "given."},
+     "Let other machines in without tokens; in clear text unless tls_cert is given."},
     {"tls_cert", MW_OPTION_TEXT, TEXT_FIELD(tls_cert), "", 0, 0, true, "FILE",
      "Certificate and its chain (PEM): every TCP port then takes TLS, and clear text from this "
      "machine only."},

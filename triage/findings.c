@@ -18,6 +18,7 @@ const char *mw_gap_code_name(mw_gap_code code)
     return gap_codes[code];
 }
 
+static mw_slice format_text(mw_arena *arena, const char *format, va_list args) MW_PRINTF(2, 0);
 static mw_slice format_text(mw_arena *arena, const char *format, va_list args)
 {
     char text[SENTENCE_MAX];

@@ -6,13 +6,26 @@
  */
 #include <math.h>
 
+#include "triage/last_called.h"
 #include "triage/provider_int.h"
 
 /* Of its spans before, so many in a hundred may have had fewer children. */
 #define USUAL_PERCENT 10
 #define SHOWN 24
 
+/* A service that others called last before they left out the rest. */
+typedef struct pointed {
+    uint16_t service, by; /* by: one of them */
+    bool several;         /* another service did so too */
+    double strength;
+} pointed;
+#define POINTED_MAX 32
+/* One caller alone may as well have failed by itself: no more than a hint. */
+#define HINT_STRENGTH (MW_SHARE_SURE - 0.1)
+
 typedef struct missing_work {
+    pointed pointed[POINTED_MAX];
+    size_t pointed_count;
     mw_context *context;
     mw_sample *samples; /* MW_MEM_QUERY; key = operation, value = children */
     size_t count;
@@ -125,6 +138,45 @@ static mw_err add_finding(missing_work *work, uint32_t operation, const lack *fo
     return mw_findings_add(context->findings, &finding);
 }
 
+static void note_last_called(missing_work *work, uint32_t operation, const lack *found)
+{
+    const mw_span_table *table = &work->context->spans;
+    uint16_t by = table->operations[operation].service;
+    uint16_t service = mw_last_called(table, operation, found->usual, work->onset_ns);
+    size_t at = 0;
+    if (service == MW_NO_SERVICE || found->g < MW_SHARE_SURE)
+        return;
+    while (at < work->pointed_count && work->pointed[at].service != service)
+        at++;
+    if (at == POINTED_MAX)
+        return;
+    if (at == work->pointed_count)
+        work->pointed[work->pointed_count++] = (pointed){.service = service, .by = by};
+    pointed *one = &work->pointed[at];
+    one->several |= one->by != by;
+    one->strength = found->g > one->strength ? found->g : one->strength;
+}
+
+/* Several that stop behind the same call have it in common. */
+static mw_err add_pointed(missing_work *work, const pointed *one)
+{
+    mw_context *context = work->context;
+    mw_slice service = context->spans.services[one->service];
+    mw_slice by = mw_shown(context->arena, context->spans.services[one->by], 80);
+    mw_slice whose = mw_shown(context->arena, service, 80);
+    double strength = one->several ? one->strength : fmin(one->strength, HINT_STRENGTH);
+    mw_finding finding = {
+        .kind = MW_FOUND_MISSING,
+        .service = service,
+        .other = MW_SLICE(""),
+        .strength = strength,
+        .first_ns = work->onset_ns,
+        .text = mw_sentence(
+            context->arena, "%.*s is the last that %.*s%s call before they leave out the rest",
+            MW_SLICE_FMT(whose), MW_SLICE_FMT(by), one->several ? " and others" : "'s requests")};
+    return mw_findings_add(context->findings, &finding);
+}
+
 static mw_err look(missing_work *work)
 {
     const mw_span_table *table = &work->context->spans;
@@ -137,9 +189,13 @@ static mw_err look(missing_work *work)
     for (size_t from = 0, end; err == MW_OK && work->best > 0 && from < work->count; from = end) {
         end = group_end(work, from);
         lack found = lack_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
-        if (found.g >= MW_SHARE_PART)
-            err = add_finding(work, work->samples[from].key, &found);
+        if (found.g < MW_SHARE_PART)
+            continue;
+        note_last_called(work, work->samples[from].key, &found);
+        err = add_finding(work, work->samples[from].key, &found);
     }
+    for (size_t i = 0; err == MW_OK && i < work->pointed_count; i++)
+        err = add_pointed(work, &work->pointed[i]);
     if (err == MW_OK)
         work->context->said =
             work->found ? mw_sentence(work->context->arena,

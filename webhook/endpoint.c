@@ -125,10 +125,10 @@ static void note(const delivery_job *job, const char *reason)
     mw_slice id = job->request->params[0];
     bool known = mw_is_hex(id) && id.len == MW_ID_TEXT_SIZE - 1;
     const mw_denial refusal = {.action = "webhook.deliver",
-                                .reason = reason,
-                                .principal = MW_SLICE("sender"),
-                                .address = mw_slice_of(job->request->peer->address),
-                                .subject = known ? id : MW_SLICE("")};
+                               .reason = reason,
+                               .principal = MW_SLICE("sender"),
+                               .address = mw_slice_of(job->request->peer->address),
+                               .subject = known ? id : MW_SLICE("")};
     mw_refusals_note(job->webhooks->config.refusals, &refusal);
 }
 
@@ -162,9 +162,11 @@ static void refuse(delivery_job *job, look found, unsigned retry_after_s)
         reply_error(request, 403, MW_SLICE("forbidden"), MW_SLICE_NONE);
         return;
     case LOOK_TOO_LARGE:
+        mw_count(MW_COUNT_WEBHOOK_INVALID, 1);
         reply_error(request, 413, MW_SLICE("the body is too large"), MW_SLICE_NONE);
         return;
     case LOOK_ENCODED:
+        mw_count(MW_COUNT_WEBHOOK_INVALID, 1);
         reply_error(request, 415, MW_SLICE("content-encoding is not supported"), MW_SLICE_NONE);
         return;
     case LOOK_TWICE:

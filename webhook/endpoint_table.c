@@ -106,7 +106,7 @@ static mw_err load_rows(mw_webhooks *webhooks, mw_endpoint_table *table)
     return fill(table, rows, count);
 }
 
-mw_err mw_webhooks_reload(mw_webhooks *webhooks)
+static mw_err load(mw_webhooks *webhooks, mw_endpoint_table **out)
 {
     mw_endpoint_table *table = mw_calloc(MW_MEM_STATE, 1, sizeof *table);
     if (!table)
@@ -118,13 +118,36 @@ mw_err mw_webhooks_reload(mw_webhooks *webhooks)
         free_table(table);
         return err;
     }
+    *out = table;
+    return MW_OK;
+}
+
+/* Who loads has his turn until his table is published: of two at once the older must not stay. */
+mw_err mw_webhooks_reload(mw_webhooks *webhooks)
+{
+    mw_endpoint_table *fresh = NULL, *old = NULL;
+    pthread_mutex_lock(&webhooks->turn);
+    mw_err err = load(webhooks, &fresh);
     pthread_mutex_lock(&webhooks->lock);
-    mw_endpoint_table *old = webhooks->table;
-    webhooks->table = table;
+    webhooks->stale = err != MW_OK;
+    if (err == MW_OK) {
+        old = webhooks->table;
+        webhooks->table = fresh;
+    }
     pthread_mutex_unlock(&webhooks->lock);
+    pthread_mutex_unlock(&webhooks->turn);
     if (old)
         mw_endpoint_table_release(webhooks, old);
-    return MW_OK;
+    return err;
+}
+
+void mw_webhooks_tick(mw_webhooks *webhooks)
+{
+    pthread_mutex_lock(&webhooks->lock);
+    bool stale = webhooks->stale;
+    pthread_mutex_unlock(&webhooks->lock);
+    if (stale && mw_webhooks_reload(webhooks) == MW_OK)
+        MW_LOG(MW_LOG_INFO, "webhook", "endpoints can be read again");
 }
 
 mw_endpoint_table *mw_endpoint_table_hold(mw_webhooks *webhooks)
@@ -169,7 +192,8 @@ mw_err mw_webhooks_start(const mw_webhooks_config *config, mw_webhooks **out)
     webhooks->config = *config;
     webhooks->failures = mw_limiter_new(FAILURE_KEYS);
     webhooks->deliveries = mw_limiter_new(DELIVERY_KEYS);
-    if (pthread_mutex_init(&webhooks->lock, NULL) != 0)
+    if (pthread_mutex_init(&webhooks->lock, NULL) != 0 ||
+        pthread_mutex_init(&webhooks->turn, NULL) != 0)
         mw_bug(__FILE__, __LINE__, "pthread initialisation failed");
     mw_err err = mw_webhooks_reload(webhooks);
     if (err != MW_OK) {
@@ -191,6 +215,7 @@ void mw_webhooks_free(mw_webhooks *webhooks)
     mw_limiter_free(webhooks->failures);
     mw_limiter_free(webhooks->deliveries);
     pthread_mutex_destroy(&webhooks->lock);
+    pthread_mutex_destroy(&webhooks->turn);
     mw_free(MW_MEM_STATE, webhooks);
 }
 

@@ -27,8 +27,11 @@ typedef struct mw_webhooks_config {
 
 /* Loads the endpoint table. MW_E_NOMEM, MW_E_IO. */
 MW_MUST_USE mw_err mw_webhooks_start(const mw_webhooks_config *config, mw_webhooks **out);
-/* Reads the table again after a change. Any thread that may block. MW_E_NOMEM, MW_E_IO. */
+/* Reads the table again after a change. Any thread that may block. On an error the old one stays:
+ * alarms go on. MW_E_NOMEM, MW_E_IO. */
 MW_MUST_USE mw_err mw_webhooks_reload(mw_webhooks *webhooks);
+/* Tries again when that failed: now and then, on a thread that may block. */
+void mw_webhooks_tick(mw_webhooks *webhooks);
 void mw_webhooks_free(mw_webhooks *webhooks);
 
 /* Fills at most max routes (2 are needed); `tag` goes into each. */

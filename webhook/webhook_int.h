@@ -34,8 +34,10 @@ struct mw_webhooks {
     mw_webhooks_config config;
     mw_limiter *failures;   /* by address */
     mw_limiter *deliveries; /* by endpoint */
+    pthread_mutex_t turn;   /* of who loads */
     pthread_mutex_t lock;
     mw_endpoint_table *table;
+    bool stale; /* under the lock: the table is not what the state has */
 };
 
 /* endpoint_table.c */

@@ -10,7 +10,8 @@
 #include "lib/access/refusals.h"
 #include "lib/base/log.h"
 
-#define TEXT_SIZE 128
+/* As long as the name of a principal. */
+#define TEXT_SIZE 192
 
 typedef struct row {
     const char *action, *reason; /* action NULL = free */
@@ -25,8 +26,8 @@ struct mw_refusals {
     mw_state *state;
     const mw_clock *clock;
     pthread_mutex_t lock;
-    bool under_way; /* the job is submitted */
-    bool all;
+    bool under_way;                 /* the job is submitted */
+    bool last;                      /* the end has come: whatever is counted is due */
     row rows[MW_REFUSALS_ROWS + 1]; /* the last: all that found no room */
     row due[MW_REFUSALS_ROWS + 1];  /* of the job */
     size_t due_count;
@@ -52,10 +53,11 @@ static bool is_same(const row *known, const mw_denial *denial)
                           mw_slice_first(denial->subject, TEXT_SIZE - 1));
 }
 
-static bool is_due(const row *known, int64_t now_ns, bool all)
+static bool is_due(const mw_refusals *refusals, const row *known, int64_t now_ns)
 {
     return known->action && known->count > 0 &&
-           (all || known->written_ns == 0 || now_ns - known->written_ns >= MW_REFUSALS_REPEAT_NS);
+           (refusals->last || known->written_ns == 0 ||
+            now_ns - known->written_ns >= MW_REFUSALS_REPEAT_NS);
 }
 
 /* Of a kind that has not come for a minute. */
@@ -99,7 +101,7 @@ static void take_due(mw_refusals *refusals)
     pthread_mutex_lock(&refusals->lock);
     for (size_t i = 0; i <= MW_REFUSALS_ROWS; i++) {
         row *known = &refusals->rows[i];
-        if (is_due(known, now_ns, refusals->all)) {
+        if (is_due(refusals, known, now_ns)) {
             refusals->due[refusals->due_count++] = *known;
             known->count = 0;
             known->written_ns = now_ns;
@@ -155,14 +157,13 @@ static void done(mw_state_job *job, mw_err err)
 /* ---- any thread ---------------------------------------------------------------------------- */
 
 /* Under the lock: true when the job is the caller's to submit. */
-static bool claim(mw_refusals *refusals, bool all)
+static bool claim(mw_refusals *refusals)
 {
     int64_t now_ns = mw_clock_mono_ns(refusals->clock);
     if (refusals->under_way)
         return false;
     for (size_t i = 0; i <= MW_REFUSALS_ROWS && !refusals->under_way; i++)
-        refusals->under_way = is_due(&refusals->rows[i], now_ns, all);
-    refusals->all = all;
+        refusals->under_way = is_due(refusals, &refusals->rows[i], now_ns);
     return refusals->under_way;
 }
 
@@ -183,7 +184,7 @@ void mw_refusals_note(mw_refusals *refusals, const mw_denial *denial)
     row *known = place_of(refusals, denial);
     if (known->count++ == 0)
         known->first_ns = mw_clock_wall_ns(refusals->clock);
-    bool due = claim(refusals, false);
+    bool due = claim(refusals);
     pthread_mutex_unlock(&refusals->lock);
     if (due)
         submit(refusals);
@@ -192,7 +193,8 @@ void mw_refusals_note(mw_refusals *refusals, const mw_denial *denial)
 void mw_refusals_tick(mw_refusals *refusals, bool all)
 {
     pthread_mutex_lock(&refusals->lock);
-    bool due = claim(refusals, all);
+    refusals->last |= all;
+    bool due = claim(refusals);
     pthread_mutex_unlock(&refusals->lock);
     if (due)
         submit(refusals);

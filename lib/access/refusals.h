@@ -28,8 +28,8 @@ mw_refusals *mw_refusals_new(mw_state *state, const mw_clock *clock);
 void mw_refusals_free(mw_refusals *refusals);
 /* Any thread; does not block. NULL is ignored. */
 void mw_refusals_note(mw_refusals *refusals, const mw_denial *denial);
-/* Writes what has become due since: now and then, from any thread. `all`: also what is not due
- * yet, for the end. */
+/* Writes what has become due since: now and then, from any thread. `all`: the end has come, and
+ * whatever is counted is due from here on. */
 void mw_refusals_tick(mw_refusals *refusals, bool all);
 
 #endif

@@ -33,6 +33,7 @@ struct mw_tokens {
     mw_state *state;
     uint8_t pepper[MW_STATE_PEPPER_SIZE];
     mw_limiter *rates;
+    pthread_mutex_t turn; /* of who loads */
     pthread_mutex_t lock;
     table *current; /* NULL: it could not be loaded */
 };
@@ -160,21 +161,29 @@ static void release(mw_tokens *tokens, table *held)
  * and the older one might stay. So they take turns. */
 mw_err mw_tokens_reload(mw_tokens *tokens)
 {
-    static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
     table *fresh;
-    pthread_mutex_lock(&turn);
+    pthread_mutex_lock(&tokens->turn);
     mw_err err = load(tokens, &fresh);
     pthread_mutex_lock(&tokens->lock);
     table *old = tokens->current;
     tokens->current = fresh;
     pthread_mutex_unlock(&tokens->lock);
-    pthread_mutex_unlock(&turn);
+    pthread_mutex_unlock(&tokens->turn);
     if (old)
         release(tokens, old);
     if (err != MW_OK)
-        MW_LOG(MW_LOG_ERROR, "access",
-               "tokens cannot be read: none is good until SIGHUP or a change", MW_KV_ERR(err));
+        MW_LOG(MW_LOG_ERROR, "access", "tokens cannot be read: none is good until they can",
+               MW_KV_ERR(err));
     return err;
+}
+
+void mw_tokens_tick(mw_tokens *tokens)
+{
+    table *held = hold(tokens);
+    if (held)
+        release(tokens, held);
+    else if (mw_tokens_reload(tokens) == MW_OK)
+        MW_LOG(MW_LOG_INFO, "access", "tokens can be read again");
 }
 
 mw_err mw_tokens_start(mw_state *state, mw_tokens **out)
@@ -183,7 +192,8 @@ mw_err mw_tokens_start(mw_state *state, mw_tokens **out)
     tokens->state = state;
     tokens->rates = mw_limiter_new(RATE_KEYS);
     mw_state_token_pepper(state, tokens->pepper);
-    if (pthread_mutex_init(&tokens->lock, NULL) != 0)
+    if (pthread_mutex_init(&tokens->lock, NULL) != 0 ||
+        pthread_mutex_init(&tokens->turn, NULL) != 0)
         mw_bug(__FILE__, __LINE__, "pthread initialisation failed");
     mw_err err = mw_tokens_reload(tokens);
     if (err != MW_OK) {
@@ -205,6 +215,7 @@ void mw_tokens_free(mw_tokens *tokens)
     mw_limiter_free(tokens->rates);
     OPENSSL_cleanse(tokens->pepper, sizeof tokens->pepper);
     pthread_mutex_destroy(&tokens->lock);
+    pthread_mutex_destroy(&tokens->turn);
     mw_free(MW_MEM_STATE, tokens);
 }
 

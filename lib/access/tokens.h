@@ -65,6 +65,8 @@ void mw_tokens_free(mw_tokens *tokens);
 /* Reads state again after a change. A thread that may block. On an error no token is good until
  * the next call that succeeds. MW_E_NOMEM, MW_E_IO. */
 MW_MUST_USE mw_err mw_tokens_reload(mw_tokens *tokens);
+/* Tries again when that failed: now and then, on a thread that may block. */
+void mw_tokens_tick(mw_tokens *tokens);
 /* Does not block. Any thread. */
 void mw_tokens_judge(mw_tokens *tokens, const mw_token_question *question, mw_token_answer *out);
 /* Digest of a token under this state's pepper. MW_E_NOMEM. */

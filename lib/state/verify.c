@@ -6,9 +6,13 @@
 
 #include "lib/base/buffer.h"
 #include "lib/state/key_check_int.h"
+#include "lib/state/webhooks.h"
 
 static const char sql_integrity[] = "PRAGMA integrity_check(1)";
 static const char sql_foreign_keys[] = "PRAGMA foreign_key_check";
+/* Of files that this version has opened. */
+static const char sql_is_current[] = "SELECT count(*) FROM sqlite_schema WHERE name = 'token'";
+static const char sql_odd_digests[] = "SELECT count(*) FROM token WHERE length(digest) <> 32";
 
 static bool is_there(const char *path, const char *suffix)
 {
@@ -95,16 +99,52 @@ static mw_err check_references(mw_state_tx *tx, mw_detail *detail)
     return err;
 }
 
+static mw_err count_of(mw_state_tx *tx, const char *text, int64_t *count)
+{
+    mw_sql sql = mw_sql_prepare(tx, text);
+    *count = 0;
+    while (mw_sql_step(&sql))
+        *count = mw_sql_take_i64(&sql);
+    return mw_sql_end(&sql);
+}
+
+static void wipe(const mw_webhook_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        OPENSSL_cleanse((void *)(uintptr_t)rows[i].secret.data, rows[i].secret.len);
+        OPENSSL_cleanse((void *)(uintptr_t)rows[i].previous_secret.data,
+                        rows[i].previous_secret.len);
+    }
+}
+
+/* Each sealed secret opens, and each token has a digest that a look-up could find. */
+static mw_err check_secrets(mw_state_tx *tx, mw_arena *arena, mw_detail *detail)
+{
+    mw_webhook_row *rows = NULL;
+    size_t count = 0;
+    int64_t current = 0, odd = 0;
+    mw_err err = count_of(tx, sql_is_current, &current);
+    if (err != MW_OK || !current)
+        return err;
+    err = mw_state_webhook_all(tx, arena, &rows, &count);
+    wipe(rows, count);
+    if (err == MW_E_CORRUPT)
+        return damaged(detail, "the secret of a webhook cannot be opened");
+    if (err == MW_OK)
+        err = count_of(tx, sql_odd_digests, &odd);
+    return err == MW_OK && odd ? damaged(detail, "a token has no digest that could be found") : err;
+}
+
 static mw_err check_key(mw_state_tx *tx, const char *key_path, mw_detail *detail)
 {
-    uint8_t key[MW_SEAL_KEY_SIZE];
     mw_arena arena;
     mw_slice sealed;
     mw_arena_init(&arena, MW_MEM_STATE, 0);
     mw_err err = mw_key_check_read(tx, &arena, &sealed);
     if (err == MW_OK && sealed.len)
-        err = mw_key_check_load(key_path, sealed, key, detail);
-    OPENSSL_cleanse(key, sizeof key);
+        err = mw_key_check_load(key_path, sealed, tx->state->key, detail);
+    if (err == MW_OK && sealed.len)
+        err = check_secrets(tx, &arena, detail);
     mw_arena_reset(&arena);
     return err;
 }
@@ -127,7 +167,8 @@ static mw_err check_all(mw_state_tx *tx, const char *key_path, mw_detail *detail
 
 mw_err mw_state_verify(const char *path, const char *key_path, mw_detail *detail)
 {
-    mw_state_tx tx = {.db = NULL};
+    mw_state opened = {.clock = NULL}; /* for its key alone */
+    mw_state_tx tx = {.state = &opened};
     if (!is_there(path, ""))
         return MW_E_NOT_FOUND;
     mw_err err = connect_to(path, &tx);
@@ -136,6 +177,7 @@ mw_err mw_state_verify(const char *path, const char *key_path, mw_detail *detail
     for (unsigned i = 0; i < tx.statement_count; i++)
         sqlite3_finalize(tx.statements[i].prepared);
     sqlite3_close(tx.db);
+    OPENSSL_cleanse(opened.key, sizeof opened.key);
     if (err == MW_E_CORRUPT && detail && !detail->message[0])
         return damaged(detail, "the state file is damaged");
     if (err != MW_OK && detail && !detail->message[0])

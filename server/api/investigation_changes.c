@@ -147,7 +147,8 @@ static mw_err cancel_from(mw_api_call *call, json_t *root)
     cancel->job.item.cost_bytes = sizeof *cancel;
     err = mw_state_submit_wait(call->server->state, &cancel->job);
     if (err == MW_E_CONFLICT)
-        return mw_detail_set(&call->detail, err, "id", "midwatch investigation show tells its status",
+        return mw_detail_set(&call->detail, err, "id",
+                             "midwatch investigation show tells its status",
                              "the investigation has ended already");
     return err ? err : show(call, cancel->id);
 }

@@ -228,9 +228,11 @@ static mw_err read_days(mw_api_call *call, const json_t *root, unsigned scopes, 
         err =
             mw_detail_set(&call->detail, MW_E_INVALID, "expires_in_days",
                           "a whole number of 1 to 60", "missing: a token that may read has an end");
+    if (err)
+        return err;
     row->days = (uint64_t)days;
     row->expires_ns = days ? row->created_ns + days * DAY_NS : 0;
-    return err;
+    return MW_OK;
 }
 
 static mw_err read_addresses(mw_api_call *call, const json_t *root, mw_slice *out)

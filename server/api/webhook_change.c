@@ -31,7 +31,7 @@ static mw_err commit(mw_api_call *call, change_job *change, const char *action)
         return err;
     err = mw_webhooks_reload(call->server->webhooks);
     if (err)
-        MW_LOG(MW_LOG_ERROR, "api", "a change of a webhook is not served yet; send SIGHUP",
+        MW_LOG(MW_LOG_ERROR, "api", "a change of a webhook is not served yet",
                MW_KV("webhook", change->row.id), MW_KV_ERR(err));
     return MW_OK;
 }

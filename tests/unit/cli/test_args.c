@@ -194,10 +194,31 @@ static void test_usage_errors(void **state)
     assert_int_equal(PARSE("a", "b", "c", "d", "e", "f"), MW_EXIT_USAGE);
 }
 
+static void test_several_words(void **state)
+{
+    (void)state;
+    mw_cli cli;
+    const mw_noun *noun;
+    assert_int_equal(PARSE("webhook", "send", "abcdef", "f.json", "--secret-file", "s"), 0);
+    assert_string_equal(cli.args[0], "abcdef");
+    assert_string_equal(cli.args[1], "f.json");
+    assert_string_equal(cli.secret_file, "s");
+    assert_int_equal(PARSE("webhook", "send", "abcdef"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("webhook", "send", "abcdef", "f.json", "more"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("space", "token-access", "on", "--space", "a"), 0);
+    assert_int_equal(PARSE("space", "token-access"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("tokens", "create", "--name", "n", "--scope", "read", "--expires", "7",
+                           "--allow", "::1"),
+                     0);
+    assert_string_equal(cli.allow, "::1");
+    assert_int_equal(PARSE("token", "revoke", "abcdef", "--scope", "read"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("webhook", "list", "--grace", "1h"), MW_EXIT_USAGE);
+}
+
 static void test_later_nouns(void **state)
 {
     (void)state;
-    static const char *const later[] = {"plan", "deployment", "skill", "token"};
+    static const char *const later[] = {"plan", "deployment", "skill"};
     mw_cli cli;
     const mw_noun *noun;
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
@@ -424,15 +445,15 @@ static void test_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commands),        cmocka_unit_test(test_transfer),
-        cmocka_unit_test(test_format),          cmocka_unit_test(test_spans),
-        cmocka_unit_test(test_usage_errors),    cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_severities),      cmocka_unit_test(test_log_lines),
-        cmocka_unit_test(test_later_nouns),     cmocka_unit_test(test_help),
-        cmocka_unit_test(test_help_is_aligned), cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_exit_codes),      cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_times),           cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_shell_words),
+        cmocka_unit_test(test_commands),      cmocka_unit_test(test_transfer),
+        cmocka_unit_test(test_format),        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_usage_errors),  cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_severities),    cmocka_unit_test(test_log_lines),
+        cmocka_unit_test(test_several_words), cmocka_unit_test(test_later_nouns),
+        cmocka_unit_test(test_help),          cmocka_unit_test(test_help_is_aligned),
+        cmocka_unit_test(test_paths),         cmocka_unit_test(test_exit_codes),
+        cmocka_unit_test(test_durations),     cmocka_unit_test(test_times),
+        cmocka_unit_test(test_silence),       cmocka_unit_test(test_shell_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

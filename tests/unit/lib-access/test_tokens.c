@@ -346,6 +346,7 @@ static void test_refusals_are_counted_together(void **unused)
     mw_state_close(state_db);
     mw_refusals_free(refusals);
     mw_tokens_free(tokens);
+    mw_arena_reset(&arena);
     assert_int_equal(nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
     assert_int_equal(set_up(NULL), 0); /* for tear_down */
 }

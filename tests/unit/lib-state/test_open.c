@@ -134,6 +134,39 @@ static void test_unwritable_directory(void **state)
     assert_non_null(strstr(detail.message, "/nonexistent-directory"));
 }
 
+/* As a version 1 left it, with the secret that it showed: what is there is read on. */
+static void test_an_old_file_is_migrated(void **state)
+{
+    (void)state;
+    static char script[16384];
+    static const char key[] = "f24b72dbd92cb48f2a1686d14f579295c8510c9b0f055d908132064d3ec13c2a\n";
+    close_state();
+    remove_files();
+    int fd = open("tests/data/state-version-1.sql", O_RDONLY);
+    ssize_t len = read(fd, script, sizeof script - 1);
+    close(fd);
+    assert_in_range(len, 1000, sizeof script - 2);
+    exec_on_file(script);
+    fd = open(key_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(write(fd, key, sizeof key - 1), sizeof key - 1);
+    close(fd);
+    mw_detail detail = {0};
+    assert_int_equal(mw_state_verify(db_path, key_path, &detail), MW_OK); /* before and after */
+    must_open();
+    mw_webhook_row *rows;
+    size_t count;
+    mw_state_tx *tx = begin();
+    assert_int_equal(mw_state_webhook_all(tx, &arena, &rows, &count), MW_OK);
+    mw_state_read_end(tx);
+    assert_int_equal(count, 1);
+    assert_slice(rows[0].name, "made by version 1");
+    assert_slice(rows[0].auth, "hmac");
+    assert_slice(rows[0].secret, "whsec_UK2K37JYwCL6DLrdr35tPrVMbU9A8J7t6XBF2YIYvyk=");
+    assert_slice(rows[0].previous_secret, "");
+    assert_int_equal(rows[0].rate_limit, 0);
+    assert_int_equal(mw_state_verify(db_path, key_path, &detail), MW_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +176,7 @@ int main(void)
         WITH_STATE(test_newer_schema_is_refused),
         WITH_STATE(test_foreign_files_are_refused),
         WITH_STATE(test_unwritable_directory),
+        WITH_STATE(test_an_old_file_is_migrated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

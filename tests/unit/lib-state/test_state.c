@@ -41,6 +41,81 @@ static void test_webhooks(void **state)
     assert_true(rows[1].enabled);
 }
 
+static mw_err rotate_webhook(mw_state_tx *tx, void *row)
+{
+    return mw_state_webhook_rotate(tx, row);
+}
+
+static mw_err disable_webhook(mw_state_tx *tx, void *row)
+{
+    return mw_state_webhook_enable(tx, ((mw_webhook_row *)row)->id, false);
+}
+
+static mw_err delete_webhook(mw_state_tx *tx, void *row)
+{
+    return mw_state_webhook_delete(tx, ((mw_webhook_row *)row)->id);
+}
+
+static void test_changes_of_webhooks(void **state)
+{
+    (void)state;
+    mw_webhook_row row = {.id = id_of(1),
+                          .space = MW_SLICE("default"),
+                          .name = MW_SLICE("n"),
+                          .source = MW_SLICE("generic"),
+                          .auth = MW_SLICE("bearer"),
+                          .secret = MW_SLICE("first"),
+                          .allowed_addresses = MW_SLICE("10.0.0.0/8"),
+                          .mapping_json = MW_SLICE("{}"),
+                          .rate_limit = 7,
+                          .enabled = true};
+    mw_webhook_row out, none = {.id = id_of(2), .secret = MW_SLICE("x")};
+    assert_int_equal(change(insert_webhook, &row), MW_OK);
+    row.previous_secret = row.secret;
+    row.secret = MW_SLICE("second");
+    row.previous_until_ns = 50;
+    row.rotated_ns = 40;
+    assert_int_equal(change(rotate_webhook, &row), MW_OK);
+    assert_int_equal(change(disable_webhook, &row), MW_OK);
+    mw_state_tx *tx = begin();
+    assert_int_equal(mw_state_webhook_get(tx, mw_slice_first(row.id, 8), &arena, &out), MW_OK);
+    mw_state_read_end(tx);
+    assert_slice(out.secret, "second");
+    assert_slice(out.previous_secret, "first");
+    assert_slice(out.auth, "bearer");
+    assert_slice(out.allowed_addresses, "10.0.0.0/8");
+    assert_slice(out.mapping_json, "{}");
+    assert_int_equal(out.rate_limit, 7);
+    assert_int_equal(out.previous_until_ns, 50);
+    assert_int_equal(out.rotated_ns, 40);
+    assert_false(out.enabled);
+    assert_int_equal(change(rotate_webhook, &none), MW_E_NOT_FOUND);
+    assert_int_equal(change(disable_webhook, &none), MW_E_NOT_FOUND);
+    assert_int_equal(change(delete_webhook, &row), MW_OK);
+    assert_int_equal(change(delete_webhook, &row), MW_E_NOT_FOUND);
+}
+
+static mw_err insert_all_webhooks(mw_state_tx *tx, void *unused)
+{
+    mw_err err = MW_OK;
+    (void)unused;
+    for (int i = 0; i < MW_WEBHOOKS_MAX && err == MW_OK; i++) {
+        char id[MW_ID_TEXT_SIZE];
+        mw_id_new(id);
+        mw_webhook_row row = {.id = mw_slice_of(id), .secret = MW_SLICE("x")};
+        err = mw_state_webhook_insert(tx, &row);
+    }
+    return err;
+}
+
+static void test_there_is_an_end_to_webhooks(void **state)
+{
+    (void)state;
+    mw_webhook_row more = {.id = id_of(1), .secret = MW_SLICE("x")};
+    assert_int_equal(change(insert_all_webhooks, NULL), MW_OK);
+    assert_int_equal(change(insert_webhook, &more), MW_E_LIMIT);
+}
+
 static bool file_contains(const char *path, const char *needle)
 {
     static char data[4 << 20];
@@ -654,6 +729,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_STATE(test_webhooks),
+        WITH_STATE(test_changes_of_webhooks),
+        WITH_STATE(test_there_is_an_end_to_webhooks),
         WITH_STATE(test_secret_is_nowhere_in_the_files),
         WITH_STATE(test_replays),
         WITH_STATE(test_expired_replays_are_removed),

@@ -78,6 +78,32 @@ static void test_key(void **state)
     must_open();
 }
 
+static mw_err insert_token(mw_state_tx *tx, void *row)
+{
+    return mw_state_token_insert(tx, row);
+}
+
+static void test_secrets_and_digests(void **state)
+{
+    (void)state;
+    mw_webhook_row hook = {.id = id_of(1), .name = MW_SLICE("a"), .secret = MW_SLICE("whsec_x")};
+    mw_token_row token = {.id = id_of(2),
+                          .scopes = MW_SLICE("read"),
+                          .digest = MW_SLICE("0123456789abcdef0123456789abcdef")};
+    assert_int_equal(change(insert_webhook, &hook), MW_OK);
+    assert_int_equal(change(insert_token, &token), MW_OK);
+    assert_int_equal(verify(), MW_OK);
+    close_state();
+    exec_on_file("UPDATE webhook SET secret_sealed = substr(secret_sealed, 1, 20)");
+    assert_int_equal(verify(), MW_E_CORRUPT);
+    assert_non_null(strstr(seen.message, "webhook"));
+    exec_on_file("DELETE FROM webhook; UPDATE token SET digest = x'00'");
+    assert_int_equal(verify(), MW_E_CORRUPT);
+    assert_non_null(strstr(seen.message, "token"));
+    remove_files();
+    must_open();
+}
+
 static void test_none(void **state)
 {
     (void)state;
@@ -156,6 +182,7 @@ int main(void)
         WITH_STATE(test_whole),
         WITH_STATE(test_odd_path),
         WITH_STATE(test_key),
+        WITH_STATE(test_secrets_and_digests),
         WITH_STATE(test_none),
         WITH_STATE(test_foreign_and_newer),
         WITH_STATE(test_dangling_reference),
