@@ -117,7 +117,7 @@ static mw_err read_body(mw_api_call *call, const json_t *root, record_job *recor
     row->time_ns = row->recorded_ns = now_ns;
     if (!time.data)
         return MW_OK;
-    if (mw_api_time_parse(time, now_ns, &row->time_ns) || row->time_ns < 0)
+    if (mw_time_point_parse(time, now_ns, &row->time_ns) || row->time_ns < 0)
         return mw_detail_set(&call->detail, MW_E_INVALID, "time",
                              "RFC 3339, unix nanoseconds, or an age: 15m", "not a time");
     return MW_OK;

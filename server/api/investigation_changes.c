@@ -51,7 +51,7 @@ static mw_err read_body(mw_api_call *call, const json_t *root, mw_investigation_
                                 "for example {\"service\":\"checkout\",\"at\":\"15m\"}");
     if (err)
         return err;
-    if (at.data && (mw_api_time_parse(at, now_ns, &at_ns) || at_ns < 0))
+    if (at.data && (mw_time_point_parse(at, now_ns, &at_ns) || at_ns < 0))
         return mw_detail_set(&call->detail, MW_E_INVALID, "at",
                              "RFC 3339, unix nanoseconds, or an age: 15m", "not a time");
     mw_investigation_window(at_ns, &row->window_start_ns, &row->window_end_ns);
