@@ -248,8 +248,8 @@ int mw_cmd_investigation_create(mw_cli *cli)
     if (!cli->service)
         return mw_complain(MW_EXIT_USAGE, "investigation create", "--service is missing",
                            "for example --service checkout --at 15m");
-    json_t *body = json_pack("{s:s, s:s?, s:s?}", "service", cli->service, "at", cli->at, "title",
-                             cli->title);
+    json_t *body =
+        json_pack("{s:s, s:s?, s:s?}", "service", cli->service, "at", cli->at, "title", cli->title);
     return mw_show_change(cli, "/api/v1/investigations", body, "investigation create",
                           render_started);
 }
@@ -262,10 +262,10 @@ int mw_cmd_investigation_cancel(mw_cli *cli)
     mw_url_append(&path, cli->args[0]);
     mw_buffer_appendf(&path, "/cancel");
     mw_buffer_append_byte(&path, '\0');
-    int status = path.err ? mw_complain(MW_EXIT_USAGE, "investigation cancel", "the id is too long",
-                                        "")
-                          : mw_show_change(cli, path.data, json_object(), "investigation cancel",
-                                           render_started);
+    int status =
+        path.err
+            ? mw_complain(MW_EXIT_USAGE, "investigation cancel", "the id is too long", "")
+            : mw_show_change(cli, path.data, json_object(), "investigation cancel", render_started);
     mw_buffer_fini(&path);
     return status;
 }

@@ -220,8 +220,7 @@ static void write_spans(story *s, size_t from, int service, bool new_version, mw
 {
     static const char *const keys[] = {"resourceSpans", "scopeSpans", "spans"};
     mw_json json;
-    const char *version =
-        service == PAYMENTS && new_version ? BAD_VERSION : versions[service];
+    const char *version = service == PAYMENTS && new_version ? BAD_VERSION : versions[service];
     open_request(&json, out, keys, service, version);
     for (size_t i = from; i < from + BATCH; i++)
         for (size_t k = 0; k < STEPS; k++) {
@@ -438,8 +437,9 @@ static int tell(const story *s, const outcome *out)
     char command[160];
     mw_buffer_init(&text, MW_MEM_BASE, 65536);
     if (s->cli->json) {
-        mw_buffer_appendf(&text, "{\"spans\":%llu,\"logs\":%llu,\"investigation_id\":\"%s\","
-                                 "\"alarm_ids\":[\"%s\",\"%s\",\"%s\"]}\n",
+        mw_buffer_appendf(&text,
+                          "{\"spans\":%llu,\"logs\":%llu,\"investigation_id\":\"%s\","
+                          "\"alarm_ids\":[\"%s\",\"%s\",\"%s\"]}\n",
                           (unsigned long long)s->spans, (unsigned long long)s->logs,
                           out->investigation_id, out->alarm_id[0], out->alarm_id[1],
                           out->alarm_id[2]);

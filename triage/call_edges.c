@@ -9,9 +9,13 @@
 
 #include "triage/provider_int.h"
 
+#define CLIENT 3
 #define PRODUCER 4
 #define CONSUMER 5
 #define NS_PER_MS 1e6
+/* In a key: the edge is there, but what its calls take cannot be told. Services have ten bits. */
+#define KNOWN_ALONE (UINT32_C(1) << 31)
+_Static_assert(MW_SPAN_TABLE_SERVICES <= 1 << 15, "the bit is free");
 /* Findings that a person can still look through. */
 #define EDGES_SHOWN 64
 
@@ -42,6 +46,12 @@ static bool is_call(const mw_span_table *table, const mw_span_fact *span)
            span->kind != CONSUMER && table->rows[span->parent_at].kind != PRODUCER;
 }
 
+/* The caller's span is of that call alone: else it holds what the caller does besides. */
+static bool is_of_one_call(const mw_span_fact *caller)
+{
+    return caller->kind == CLIENT || caller->children == 1;
+}
+
 static void take_samples(edge_work *work)
 {
     const mw_span_table *table = &work->context->spans;
@@ -50,9 +60,11 @@ static void take_samples(edge_work *work)
         if (!is_call(table, span))
             continue;
         const mw_span_fact *caller = &table->rows[span->parent_at];
+        uint32_t key = key_of(caller->service, span->service);
+        if (!is_of_one_call(caller))
+            key |= KNOWN_ALONE;
         work->samples[work->count++] =
-            (mw_sample){key_of(caller->service, span->service),
-                        duration_ms(caller) - duration_ms(span), span->start_ns};
+            (mw_sample){key, duration_ms(caller) - duration_ms(span), span->start_ns};
     }
     mw_samples_sort(work->samples, work->count);
 }
@@ -90,8 +102,10 @@ static void find_onset(edge_work *work)
     for (size_t m = 0; m < count; m++)
         for (size_t from = 0, end; from < work->count; from = end) {
             end = group_end(work, from);
-            mw_split split = mw_split_at(&work->samples[from], end - from, moments[m].at_ns,
-                                         work->scratch);
+            if (work->samples[from].key & KNOWN_ALONE)
+                continue;
+            mw_split split =
+                mw_split_at(&work->samples[from], end - from, moments[m].at_ns, work->scratch);
             double strength = is_sure(&split) ? strength_of(&split) * moments[m].trust : 0;
             if (strength <= work->best)
                 continue;
@@ -134,8 +148,8 @@ static const mw_evidence *evidence_of(edge_work *work, uint32_t key, mw_slice te
                             .span_id = mw_sentence(context->arena, "%s", span_id),
                             .caller = table->services[key >> 16],
                             .callee = table->services[key & 0xffff],
-                            .query = mw_sentence(context->arena, "midwatch trace show %s",
-                                                 trace_id)};
+                            .query =
+                                mw_sentence(context->arena, "midwatch trace show %s", trace_id)};
     return mw_evidence_new(context->arena, &evidence);
 }
 
@@ -185,9 +199,10 @@ static mw_err report(edge_work *work)
     for (size_t from = 0, end; err == MW_OK && from < work->count; from = end) {
         end = group_end(work, from);
         uint32_t key = work->samples[from].key;
-        mw_split split =
-            mw_split_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
-        add_call(work, key, &split);
+        mw_split split = {.before = 0};
+        if (!(key & KNOWN_ALONE))
+            split = mw_split_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
+        add_call(work, key & ~KNOWN_ALONE, &split);
         if (work->best > 0 && is_measured(&split) && split.z >= MW_Z_PART &&
             mw_latency_effect(&split) >= MW_EFFECT_PART)
             err = add_finding(work, key, &split);

@@ -73,8 +73,15 @@ typedef struct node {
 } node;
 
 /* What tells the kind of fault. */
-typedef enum signal { BY_EDGES, BY_SHARES, BY_METRICS, BY_SELF, BY_RESOURCE, BY_TRAFFIC, SIGNALS }
-signal;
+typedef enum signal {
+    BY_EDGES,
+    BY_SHARES,
+    BY_METRICS,
+    BY_SELF,
+    BY_RESOURCE,
+    BY_TRAFFIC,
+    SIGNALS
+} signal;
 
 typedef struct ranking {
     const mw_findings *findings;
@@ -303,8 +310,7 @@ static double score_by(const ranking *r, const node *n, signal by)
         if (n->share <= 0)
             return 0;
         return n->share / largest(r, offsetof(node, share)) * (n->victim ? VICTIM_SHARE : 1);
-    case BY_METRICS:
-        return n->metric > 0 ? n->metric / largest(r, offsetof(node, metric)) : 0;
+    case BY_METRICS: return n->metric > 0 ? n->metric / largest(r, offsetof(node, metric)) : 0;
     case BY_SELF: return n->self > 0 ? n->self / largest(r, offsetof(node, self)) : 0;
     case BY_RESOURCE:
         found = strongest(r, n->service, MW_FOUND_METRIC, MW_CLASS_OTHER);
@@ -329,8 +335,8 @@ static const mw_finding *change_of(const ranking *r, mw_slice service, uint64_t 
         const mw_finding *one = &r->findings->items[i];
         if (!is_change(one) || !mw_slice_equal(one->service, service))
             continue;
-        if (onset_ns && (one->first_ns > onset_ns + CHANGE_LATE ||
-                         one->first_ns + CHANGE_FAR < onset_ns))
+        if (onset_ns &&
+            (one->first_ns > onset_ns + CHANGE_LATE || one->first_ns + CHANGE_FAR < onset_ns))
             continue;
         if (!found || (found->kind == MW_FOUND_VERSION && one->kind == MW_FOUND_DEPLOYMENT) ||
             (one->kind == found->kind && one->first_ns > found->first_ns))
@@ -378,16 +384,14 @@ static bool speaks_of(const mw_finding *finding, mw_slice service)
 /* What tells the kind comes first, then the stronger. */
 static int order_of(const ranking *r, const mw_finding *finding)
 {
-    static const int edges[] = {[MW_FOUND_WIRE] = 0,   [MW_FOUND_SELF] = 1,
-                                [MW_FOUND_METRIC] = 2, [MW_FOUND_DEPLOYMENT] = 3,
-                                [MW_FOUND_VERSION] = 4, [MW_FOUND_ERRORS] = 5,
-                                [MW_FOUND_LOGS] = 6,   [MW_FOUND_MISSING] = 7,
-                                [MW_FOUND_TRAFFIC] = 8};
-    static const int shares[] = {[MW_FOUND_ERRORS] = 0,  [MW_FOUND_LOGS] = 1,
-                                 [MW_FOUND_MISSING] = 2, [MW_FOUND_DEPLOYMENT] = 3,
-                                 [MW_FOUND_VERSION] = 4, [MW_FOUND_METRIC] = 5,
-                                 [MW_FOUND_WIRE] = 6,    [MW_FOUND_SELF] = 7,
-                                 [MW_FOUND_TRAFFIC] = 8};
+    static const int edges[] = {
+        [MW_FOUND_WIRE] = 0,       [MW_FOUND_SELF] = 1,    [MW_FOUND_METRIC] = 2,
+        [MW_FOUND_DEPLOYMENT] = 3, [MW_FOUND_VERSION] = 4, [MW_FOUND_ERRORS] = 5,
+        [MW_FOUND_LOGS] = 6,       [MW_FOUND_MISSING] = 7, [MW_FOUND_TRAFFIC] = 8};
+    static const int shares[] = {
+        [MW_FOUND_ERRORS] = 0,     [MW_FOUND_LOGS] = 1,    [MW_FOUND_MISSING] = 2,
+        [MW_FOUND_DEPLOYMENT] = 3, [MW_FOUND_VERSION] = 4, [MW_FOUND_METRIC] = 5,
+        [MW_FOUND_WIRE] = 6,       [MW_FOUND_SELF] = 7,    [MW_FOUND_TRAFFIC] = 8};
     return r->signal == BY_SHARES ? shares[finding->kind] : edges[finding->kind];
 }
 
@@ -512,8 +516,7 @@ static double confidence_of(const ranking *r, const node *first, const node *sec
     if (r->signal == BY_EDGES)
         plain = first->edge_score;
     else if (r->signal == BY_SHARES)
-        plain = first->share < SHARE_SURE ? HINT_CONFIDENCE
-                                          : fmin(1, first->share / SHARE_CERTAIN);
+        plain = first->share < SHARE_SURE ? HINT_CONFIDENCE : fmin(1, first->share / SHARE_CERTAIN);
     else if (r->signal == BY_METRICS) {
         const mw_finding *found = strongest(r, first->service, MW_FOUND_METRIC, MW_CLASS_OTHER);
         plain = found ? fmin(1, found->strength / METRIC_CERTAIN) : 0;
@@ -531,9 +534,9 @@ static mw_err answer(ranking *r, mw_causes *out)
             break;
         mw_ranked_cause *cause = &out->items[out->count++];
         *cause = (mw_ranked_cause){.service = r->nodes[i].service,
-                            .score = r->nodes[i].score,
-                            .kind = kind_of(r, &r->nodes[i]),
-                            .change = change_of(r, r->nodes[i].service, out->onset_ns)};
+                                   .score = r->nodes[i].score,
+                                   .kind = kind_of(r, &r->nodes[i]),
+                                   .change = change_of(r, r->nodes[i].service, out->onset_ns)};
         give_reasons(r, cause);
     }
     if (!out->count)

@@ -16,7 +16,7 @@
     X(CPU, "cpu", "it lacks processor")                                                            \
     X(MEMORY, "memory", "it lacks memory")                                                         \
     X(ERRORS, "errors", "it fails")                                                                \
-    X(MISSING, "missing_calls", "it leaves out work that it always did")                           \
+    X(MISSING, "missing_calls", "from here on work is left out that was always done")                           \
     X(TRAFFIC, "traffic", "it is asked far more than before")
 
 typedef enum mw_fault_kind {

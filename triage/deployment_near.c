@@ -17,10 +17,11 @@ static mw_err add_finding(mw_context *context, const mw_deployment_row *row)
         .other = row->version,
         .strength = 1,
         .first_ns = (uint64_t)row->time_ns,
-        .text = from.len ? mw_sentence(context->arena, "%.*s was deployed: %.*s at %.19sZ, after %.*s",
-                                       MW_SLICE_FMT(whose), MW_SLICE_FMT(to), at, MW_SLICE_FMT(from))
-                         : mw_sentence(context->arena, "%.*s was deployed: %.*s at %.19sZ",
-                                       MW_SLICE_FMT(whose), MW_SLICE_FMT(to), at)};
+        .text = from.len
+                    ? mw_sentence(context->arena, "%.*s was deployed: %.*s at %.19sZ, after %.*s",
+                                  MW_SLICE_FMT(whose), MW_SLICE_FMT(to), at, MW_SLICE_FMT(from))
+                    : mw_sentence(context->arena, "%.*s was deployed: %.*s at %.19sZ",
+                                  MW_SLICE_FMT(whose), MW_SLICE_FMT(to), at)};
     mw_evidence evidence = {.kind = "deployment",
                             .text = finding.text,
                             .service = row->service,
@@ -44,7 +45,8 @@ static mw_err collect(mw_context *context)
     for (size_t i = 0; err == MW_OK && i < context->deployment_count; i++)
         err = add_finding(context, &context->deployments[i]);
     if (err == MW_OK)
-        context->said = mw_sentence(context->arena, "deployments recorded in the window or the hour before: %zu",
+        context->said = mw_sentence(context->arena,
+                                    "deployments recorded in the window or the hour before: %zu",
                                     context->deployment_count);
     return err;
 }

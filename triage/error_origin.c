@@ -57,8 +57,8 @@ static void count(error_work *work, uint64_t at_ns)
     for (size_t k = 0; k < table->operation_count; k++) {
         tally *one = &work->tallies[k];
         if (one->before >= MW_AFTER_MIN && one->after >= MW_AFTER_MIN)
-            one->g = mw_share_change(one->failed_before, one->before, one->failed_after,
-                                     one->after);
+            one->g =
+                mw_share_change(one->failed_before, one->before, one->failed_after, one->after);
     }
 }
 
@@ -204,10 +204,11 @@ static mw_err look(error_work *work)
     if (err == MW_OK)
         context->said =
             !work->found ? MW_SLICE("no operation fails by itself more often")
-            : sure       ? mw_sentence(context->arena,
-                                       "operations that fail by themselves more often: %zu", work->found)
-                   : mw_sentence(context->arena, "operations that fail, no more often than before: %zu",
-                                 work->found);
+            : sure
+                ? mw_sentence(context->arena, "operations that fail by themselves more often: %zu",
+                              work->found)
+                : mw_sentence(context->arena,
+                              "operations that fail, no more often than before: %zu", work->found);
     return err;
 }
 

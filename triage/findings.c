@@ -18,6 +18,7 @@ const char *mw_gap_code_name(mw_gap_code code)
     return gap_codes[code];
 }
 
+static mw_slice format_text(mw_arena *arena, const char *format, va_list args) MW_PRINTF(2, 0);
 static mw_slice format_text(mw_arena *arena, const char *format, va_list args)
 {
     char text[SENTENCE_MAX];
@@ -113,8 +114,7 @@ mw_slice mw_shell_quoted(mw_arena *arena, mw_slice text)
             mw_buffer_append_byte(&word, c < ' ' || c == 0x7f ? '?' : (char)c);
     }
     mw_buffer_append_byte(&word, '\'');
-    mw_slice copy =
-        word.err ? MW_SLICE_NONE : mw_arena_copy(arena, mw_buffer_slice(&word));
+    mw_slice copy = word.err ? MW_SLICE_NONE : mw_arena_copy(arena, mw_buffer_slice(&word));
     mw_buffer_fini(&word);
     return copy;
 }

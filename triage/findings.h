@@ -72,7 +72,7 @@ typedef enum mw_metric_class {
     MW_CLASS_CPU,
     MW_CLASS_MEMORY,
     MW_CLASS_LATENCY,
-    MW_CLASS_ERRORS, /* more is worse */
+    MW_CLASS_ERRORS,  /* more is worse */
     MW_CLASS_SUCCESS, /* less is worse */
     MW_CLASS_TRAFFIC,
     MW_CLASS_COUNT
@@ -82,11 +82,11 @@ typedef struct mw_finding {
     mw_finding_kind kind;
     mw_metric_class class_of; /* METRIC */
     mw_slice service, other;
-    double before, after; /* ms, share, count or the metric's own unit */
-    double strength;      /* how far outside of what was usual: a robust z, or its like */
-    double weight;        /* how much it matters to the whole: see the provider */
-    uint64_t first_ns;    /* when it began; 0 = not known */
-    mw_slice text;        /* one sentence for a person */
+    double before, after;        /* ms, share, count or the metric's own unit */
+    double strength;             /* how far outside of what was usual: a robust z, or its like */
+    double weight;               /* how much it matters to the whole: see the provider */
+    uint64_t first_ns;           /* when it began; 0 = not known */
+    mw_slice text;               /* one sentence for a person */
     const mw_evidence *evidence; /* NULL = none */
 } mw_finding;
 

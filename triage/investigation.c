@@ -27,8 +27,8 @@
 
 /* In the order of the journal. The edges come first: they tell the onset best. */
 static const mw_provider *const providers[] = {
-    &mw_provider_call_edges,    &mw_provider_red_change,     &mw_provider_missing_calls,
-    &mw_provider_error_origin,  &mw_provider_log_templates,  &mw_provider_metric_changes,
+    &mw_provider_call_edges,     &mw_provider_red_change,    &mw_provider_missing_calls,
+    &mw_provider_error_origin,   &mw_provider_log_templates, &mw_provider_metric_changes,
     &mw_provider_version_change, &mw_provider_deployments};
 #define PROVIDERS (sizeof providers / sizeof providers[0])
 
@@ -112,8 +112,7 @@ static mw_slice entry_of(const run *r)
         return r->row.service;
     const mw_alarm_row *first = NULL;
     for (size_t i = 0; i < r->alarm_count; i++)
-        if (r->alarms[i].service.len &&
-            (!first || r->alarms[i].started_ns < first->started_ns))
+        if (r->alarms[i].service.len && (!first || r->alarms[i].started_ns < first->started_ns))
             first = &r->alarms[i];
     return first ? first->service : r->row.service;
 }
@@ -161,8 +160,7 @@ static void read_titles(run *r)
     static const char *const errors[] = {"availability", "Availability", "error", "Error",
                                          "success",      "fail",         "5xx"};
     for (size_t i = 0; i < r->alarm_count; i++) {
-        r->context.says_latency |=
-            says(&r->alarms[i], latency, sizeof latency / sizeof latency[0]);
+        r->context.says_latency |= says(&r->alarms[i], latency, sizeof latency / sizeof latency[0]);
         r->context.says_errors |= says(&r->alarms[i], errors, sizeof errors / sizeof errors[0]);
     }
 }
@@ -210,9 +208,8 @@ static mw_err begin(run *r, mw_store_view *view)
 static mw_err read_tables(run *r)
 {
     mw_context *c = &r->context;
-    uint64_t metrics = c->since_ns > (uint64_t)METRICS_BEFORE_NS
-                           ? c->since_ns - (uint64_t)METRICS_BEFORE_NS
-                           : 0;
+    uint64_t metrics =
+        c->since_ns > (uint64_t)METRICS_BEFORE_NS ? c->since_ns - (uint64_t)METRICS_BEFORE_NS : 0;
     mw_span_table_fini(&c->spans);
     mw_point_table_fini(&c->points);
     mw_err err = mw_span_table_read(c->view, c->since_ns, c->until_ns, c->arena, &c->spans);
@@ -278,12 +275,13 @@ static mw_err read_telemetry(run *r)
         err = note_missing(r);
     if (err != MW_OK)
         return err;
-    return record(r, MW_SLICE("SEARCHING"),
-                  mw_sentence(&r->arena,
-                              "read %llu spans of %zu services, %llu log records, %zu series of metrics",
-                              (unsigned long long)c->spans.seen, c->spans.service_count,
-                              (unsigned long long)c->logs.records, c->points.series_count),
-                  MW_SLICE("[]"));
+    return record(
+        r, MW_SLICE("SEARCHING"),
+        mw_sentence(&r->arena,
+                    "read %llu spans of %zu services, %llu log records, %zu series of metrics",
+                    (unsigned long long)c->spans.seen, c->spans.service_count,
+                    (unsigned long long)c->logs.records, c->points.series_count),
+        MW_SLICE("[]"));
 }
 
 /* ---- evidence -------------------------------------------------------------------------------- */
@@ -395,8 +393,8 @@ static mw_err make_plan(run *r)
         input.previous = previous_of(r, first->change);
     }
     mw_slice service = mw_shown(&r->arena, first->service, 120);
-    input.evidence = mw_sentence(&r->arena, "%.*s: %s", MW_SLICE_FMT(service),
-                                 mw_fault_kind_words(first->kind));
+    input.evidence =
+        mw_sentence(&r->arena, "%.*s: %s", MW_SLICE_FMT(service), mw_fault_kind_words(first->kind));
     mw_err err = mw_plan_make(&input, &r->arena, &r->plan);
     r->has_plan = err == MW_OK;
     return err;

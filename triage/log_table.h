@@ -18,8 +18,11 @@
 #define MW_TEMPLATE_WORDS 10
 #define MW_TEMPLATE_MAX 160
 
-typedef enum mw_severity_class { MW_SEVERITY_OTHER, MW_SEVERITY_WARN, MW_SEVERITY_ERROR }
-mw_severity_class;
+typedef enum mw_severity_class {
+    MW_SEVERITY_OTHER,
+    MW_SEVERITY_WARN,
+    MW_SEVERITY_ERROR
+} mw_severity_class;
 
 typedef struct mw_log_kind {
     mw_slice service, text; /* text: the template; empty = the rest of that service */

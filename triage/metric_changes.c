@@ -144,9 +144,10 @@ static mw_err look_at_series(mw_context *context, const mw_series_fact *series, 
                           .after = split.extreme,
                           .strength = z,
                           .first_ns = at_ns,
-                          .text = mw_sentence(context->arena, "%.*s of %.*s is %.4g %.*s, %.4g before",
-                                              MW_SLICE_FMT(name), MW_SLICE_FMT(whose),
-                                              split.extreme, MW_SLICE_FMT(unit), split.median)};
+                          .text =
+                              mw_sentence(context->arena, "%.*s of %.*s is %.4g %.*s, %.4g before",
+                                          MW_SLICE_FMT(name), MW_SLICE_FMT(whose), split.extreme,
+                                          MW_SLICE_FMT(unit), split.median)};
     return add_metric(context, series, &finding);
 }
 
@@ -249,8 +250,7 @@ static void collect_reporters(sums *all)
     const mw_point_table *table = &all->context->points;
     for (size_t i = 0; i < table->series_count; i++) { /* by service */
         const mw_series_fact *series = &table->series[i];
-        if (!all->count ||
-            !mw_slice_equal(all->reporters[all->count - 1].service, series->service))
+        if (!all->count || !mw_slice_equal(all->reporters[all->count - 1].service, series->service))
             all->reporters[all->count++] = (reporter){.service = series->service};
         note_series(&all->reporters[all->count - 1], series);
     }
@@ -307,15 +307,15 @@ static mw_err add_reporter(sums *all, size_t at, bool errors, uint64_t at_ns)
         .strength = sum->strength,
         .weight = net_of(all, at),
         .first_ns = at_ns,
-        .text = errors
-                    ? mw_sentence(context->arena,
-                                  "%.*s fails %.2f times in a hundred requests of %.*s, %.2f before",
-                                  MW_SLICE_FMT(whose), 100 * sum->after, MW_SLICE_FMT(entry),
-                                  100 * sum->before)
-                    : mw_sentence(context->arena,
-                                  "%.*s takes %.2f ms of each request of %.*s, %.2f ms before",
-                                  MW_SLICE_FMT(whose), 1000 * sum->after, MW_SLICE_FMT(entry),
-                                  1000 * sum->before)};
+        .text =
+            errors ? mw_sentence(context->arena,
+                                 "%.*s fails %.2f times in a hundred requests of %.*s, %.2f before",
+                                 MW_SLICE_FMT(whose), 100 * sum->after, MW_SLICE_FMT(entry),
+                                 100 * sum->before)
+                   : mw_sentence(context->arena,
+                                 "%.*s takes %.2f ms of each request of %.*s, %.2f ms before",
+                                 MW_SLICE_FMT(whose), 1000 * sum->after, MW_SLICE_FMT(entry),
+                                 1000 * sum->before)};
     return add_metric(context, errors ? one->success : one->latency, &finding);
 }
 
@@ -327,10 +327,10 @@ static mw_err look_at_requests(sums *all, uint64_t at_ns, double *scratch)
     if (entry == all->count || !all->reporters[entry].requests)
         return MW_OK;
     mark_reachable(all, entry);
-    added latency = added_by(context, &all->reporters[entry], &all->reporters[entry], false, at_ns,
-                             scratch);
-    added failures = added_by(context, &all->reporters[entry], &all->reporters[entry], true, at_ns,
-                              scratch);
+    added latency =
+        added_by(context, &all->reporters[entry], &all->reporters[entry], false, at_ns, scratch);
+    added failures =
+        added_by(context, &all->reporters[entry], &all->reporters[entry], true, at_ns, scratch);
     bool errors = context->says_errors != context->says_latency
                       ? context->says_errors
                       : failures.strength > latency.strength;

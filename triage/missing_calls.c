@@ -6,13 +6,26 @@
  */
 #include <math.h>
 
+#include "triage/last_called.h"
 #include "triage/provider_int.h"
 
 /* Of its spans before, so many in a hundred may have had fewer children. */
 #define USUAL_PERCENT 10
 #define SHOWN 24
 
+/* A service that others called last before they left out the rest. */
+typedef struct pointed {
+    uint16_t service, by; /* by: one of them */
+    bool several;         /* another service did so too */
+    double strength;
+} pointed;
+#define POINTED_MAX 32
+/* One caller alone may as well have failed by itself: no more than a hint. */
+#define HINT_STRENGTH (MW_SHARE_SURE - 0.1)
+
 typedef struct missing_work {
+    pointed pointed[POINTED_MAX];
+    size_t pointed_count;
     mw_context *context;
     mw_sample *samples; /* MW_MEM_QUERY; key = operation, value = children */
     size_t count;
@@ -91,8 +104,8 @@ static const mw_evidence *evidence_of(missing_work *work, uint32_t operation, do
                             .end_ns = context->until_ns,
                             .trace_id = mw_sentence(context->arena, "%s", trace_id),
                             .operation = table->operations[operation].name,
-                            .query = mw_sentence(context->arena, "midwatch trace show %s",
-                                                 trace_id)};
+                            .query =
+                                mw_sentence(context->arena, "midwatch trace show %s", trace_id)};
     return mw_evidence_new(context->arena, &evidence);
 }
 
@@ -112,16 +125,55 @@ static mw_err add_finding(missing_work *work, uint32_t operation, const lack *fo
         .strength = found->g,
         .weight = (double)found->lacking_after,
         .first_ns = work->onset_ns,
-        .text = mw_sentence(context->arena,
-                            "%.*s of %.*s makes fewer than its usual %.0f calls in %zu of %zu "
-                            "cases, %zu of %zu before",
-                            MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), found->usual,
-                            found->lacking_after, found->after, found->lacking_before,
-                            found->before)};
+        .text =
+            mw_sentence(context->arena,
+                        "%.*s of %.*s makes fewer than its usual %.0f calls in %zu of %zu "
+                        "cases, %zu of %zu before",
+                        MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), found->usual,
+                        found->lacking_after, found->after, found->lacking_before, found->before)};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)
         finding.evidence = evidence_of(work, operation, found->usual, finding.text);
+    return mw_findings_add(context->findings, &finding);
+}
+
+static void note_last_called(missing_work *work, uint32_t operation, const lack *found)
+{
+    const mw_span_table *table = &work->context->spans;
+    uint16_t by = table->operations[operation].service;
+    uint16_t service = mw_last_called(table, operation, found->usual, work->onset_ns);
+    size_t at = 0;
+    if (service == MW_NO_SERVICE || found->g < MW_SHARE_SURE)
+        return;
+    while (at < work->pointed_count && work->pointed[at].service != service)
+        at++;
+    if (at == POINTED_MAX)
+        return;
+    if (at == work->pointed_count)
+        work->pointed[work->pointed_count++] = (pointed){.service = service, .by = by};
+    pointed *one = &work->pointed[at];
+    one->several |= one->by != by;
+    one->strength = found->g > one->strength ? found->g : one->strength;
+}
+
+/* Several that stop behind the same call have it in common. */
+static mw_err add_pointed(missing_work *work, const pointed *one)
+{
+    mw_context *context = work->context;
+    mw_slice service = context->spans.services[one->service];
+    mw_slice by = mw_shown(context->arena, context->spans.services[one->by], 80);
+    mw_slice whose = mw_shown(context->arena, service, 80);
+    double strength = one->several ? one->strength : fmin(one->strength, HINT_STRENGTH);
+    mw_finding finding = {
+        .kind = MW_FOUND_MISSING,
+        .service = service,
+        .other = MW_SLICE(""),
+        .strength = strength,
+        .first_ns = work->onset_ns,
+        .text = mw_sentence(
+            context->arena, "%.*s is the last that %.*s%s call before they leave out the rest",
+            MW_SLICE_FMT(whose), MW_SLICE_FMT(by), one->several ? " and others" : "'s requests")};
     return mw_findings_add(context->findings, &finding);
 }
 
@@ -137,9 +189,13 @@ static mw_err look(missing_work *work)
     for (size_t from = 0, end; err == MW_OK && work->best > 0 && from < work->count; from = end) {
         end = group_end(work, from);
         lack found = lack_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
-        if (found.g >= MW_SHARE_PART)
-            err = add_finding(work, work->samples[from].key, &found);
+        if (found.g < MW_SHARE_PART)
+            continue;
+        note_last_called(work, work->samples[from].key, &found);
+        err = add_finding(work, work->samples[from].key, &found);
     }
+    for (size_t i = 0; err == MW_OK && i < work->pointed_count; i++)
+        err = add_pointed(work, &work->pointed[i]);
     if (err == MW_OK)
         work->context->said =
             work->found ? mw_sentence(work->context->arena,

@@ -15,8 +15,8 @@
 
 typedef struct mw_plan_input {
     mw_fault_kind kind;
-    mw_slice service; /* the cause */
-    mw_slice entry;   /* where it was noticed; may be the same */
+    mw_slice service;           /* the cause */
+    mw_slice entry;             /* where it was noticed; may be the same */
     mw_slice version, previous; /* of a deployment to undo; version empty = none, previous empty =
                                  * not known */
     mw_slice evidence;          /* one line: what the cause rests on */

@@ -151,9 +151,9 @@ static void make_numbers(builder *b)
         bool same = i > 0 && b->raw[i - 1].series == point->series;
         if (same && b->raw[i - 1].time_ns == point->time_ns)
             continue; /* a repeat */
-        add_point(table, &table->series[point->series], point->series, point->time_ns,
-                  number_of((reading)b->readings[point->series], same ? &b->raw[i - 1] : NULL,
-                            point));
+        add_point(
+            table, &table->series[point->series], point->series, point->time_ns,
+            number_of((reading)b->readings[point->series], same ? &b->raw[i - 1] : NULL, point));
     }
 }
 

@@ -21,10 +21,10 @@
 typedef struct mw_context {
     mw_arena *arena;
     mw_store_view *view;
-    mw_slice entry;              /* the service that the alarm, or a person, speaks of */
+    mw_slice entry;                 /* the service that the alarm, or a person, speaks of */
     bool says_latency, says_errors; /* so do words of the alarms' titles */
-    uint64_t at_ns;              /* when the first alarm fired */
-    uint64_t since_ns, until_ns; /* the window */
+    uint64_t at_ns;                 /* when the first alarm fired */
+    uint64_t since_ns, until_ns;    /* the window */
     mw_span_table spans;
     mw_point_table points;
     mw_log_table logs;
@@ -41,14 +41,14 @@ typedef struct mw_provider {
     mw_err (*collect)(mw_context *context);
 } mw_provider;
 
-extern const mw_provider mw_provider_call_edges;      /* call_edges.c */
-extern const mw_provider mw_provider_missing_calls;   /* missing_calls.c */
-extern const mw_provider mw_provider_red_change;      /* red_change.c */
-extern const mw_provider mw_provider_error_origin;    /* error_origin.c */
-extern const mw_provider mw_provider_log_templates;   /* log_templates.c */
-extern const mw_provider mw_provider_metric_changes;  /* metric_changes.c */
-extern const mw_provider mw_provider_version_change;  /* version_change.c */
-extern const mw_provider mw_provider_deployments;     /* deployment_near.c */
+extern const mw_provider mw_provider_call_edges;     /* call_edges.c */
+extern const mw_provider mw_provider_missing_calls;  /* missing_calls.c */
+extern const mw_provider mw_provider_red_change;     /* red_change.c */
+extern const mw_provider mw_provider_error_origin;   /* error_origin.c */
+extern const mw_provider mw_provider_log_templates;  /* log_templates.c */
+extern const mw_provider mw_provider_metric_changes; /* metric_changes.c */
+extern const mw_provider mw_provider_version_change; /* version_change.c */
+extern const mw_provider mw_provider_deployments;    /* deployment_near.c */
 
 /* ---- moments that may be the onset ----------------------------------------------------------- */
 

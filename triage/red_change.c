@@ -51,8 +51,8 @@ static void find_onset(red_work *work)
     for (size_t m = 0; m < count; m++)
         for (size_t from = 0, end; from < work->count; from = end) {
             end = group_end(work, from);
-            mw_split split = mw_split_at(&work->samples[from], end - from, moments[m].at_ns,
-                                         work->scratch);
+            mw_split split =
+                mw_split_at(&work->samples[from], end - from, moments[m].at_ns, work->scratch);
             if (!is_changed(&split, MW_Z_SURE, MW_EFFECT_SURE))
                 continue;
             double strength = strength_of(&split) * moments[m].trust;
@@ -91,9 +91,9 @@ static mw_err add_self(red_work *work, uint32_t operation, const mw_split *split
         .strength = strength_of(split),
         .weight = (split->median_after - split->median_before) * (double)split->after,
         .first_ns = work->onset_ns,
-        .text = mw_sentence(context->arena,
-                            "%.*s of %.*s is busy for %.*s itself, %.*s before", MW_SLICE_FMT(shown),
-                            MW_SLICE_FMT(whose), MW_SLICE_FMT(after), MW_SLICE_FMT(before))};
+        .text = mw_sentence(context->arena, "%.*s of %.*s is busy for %.*s itself, %.*s before",
+                            MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), MW_SLICE_FMT(after),
+                            MW_SLICE_FMT(before))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     mw_evidence evidence = {.kind = "red",
@@ -200,8 +200,8 @@ static mw_err look(red_work *work)
         err = look_at_traffic(work);
     if (err == MW_OK)
         context->said =
-            work->found ? mw_sentence(context->arena, "operations that are slower by themselves: %zu",
-                                      work->found)
+            work->found ? mw_sentence(context->arena,
+                                      "operations that are slower by themselves: %zu", work->found)
                         : MW_SLICE("no operation is slower by itself");
     return err;
 }

@@ -24,9 +24,12 @@ static void write_ref(mw_json *json, const mw_evidence *evidence)
     const struct {
         const char *key;
         mw_slice text;
-    } members[] = {{"trace_id", evidence->trace_id},   {"span_id", evidence->span_id},
-                   {"metric", evidence->metric},       {"caller", evidence->caller},
-                   {"callee", evidence->callee},       {"operation", evidence->operation},
+    } members[] = {{"trace_id", evidence->trace_id},
+                   {"span_id", evidence->span_id},
+                   {"metric", evidence->metric},
+                   {"caller", evidence->caller},
+                   {"callee", evidence->callee},
+                   {"operation", evidence->operation},
                    {"deployment_id", evidence->deployment_id}};
     mw_json_key(json, MW_SLICE("ref"));
     mw_json_object_begin(json);
@@ -132,8 +135,8 @@ mw_err mw_report_root_cause(const mw_findings *findings, const mw_causes *causes
     mw_buffer_init(&buffer, MW_MEM_QUERY, REPORT_MAX);
     mw_json_init(&json, &buffer);
     mw_json_object_begin(&json);
-    mw_json_kv(&json, "verdict", causes->probable ? MW_SLICE("PROBABLE")
-                                                  : MW_SLICE("INCONCLUSIVE"));
+    mw_json_kv(&json, "verdict",
+               causes->probable ? MW_SLICE("PROBABLE") : MW_SLICE("INCONCLUSIVE"));
     mw_json_kv(&json, "summary", summary);
     mw_json_kv_double(&json, "confidence", causes->confidence);
     mw_json_kv_time(&json, "onset", causes->onset_ns);
@@ -155,10 +158,11 @@ mw_slice mw_report_summary(const mw_findings *findings, const mw_causes *causes,
     bool elsewhere = entry.len && !mw_slice_equal(entry, first->service);
     mw_slice change = first->change ? first->change->text : MW_SLICE("");
     mw_time_format(causes->onset_ns, onset);
-    return mw_sentence(
-        arena, "%s%.*s: %s, since about %.19sZ.%s%.*s%s%s%.*s%s",
-        causes->probable ? "" : "Not certain; first in line is ", MW_SLICE_FMT(service),
-        mw_fault_kind_words(first->kind), onset, elsewhere ? " " : "", elsewhere ? (int)where.len : 0,
-        elsewhere ? where.data : "", elsewhere ? " only suffers from it." : "",
-        change.len ? " Before that, " : "", MW_SLICE_FMT(change), change.len ? "." : "");
+    return mw_sentence(arena, "%s%.*s: %s, since about %.19sZ.%s%.*s%s%s%.*s%s",
+                       causes->probable ? "" : "Not certain; first in line is ",
+                       MW_SLICE_FMT(service), mw_fault_kind_words(first->kind), onset,
+                       elsewhere ? " " : "", elsewhere ? (int)where.len : 0,
+                       elsewhere ? where.data : "", elsewhere ? " only suffers from it." : "",
+                       change.len ? " Before that, " : "", MW_SLICE_FMT(change),
+                       change.len ? "." : "");
 }

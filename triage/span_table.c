@@ -15,8 +15,8 @@ _Static_assert(MW_SPAN_TABLE_OPERATIONS < NONE && MW_SPAN_TABLE_SERVICES < NONE,
 typedef struct builder {
     mw_span_table *table;
     mw_arena *arena;
-    uint64_t seed; /* random: no sender can make names or ids meet */
-    uint64_t mask; /* traces whose hash has none of these bits are kept */
+    uint64_t seed;        /* random: no sender can make names or ids meet */
+    uint64_t mask;        /* traces whose hash has none of these bits are kept */
     uint16_t *name_slots; /* 1 + number; services and operations share it */
     uint64_t *name_keys;  /* by slot */
     uint16_t last_service;
@@ -131,8 +131,8 @@ static mw_err take_span(void *ctx, const mw_span_row *row)
                          .span = read_id(row->span_id),
                          .parent = read_id(row->parent_span_id),
                          .start_ns = row->start_ns,
-                         .duration_ns = row->end_ns > row->start_ns ? row->end_ns - row->start_ns
-                                                                    : 0,
+                         .duration_ns =
+                             row->end_ns > row->start_ns ? row->end_ns - row->start_ns : 0,
                          .parent_at = MW_NO_ROW,
                          .operation = NONE,
                          .kind = row->kind,
@@ -251,8 +251,8 @@ static mw_err make_room(builder *b)
         mw_arena_zalloc(b->arena, MW_SPAN_TABLE_OPERATIONS, sizeof *table->operations);
     b->name_slots = mw_calloc(MW_MEM_QUERY, NAME_SLOTS, sizeof *b->name_slots);
     b->name_keys = mw_calloc(MW_MEM_QUERY, NAME_SLOTS, sizeof *b->name_keys);
-    bool there = table->rows && table->services && table->operations && b->name_slots &&
-                 b->name_keys;
+    bool there =
+        table->rows && table->services && table->operations && b->name_slots && b->name_keys;
     return there ? MW_OK : MW_E_NOMEM;
 }
 

@@ -25,7 +25,7 @@ typedef struct mw_span_fact {
     uint64_t trace;        /* its hash: by it rows are sorted and sampled */
     uint64_t span, parent; /* ids as they lie in memory; parent 0 = root */
     uint64_t start_ns, duration_ns;
-    uint64_t self_ns; /* less what its children cover */
+    uint64_t self_ns;   /* less what its children cover */
     uint32_t parent_at; /* MW_NO_ROW: not here */
     uint16_t service, operation;
     uint16_t children;

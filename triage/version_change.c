@@ -38,9 +38,9 @@ static mw_err take(void *ctx, const mw_resource_seen *seen)
 {
     version_work *work = ctx;
     size_t key = key_index(seen->key), at = 0;
-    while (at < work->count && !(work->items[at].key == key &&
-                                 mw_slice_equal(work->items[at].service, seen->service) &&
-                                 mw_slice_equal(work->items[at].value, seen->value)))
+    while (at < work->count &&
+           !(work->items[at].key == key && mw_slice_equal(work->items[at].service, seen->service) &&
+             mw_slice_equal(work->items[at].value, seen->value)))
         at++;
     if (at == VERSIONS_MAX)
         return MW_OK;
@@ -97,10 +97,9 @@ static mw_err add_finding(version_work *work, const version *one, const version 
         .service = one->service,
         .start_ns = one->first_ns,
         .end_ns = one->last_ns,
-        .query = mw_sentence(context->arena,
-                             "midwatch span list --service %.*s --attribute %.*s=%.*s",
-                             MW_SLICE_FMT(word), MW_SLICE_FMT(keys[one->key]),
-                             MW_SLICE_FMT(value))};
+        .query =
+            mw_sentence(context->arena, "midwatch span list --service %.*s --attribute %.*s=%.*s",
+                        MW_SLICE_FMT(word), MW_SLICE_FMT(keys[one->key]), MW_SLICE_FMT(value))};
     if (finding.text.data)
         finding.evidence = mw_evidence_new(context->arena, &evidence);
     return mw_findings_add(context->findings, &finding);
@@ -120,9 +119,9 @@ static mw_err look(version_work *work)
         found++;
     }
     if (err == MW_OK)
-        context->said = found ? mw_sentence(context->arena,
-                                            "versions that telemetry names anew: %zu", found)
-                              : MW_SLICE("telemetry names no new version");
+        context->said =
+            found ? mw_sentence(context->arena, "versions that telemetry names anew: %zu", found)
+                  : MW_SLICE("telemetry names no new version");
     return err;
 }
 

@@ -9,11 +9,11 @@
 typedef struct mw_deployment_row {
     mw_slice id; /* 32 hex */
     mw_slice space, service, version;
-    mw_slice region, commit;    /* empty = null */
-    mw_slice principal;         /* who recorded it */
-    int64_t time_ns;            /* when it was deployed (event time) */
-    int64_t recorded_ns;        /* when we heard of it */
-    mw_slice previous_version;  /* of that service and region, before it; set by questions alone:
+    mw_slice region, commit;   /* empty = null */
+    mw_slice principal;        /* who recorded it */
+    int64_t time_ns;           /* when it was deployed (event time) */
+    int64_t recorded_ns;       /* when we heard of it */
+    mw_slice previous_version; /* of that service and region, before it; set by questions alone:
                                  * empty = none was recorded */
 } mw_deployment_row;
 

@@ -19,9 +19,8 @@ static const char sql_judge[] =
     " AND hash = ?2 AND status = 'PROPOSED'";
 static const char sql_any[] = "SELECT 1 FROM plan WHERE investigation_id = ? LIMIT 1";
 
-static const char sql_cancel[] =
-    "UPDATE investigation SET status = 'CANCELED' WHERE id = ?"
-    " AND status IN ('PENDING_START', 'IN_PROGRESS')";
+static const char sql_cancel[] = "UPDATE investigation SET status = 'CANCELED' WHERE id = ?"
+                                 " AND status IN ('PENDING_START', 'IN_PROGRESS')";
 static const char sql_is_running[] =
     "SELECT 1 FROM investigation WHERE id = ? AND status = 'IN_PROGRESS'";
 

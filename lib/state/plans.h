@@ -10,11 +10,11 @@
 #include "lib/state/state.h"
 
 typedef struct mw_plan_row {
-    mw_slice hash; /* 64 hex */
-    mw_slice status;      /* PROPOSED, APPROVED, REJECTED, SUPERSEDED */
-    mw_slice phases_json; /* JSON array: what the hash is of */
-    mw_slice judged_by;   /* who approved or rejected it; empty = nobody */
-    mw_slice comment;     /* of that person; empty = none */
+    mw_slice hash;                 /* 64 hex */
+    mw_slice status;               /* PROPOSED, APPROVED, REJECTED, SUPERSEDED */
+    mw_slice phases_json;          /* JSON array: what the hash is of */
+    mw_slice judged_by;            /* who approved or rejected it; empty = nobody */
+    mw_slice comment;              /* of that person; empty = none */
     int64_t created_ns, judged_ns; /* judged 0 = not */
 } mw_plan_row;
 

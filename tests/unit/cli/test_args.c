@@ -225,6 +225,34 @@ static void test_later_nouns(void **state)
         assert_int_equal(PARSE(later[i], "list"), MW_EXIT_USAGE);
 }
 
+static void test_investigations_and_plans(void **state)
+{
+    (void)state;
+    mw_cli cli;
+    const mw_noun *noun;
+    assert_int_equal(PARSE("inv", "show", "abcdef", "--format", "markdown"), 0);
+    assert_true(cli.markdown && !cli.format && !cli.json);
+    assert_int_equal(PARSE("inv", "show", "abcdef", "--format", "json"), 0);
+    assert_true(cli.json && !cli.format);
+    assert_int_equal(PARSE("inv", "show", "abcdef", "--format", "otlp"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("inv", "show", "abcdef", "--format", "markdown", "--json"),
+                     MW_EXIT_USAGE);
+    assert_int_equal(PARSE("inv", "create", "--service", "s", "--at", "5m", "--title", "t"), 0);
+    assert_string_equal(cli.at, "5m");
+    assert_int_equal(PARSE("inv", "create", "--service", "s", "--version", "1"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("plan", "approve", "abcdef", "--hash", "h", "--comment", "c"), 0);
+    assert_string_equal(cli.hash, "h");
+    assert_int_equal(PARSE("plan", "show", "abcdef", "--hash", "h"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("deployment", "record", "--service", "s", "--version", "1", "--region",
+                           "r", "--time", "1h", "--commit", "c"),
+                     0);
+    assert_string_equal(cli.commit, "c");
+    assert_int_equal(PARSE("deployment", "list", "--service", "s", "--since", "1h"), 0);
+    assert_int_equal(PARSE("deployment", "list", "--session", "s"), MW_EXIT_USAGE);
+    assert_int_equal(PARSE("demo", "--incident"), 0);
+    assert_true(cli.incident);
+}
+
 static void test_help(void **state)
 {
     (void)state;
@@ -445,15 +473,25 @@ static void test_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commands),      cmocka_unit_test(test_transfer),
-        cmocka_unit_test(test_format),        cmocka_unit_test(test_spans),
-        cmocka_unit_test(test_usage_errors),  cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_severities),    cmocka_unit_test(test_log_lines),
-        cmocka_unit_test(test_several_words), cmocka_unit_test(test_later_nouns),
-        cmocka_unit_test(test_help),          cmocka_unit_test(test_help_is_aligned),
-        cmocka_unit_test(test_paths),         cmocka_unit_test(test_exit_codes),
-        cmocka_unit_test(test_durations),     cmocka_unit_test(test_times),
-        cmocka_unit_test(test_silence),       cmocka_unit_test(test_shell_words),
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_transfer),
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_severities),
+        cmocka_unit_test(test_log_lines),
+        cmocka_unit_test(test_several_words),
+        cmocka_unit_test(test_later_nouns),
+        cmocka_unit_test(test_investigations_and_plans),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_help_is_aligned),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_exit_codes),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_shell_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

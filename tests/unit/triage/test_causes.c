@@ -27,12 +27,11 @@ static int tear_down(void **unused)
 
 static void calls(const char *caller, const char *callee, double count)
 {
-    found->calls[found->call_count++] =
-        (mw_call){mw_slice_of(caller), mw_slice_of(callee), count};
+    found->calls[found->call_count++] = (mw_call){mw_slice_of(caller), mw_slice_of(callee), count};
 }
 
-static mw_finding *add(mw_finding_kind kind, const char *service, const char *other, double strength,
-                       double weight)
+static mw_finding *add(mw_finding_kind kind, const char *service, const char *other,
+                       double strength, double weight)
 {
     mw_finding finding = {.kind = kind,
                           .service = mw_slice_of(service),

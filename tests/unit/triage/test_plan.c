@@ -60,8 +60,8 @@ static void test_undo(void **unused)
     input.previous = MW_SLICE("2.3.9");
     mw_plan plan = make(&input);
     assert_true(mw_slice_contains(plan.phases_json, MW_SLICE("2.4.0 to 2.3.9")));
-    assert_true(mw_slice_contains(plan.phases_json,
-                                  MW_SLICE("kubectl rollout undo deployment/payments")));
+    assert_true(
+        mw_slice_contains(plan.phases_json, MW_SLICE("kubectl rollout undo deployment/payments")));
     input.previous = MW_SLICE("");
     plan = make(&input);
     assert_true(mw_slice_contains(plan.phases_json, MW_SLICE("2.4.0 to the version before")));

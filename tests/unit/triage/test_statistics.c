@@ -93,8 +93,8 @@ static void test_share_change(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_median_and_spread),   cmocka_unit_test(test_split),
-        cmocka_unit_test(test_ties_are_no_change),  cmocka_unit_test(test_groups_are_sorted_apart),
+        cmocka_unit_test(test_median_and_spread),  cmocka_unit_test(test_split),
+        cmocka_unit_test(test_ties_are_no_change), cmocka_unit_test(test_groups_are_sorted_apart),
         cmocka_unit_test(test_share_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
