@@ -16,6 +16,7 @@
 #include "lib/net/sse.h"
 #include "lib/state/state.h"
 #include "lib/store/spaces.h"
+#include "server/disk_use.h"
 #include "server/gate.h"
 #include "server/options.h"
 #include "triage/triage.h"
@@ -39,6 +40,7 @@ typedef struct mw_server {
     mw_webhooks *webhooks;
     mw_collector *collector;
     mw_gate gate;
+    mw_pace pace;                 /* of the log's bytes */
     mw_stream_group followers;    /* of log records; woken by the store */
     atomic_size_t followers_hold; /* bytes of events that slow ones have begun to read */
     _Atomic(mw_net *) net;        /* NULL until mw_net_start has returned */

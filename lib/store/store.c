@@ -75,12 +75,16 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->directory = store->directory;
     writer->clock = config->clock;
     writer->index = &store->index;
-    store->limits = (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
+    store->limits = (mw_retention_limits){.age_ns = config->retention_age_ns,
+                                          .size_bytes = config->retention_bytes};
     writer->segment_max_bytes =
         (size_t)mw_retention_segment_max(&store->limits, config->segment_max_bytes);
     writer->spare = &store->spare;
-    /* Half a segment, where those are small. */
-    if (writer->segment_max_bytes / 2 < MW_SPARE_LEAST)
+    /* Half a segment, where those are small; none where a bound on the size makes them so, of
+     * which it would be an eighth. */
+    if (writer->segment_max_bytes < config->segment_max_bytes)
+        store->spare.least = UINT64_MAX;
+    else if (writer->segment_max_bytes / 2 < MW_SPARE_LEAST)
         store->spare.least = writer->segment_max_bytes / 2;
     /* Two segments fit a merge, however short their items are. */
     writer->segment_max_items = MW_MERGE_ITEMS_MAX / 2;
@@ -89,6 +93,8 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->unmerged_bytes = &store->unmerged_bytes;
     store->merge_after_ns = config->merge_after_ns ? config->merge_after_ns : MW_STORE_MERGE_AFTER;
     store->merges = config->merge;
+    store->reserve = config->reserve;
+    mw_writer_look_at_disk(writer);
 }
 
 /* What recovery found: how much waits to be merged, and when the newest of it came. Before any
@@ -316,6 +322,8 @@ mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_do
 {
     mw_err err = mw_writer_refusal(&store->writer);
     /* A full queue is told before the work of encoding is done. */
+    if (err == MW_OK)
+        err = mw_keeper_refusal(store);
     if (err == MW_OK && (mw_store_backlog(store) >= 100 || mw_keeper_is_behind(store)))
         err = MW_E_BUSY;
     if (err != MW_OK)
@@ -393,6 +401,13 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     out->merge_failed_ns = atomic_load(&store->merge_failed_ns);
     out->merging_fails = atomic_load(&store->keeper.failing);
     out->losses = store->losses;
+    out->spare_bytes = mw_spare_bytes(&store->spare);
+    out->packed_per_mille = atomic_load(&store->packed_per_mille);
     out->writable = atomic_load(&store->writer.writable);
     out->last_error = (mw_err)atomic_load(&store->writer.last_error);
+}
+
+uint64_t mw_store_disk_free(const mw_store *store)
+{
+    return atomic_load_explicit(&store->writer.disk_free, memory_order_relaxed);
 }
