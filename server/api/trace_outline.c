@@ -1,7 +1,7 @@
 /* GET /api/v1/traces/{id}/tree: a trace as a person reads it, in a bounded number of rows.
  *
- * Reads columns alone, and the newest log records; what is folded and what is left out when there
- * are more rows than asked for is trace_tree.h's. Pool threads.
+ * Reads columns, the names of tools, and the newest log records; what is folded and what is left
+ * out when there are more rows than asked for is trace_tree.h's. Pool threads.
  */
 #include <xxhash.h>
 
@@ -167,10 +167,11 @@ static uint64_t number_of(const uint8_t *span_id)
     return number;
 }
 
-static mw_tree_item span_item(const mw_span_row *row)
+static mw_tree_item span_item(const mw_trace_span *span)
 {
+    const mw_span_row *row = &span->row;
     uint64_t what = mix(row->operation_kind, row->name);
-    what = mix(mix(what, row->service), row->model);
+    what = mix(mix(mix(what, row->service), row->model), span->tool);
     return (mw_tree_item){.id = number_of(row->span_id),
                           .parent_id = number_of(row->parent_span_id),
                           .start_ns = row->start_ns,
@@ -208,7 +209,7 @@ static void merge_items(outline *work)
             work->items[work->count++] = log_item(&record->row, record->text);
         } else {
             work->source[work->count] = (uint32_t)span++;
-            work->items[work->count++] = span_item(&next->row);
+            work->items[work->count++] = span_item(next);
         }
     }
 }
@@ -297,9 +298,7 @@ static void write_span(const outline *work, const mw_tree_row *row)
     mw_json_kv(json, "name", span->name);
     mw_json_kv(json, "operation_kind",
                mw_slice_of(mw_operation_kind_name((mw_operation_kind)span->operation_kind)));
-    mw_json_kv_or_null(json, "tool",
-                       span->operation_kind == MW_OP_TOOL ? mw_tool_of_name(span->name)
-                                                          : MW_SLICE_NONE);
+    mw_json_kv_or_null(json, "tool", work->trace.spans[work->source[row->first]].tool);
     mw_json_kv_or_null(json, "service", span->service);
     mw_json_kv_or_null(json, "agent", span->agent);
     mw_json_kv_or_null(json, "model", span->model);
@@ -388,6 +387,8 @@ static mw_err read_trace(outline *work, mw_store_view *view, mw_slice id)
     mw_err err = mw_store_trace_find(view, id, trace_id);
     if (!err)
         err = mw_store_trace_outline(view, trace_id, &work->call->arena, &work->trace);
+    if (!err)
+        err = mw_store_trace_tools(view, &work->trace, &work->call->arena);
     if (!err)
         err = read_logs(work, view);
     return err ? err : make_items(work);
