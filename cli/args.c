@@ -10,7 +10,7 @@ const mw_cli_option mw_cli_options[] = {
     {"cursor", "CURSOR", FIELD(cursor), MW_TAKES_PAGE,
      "the page after the one that gave this cursor", "cursor"},
     {"since", "TIME", FIELD(since), MW_TAKES_PAGE | MW_TAKES_WINDOW,
-     "from this time on: RFC 3339, a date (UTC), unix nanoseconds, or an age: 15m, 2h, 3d",
+     "from this time on: RFC 3339, a date (UTC), an age (15m, 2h, 3d), or unix time in s, ms or ns",
      "since"},
     {"until", "TIME", FIELD(until), MW_TAKES_PAGE | MW_TAKES_WINDOW, "before this time", "until"},
     {"status", "STATUS", FIELD(status), MW_TAKES_STATUS, "of this status only", "status"},

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/fit.h"
 #include "cli/table.h"
 #include "lib/base/buffer.h"
 
@@ -193,6 +194,12 @@ bool mw_is_null(const json_t *object, const char *key);
 
 /* "412ms", "1.25s", "2m03s", "1h02m". Pure. */
 void mw_duration_text(double ms, char *out, size_t size);
+
+/* disk_words.c: "1.2 GiB"; "5 hours", "a minute", without more than the figure is worth. */
+void mw_bytes_text(int64_t bytes, char *out, size_t size);
+void mw_while_text(double seconds, char *out, size_t size);
+/* Two lines of what /api/v1/status says of the disk; nothing where it says nothing. */
+void mw_disk_render(const json_t *status, mw_buffer *out);
 #define MW_CELL_SIZE 48
 /* The duration_ms of a span or a trace; "-" where the end was sent as before the start, which is
  * counted and told behind the answer. */
@@ -221,6 +228,8 @@ void mw_append_padded(mw_buffer *out, mw_slice text, size_t width);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
 
+/* What a person reads: mw_print with no line wider than the terminal (fit.h). */
+int mw_print_fitting(const mw_cli *cli, const mw_buffer *text);
 /* A table with what `add` puts into it for each item. */
 void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, const json_t *items,
                    void (*add)(mw_cli *cli, mw_table *table, const json_t *item), mw_buffer *out);

@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "cli/client_int.h"
+#include "lib/base/id.h"
 
-/* The API's own bound is 64 MiB. */
-#define ANSWER_MAX ((size_t)96 << 20)
+/* The API's own bound is 64 MiB; an item that is a page of its own may have six times as many. */
+#define ANSWER_MAX ((size_t)400 << 20)
 #define TIMEOUT_S 30L
 #define CONNECT_TIMEOUT_S 5L
 /* Of a socket whose queue had room when it was looked at. */
@@ -585,10 +586,22 @@ void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out)
     append_query(cli, out);
 }
 
+/* An id as a table shows it when it is cut: digits, and an ellipsis that is none of them. */
+static void append_id(mw_buffer *out, const char *id)
+{
+    char digits[MW_ID_TEXT_SIZE];
+    mw_slice text = mw_slice_of(id), mark = MW_SLICE("\xe2\x80\xa6");
+    bool is_cut = mw_slice_ends(text, mark);
+    mw_slice cut = mw_slice_first(text, is_cut ? text.len - mark.len : 0);
+    is_cut = cut.len >= MW_ID_PREFIX_MIN && mw_is_hex(cut) &&
+             mw_slice_to_cstr(cut, digits, sizeof digits);
+    mw_url_append(out, is_cut ? digits : id);
+}
+
 void mw_show_path(const mw_cli *cli, const char *noun, const char *part, mw_buffer *out)
 {
     mw_buffer_appendf(out, "/api/v1/%s/", noun);
-    mw_url_append(out, cli->args[0]);
+    append_id(out, cli->args[0]);
     mw_buffer_appendf(out, "%s", part);
     append_query(cli, out);
 }

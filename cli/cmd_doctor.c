@@ -71,7 +71,8 @@ static void render_daemon(const json_t *status, mw_buffer *out)
     mw_field(out, "OTLP/HTTP", mw_text(ports, "http"));
     mw_field(out, "API", mw_text(ports, "web"));
     mw_field(out, "data", mw_text(status, "data"));
-    mw_field(out, "disk", writable ? MW_SLICE("writable") : MW_SLICE("NOT WRITABLE"));
+    mw_field(out, "store", writable ? MW_SLICE("writable") : MW_SLICE("NOT WRITABLE"));
+    mw_disk_render(status, out);
     mw_field(out, "merging",
              json_is_true(json_object_get(store, "merging_fails")) ? MW_SLICE("FAILS")
                                                                    : MW_SLICE("in order"));
@@ -105,7 +106,7 @@ static int print_text(mw_cli *cli, const json_t *status, const json_t *senders,
         mw_item_table(cli, columns, sizeof columns / sizeof columns[0], items, add_row, &out);
     }
     render_findings(findings, &out);
-    int done = mw_print(&out);
+    int done = mw_print_fitting(cli, &out);
     mw_buffer_fini(&out);
     return done;
 }

@@ -283,14 +283,14 @@ static int chosen_signals(const mw_cli *cli, unsigned *out)
                        "--signal takes traces, logs or metrics");
 }
 
-/* An age means the same instant on every page. The API knows more forms, and refuses what is
- * none. */
+/* An age means the same instant on every page. The API refuses what is no time. Sixteen digits and
+ * more are nanoseconds. */
 static void fix_instant(const char **option, int64_t now_ns, char *out, size_t size)
 {
     int64_t ns;
     if (!*option || mw_time_point_parse(mw_slice_of(*option), now_ns, &ns) != MW_OK || ns <= 0)
         return;
-    snprintf(out, size, "%lld", (long long)ns);
+    snprintf(out, size, "%016lld", (long long)ns);
     *option = out;
 }
 

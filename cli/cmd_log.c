@@ -1,6 +1,5 @@
 /* log list. */
 #include "cli/cli_int.h"
-#include "lib/base/utf8.h"
 
 /* Of a body in a table without bounds; --json has all of it. */
 #define BODY_COLUMNS 240
@@ -8,6 +7,7 @@
 static const mw_column columns[] = {
     {"TIME", 0},
     {"SEVERITY", MW_COLUMN_MOST(8)},
+    {"FAULT", MW_COLUMN_DROP(4)}, /* whose: user, system, throttle */
     {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(1)},
     {"BODY", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(24) | MW_COLUMN_LAST},
     {"SESSION", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
@@ -46,6 +46,7 @@ static void add_row(mw_cli *cli, mw_table *table, const json_t *log)
     mw_time_text(cli, log, "time", text);
     mw_table_cell(table, mw_slice_of(text));
     mw_severity_cell(table, log);
+    mw_table_cell(table, mw_text(log, "error_class"));
     mw_table_cell(table, mw_text(log, "service"));
     mw_buffer_init(&line, MW_MEM_BASE, (size_t)96 << 20);
     mw_log_line(log, BODY_COLUMNS, &line);
@@ -64,8 +65,11 @@ static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
 /* ---- followed ------------------------------------------------------------------------------ */
 
 /* Widths cannot wait for what is still to come. */
+#define TIME_WIDTH 20
 #define SEVERITY_WIDTH 8
 #define SERVICE_WIDTH 16
+/* With less of the body than this the service is left out. */
+#define BODY_MIN 24
 
 static void append_severity(const mw_cli *cli, const json_t *log, mw_buffer *out)
 {
@@ -80,22 +84,27 @@ static void append_severity(const mw_cli *cli, const json_t *log, mw_buffer *out
     mw_buffer_appendf(out, "%s", style ? "\x1b[0m" : "");
 }
 
-/* Time, severity, service, body: one line, as wide as the terminal or as a table without bounds. */
+/* Time, severity, service where there is room for it, body: one line, as wide as the terminal or as
+ * a table without bounds. */
 static void render_row(mw_cli *cli, const json_t *log, mw_buffer *out)
 {
-    const size_t before = 20 + 2 + SEVERITY_WIDTH + 2 + SERVICE_WIDTH + 2;
+    const size_t service = SERVICE_WIDTH + 2;
+    size_t before = TIME_WIDTH + 2 + SEVERITY_WIDTH + 2;
+    bool narrow = cli->width && cli->width < before + service + BODY_MIN;
     char time[MW_CELL_SIZE];
     mw_buffer body, shown;
     mw_instant_text(log, "time", time);
-    mw_append_padded(out, mw_slice_of(time), 20);
+    mw_append_padded(out, mw_slice_of(time), TIME_WIDTH);
     append_severity(cli, log, out);
-    mw_append_padded(out, mw_text(log, "service"), SERVICE_WIDTH);
+    if (!narrow)
+        mw_append_padded(out, mw_text(log, "service"), SERVICE_WIDTH);
+    before += narrow ? 0 : service;
     mw_buffer_init(&body, MW_MEM_BASE, (size_t)96 << 20);
     mw_buffer_init(&shown, MW_MEM_BASE, (size_t)96 << 20);
     mw_log_line(log, BODY_COLUMNS, &body);
     mw_visible(&shown, mw_buffer_slice(&body));
-    size_t room = cli->width > before + 24 ? cli->width - before : 24;
-    mw_append_cut(out, mw_buffer_slice(&shown), cli->width ? room : BODY_COLUMNS, true);
+    size_t room = cli->width > before ? cli->width - before : 1;
+    mw_append_cut(out, mw_buffer_slice(&shown), cli->width ? room : BODY_COLUMNS);
     while (out->len && out->data[out->len - 1] == ' ')
         out->len--;
     mw_buffer_fini(&body);

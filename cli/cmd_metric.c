@@ -5,7 +5,7 @@
 #define ATTRIBUTE_COLUMNS 160
 
 static const mw_column list_columns[] = {
-    {"METRIC", 0}, /* whole: a name cut short is no name to `metric show` */
+    {"METRIC", MW_COLUMN_LATE | MW_COLUMN_LEAST(24)}, /* cut short it is no name to `metric show` */
     {"KIND", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(11) | MW_COLUMN_DROP(1)},
     {"UNIT", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
     {"SERIES", MW_COLUMN_RIGHT},
@@ -103,7 +103,7 @@ static void attributes_cell(mw_table *table, json_t *attributes)
         mw_buffer_append_byte(&text, '=');
         mw_value_text(value, ATTRIBUTE_COLUMNS, &text);
     }
-    mw_append_cut(&cut, mw_buffer_slice(&text), ATTRIBUTE_COLUMNS, true);
+    mw_append_cut(&cut, mw_buffer_slice(&text), ATTRIBUTE_COLUMNS);
     mw_table_cell(table, mw_buffer_slice(&cut));
     mw_buffer_fini(&text);
     mw_buffer_fini(&cut);

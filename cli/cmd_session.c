@@ -7,10 +7,12 @@
 /* Where a text begins; a line is wrapped at the terminal's width, else here. */
 #define MARGIN 11
 #define WIDTH_OF_FILES 100
+/* A prefix of 12 digits is unique in any real store. */
+#define TRACE_DIGITS 12
 
 static const mw_column columns[] = {
     {"LAST SEEN", 0},
-    {"SESSION", 0}, /* whole: a name cut short is no name to `session show` */
+    {"SESSION", MW_COLUMN_LATE | MW_COLUMN_LEAST(24)}, /* cut short no name to `session show` */
     {"AGENT", MW_COLUMN_SHRINK | MW_COLUMN_DROP(3)},
     {"TRACES", MW_COLUMN_RIGHT | MW_COLUMN_DROP(2)},
     {"SPANS", MW_COLUMN_RIGHT},
@@ -112,30 +114,13 @@ static void append_margin(mw_buffer *out, mw_slice title)
     size_t used = 2;
     mw_buffer_appendf(out, "  ");
     if (title.len) {
-        mw_append_cut(out, title, MARGIN - 4, true);
+        mw_append_cut(out, title, MARGIN - 4);
         mw_buffer_append_byte(out, ':');
         size_t wide = mw_utf8_columns(title);
         used += (wide < MARGIN - 4 ? wide : MARGIN - 4) + 1;
     }
     for (; used < MARGIN; used++)
         mw_buffer_append_byte(out, ' ');
-}
-
-/* How many bytes of `line` fit `room` columns: to a blank if there is one; at least one. */
-static size_t fitting(mw_slice line, size_t room)
-{
-    size_t used = 0, i = 0, blank = 0;
-    while (i < line.len) {
-        size_t len = mw_utf8_next(mw_slice_from(line, i), NULL);
-        len = len ? len : 1;
-        used += mw_utf8_columns((mw_slice){line.data + i, len});
-        if (used > room)
-            return blank ? blank : i ? i : len;
-        i += len;
-        if (line.data[i - 1] == ' ')
-            blank = i;
-    }
-    return line.len;
 }
 
 static void append_line(mw_buffer *out, mw_slice title, mw_slice line)
@@ -161,7 +146,7 @@ static void append_text(const mw_cli *cli, mw_slice title, mw_slice text, bool c
     rest = mw_buffer_slice(&visible);
     for (; lines < TEXT_LINES && mw_slice_split(&rest, '\n', &line);) {
         do {
-            size_t len = fitting(line, width);
+            size_t len = mw_fitting(line, width);
             append_line(out, lines++ ? MW_SLICE_NONE : title, mw_slice_first(line, len));
             line = mw_slice_from(line, len);
         } while (line.len && lines < TEXT_LINES);
@@ -180,7 +165,7 @@ static void append_names(const mw_cli *cli, const char *title, const json_t *nam
         const json_t *item = json_array_get(names, i);
         long long calls = mw_integer(item, "calls"), errors = mw_integer(item, "errors");
         mw_buffer_appendf(&line, i ? ", " : "");
-        mw_append_cut(&line, mw_text(item, "name"), 60, true);
+        mw_append_cut(&line, mw_text(item, "name"), 60);
         if (calls > 1)
             mw_buffer_appendf(&line, " \u00d7%lld", calls);
         if (errors)
@@ -218,7 +203,9 @@ static void append_turn_head(const mw_cli *cli, const json_t *turn, long long nu
     mw_instant_text(turn, "start", start);
     mw_duration_text(mw_number(turn, "duration_ms"), duration, sizeof duration);
     mw_buffer_appendf(out, "\nturn %lld  %s  %s  trace ", number, start, duration);
-    mw_visible(out, mw_slice_first(mw_text(turn, "trace_id"), 12));
+    mw_slice trace = mw_text(turn, "trace_id");
+    mw_visible(out, mw_slice_first(trace, TRACE_DIGITS));
+    mw_buffer_appendf(out, trace.len > TRACE_DIGITS ? "\u2026" : "");
     if (errors) {
         mw_buffer_appendf(out, "  ");
         red(cli, out, true);

@@ -1,18 +1,6 @@
 /* status. */
 #include "cli/cli_int.h"
 
-static void bytes_text(int64_t bytes, char *out, size_t size)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
-        value /= 1024;
-        unit++;
-    }
-    snprintf(out, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
 /* The members that are not 0, or one word. */
 static void render_counts(const char *title, json_t *counts, mw_buffer *out)
 {
@@ -50,8 +38,8 @@ static void render_failures(const json_t *store, mw_buffer *out)
 static void render_merging(const json_t *store, mw_buffer *out)
 {
     char merged[MW_CELL_SIZE], waiting[MW_CELL_SIZE];
-    bytes_text(mw_integer(store, "merged_bytes"), merged, sizeof merged);
-    bytes_text(mw_integer(store, "unmerged_bytes"), waiting, sizeof waiting);
+    mw_bytes_text(mw_integer(store, "merged_bytes"), merged, sizeof merged);
+    mw_bytes_text(mw_integer(store, "unmerged_bytes"), waiting, sizeof waiting);
     mw_buffer_appendf(out, "  %-13s %s in %lld segments, %s waiting; %lld repeats removed",
                       "merged", merged, (long long)mw_integer(store, "merged_segments"), waiting,
                       (long long)mw_integer(store, "repeats"));
@@ -67,24 +55,41 @@ static void render_merging(const json_t *store, mw_buffer *out)
     mw_buffer_appendf(out, "\n");
 }
 
+static void render_losses(const json_t *store, mw_buffer *out)
+{
+    char last[MW_CELL_SIZE];
+    long long count = (long long)mw_integer(store, "losses");
+    if (!count)
+        return;
+    mw_instant_text(store, "last_loss", last);
+    mw_buffer_appendf(out,
+                      "  %-13s %lld segments or ends of some are gone, with at least %lld spans, "
+                      "%lld logs, %lld points; noticed %s; `midwatch check` names them\n",
+                      "LOST", count, (long long)mw_integer(store, "lost_spans"),
+                      (long long)mw_integer(store, "lost_logs"),
+                      (long long)mw_integer(store, "lost_points"), last);
+}
+
 static void render_store(const json_t *root, mw_buffer *out)
 {
     char text[MW_CELL_SIZE];
     const json_t *stored = json_object_get(root, "stored"), *store = json_object_get(root, "store");
     mw_buffer_appendf(
-        out, "  %-13s %lld spans, %lld logs, %lld points (repeats count until merged)\n", "stored",
-        (long long)mw_integer(stored, "spans"), (long long)mw_integer(stored, "logs"),
+        out, "  %-13s %lld spans, %lld logs, %lld points (repeats count until merged together)\n",
+        "stored", (long long)mw_integer(stored, "spans"), (long long)mw_integer(stored, "logs"),
         (long long)mw_integer(stored, "points"));
-    bytes_text(mw_integer(store, "bytes"), text, sizeof text);
+    mw_bytes_text(mw_integer(store, "bytes"), text, sizeof text);
     mw_buffer_appendf(out, "  %-13s %s in %lld segments, %lld blocks, commit %lld\n", "store", text,
                       (long long)mw_integer(store, "segments"),
                       (long long)mw_integer(store, "blocks"),
                       (long long)mw_integer(store, "commit_seq"));
     render_merging(store, out);
+    mw_disk_render(root, out);
     if (mw_integer(store, "damaged_blocks") > 0)
         mw_buffer_appendf(out,
                           "  %-13s %lld blocks, left out of answers; `midwatch check` names them\n",
                           "DAMAGED", (long long)mw_integer(store, "damaged_blocks"));
+    render_losses(store, out);
     if (!json_is_true(json_object_get(store, "writable")))
         mw_field(out, "NOT WRITABLE", mw_text(store, "last_error"));
     if (!json_is_true(json_object_get(root, "state_writable")))
@@ -125,8 +130,8 @@ static void render(mw_cli *cli, json_t *root, mw_buffer *out)
     render_counts("turned away", json_object_get(root, "refused_requests"), out);
     mw_buffer_appendf(out, "  %-13s %lld under way\n", "triage",
                       (long long)mw_integer(root, "triage_active"));
-    bytes_text(mw_integer(memory, "used"), used, sizeof used);
-    bytes_text(mw_integer(memory, "limit"), limit, sizeof limit);
+    mw_bytes_text(mw_integer(memory, "used"), used, sizeof used);
+    mw_bytes_text(mw_integer(memory, "limit"), limit, sizeof limit);
     mw_buffer_appendf(out, "  %-13s %s of %s\n", "memory", used, limit);
 }
 

@@ -16,7 +16,7 @@ static const mw_column edge_columns[] = {
 
 /* Of services: CALLS to FAILED and the latencies are of what enters, the last two of all spans. */
 static const mw_column service_columns[] = {
-    {"SERVICE", 0}, /* whole: a name cut short is no name to `service show` */
+    {"SERVICE", MW_COLUMN_LATE | MW_COLUMN_LEAST(24)}, /* cut short no name to `service show` */
     {"CALLS", MW_COLUMN_RIGHT},
     {"ERRORS", MW_COLUMN_RIGHT | MW_COLUMN_DROP(1)},
     {"FAILED", MW_COLUMN_RIGHT},

@@ -11,8 +11,9 @@
 #define NAME_COLUMNS 120
 /* Of a bar; a twentieth of the trace's time is one of its columns. */
 #define BAR_COLUMNS 20
-/* Contributors to the critical path that the head names. */
+/* Contributors to the critical path that the head names, and what is left of a name. */
 #define TOP_MAX 3
+#define TOP_COLUMNS 40
 
 static const mw_column columns[] = {
     {"SPAN", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(44)},
@@ -158,7 +159,7 @@ static void append_name(const json_t *row, mw_buffer *out)
         mw_buffer_appendf(out, "*");
     if (count > 1)
         mw_buffer_appendf(out, "\u00d7%lld ", count);
-    mw_append_cut(out, mw_text(row, "name"), NAME_COLUMNS, true);
+    mw_append_cut(out, mw_text(row, "name"), NAME_COLUMNS);
     mw_slice note = mw_text(row, "note");
     if (count > 1)
         append_repeats(row, out);
@@ -176,9 +177,9 @@ static void append_log(const json_t *row, mw_buffer *out)
     mw_buffer_appendf(out, "- ");
     if (count > 1)
         mw_buffer_appendf(out, "\u00d7%lld ", count);
-    mw_append_cut(out, event, NAME_COLUMNS, true);
+    mw_append_cut(out, event, NAME_COLUMNS);
     mw_buffer_appendf(out, event.len && text.len ? " " : "");
-    mw_append_cut(out, mw_slice_first(text, mw_slice_find_byte(text, '\n')), NAME_COLUMNS, true);
+    mw_append_cut(out, mw_slice_first(text, mw_slice_find_byte(text, '\n')), NAME_COLUMNS);
 }
 
 static void append_counts(const json_t *counts, mw_buffer *out)
@@ -204,7 +205,7 @@ static void name_cell(listing *all, const line *at)
     } else if (at->kind == LINE_FAILED) {
         mw_slice message = mw_text(at->item, "status_message");
         mw_buffer_appendf(&text, message.len ? "! " : "! without a message");
-        mw_append_cut(&text, message, NAME_COLUMNS, true);
+        mw_append_cut(&text, message, NAME_COLUMNS);
     } else if (is_log(at->item)) {
         append_log(at->item, &text);
     } else {
@@ -337,37 +338,26 @@ static void render_tree(mw_cli *cli, const json_t *root, mw_buffer *out)
 
 /* ---- the head ------------------------------------------------------------------------------- */
 
-static const json_t *next_top(const json_t *rows, const json_t *const *taken, size_t count)
-{
-    const json_t *best = NULL;
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *row = json_array_get(rows, i);
-        bool known = false;
-        for (size_t t = 0; t < count; t++)
-            known |= taken[t] == row;
-        if (!known && mw_number(row, "critical_ms") > (best ? mw_number(best, "critical_ms") : 0))
-            best = row;
-    }
-    return best;
-}
-
 /* What most of the trace's time went into, each by itself, without what it waited for. */
 static void render_critical(const json_t *root, mw_buffer *out)
 {
-    const json_t *rows = json_object_get(root, "rows"), *top[TOP_MAX];
+    const json_t *top = json_object_get(root, "critical_top");
     double whole = mw_number(root, "duration_ms");
-    size_t count = 0;
-    while (whole > 0 && count < TOP_MAX && (top[count] = next_top(rows, top, count)) != NULL)
-        count++;
+    size_t count = whole > 0 ? json_array_size(top) : 0;
+    count = count < TOP_MAX ? count : TOP_MAX;
     for (size_t i = 0; i < count; i++) {
+        const json_t *share = json_array_get(top, i);
+        long long alike = mw_integer(share, "count");
         char text[MW_CELL_SIZE];
         mw_buffer name;
-        double own = mw_number(top[i], "critical_ms");
+        double own = mw_number(share, "critical_ms");
         mw_buffer_init(&name, MW_MEM_BASE, (size_t)1 << 20);
-        mw_append_cut(&name, mw_text(top[i], "name"), 40, true);
+        mw_visible(&name, mw_slice_first(mw_text(share, "name"), TOP_COLUMNS * 4));
         mw_duration_text(own, text, sizeof text);
         mw_buffer_appendf(out, i ? ", " : "  %-13s ", "critical");
-        mw_visible(out, mw_buffer_slice(&name));
+        if (alike > 1)
+            mw_buffer_appendf(out, "\u00d7%lld ", alike);
+        mw_append_cut(out, mw_buffer_slice(&name), TOP_COLUMNS);
         mw_buffer_appendf(out, " %s (%.0f %%)", text, own / whole * 100);
         mw_buffer_fini(&name);
     }

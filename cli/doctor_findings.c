@@ -88,6 +88,64 @@ static bool is_on(const json_t *object, const char *key)
     return json_is_true(json_object_get(object, key));
 }
 
+/* A daemon that is up for less tells a pace that its start may have made. */
+#define PACED_AFTER_S 600
+#define SOON_S 86400.0
+/* The same figures as the daemon's: below the first a disk that refuses is full; below the second
+ * merges take small steps (lib/store/merge/merge_room.h). */
+#define FULL_BYTES (INT64_C(128) << 20)
+#define SHORT_BYTES (INT64_C(256) << 20)
+
+/* Will the disk be full soon, and before retention begins? */
+static bool fills_soon(const findings *all, const json_t *disk)
+{
+    double full = mw_number(disk, "full_in_seconds");
+    double retention = mw_number(disk, "retention_in_seconds");
+    if (!json_is_number(json_object_get(disk, "full_in_seconds")) ||
+        mw_number(all->status, "uptime") < PACED_AFTER_S || full > SOON_S)
+        return false;
+    return !json_is_number(json_object_get(disk, "retention_in_seconds")) || retention > full;
+}
+
+static void add_disk(findings *all, const json_t *disk, bool full, bool soon)
+{
+    char free_text[MW_CELL_SIZE], used[MW_CELL_SIZE], lasts[MW_CELL_SIZE], fix[512];
+    mw_buffer seen;
+    mw_bytes_text(mw_integer(disk, "free_bytes"), free_text, sizeof free_text);
+    mw_bytes_text(mw_integer(disk, "used_bytes"), used, sizeof used);
+    mw_while_text(mw_number(disk, "full_in_seconds"), lasts, sizeof lasts);
+    begin(&seen);
+    mw_buffer_appendf(&seen, "the disk of ");
+    mw_buffer_append_slice(&seen, mw_text(all->status, "data"));
+    mw_buffer_appendf(&seen,
+                      full ? " is full, and exports are refused: %s free, %s are midwatch's"
+                           : " has %s free, and %s are midwatch's",
+                      free_text, used);
+    if (soon)
+        mw_buffer_appendf(&seen, "; at the pace of the last hour that lasts %s", lasts);
+    snprintf(
+        fix, sizeof fix,
+        "free space on that disk; so that it stays free, bound what is kept: --retention-bytes "
+        "N (of a space, on disk), or --retention with less than now");
+    add(all, full ? SEVERITY_ERROR : SEVERITY_WARNING, full ? "disk_full" : "disk_short", &seen,
+        fix);
+}
+
+/* True when a full disk is why nothing can be written. */
+static bool judge_disk(findings *all)
+{
+    const json_t *disk = json_object_get(all->status, "disk");
+    if (!json_is_object(disk))
+        return false;
+    int64_t free_bytes = mw_integer(disk, "free_bytes");
+    bool writable = is_on(json_object_get(all->status, "store"), "writable");
+    bool full = !writable && free_bytes < FULL_BYTES;
+    bool soon = writable && fills_soon(all, disk);
+    if (full || soon || free_bytes < SHORT_BYTES)
+        add_disk(all, disk, full, soon);
+    return full;
+}
+
 static void judge_daemon(findings *all)
 {
     const json_t *store = json_object_get(all->status, "store");
@@ -95,7 +153,8 @@ static void judge_daemon(findings *all)
     if (!is_on(all->status, "ready"))
         add_plain(all, SEVERITY_ERROR, "not_ready", "the daemon is not ready",
                   "wait for it to start or drain; its log says what it does");
-    if (!is_on(store, "writable"))
+    bool full = judge_disk(all);
+    if (!is_on(store, "writable") && !full)
         add_plain(all, SEVERITY_ERROR, "not_writable", "the store cannot be written",
                   "free space on the disk of the data directory, and check its permissions");
     if (!is_on(all->status, "state_writable"))

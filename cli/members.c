@@ -163,7 +163,7 @@ void mw_value_text(const json_t *value, size_t columns, mw_buffer *out)
         text = dump ? mw_slice_of(dump) : MW_SLICE_NONE;
     }
     if (columns)
-        mw_append_cut(out, text, columns, true);
+        mw_append_cut(out, text, columns);
     else
         mw_buffer_append_slice(out, text);
     free(dump);

@@ -49,6 +49,18 @@ void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, c
     mw_table_fini(&table);
 }
 
+int mw_print_fitting(const mw_cli *cli, const mw_buffer *text)
+{
+    mw_buffer fitting;
+    if (text->err || !cli->width)
+        return mw_print(text);
+    mw_buffer_init(&fitting, MW_MEM_BASE, TEXT_MAX);
+    mw_fit_lines(&fitting, mw_buffer_slice(text), cli->width);
+    int status = mw_print(&fitting);
+    mw_buffer_fini(&fitting);
+    return status;
+}
+
 static int print_body(mw_answer *answer)
 {
     if (answer->body.len && answer->body.data[answer->body.len - 1] != '\n')
@@ -62,7 +74,7 @@ static int render_answer(mw_cli *cli, mw_answer *answer,
     mw_buffer text;
     mw_buffer_init(&text, MW_MEM_BASE, TEXT_MAX);
     render(cli, answer->root, &text);
-    int status = mw_print(&text);
+    int status = mw_print_fitting(cli, &text);
     mw_buffer_fini(&text);
     if (!status && cli->turned_back)
         fprintf(stderr,
@@ -104,7 +116,9 @@ bool mw_wants_otlp(const mw_cli *cli)
 void mw_tell_otlp(const mw_answer *answer, bool cursor)
 {
     if (answer->left_out)
-        fprintf(stderr, "midwatch: %llu left out: too long to be shown\n",
+        fprintf(stderr,
+                "midwatch: %llu left out: too long for the memory that questions have; start the "
+                "daemon with a larger --memory-limit\n",
                 (unsigned long long)answer->left_out);
     if (answer->damaged)
         fprintf(stderr,
@@ -213,8 +227,7 @@ void mw_append_padded(mw_buffer *out, mw_slice text, size_t width)
     mw_buffer cell;
     mw_buffer_init(&cell, MW_MEM_BASE, (size_t)1 << 20);
     mw_visible(&cell, mw_slice_first(text, 4096));
-    mw_append_cut(out, mw_buffer_slice(&cell), width, true);
-    for (size_t used = mw_utf8_columns(mw_buffer_slice(&cell)); used < width; used++)
+    for (size_t used = mw_append_cut(out, mw_buffer_slice(&cell), width); used < width; used++)
         mw_buffer_append_byte(out, ' ');
     mw_buffer_appendf(out, "  ");
     mw_buffer_fini(&cell);

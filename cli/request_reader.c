@@ -1,9 +1,6 @@
 /* Requests out of files. See request_reader.h. */
-#include <errno.h>
-#include <unistd.h>
-
-#include "cli/otlp_sender.h"
 #include "cli/request_reader.h"
+#include "cli/otlp_sender.h"
 
 #define CHUNK_SIZE ((size_t)256 << 10)
 
@@ -12,24 +9,18 @@
 bool mw_request_reader_open(mw_request_reader *reader, const char *path)
 {
     memset(reader, 0, sizeof *reader);
+    if (!mw_packed_file_open(&reader->file, path))
+        return false;
     reader->next_line = 1;
     mw_buffer_init(&reader->text, MW_MEM_BASE, MW_REQUEST_TEXT_MAX);
     mw_buffer_init(&reader->ahead, MW_MEM_BASE, MW_REQUEST_TEXT_MAX);
     reader->chunk = mw_calloc_or_die(MW_MEM_BASE, 1, CHUNK_SIZE);
-    errno = 0;
-    reader->file = strcmp(path, "-") == 0 ? gzdopen(dup(STDIN_FILENO), "rb") : gzopen(path, "rb");
-    if (reader->file)
-        return true;
-    int reason = errno ? errno : ENOMEM;
-    mw_request_reader_close(reader);
-    errno = reason;
-    return false;
+    return true;
 }
 
 void mw_request_reader_close(mw_request_reader *reader)
 {
-    if (reader->file)
-        gzclose(reader->file);
+    mw_packed_file_close(&reader->file);
     mw_buffer_fini(&reader->text);
     mw_buffer_fini(&reader->ahead);
     mw_free(MW_MEM_BASE, reader->chunk);
@@ -38,19 +29,14 @@ void mw_request_reader_close(mw_request_reader *reader)
 /* False at the end, and when the file is broken. */
 static bool fill(mw_request_reader *reader)
 {
-    int code;
     if (reader->ended || reader->problem)
         return false;
-    int n = gzread(reader->file, reader->chunk, (unsigned)CHUNK_SIZE);
     reader->chunk_at = 0;
-    reader->chunk_len = n > 0 ? (size_t)n : 0;
-    const char *words = gzerror(reader->file, &code);
-    if (n < 0 || (n == 0 && code == Z_BUF_ERROR))
-        reader->problem = code == Z_ERRNO       ? strerror(errno)
-                          : code == Z_BUF_ERROR ? "its gzip data ends too early"
-                                                : words;
-    reader->ended = n == 0;
-    return n > 0;
+    reader->chunk_len = mw_packed_file_read(&reader->file, reader->chunk, CHUNK_SIZE);
+    reader->ended = reader->chunk_len == 0;
+    if (reader->ended && reader->file.problem[0])
+        reader->problem = reader->file.problem;
+    return !reader->ended;
 }
 
 /* A line without its end. False when there is none any more. A line that is too long is read to its
@@ -71,8 +57,9 @@ static bool read_line(mw_request_reader *reader, mw_buffer *out)
         reader->chunk_at++;
         break;
     }
+    any = any && !reader->problem;
     reader->next_line += any;
-    return any && !reader->problem;
+    return any;
 }
 
 /* ---- what a text is ------------------------------------------------------------------------ */

@@ -6,9 +6,8 @@
 #ifndef MW_CLI_REQUEST_READER_H
 #define MW_CLI_REQUEST_READER_H
 
-#include <zlib.h>
-
 #include "cli/cli_int.h"
+#include "cli/packed_file.h"
 
 /* The largest body that a daemon takes (DESIGN 3.3). */
 #define MW_REQUEST_TEXT_MAX ((size_t)64 << 20)
@@ -21,7 +20,7 @@ typedef enum mw_reading {
 } mw_reading;
 
 typedef struct mw_request_reader {
-    gzFile file;
+    mw_packed_file file;
     mw_buffer text;   /* the present request */
     mw_buffer ahead;  /* a line that was looked at to tell lines from a document */
     bool ahead_whole; /* and was not too long */

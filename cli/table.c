@@ -1,13 +1,15 @@
 /* Layout of tables. */
 #include "cli/table.h"
+#include "cli/fit.h"
 #include "lib/base/utf8.h"
 
 /* A page has at most 1000 rows of 16 cells; a trace may have some hundred thousand rows. */
 #define TEXT_MAX ((size_t)256 << 20)
 /* Between two columns. */
 #define GAP 2
-/* Least that is left of a cut column; a prefix of 12 digits is unique in any real store. */
-#define ID_MIN 12
+/* Least that is left of a cut column, its ellipsis included; a prefix of 12 digits is unique in any
+ * real store. */
+#define ID_MIN 13
 #define SHRINK_MIN 8
 
 void mw_table_init(mw_table *table, const mw_column *columns, size_t count)
@@ -62,27 +64,6 @@ void mw_table_style(mw_table *table, mw_style style)
     MW_ASSERT(count > 0 || table->cells.err);
     if (count)
         ((mw_cell *)(void *)table->cells.data)[count - 1].style = style;
-}
-
-void mw_append_cut(mw_buffer *out, mw_slice text, size_t columns, bool ellipsis)
-{
-    if (mw_utf8_columns(text) <= columns) {
-        mw_buffer_append_slice(out, text);
-        return;
-    }
-    size_t room = ellipsis && columns > 0 ? columns - 1 : columns, used = 0, i = 0;
-    while (i < text.len) {
-        size_t len = mw_utf8_next(mw_slice_from(text, i), NULL);
-        len = len ? len : 1;
-        size_t wide = mw_utf8_columns((mw_slice){text.data + i, len});
-        if (used + wide > room)
-            break;
-        used += wide;
-        i += len;
-    }
-    mw_buffer_append(out, text.data, i);
-    if (ellipsis && columns > 0)
-        mw_buffer_append(out, "\xe2\x80\xa6", 3);
 }
 
 /* ---- widths -------------------------------------------------------------------------------- */
@@ -161,10 +142,13 @@ static void shrink(const mw_table *table, layout *plan, unsigned flag, size_t wi
     }
 }
 
-static void shrink_all(const mw_table *table, layout *plan, size_t width, bool wish)
+/* `late`: those that keep their names whole as long as they can. */
+static void shrink_all(const mw_table *table, layout *plan, size_t width, bool late, bool wish)
 {
     shrink(table, plan, MW_COLUMN_ID, width, wish);
     shrink(table, plan, MW_COLUMN_SHRINK, width, wish);
+    if (late)
+        shrink(table, plan, MW_COLUMN_LATE, width, wish);
 }
 
 static unsigned rank_of(const mw_column *column)
@@ -187,16 +171,19 @@ static size_t next_to_leave(const mw_table *table, const layout *plan)
     return best;
 }
 
+/* Before a column without a rank leaves, what was spared gives way: first the names that stay
+ * whole, then what cut columns wish to keep. */
 static void fit(const mw_table *table, layout *plan, size_t width)
 {
     layout natural = *plan;
-    bool wish = true;
-    shrink_all(table, plan, width, wish);
+    bool late = false, wish = true;
+    shrink_all(table, plan, width, late, wish);
     while (shown_count(plan) > 1 && total_width(plan) > width) {
         size_t next = next_to_leave(table, plan);
         if (wish && rank_of(&table->columns[next]) == 0) {
-            wish = false;
-            shrink_all(table, plan, width, wish);
+            wish = !late;
+            late = true;
+            shrink_all(table, plan, width, late, wish);
             continue;
         }
         plan->hidden[next] = true;
@@ -204,8 +191,9 @@ static void fit(const mw_table *table, layout *plan, size_t width)
     /* Columns that were left out give their room to those that are shown. */
     memcpy(natural.hidden, plan->hidden, sizeof natural.hidden);
     *plan = natural;
-    shrink_all(table, plan, width, true);
-    shrink_all(table, plan, width, wish);
+    shrink_all(table, plan, width, false, true);
+    shrink_all(table, plan, width, late, true);
+    shrink_all(table, plan, width, late, wish);
     if (total_width(plan) > width)
         for (size_t i = 0; i < plan->count; i++)
             plan->widths[i] = width; /* one is left */
@@ -229,15 +217,15 @@ static void print_cell(const mw_column *column, size_t width, mw_slice text, mw_
                        mw_buffer *out)
 {
     size_t used = mw_utf8_columns(text);
-    size_t pad = used < width ? width - used : 0;
     if (column->flags & MW_COLUMN_RIGHT)
-        blanks(out, pad);
+        blanks(out, used < width ? width - used : 0);
     mw_buffer_appendf(out, "%s", style_code(style));
-    mw_append_cut(out, text, width, !(column->flags & MW_COLUMN_ID));
+    used = mw_append_cut(out, text, width);
     if (style)
         mw_buffer_appendf(out, "\x1b[0m");
+    /* A wide character that was cut off may have left one column. */
     if (!(column->flags & MW_COLUMN_RIGHT))
-        blanks(out, pad);
+        blanks(out, width - used);
 }
 
 /* Blanks at the end of a line serve nobody. */

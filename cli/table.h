@@ -11,8 +11,9 @@
 enum {
     MW_COLUMN_RIGHT = 1,  /* numbers */
     MW_COLUMN_SHRINK = 2, /* may be cut with an ellipsis */
-    MW_COLUMN_ID = 4,     /* may be cut to a prefix, which is an id too */
-    MW_COLUMN_LAST = 8    /* the one that stays when all others had to leave */
+    MW_COLUMN_ID = 4,     /* the same for a prefix, which is an id too */
+    MW_COLUMN_LAST = 8,   /* the one that stays when all others had to leave */
+    MW_COLUMN_LATE = 16   /* cut when all that have a rank have left: cut short, a name is none */
 };
 /* Where even cut columns do not fit, whole ones are left out: the highest rank (1 to 15) first,
  * those without a rank last and from the right. Ids and numbers that people came for have none. */
@@ -56,8 +57,5 @@ void mw_table_style(mw_table *table, mw_style style);
 /* Appends the title line and the rows. width 0 = unbounded; what does not fit even when cut loses
  * columns by rank. `indent` blanks stand before each line and count. */
 void mw_table_print(const mw_table *table, size_t width, bool color, size_t indent, mw_buffer *out);
-
-/* At most `columns` columns of `text`; `ellipsis` marks a cut. Pure. */
-void mw_append_cut(mw_buffer *out, mw_slice text, size_t columns, bool ellipsis);
 
 #endif

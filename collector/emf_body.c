@@ -3,9 +3,9 @@
  * Maps are walked with a stack of bounded depth and no recursion. On the network loop's thread.
  */
 #include "collector/emf_body.h"
-#include "collector/attribute_walk.h"
 #include "collector/emf.h"
 #include "lib/base/json_writer.h"
+#include "proto/attribute_walk.h"
 #include "proto/wire.h"
 
 /* An open map or array. */

@@ -31,9 +31,9 @@ typedef struct mw_error_evidence {
     mw_slice message;    /* of the status */
     int64_t http_status; /* MW_NO_CODE = none */
     mw_slice rpc_status; /* gRPC or JSON-RPC, a number or gRPC's name; empty = none */
-    bool failed;         /* the span's status is ERROR */
+    bool failed;         /* the span's status is ERROR; of a record, its severity */
     bool unsuccessful;   /* Claude Code's success = "false" */
-    bool tool;           /* the span is a tool call */
+    bool tool;           /* it is about a tool call */
 } mw_error_evidence;
 
 mw_error_class mw_error_judge(const mw_error_evidence *evidence);

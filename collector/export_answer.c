@@ -214,6 +214,10 @@ static void answer_success(const mw_export_outcome *outcome, mw_answer_form form
 
 /* ---- failure ------------------------------------------------------------------------------- */
 
+/* A disk with so much free is not full: the largest request has its place. UINT64_MAX (not known)
+ * is more, too. */
+#define MUCH_FREE ((uint64_t)128 << 20)
+
 typedef struct failure_row {
     mw_err err;
     unsigned http_status;
@@ -232,13 +236,17 @@ static const failure_row failures[] = {
     {MW_E_NOMEM, 503, MW_RPC_UNAVAILABLE, RETRY_OVERLOAD_S, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
      MW_SLICE_INIT("memory_limit is reached; try again")},
     {MW_E_BUSY, 503, MW_RPC_UNAVAILABLE, RETRY_OVERLOAD_S, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
-     MW_SLICE_INIT("the store's queue is full; try again")},
+     MW_SLICE_INIT("the store's queue is full, or a merge comes first; try again")},
     {MW_E_CLOSED, 503, MW_RPC_UNAVAILABLE, RETRY_OVERLOAD_S, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
      MW_SLICE_INIT("shutting down; try again")},
     {MW_E_TIMEOUT, 504, MW_RPC_DEADLINE_EXCEEDED, 0, MW_COUNT_EXPORTS_REFUSED_OVERLOAD,
      MW_SLICE_INIT("the deadline passed before anything was stored; nothing was kept")},
-    {MW_E_NO_SPACE, 503, MW_RPC_UNAVAILABLE, RETRY_STORAGE_S, MW_COUNT_EXPORTS_REFUSED_STORAGE,
-     MW_SLICE_INIT("the data directory has no space left; nothing was kept, try again")},
+    {MW_E_NO_SPACE,
+     503,
+     MW_RPC_UNAVAILABLE,
+     RETRY_STORAGE_S,
+     MW_COUNT_EXPORTS_REFUSED_STORAGE,
+     {NULL, 0}},
     /* Last: also what stands for any other error of the store. */
     {MW_E_IO, 503, MW_RPC_UNAVAILABLE, RETRY_STORAGE_S, MW_COUNT_EXPORTS_REFUSED_STORAGE,
      MW_SLICE_INIT("the data directory cannot be written; nothing was kept, try again")},
@@ -253,6 +261,23 @@ static const failure_row *failure_of(mw_err err)
     return &failures[last];
 }
 
+/* One thing: what is full, how much there is, what makes room. More than a little that is free is
+ * none of ours: the disk takes no writing, whatever it has. */
+static mw_slice no_space_text(uint64_t free_bytes, mw_arena *arena)
+{
+    const char *text = NULL;
+    double mebibytes = (double)free_bytes / (double)(1 << 20);
+    if (free_bytes > MUCH_FREE)
+        return MW_SLICE("the disk of the data directory has no space for midwatch: it is read-only "
+                        "or a quota is used up; nothing was kept, try again");
+    text = mw_arena_printf(arena,
+                           "no space: the disk of the data directory is full (%.1f MiB free); "
+                           "merging and retention make room by themselves, else free some there; "
+                           "nothing was kept, try again",
+                           mebibytes);
+    return text ? mw_slice_of(text) : MW_SLICE("no space: the disk of the data directory is full");
+}
+
 static mw_slice failure_text(const mw_export_outcome *outcome, const failure_row *failure,
                              mw_answer_form form, mw_arena *arena)
 {
@@ -260,6 +285,8 @@ static mw_slice failure_text(const mw_export_outcome *outcome, const failure_row
         return outcome->problem;
     if (outcome->err == MW_E_SYNTAX)
         return syntax_text(outcome, form, arena);
+    if (outcome->err == MW_E_NO_SPACE)
+        return no_space_text(outcome->disk_free, arena);
     if (outcome->err == MW_E_LIMIT && outcome->at_store)
         return MW_SLICE("the request is too large for one block; export smaller batches");
     if (outcome->err == MW_E_LIMIT)

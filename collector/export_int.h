@@ -108,9 +108,10 @@ typedef struct mw_export_outcome {
      * anything was kept. Else what the scan (MW_E_SYNTAX, MW_E_LIMIT, MW_E_NOMEM) or the store
      * said. */
     mw_err err;
-    bool at_store;    /* it was the store that said it */
-    bool repeat;      /* acknowledged before: nothing more was stored */
-    mw_slice problem; /* what the JSON reader found wrong, and where; empty = ask the scan */
+    bool at_store;      /* it was the store that said it */
+    bool repeat;        /* acknowledged before: nothing more was stored */
+    uint64_t disk_free; /* MW_E_NO_SPACE: mw_store_disk_free */
+    mw_slice problem;   /* what the JSON reader found wrong, and where; empty = ask the scan */
     mw_slice field;
     mw_slice json_warning;   /* what the JSON reader took although it need not; empty = nothing */
     mw_slice origin_warning; /* request headers that were left out; empty = none */

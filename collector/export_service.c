@@ -48,6 +48,7 @@ typedef struct pending_export {
     uint64_t received_ns; /* wall clock */
     atomic_uint parts;    /* batches that the store has not completed */
     _Atomic(mw_err) part_err;
+    size_t measured; /* points of the batch that log records measure */
     mw_export_outcome outcome;
     mw_sender_tallies *tallies; /* NULL until the body was read once */
 } pending_export;
@@ -84,6 +85,13 @@ static mw_err choose_target(pending_export *pending)
     pending->outcome.problem = words ? mw_slice_of(words) : MW_SLICE("there is no such space");
     pending->outcome.field = mw_arena_copy(&pending->request->arena, mw_slice_of(detail.field));
     return err;
+}
+
+/* While there is a target: it is the store that says so. */
+static void note_disk(pending_export *pending, mw_err err)
+{
+    if (err == MW_E_NO_SPACE)
+        pending->outcome.disk_free = mw_store_disk_free(pending->target.store);
 }
 
 /* Before the request is given away: the target is the request's. */
@@ -233,6 +241,7 @@ static void complete_part(pending_export *pending, mw_err err)
     if (atomic_fetch_sub(&pending->parts, 1) != 1)
         return;
     err = atomic_load(&pending->part_err);
+    note_disk(pending, err);
     leave_target(pending);
     pending->outcome.at_store = true;
     pending->outcome.repeat = pending->outcome.repeat && err == MW_OK;
@@ -251,8 +260,10 @@ static void stored(void *ctx, mw_err err, uint64_t commit_seq)
 /* The same of the points that log records measure. */
 static void stored_points(void *ctx, mw_err err, uint64_t commit_seq)
 {
-    (void)commit_seq;
-    complete_part(ctx, err);
+    pending_export *pending = ctx;
+    if (err == MW_OK && commit_seq != 0)
+        mw_count(MW_COUNT_POINTS_EMF, pending->measured);
+    complete_part(pending, err);
 }
 
 static void refuse_content_type(mw_collector *collector, mw_request *request)
@@ -324,6 +335,7 @@ static mw_err admit(pending_export *pending, const mw_export_batch *batch)
  * that was not stored, for good or until the client tries again. */
 static void settle(pending_export *pending, mw_err err)
 {
+    note_disk(pending, err);
     leave_target(pending);
     if (!retry_later(pending, err))
         finish(pending, err);
@@ -341,6 +353,7 @@ static mw_err append_parts(pending_export *pending, const mw_export_batch *batch
     if (!two)
         return mw_store_append(store, &view, stored, pending);
     mw_store_batch measured = mw_export_batch_view(points);
+    pending->measured = points->count;
     mw_err err = mw_store_append(store, &measured, stored_points, pending);
     if (err != MW_OK)
         return err;

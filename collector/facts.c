@@ -1,7 +1,7 @@
 /* Facts of a span over the table of facts_table.c. Contract: facts.h. */
-#include "collector/attribute_walk.h"
 #include "collector/facts_table.h"
 #include "collector/resolve_int.h"
+#include "proto/attribute_walk.h"
 #include "proto/wire.h"
 
 #define NO_RANK MW_RESOLVE_NO_RANK
@@ -315,29 +315,91 @@ static mw_slice exception_of(mw_slice bytes, mw_arena *arena)
 /* SpanStatus ERROR. */
 enum { STATUS_ERROR = 2 };
 
+/* What attributes alone say. */
+static mw_error_evidence evidence_in(const mw_facts_place *place, mw_arena *arena)
+{
+    return (mw_error_evidence){
+        .throttled = is_on(place, MW_FACT_THROTTLED),
+        .fault = is_on(place, MW_FACT_FAULT),
+        .error = is_on(place, MW_FACT_ERROR),
+        .has_fault = has(place, MW_FACT_FAULT),
+        .type = text_in(place, MW_FACT_ERROR_TYPE, arena),
+        .http_status = count_of(place, MW_FACT_HTTP_STATUS, MW_NO_CODE),
+        .rpc_status = text_in(place, MW_FACT_RPC_STATUS, arena),
+        .unsuccessful = has(place, MW_FACT_SUCCESS) && !is_on(place, MW_FACT_SUCCESS),
+    };
+}
+
 static void judge_error(mw_slice bytes, const places *all, const mw_span_row *row,
                         mw_span_facts *out)
 {
-    const mw_facts_place *span = all->at[0];
-    mw_error_evidence evidence = {
-        .throttled = is_on(span, MW_FACT_THROTTLED),
-        .fault = is_on(span, MW_FACT_FAULT),
-        .error = is_on(span, MW_FACT_ERROR),
-        .has_fault = has(span, MW_FACT_FAULT),
-        .type = text_in(span, MW_FACT_ERROR_TYPE, all->arena),
-        .message = row->status_message,
-        .http_status = count_of(span, MW_FACT_HTTP_STATUS, MW_NO_CODE),
-        .rpc_status = text_in(span, MW_FACT_RPC_STATUS, all->arena),
-        .failed = row->status == STATUS_ERROR,
-        .unsuccessful = has(span, MW_FACT_SUCCESS) && !is_on(span, MW_FACT_SUCCESS),
-        .tool = row->operation_kind == MW_OP_TOOL,
-    };
+    mw_error_evidence evidence = evidence_in(all->at[0], all->arena);
+    evidence.message = row->status_message;
+    evidence.failed = row->status == STATUS_ERROR;
+    evidence.tool = row->operation_kind == MW_OP_TOOL;
     /* An exception that the span survived is no failure of it. */
     if (evidence.type.len == 0 && evidence.failed && (row->flags & MW_SPAN_EXCEPTION))
         evidence.type = exception_of(bytes, all->arena);
     out->error_class = mw_error_judge(&evidence);
     if (out->error_class != MW_ERROR_NONE)
         out->error_type = evidence.type;
+}
+
+/* ---- log records ---------------------------------------------------------------------------- */
+
+/* SeverityNumbers; what is beyond FATAL4 is none. */
+enum { SEVERITY_WARN = 13, SEVERITY_ERROR = 17, SEVERITY_MAX = 24 };
+
+/* Of several parts the last: what sends in parts sends one. */
+static mw_value body_of(mw_slice bytes)
+{
+    enum { BODY = 5 };
+    mw_value body = {.type = MW_VALUE_EMPTY};
+    mw_wire_field field;
+    const uint8_t *end = mw_wire_end(bytes);
+    for (const uint8_t *at = mw_wire_begin(bytes); at && at < end;) {
+        at = mw_wire_next(at, end, &field);
+        if (at && field.tag == MW_WIRE_TAG(BODY, MW_WIRE_BYTES))
+            mw_attribute_value(field.bytes, &body);
+    }
+    return body;
+}
+
+static void take_missing(mw_facts_place *to, const mw_facts_place *from)
+{
+    for (size_t i = 0; i < MW_FACT_COUNT; i++) {
+        if (to->rank[i] != NO_RANK || from->rank[i] == NO_RANK)
+            continue;
+        to->rank[i] = from->rank[i];
+        to->value[i] = from->value[i];
+    }
+}
+
+/* Claude Code's event of a tool's end, and records that name their tool. */
+static bool is_of_tool(const mw_facts_place *record, const mw_log_row *row)
+{
+    return has(record, MW_FACT_TOOL) || mw_slice_ends(row->event_name, MW_SLICE("tool_result"));
+}
+
+void mw_facts_of_log(mw_slice bytes, const mw_log_row *row, mw_arena *arena, mw_log_facts *out)
+{
+    mw_facts_place record, object;
+    mw_value body = body_of(bytes);
+    mw_facts_read(&record, bytes, MW_ATTRIBUTES_OF_LOG);
+    if (body.type == MW_VALUE_KVLIST) {
+        mw_facts_read(&object, body.bytes, MW_ATTRIBUTES_OF_LIST);
+        take_missing(&record, &object);
+    }
+    mw_error_evidence evidence = evidence_in(&record, arena);
+    if (row->severity && row->severity < SEVERITY_WARN)
+        evidence.type = MW_SLICE_NONE;
+    if (body.type == MW_VALUE_STRING)
+        evidence.message = body.bytes;
+    evidence.failed = row->severity >= SEVERITY_ERROR && row->severity <= SEVERITY_MAX;
+    evidence.tool = is_of_tool(&record, row);
+    *out = (mw_log_facts){.error_class = mw_error_judge(&evidence)};
+    if (out->error_class != MW_ERROR_NONE)
+        out->error_type = mw_resolve_bounded(evidence.type);
 }
 
 /* ---- all ------------------------------------------------------------------------------------ */

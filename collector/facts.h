@@ -1,4 +1,5 @@
-/* Facts of a span beyond its columns: models asked and served, provider, tool, error class, ...
+/* Facts of a span or log record beyond its columns: models asked and served, provider, tool, error
+ * class, ...
  *
  * The store's rows hold what lists and triage ask for. The rest is found when a span is shown, in
  * the bytes that were sent, with tables of the same form as resolution's (facts_table.c): the
@@ -67,6 +68,17 @@ typedef struct mw_span_facts {
     mw_error_class error_class;
     int64_t cache_read_tokens, cache_write_tokens, reasoning_tokens; /* parts of the totals */
 } mw_span_facts;
+
+typedef struct mw_log_facts {
+    mw_error_class error_class;
+    mw_slice error_type; /* empty = unknown; MW_ERROR_NONE has none */
+} mw_log_facts;
+
+/* `bytes`: the stored LogRecord message. Its attributes say what went wrong, else the members of
+ * its body where that is an object, as AgentCore's are. A type of error counts from WARN on, and
+ * without a severity: below, it is what somebody coped with. ERROR and FATAL alone say that
+ * something failed. */
+void mw_facts_of_log(mw_slice bytes, const mw_log_row *row, mw_arena *arena, mw_log_facts *out);
 
 /* `bytes`: the stored Span message, also its events' place. `resource` and `scope` may be NULL. */
 void mw_facts_of_span(mw_slice bytes, const mw_facts_place *resource, const mw_facts_place *scope,

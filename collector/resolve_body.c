@@ -4,8 +4,8 @@
  * attributes; the ids are members of the body then. One walk over the members, no recursion,
  * nothing kept.
  */
-#include "collector/attribute_walk.h"
 #include "collector/resolve_int.h"
+#include "proto/attribute_walk.h"
 
 static mw_slice text_of(const mw_value *value)
 {

@@ -1,9 +1,9 @@
 /* The tables of senders and refusals. Contract: senders.h. */
 #include <xxhash.h>
 
-#include "collector/attribute_walk.h"
 #include "collector/senders.h"
 #include "lib/base/memory.h"
+#include "proto/attribute_walk.h"
 #include "proto/wire.h"
 
 const char *mw_sender_transport_name(mw_sender_transport transport)

@@ -162,13 +162,6 @@ static inline void mw_scan_text(mw_scanner *scan, mw_slice text)
         scan->bad_utf8 = true;
 }
 
-static inline double mw_scan_double(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* True when `id` is `size` bytes and not all zero; copied then. */
 static inline bool mw_scan_take_id(mw_slice id, size_t size, uint8_t *out)
 {

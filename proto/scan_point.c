@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "proto/scan_int.h"
+#include "proto/value.h"
 
 /* The known numbers; 1 was removed from all but the exponential point. */
 enum {
@@ -56,7 +57,7 @@ static void add_bucket(point_reading *reading, uint64_t count)
 
 static void add_bound(point_reading *reading, uint64_t bits)
 {
-    double bound = mw_scan_double(bits);
+    double bound = mw_value_double(bits);
     bool rises = reading->bound_count ? bound > reading->last_bound : !isnan(bound);
     reading->bounds_broken |= !rises;
     reading->last_bound = bound;
@@ -177,7 +178,7 @@ static mw_err scan_quantile(mw_scanner *scan, mw_slice message, point_reading *r
         if (!mw_cursor_take(&cursor, &field))
             return mw_scan_broken(scan, &cursor);
         if (field.tag == MW_WIRE_TAG(1, MW_WIRE_FIXED64))
-            quantile = mw_scan_double(field.number);
+            quantile = mw_value_double(field.number);
         else if (field.tag != MW_WIRE_TAG(2, MW_WIRE_FIXED64))
             err = mw_scan_other(scan, &cursor, field.tag, QUANTILE_KNOWN);
     }
@@ -197,7 +198,7 @@ static mw_err take_number_field(mw_scanner *scan, const mw_cursor *cursor,
     case MW_WIRE_TAG(3, MW_WIRE_FIXED64): point->time_ns = field->number; return MW_OK;
     case MW_WIRE_TAG(4, MW_WIRE_FIXED64):
         point->value.type = MW_VALUE_DOUBLE;
-        point->value.as.d = mw_scan_double(field->number);
+        point->value.as.d = mw_value_double(field->number);
         return MW_OK;
     case MW_WIRE_TAG(5, MW_WIRE_BYTES): return take_exemplar(scan, field->bytes, reading);
     case MW_WIRE_TAG(6, MW_WIRE_FIXED64):
@@ -212,7 +213,7 @@ static mw_err take_number_field(mw_scanner *scan, const mw_cursor *cursor,
 
 static void take_double(uint64_t bits, double *value, bool *has)
 {
-    *value = mw_scan_double(bits);
+    *value = mw_value_double(bits);
     *has = true;
 }
 
@@ -290,7 +291,7 @@ static mw_err take_summary_field(mw_scanner *scan, const mw_cursor *cursor,
     case MW_WIRE_TAG(2, MW_WIRE_FIXED64): point->start_ns = field->number; return MW_OK;
     case MW_WIRE_TAG(3, MW_WIRE_FIXED64): point->time_ns = field->number; return MW_OK;
     case MW_WIRE_TAG(4, MW_WIRE_FIXED64): point->count = field->number; return MW_OK;
-    case MW_WIRE_TAG(5, MW_WIRE_FIXED64): point->sum = mw_scan_double(field->number); return MW_OK;
+    case MW_WIRE_TAG(5, MW_WIRE_FIXED64): point->sum = mw_value_double(field->number); return MW_OK;
     case MW_WIRE_TAG(6, MW_WIRE_BYTES): return scan_quantile(scan, field->bytes, reading);
     case MW_WIRE_TAG(7, MW_WIRE_BYTES): return take_attribute(scan, field->bytes, reading);
     case MW_WIRE_TAG(8, MW_WIRE_VARINT): point->flags = (uint32_t)field->number; return MW_OK;

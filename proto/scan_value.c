@@ -8,6 +8,7 @@
  * its parent goes on.
  */
 #include "proto/scan_int.h"
+#include "proto/value.h"
 
 /* ---- found keys ---------------------------------------------------------------------------- */
 
@@ -183,38 +184,17 @@ mw_err mw_scan_value(mw_scanner *scan, mw_slice message, mw_value *value, bool *
         mw_wire_field field;
         if (!mw_cursor_take(&cursor, &field))
             return mw_scan_broken(scan, &cursor);
-        switch (field.tag) {
-        case MW_WIRE_TAG(1, MW_WIRE_BYTES):
-            *value = (mw_value){.type = MW_VALUE_STRING, .bytes = field.bytes};
-            mw_scan_text(scan, field.bytes);
-            break;
-        case MW_WIRE_TAG(2, MW_WIRE_VARINT):
-            *value = (mw_value){.type = MW_VALUE_BOOL, .as.b = field.number != 0};
-            break;
-        case MW_WIRE_TAG(3, MW_WIRE_VARINT):
-            *value = (mw_value){.type = MW_VALUE_INT, .as.i = (int64_t)field.number};
-            break;
-        case MW_WIRE_TAG(4, MW_WIRE_FIXED64):
-            *value = (mw_value){.type = MW_VALUE_DOUBLE, .as.d = mw_scan_double(field.number)};
-            break;
-        case MW_WIRE_TAG(5, MW_WIRE_BYTES):
-            *value = (mw_value){.type = MW_VALUE_ARRAY, .bytes = field.bytes};
-            err = scan_nested(scan, field.bytes, SHAPE_ARRAY);
-            break;
-        case MW_WIRE_TAG(6, MW_WIRE_BYTES):
-            *value = (mw_value){.type = MW_VALUE_KVLIST, .bytes = field.bytes};
-            err = scan_nested(scan, field.bytes, SHAPE_KVLIST);
-            break;
-        case MW_WIRE_TAG(7, MW_WIRE_BYTES):
-            *value = (mw_value){.type = MW_VALUE_BYTES, .bytes = field.bytes};
-            break;
-        case MW_WIRE_TAG(8, MW_WIRE_VARINT):
-            /* An index into a table that only profiles have: as good as empty. */
-            *value = (mw_value){.type = MW_VALUE_EMPTY};
-            break;
-        default: err = mw_scan_other(scan, &cursor, field.tag, VALUE_KNOWN); continue;
+        if (!mw_value_take(&field, value)) {
+            err = mw_scan_other(scan, &cursor, field.tag, VALUE_KNOWN);
+            continue;
         }
         *member = true;
+        if (value->type == MW_VALUE_STRING)
+            mw_scan_text(scan, field.bytes);
+        else if (value->type == MW_VALUE_ARRAY)
+            err = scan_nested(scan, field.bytes, SHAPE_ARRAY);
+        else if (value->type == MW_VALUE_KVLIST)
+            err = scan_nested(scan, field.bytes, SHAPE_KVLIST);
     }
     return err;
 }

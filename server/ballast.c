@@ -1,6 +1,6 @@
 /* The ballast. See ballast.h. */
 #include <fcntl.h>
-#include <sys/statvfs.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/id.h"
@@ -15,8 +15,8 @@
 
 static bool room_for(const char *directory, uint64_t bytes)
 {
-    struct statvfs disk;
-    return statvfs(directory, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize >= bytes;
+    mw_disk disk;
+    return mw_io_disk(directory, &disk) == MW_OK && disk.free_bytes >= bytes;
 }
 
 /* Random bytes: zeros take no space where the file system compresses. */
@@ -46,6 +46,14 @@ bool mw_ballast_release(const mw_server_options *options, const char *needed_for
            MW_KV_STR("needed_for", needed_for), MW_KV_STR("file", path),
            MW_KV_STR("fix", MW_NO_SPACE_HINT));
     return true;
+}
+
+uint64_t mw_ballast_bytes(const mw_server_options *options)
+{
+    char path[MW_PATH_SIZE];
+    struct stat status;
+    mw_data_path(options, "ballast", path);
+    return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
 void mw_ballast_keep(const mw_server_options *options)

@@ -4,7 +4,8 @@
  * an index of its log, the store a place for its last group, the socket a name. So a file of
  * MW_BALLAST_BYTES lies in the data directory, and a start that finds the disk full gives it up.
  * The daemon is ready then, answers questions, and takes exports until the disk is full again;
- * when there is room again the file is made anew. Deleting, which makes room, may have it as well.
+ * when there is room again the file is made anew. Deleting, which makes room, may have it as well,
+ * and merging, when a segment fits with it: that frees more than it takes.
  */
 #ifndef MW_SERVER_BALLAST_H
 #define MW_SERVER_BALLAST_H
@@ -18,6 +19,8 @@
 /* Gives the ballast up when less than it is free: before anything else is opened, or for what is
  * named. True when it was there. Any thread. */
 bool mw_ballast_release(const mw_server_options *options, const char *needed_for);
+/* Bytes that it has; 0 while it is given up. Any thread. */
+uint64_t mw_ballast_bytes(const mw_server_options *options);
 /* Makes it when it is not there and four times as much is free. Main thread. */
 void mw_ballast_keep(const mw_server_options *options);
 

@@ -3,27 +3,32 @@
  * directory; with --rebuild it first makes again what is derived, and no daemon may run. */
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "lib/base/utf8.h"
 #include "lib/net/net.h"
 #include "lib/state/state.h"
 #include "lib/store/spaces.h"
+#include "server/check_report.h"
 #include "server/options.h"
 #include "server/serve.h"
 
 static void print_help(void)
 {
-    printf("Usage: midwatch check [--rebuild] [OPTIONS]\n\n"
+    printf("Usage: midwatch check [--rebuild] [--json] [OPTIONS]\n\n"
            "Reads the configuration and says each option's value and where it came from, then\n"
            "verifies every block of the store of each space, and the state file. It only reads,\n"
            "so it may run while the daemon does.\n\n"
+           "A segment that vanished is named until it is there again, or until --rebuild. What\n"
+           "is only worth knowing is a note, and no damage.\n\n"
            "  --rebuild\n"
            "        First makes again what can be made again: footers of merged segments that are\n"
            "        damaged, from their blocks, and the catalogue; removes segments that another\n"
-           "        has replaced. Needs the daemon stopped, and room for a copy of a segment.\n\n"
+           "        has replaced; accepts what is gone, and says so for the last time. Needs the\n"
+           "        daemon stopped, and room for a copy of a segment.\n"
+           "  --json\n"
+           "        One object with all of it: options, stores with their findings (damage, note,\n"
+           "        rebuilt, problem), state, whole, exit_status.\n\n"
            "Exit status 0: all is well; 1: something stored is damaged, or cannot be rebuilt;\n"
            "2: bad configuration; 5: there is no such data directory; 6: a daemon runs, so\n"
            "nothing was rebuilt.\n\n"
@@ -31,46 +36,30 @@ static void print_help(void)
     mw_options_print_help(mw_server_option_table, MW_SERVER_OPTION_COUNT);
 }
 
-static void print_visible(FILE *to, const char *text)
+static void tell_option(mw_check_report *report, const mw_option *option,
+                        const mw_server_settings *settings, mw_option_origin origin)
 {
-    mw_buffer visible;
-    mw_buffer_init(&visible, MW_MEM_BASE, MW_PATH_SIZE * 8);
-    mw_utf8_append_visible(&visible, mw_slice_of(text), false);
-    fprintf(to, "%.*s", MW_SLICE_FMT(mw_buffer_slice(&visible)));
-    mw_buffer_fini(&visible);
-}
-
-static void print_value(const mw_option *option, const mw_server_options *values)
-{
-    const char *field = (const char *)values + option->offset;
+    const char *field = (const char *)&settings->values + option->offset;
     char text[32];
     uint64_t number;
+    const char *value = field;
     switch (option->type) {
     case MW_OPTION_TEXT:
-    case MW_OPTION_LIST: print_visible(stdout, field[0] ? field : "-"); return;
-    case MW_OPTION_BOOL: printf("%s", *(const bool *)field ? "true" : "false"); return;
+    case MW_OPTION_LIST: break;
+    case MW_OPTION_BOOL: value = *(const bool *)field ? "true" : "false"; break;
     default:
         memcpy(&number, field, sizeof number);
-        printf("%s", mw_option_number_text(option->type, number, text, sizeof text));
+        value = mw_option_number_text(option->type, number, text, sizeof text);
     }
+    mw_check_option(report, option->name, value, mw_option_origin_name(origin));
 }
 
-static void print_options(const mw_server_settings *settings)
+static void tell_options(mw_check_report *report, const mw_server_settings *settings)
 {
-    for (size_t i = 0; i < MW_SERVER_OPTION_COUNT; i++) {
-        const mw_option *option = &mw_server_option_table[i];
-        printf("%-16s ", option->name);
-        print_value(option, &settings->values);
-        printf(" (%s)\n", mw_option_origin_name(settings->origins[i]));
-    }
-}
-
-static void report(void *ctx, const mw_store_damage *damage)
-{
-    uint64_t *count = ctx;
-    (*count)++;
-    fprintf(stderr, "midwatch: damaged: %s at byte %" PRIu64 ": %s\n", damage->file, damage->offset,
-            damage->what);
+    mw_check_options_begin(report);
+    for (size_t i = 0; i < MW_SERVER_OPTION_COUNT; i++)
+        tell_option(report, &mw_server_option_table[i], settings, settings->origins[i]);
+    mw_check_options_end(report);
 }
 
 /* True when somebody named a data directory that is not there: more likely a wrong name than a
@@ -85,60 +74,45 @@ static bool is_missing(const mw_server_settings *settings)
     return stat(settings->values.data, &status) != 0;
 }
 
-static void report_done(void *ctx, const mw_store_damage *done)
-{
-    (void)ctx;
-    printf("rebuilt          ");
-    print_visible(stdout, done->file);
-    printf(": %s\n", done->what);
-}
-
-static int rebuild_store(const char *path)
+static int rebuild_store(mw_check_report *report, const char *path)
 {
     mw_detail detail = {.message = ""};
-    mw_err err = mw_store_rebuild(path, report_done, NULL, &detail);
+    mw_err err = mw_store_rebuild(path, mw_check_rebuilt, report, &detail);
     if (err == MW_OK || err == MW_E_NOT_FOUND)
         return MW_EXIT_DONE;
-    fprintf(stderr, "midwatch: cannot rebuild: ");
-    print_visible(stderr, detail.message[0] ? detail.message : mw_err_text(err));
-    fprintf(stderr, "%s%s\n", detail.hint[0] ? "; " : "", detail.hint);
+    mw_check_problem(report, "cannot rebuild",
+                     detail.message[0] ? detail.message : mw_err_text(err), detail.hint);
     return err == MW_E_CONFLICT ? MW_EXIT_CONFLICT : MW_EXIT_FAILED;
 }
 
-/* `label` is what stands in front of the line: "store", "space team-a". */
-static int verify_store(const char *path, const char *label)
+/* What may be read of it is verified, whatever else may not. */
+static mw_err verify_store(mw_check_report *report, const char *path, mw_store_verified *verified)
 {
-    uint64_t damaged = 0;
-    mw_store_verified whole = {.blocks = 0};
-    mw_err err = mw_store_verify(path, report, &damaged, &whole);
-    if (err == MW_E_NOT_FOUND) {
-        printf("%-16s none yet at ", label);
-        print_visible(stdout, path);
-        printf("\n");
-        return MW_EXIT_DONE;
-    }
+    mw_err err = mw_store_verify(path, mw_check_found, report, verified);
     if (err == MW_OK || err == MW_E_CORRUPT) {
-        mw_err rows = mw_store_verify_catalogue(path, report, &damaged);
+        mw_err rows = mw_store_verify_catalogue(path, mw_check_found, report);
         err = rows == MW_OK || rows == MW_E_NOT_FOUND ? err : rows;
     }
-    if (err && !damaged)
-        fprintf(stderr, "midwatch: cannot read %s: %s\n", path, mw_err_text(err));
-    printf("%-16s %s: %" PRIu64 " blocks, %" PRIu64 " spans, %" PRIu64 " logs, %" PRIu64
-           " points, %" PRIu64 " damaged\n",
-           label, err ? "NOT whole" : "whole", whole.blocks, whole.spans, whole.logs, whole.points,
-           damaged);
-    return err ? MW_EXIT_FAILED : MW_EXIT_DONE;
+    if (err && err != MW_E_NOT_FOUND && !report->damaged)
+        mw_check_problem(report, path, "cannot be read", mw_err_text(err));
+    return err;
 }
 
-static int check_one(const char *path, const char *label, bool rebuild)
+/* `label` is what stands in front of the line: "store", "space team-a". */
+static int check_one(mw_check_report *report, const char *space, const char *label,
+                     const char *path, bool rebuild)
 {
-    int rebuilt = rebuild ? rebuild_store(path) : MW_EXIT_DONE;
-    int verified = verify_store(path, label);
-    return rebuilt ? rebuilt : verified;
+    mw_store_verified verified = {.blocks = 0};
+    mw_check_store_begin(report, space, path);
+    int rebuilt = rebuild ? rebuild_store(report, path) : MW_EXIT_DONE;
+    mw_err err = verify_store(report, path, &verified);
+    bool exists = err != MW_E_NOT_FOUND;
+    mw_check_store_end(report, label, path, exists, &verified, !exists || err == MW_OK);
+    return rebuilt ? rebuilt : exists && err ? MW_EXIT_FAILED : MW_EXIT_DONE;
 }
 
 /* Every space beside "default". The first exit status that is not 0. */
-static int check_spaces(const mw_server_options *options, bool rebuild)
+static int check_spaces(mw_check_report *report, const mw_server_options *options, bool rebuild)
 {
     char path[MW_PATH_SIZE], label[MW_SPACE_NAME_SIZE + 8];
     int status = MW_EXIT_DONE;
@@ -156,7 +130,7 @@ static int check_spaces(const mw_server_options *options, bool rebuild)
         snprintf(below, sizeof below, "spaces/%.*s/store", MW_SLICE_FMT(name));
         snprintf(label, sizeof label, "space %.*s", MW_SLICE_FMT(name));
         mw_data_path(options, below, path);
-        int one = check_one(path, label, rebuild);
+        int one = check_one(report, entry->d_name, label, path, rebuild);
         status = status ? status : one;
     }
     if (dir)
@@ -164,66 +138,67 @@ static int check_spaces(const mw_server_options *options, bool rebuild)
     return status;
 }
 
-static int check_stores(const mw_server_settings *settings, bool rebuild)
+static int check_stores(mw_check_report *report, const mw_server_options *options, bool rebuild)
 {
-    const mw_server_options *options = &settings->values;
     char path[MW_PATH_SIZE];
-    if (is_missing(settings)) {
-        fprintf(stderr, "midwatch: data: there is no directory ");
-        print_visible(stderr, options->data);
-        fprintf(stderr, "; midwatch serve creates it\n");
-        return MW_EXIT_NOT_FOUND;
-    }
     mw_data_path(options, "store", path);
-    int store = check_one(path, "store", rebuild);
-    int spaces = check_spaces(options, rebuild);
+    mw_check_stores_begin(report);
+    int store = check_one(report, MW_SPACE_DEFAULT, "store", path, rebuild);
+    int spaces = check_spaces(report, options, rebuild);
+    mw_check_stores_end(report);
     return store ? store : spaces;
 }
 
+static const mw_detail *fill_detail(mw_detail *detail, mw_err err)
+{
+    if (err == MW_OK || err == MW_E_NOT_FOUND)
+        return NULL;
+    if (!detail->message[0])
+        snprintf(detail->message, sizeof detail->message, "%s", mw_err_text(err));
+    return detail;
+}
+
 /* The state file holds what telemetry cannot give back: alarms, decisions, tokens. */
-static int check_state(const mw_server_options *options)
+static int check_state(mw_check_report *report, const mw_server_options *options)
 {
     mw_detail detail = {.message = ""};
     char path[MW_PATH_SIZE], key_path[MW_PATH_SIZE];
     mw_data_path(options, "state.db", path);
     mw_data_path(options, "state.key", key_path);
     mw_err err = mw_state_verify(path, key_path, &detail);
-    if (err == MW_E_NOT_FOUND) {
-        printf("state            none yet at %s\n", path);
-        return MW_EXIT_DONE;
-    }
-    if (err) {
-        fprintf(stderr, "midwatch: state: %s: ", path);
-        print_visible(stderr, detail.message[0] ? detail.message : mw_err_text(err));
-        fprintf(stderr, "%s%s\n", detail.hint[0] ? "; " : "", detail.hint);
-    }
-    printf("state            %s\n", err ? "NOT whole" : "whole");
-    return err ? MW_EXIT_FAILED : MW_EXIT_DONE;
+    const mw_check_part part = {.name = "state",
+                                .path = path,
+                                .fine = "whole",
+                                .exists = err != MW_E_NOT_FOUND,
+                                .detail = fill_detail(&detail, err)};
+    mw_check_tell_part(report, &part);
+    return part.detail ? MW_EXIT_FAILED : MW_EXIT_DONE;
 }
 
-static int check_tls(const mw_server_options *options)
+static int check_tls(mw_check_report *report, const mw_server_options *options)
 {
     mw_detail detail = {.message = ""};
     mw_net_tls paths = {options->tls_cert, options->tls_key, options->tls_client_ca};
-    if (!options->tls_cert[0])
+    if (!options->tls_cert[0]) {
+        mw_json_kv_null(&report->json, "tls");
         return MW_EXIT_DONE;
-    mw_err err = mw_net_tls_check(&paths, mw_clock_system(), &detail);
-    if (err) {
-        fprintf(stderr, "midwatch: %s%s%s\n", detail.message[0] ? detail.message : mw_err_text(err),
-                detail.hint[0] ? "; " : "", detail.hint);
-        return MW_EXIT_USAGE;
     }
-    printf("tls              certificate and key can be used\n");
-    return MW_EXIT_DONE;
+    mw_err err = mw_net_tls_check(&paths, mw_clock_system(), &detail);
+    const mw_check_part part = {.name = "tls",
+                                .fine = "certificate and key can be used",
+                                .exists = true,
+                                .detail = err ? fill_detail(&detail, err) : NULL};
+    mw_check_tell_part(report, &part);
+    return err ? MW_EXIT_USAGE : MW_EXIT_DONE;
 }
 
-/* Takes `--rebuild` out of the arguments, which then are those of serve. */
-static bool take_rebuild(int *argc, char **argv)
+/* Takes a switch of our own out of the arguments, which then are those of serve. */
+static bool take_switch(const char *name, int *argc, char **argv)
 {
     bool found = false;
     int kept = 1;
     for (int i = 1; i < *argc; i++) {
-        if (strcmp(argv[i], "--rebuild") == 0)
+        if (strcmp(argv[i], name) == 0)
             found = true;
         else
             argv[kept++] = argv[i];
@@ -232,15 +207,32 @@ static bool take_rebuild(int *argc, char **argv)
     return found;
 }
 
-static int check_all(const mw_server_settings *settings, bool rebuild)
+static int check_all(mw_check_report *report, const mw_server_settings *settings, bool rebuild)
 {
-    print_options(settings);
-    int tls = check_tls(&settings->values);
-    int store = check_stores(settings, rebuild);
-    if (store == MW_EXIT_NOT_FOUND)
-        return store;
-    int state = check_state(&settings->values);
+    const mw_server_options *options = &settings->values;
+    tell_options(report, settings);
+    int tls = check_tls(report, options);
+    if (is_missing(settings)) {
+        fprintf(stderr, "midwatch: data: there is no directory ");
+        mw_check_print(stderr, options->data);
+        fprintf(stderr, "; midwatch serve creates it\n");
+        mw_check_stores_begin(report);
+        mw_check_stores_end(report);
+        mw_json_kv_null(&report->json, "state");
+        return MW_EXIT_NOT_FOUND;
+    }
+    int store = check_stores(report, options, rebuild);
+    int state = check_state(report, options);
     return store ? store : state ? state : tls;
+}
+
+static int check(const mw_server_settings *settings, bool rebuild, bool as_json)
+{
+    mw_check_report report;
+    mw_check_begin(&report, as_json);
+    int status = check_all(&report, settings, rebuild);
+    mw_check_end(&report, status);
+    return status;
 }
 
 int mw_check_main(int argc, char **argv)
@@ -252,7 +244,8 @@ int mw_check_main(int argc, char **argv)
             print_help();
             return MW_EXIT_DONE;
         }
-    bool rebuild = take_rebuild(&argc, argv);
+    bool rebuild = take_switch("--rebuild", &argc, argv);
+    bool as_json = take_switch("--json", &argc, argv);
     mw_memory_init(0);
     mw_err err = mw_server_options_load(&settings, argc - 1, argv + 1, &detail);
     if (err) {
@@ -261,5 +254,5 @@ int mw_check_main(int argc, char **argv)
                 detail.hint);
         return MW_EXIT_USAGE;
     }
-    return check_all(&settings, rebuild);
+    return check(&settings, rebuild, as_json);
 }

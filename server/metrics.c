@@ -124,7 +124,8 @@ void mw_metrics_render(mw_buffer *out, const mw_gauges *gauges)
           gauges->stored_spans);
     gauge(out, "midwatch_stored_logs", "Log records stored", gauges->stored_logs);
     gauge(out, "midwatch_stored_points",
-          "Metric points stored, repeats included until they are merged", gauges->stored_points);
+          "Metric points stored, repeats included until they are merged together",
+          gauges->stored_points);
     gauge(out, "midwatch_stored_bytes", "Bytes of all segments", gauges->stored_bytes);
     gauge(out, "midwatch_segments", "Segments", gauges->segments);
     gauge(out, "midwatch_blocks", "Blocks in all segments", gauges->blocks);

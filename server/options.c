@@ -46,8 +46,9 @@ const mw_option mw_server_option_table[MW_SERVER_OPTION_COUNT] = {
      "Telemetry is deleted when it arrived this long ago, at most a day later and by the time that "
      "midwatch was off; 0 keeps it for ever."},
     {"retention_bytes", MW_OPTION_BYTES, FIELD(retention_bytes), "0", 0, 0, false, "BYTES",
-     "The oldest telemetry of a space is deleted when that has more than this on disk; while it is "
-     "merged a space has up to half as much again. 0 is no bound."},
+     "The oldest telemetry of a space is deleted when that has more than this on disk, what is not "
+     "merged yet counted at what merging makes of it; meanwhile a space has up to half as much "
+     "again. 0 is no bound."},
     {"allowed_hosts", MW_OPTION_LIST, TEXT_FIELD(allowed_hosts), "", 0, 0, true, "HOSTS",
      "Host names accepted in Host and Origin beside localhost and loopback addresses."},
     {"allowed_origins", MW_OPTION_LIST, TEXT_FIELD(allowed_origins), "", 0, 0, true, "ORIGINS",

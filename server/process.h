@@ -4,11 +4,10 @@
 
 #include "lib/base/slice.h"
 
-/* What to do about a full disk. A start writes the head of a segment and the pages of the state's
- * log, less than 1 MiB together; the rest is for the telemetry of the first minutes. */
+/* What to do about a full disk. A start needs less than 1 MiB; with 64 MiB a segment of the log can
+ * be merged, which frees more, and the telemetry of the first minutes has its place. */
 #define MW_NO_SPACE_HINT                                                                           \
-    "free 64 MiB there (1 MiB is enough to start), make it writable, or choose another directory " \
-    "with --data DIR"
+    "free 64 MiB there, make it writable, or choose another directory with --data DIR"
 
 /* umask 0077, no core files and no ptrace by others (secrets are in memory), SIGPIPE ignored,
  * descriptors raised from the soft limit to the hard one. Cannot fail in a way that matters. */

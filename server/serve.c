@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "lib/base/counter.h"
 #include "server/allocators.h"
 #include "server/announce.h"
 #include "server/api/api.h"
@@ -19,8 +20,8 @@
 #define DRAIN_MS 30000u
 /* How often the main thread looks whether the drain is done. */
 #define DRAIN_POLL_NS (20 * MW_NS_PER_MS)
-/* How often it looks whether there is room for the ballast again. */
-#define BALLAST_POLL_S 5
+/* How often it looks whether there is room for the ballast again, and how fast the disk fills. */
+#define HOUSE_POLL_S 5
 /* One thread decides while another investigates; their jobs are a few words each. */
 #define WATCH_THREADS 2
 #define WATCH_QUEUE_MAX ((size_t)1 << 20)
@@ -73,6 +74,13 @@ static unsigned reader_count(const mw_server_options *options)
     return processors > 4 ? (unsigned)least((size_t)processors, 16) : 4;
 }
 
+/* For merging on a full disk; the keeper's thread. */
+static bool give_ballast(void *ctx)
+{
+    const mw_server *server = ctx;
+    return mw_ballast_release(&server->settings.values, "merging");
+}
+
 static mw_err open_store(mw_server *server, mw_detail *detail)
 {
     char path[MW_PATH_SIZE], spaces_path[MW_PATH_SIZE];
@@ -87,6 +95,7 @@ static mw_err open_store(mw_server *server, mw_detail *detail)
         .merge = true,
         .retention_age_ns = options->retention_ns,
         .retention_bytes = options->retention_bytes,
+        .reserve = {MW_BALLAST_BYTES, give_ballast, server},
     };
     mw_spaces_config spaces = {.default_directory = path,
                                .directory = spaces_path,
@@ -247,6 +256,7 @@ static void stop_rooms(mw_server *server)
         mw_net_free(atomic_load(&server->net));
     mw_stream_group_fini(&server->followers);
     mw_stream_group_fini(&server->session_followers);
+    mw_pace_fini(&server->pace);
     mw_gate_fini(&server->gate);
     close(server->lock_fd);
 }
@@ -352,16 +362,24 @@ static void reload(wiring *all)
 
 /* ---- main thread --------------------------------------------------------------------------- */
 
+/* What is done now and then. */
+static void keep_house(mw_server *server)
+{
+    mw_ballast_keep(&server->settings.values);
+    mw_pace_note(&server->pace, mw_clock_mono_ns(server->clock),
+                 mw_counter_value(MW_COUNT_STORE_BYTES));
+}
+
 static void wait_for_end(wiring *all)
 {
     for (;;) {
-        struct timespec pause = {BALLAST_POLL_S, 0};
+        struct timespec pause = {HOUSE_POLL_S, 0};
         int signal_number = sigtimedwait(&all->signals, NULL, &pause);
         if (signal_number == SIGHUP)
             reload(all);
         else if (signal_number > 0)
             return;
-        mw_ballast_keep(&all->server.settings.values);
+        keep_house(&all->server);
     }
 }
 
@@ -390,7 +408,7 @@ static int run(wiring *all)
            MW_KV_STR("http", mw_net_endpoint(atomic_load(&server->net), MW_PORT_HTTP)),
            MW_KV_STR("web", mw_net_endpoint(atomic_load(&server->net), MW_PORT_WEB)));
     mw_announce(server);
-    mw_ballast_keep(&server->settings.values);
+    keep_house(server);
     wait_for_end(all);
     return MW_EXIT_DONE;
 }
@@ -466,6 +484,7 @@ int mw_serve_main(int argc, char **argv)
     all.server.clock = mw_clock_system();
     mw_stream_group_init(&all.server.followers);
     mw_stream_group_init(&all.server.session_followers);
+    mw_pace_init(&all.server.pace);
     all.server.started_ns = mw_clock_mono_ns(all.server.clock);
     sigemptyset(&all.signals);
     sigaddset(&all.signals, SIGTERM);

@@ -16,6 +16,7 @@
 #include "lib/net/sse.h"
 #include "lib/state/state.h"
 #include "lib/store/spaces.h"
+#include "server/disk_use.h"
 #include "server/gate.h"
 #include "server/options.h"
 #include "server/pacer.h"
@@ -40,6 +41,7 @@ typedef struct mw_server {
     mw_webhooks *webhooks;
     mw_collector *collector;
     mw_gate gate;
+    mw_pace pace;                 /* of the log's bytes */
     mw_stream_group followers;         /* of log records; woken by the store */
     mw_stream_group session_followers; /* woken by the pacer, which the store notes */
     mw_pacer session_pacer;

@@ -54,24 +54,19 @@ mw_err mw_space_of_question(mw_server *server, mw_slice asked, mw_space **out, m
 /* ---- numbers --------------------------------------------------------------------------------- */
 
 /* Members that add up. What else there is of a store's statistics is looked at by itself. */
-static const size_t summed[] = {offsetof(mw_store_stats, segments),
-                                offsetof(mw_store_stats, blocks),
-                                offsetof(mw_store_stats, bytes),
-                                offsetof(mw_store_stats, spans),
-                                offsetof(mw_store_stats, logs),
-                                offsetof(mw_store_stats, points),
-                                offsetof(mw_store_stats, queue_bytes),
-                                offsetof(mw_store_stats, queue_count),
-                                offsetof(mw_store_stats, retry_digests),
-                                offsetof(mw_store_stats, merged_segments),
-                                offsetof(mw_store_stats, merged_bytes),
-                                offsetof(mw_store_stats, unmerged_bytes),
-                                offsetof(mw_store_stats, repeats),
-                                offsetof(mw_store_stats, conflicting),
-                                offsetof(mw_store_stats, retired_segments),
-                                offsetof(mw_store_stats, retired_items),
-                                offsetof(mw_store_stats, merges),
-                                offsetof(mw_store_stats, merge_failures)};
+static const size_t summed[] = {
+    offsetof(mw_store_stats, segments),       offsetof(mw_store_stats, blocks),
+    offsetof(mw_store_stats, bytes),          offsetof(mw_store_stats, spans),
+    offsetof(mw_store_stats, logs),           offsetof(mw_store_stats, points),
+    offsetof(mw_store_stats, queue_bytes),    offsetof(mw_store_stats, queue_count),
+    offsetof(mw_store_stats, retry_digests),  offsetof(mw_store_stats, merged_segments),
+    offsetof(mw_store_stats, merged_bytes),   offsetof(mw_store_stats, unmerged_bytes),
+    offsetof(mw_store_stats, spare_bytes),    offsetof(mw_store_stats, repeats),
+    offsetof(mw_store_stats, conflicting),    offsetof(mw_store_stats, retired_segments),
+    offsetof(mw_store_stats, retired_items),  offsetof(mw_store_stats, merges),
+    offsetof(mw_store_stats, merge_failures), offsetof(mw_store_stats, losses.count),
+    offsetof(mw_store_stats, losses.spans),   offsetof(mw_store_stats, losses.logs),
+    offsetof(mw_store_stats, losses.points)};
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "counts and sizes are added alike");
 
 static uint64_t *member(mw_store_stats *stats, size_t offset)
@@ -86,6 +81,8 @@ static void add(void *ctx, const char *name, mw_store *store)
     mw_store_stats *to = &sum->stats, one;
     (void)name;
     mw_store_stats_read(store, &one);
+    uint64_t counted = one.merged_bytes + one.unmerged_bytes / 1000 * one.packed_per_mille;
+    sum->counted_most = counted > sum->counted_most ? counted : sum->counted_most;
     if (sum->spaces++ == 0) {
         *to = one;
         return;
@@ -99,6 +96,8 @@ static void add(void *ctx, const char *name, mw_store *store)
     to->merging_fails |= one.merging_fails;
     if (one.merge_failed_ns > to->merge_failed_ns)
         to->merge_failed_ns = one.merge_failed_ns;
+    if (one.losses.noticed_ns > to->losses.noticed_ns)
+        to->losses.noticed_ns = one.losses.noticed_ns;
     if (one.oldest_arrival_ns &&
         (!to->oldest_arrival_ns || one.oldest_arrival_ns < to->oldest_arrival_ns))
         to->oldest_arrival_ns = one.oldest_arrival_ns;

@@ -28,6 +28,7 @@ MW_MUST_USE mw_err mw_space_of_question(struct mw_server *server, mw_slice asked
 typedef struct mw_space_totals {
     mw_store_stats stats;
     size_t spaces;
+    uint64_t counted_most; /* what retention by size counts of the space that has most */
 } mw_space_totals;
 void mw_space_totals_read(struct mw_server *server, mw_space_totals *out);
 

@@ -227,13 +227,51 @@ mw_err mw_duration_parse(mw_slice text, int64_t *ns)
     return MW_E_SYNTAX;
 }
 
-mw_err mw_time_point_parse(mw_slice text, int64_t now_ns, int64_t *ns)
+/* A unix time tells its unit by how long it is: of each, so many digits are the years from 1973
+ * to 2262 (seconds, milliseconds), or anything (nanoseconds). */
+static mw_err parse_unix(mw_slice digits, int64_t *ns)
+{
+    int64_t unit = digits.len >= 16                       ? 1
+                   : digits.len == 12 || digits.len == 13 ? MW_NS_PER_MS
+                   : digits.len == 9 || digits.len == 10  ? MW_NS_PER_S
+                                                          : 0;
+    int64_t value;
+    mw_err err = mw_slice_i64(digits, &value);
+    if (err != MW_OK)
+        return err;
+    if (!unit && (value != 0 || digits.len > 1))
+        return MW_E_SYNTAX;
+    return __builtin_mul_overflow(value, unit, ns) ? MW_E_LIMIT : MW_OK;
+}
+
+/* "1773480413.25", as clocks of scripts say it. */
+static mw_err parse_unix_fraction(mw_slice text, size_t digits, int64_t *ns)
+{
+    int64_t fraction;
+    mw_slice rest = mw_slice_from(text, digits);
+    if (digits != 9 && digits != 10)
+        return MW_E_SYNTAX;
+    mw_err err = take_fraction(&rest, &fraction);
+    if (err == MW_OK && rest.len)
+        err = MW_E_SYNTAX;
+    if (err == MW_OK)
+        err = parse_unix(mw_slice_first(text, digits), ns);
+    return err == MW_OK && __builtin_add_overflow(*ns, fraction, ns) ? MW_E_LIMIT : err;
+}
+
+/* "2026-11-21": the first instant of that day, UTC. */
+static mw_err parse_date(mw_slice text, int64_t *ns)
+{
+    static const char midnight[] = "T00:00:00Z";
+    char instant[10 + sizeof midnight];
+    memcpy(instant, text.data, 10);
+    memcpy(instant + 10, midnight, sizeof midnight);
+    return mw_time_parse(mw_slice_of(instant), ns);
+}
+
+static mw_err parse_age(mw_slice text, int64_t now_ns, int64_t *ns)
 {
     int64_t age;
-    if (text.len >= 16 && mw_slice_i64(text, ns) == MW_OK)
-        return *ns < 0 ? MW_E_INVALID : MW_OK;
-    if (mw_time_parse(text, ns) == MW_OK)
-        return MW_OK;
     /* Bare seconds would be mistaken for a time: an age needs its unit. */
     if (text.len == 0 || (text.data[text.len - 1] >= '0' && text.data[text.len - 1] <= '9'))
         return MW_E_SYNTAX;
@@ -242,4 +280,20 @@ mw_err mw_time_point_parse(mw_slice text, int64_t now_ns, int64_t *ns)
         return err;
     *ns = age > now_ns ? 0 : now_ns - age;
     return MW_OK;
+}
+
+mw_err mw_time_point_parse(mw_slice text, int64_t now_ns, int64_t *ns)
+{
+    size_t digits = 0;
+    while (digits < text.len && text.data[digits] >= '0' && text.data[digits] <= '9')
+        digits++;
+    if (digits && digits == text.len)
+        return parse_unix(text, ns);
+    if (digits < text.len && text.data[digits] == '.')
+        return parse_unix_fraction(text, digits, ns);
+    if (text.len == 10 && text.data[4] == '-' && text.data[7] == '-')
+        return parse_date(text, ns);
+    if (mw_time_parse(text, ns) == MW_OK)
+        return MW_OK;
+    return parse_age(text, now_ns, ns);
 }

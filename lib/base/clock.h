@@ -46,8 +46,11 @@ void mw_time_format(uint64_t ns, char out[MW_TIME_TEXT_SIZE]);
 MW_MUST_USE mw_err mw_time_parse(mw_slice text, int64_t *ns);
 /* "90s", "20m", "1h", "7d", "250ms", or bare seconds. */
 MW_MUST_USE mw_err mw_duration_parse(mw_slice text, int64_t *ns);
-/* What --since and --until take: RFC 3339, unix nanoseconds (16 or more digits), or an age
- * ("1h" = one hour before now_ns). */
+/* What --since and --until take, and the API's parameters of these names: RFC 3339; a date (its
+ * first instant, UTC); an age ("1h" = one hour before now_ns); unix time in nanoseconds (16 digits
+ * and more), milliseconds (12 or 13) or seconds (9 or 10, a fraction may follow); 0, the beginning
+ * of 1970. A number of another length is a year, a bare count of seconds, a slip: not guessed.
+ * MW_E_SYNTAX, MW_E_INVALID, MW_E_LIMIT. */
 MW_MUST_USE mw_err mw_time_point_parse(mw_slice text, int64_t now_ns, int64_t *ns);
 
 #endif

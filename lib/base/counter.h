@@ -33,6 +33,7 @@
     X(SPANS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"traces\"",                        \
       "Items acknowledged as durable")                                                             \
     X(POINTS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"metrics\"", "")                  \
+    X(POINTS_EMF, "midwatch_items_accepted_total", "signal=\"metrics\",from=\"emf\"", "")          \
     X(LOGS_ACCEPTED, "midwatch_items_accepted_total", "signal=\"logs\"", "")                       \
     X(SPANS_REFUSED_ID, "midwatch_items_refused_total", "signal=\"traces\",reason=\"invalid_id\"", \
       "Items refused, by reason")                                                                  \

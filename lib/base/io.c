@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/base/io.h"
@@ -36,6 +37,28 @@ const mw_io *mw_io_system(void)
 const mw_io *mw_io_current(void)
 {
     return current;
+}
+
+static mw_err system_disk(const char *path, mw_disk *out)
+{
+    struct statvfs disk;
+    if (statvfs(path, &disk) != 0)
+        return MW_E_IO;
+    out->bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
+    out->free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    return MW_OK;
+}
+
+static mw_io_disk_look look = system_disk;
+
+void mw_io_use_disk(mw_io_disk_look replacement)
+{
+    look = replacement ? replacement : system_disk;
+}
+
+mw_err mw_io_disk(const char *path, mw_disk *out)
+{
+    return look(path, out);
 }
 
 static mw_err err_of_errno(void)

@@ -27,6 +27,16 @@ const mw_io *mw_io_system(void);
 /* The table in force. */
 const mw_io *mw_io_current(void);
 
+/* The file system that holds `path`. `free_bytes`: what one who is not root may still write there;
+ * a quota may leave less. MW_E_IO. */
+typedef struct mw_disk {
+    uint64_t bytes, free_bytes;
+} mw_disk;
+MW_MUST_USE mw_err mw_io_disk(const char *path, mw_disk *out);
+/* Tests say how full a disk is; NULL restores the system's answer. Before threads start. */
+typedef mw_err (*mw_io_disk_look)(const char *path, mw_disk *out);
+void mw_io_use_disk(mw_io_disk_look replacement);
+
 /* Writes all of it, resuming short writes. MW_E_NO_SPACE (ENOSPC, EDQUOT, EROFS) or MW_E_IO;
  * how much reached the file is unknown then. `iov` is used up. */
 MW_MUST_USE mw_err mw_io_write_all(int fd, struct iovec *iov, int count, off_t offset);

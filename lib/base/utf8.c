@@ -94,20 +94,48 @@ void mw_utf8_append_visible(mw_buffer *out, mw_slice text, bool keep_newlines)
     }
 }
 
-/* Width by range: the C library's wcwidth depends on the locale, which we never set. */
+typedef struct code_range {
+    uint32_t first, last;
+} code_range;
+
+/* Below the ideographs: angle brackets, and what is drawn as a picture (East Asian Width W). */
+static const code_range wide_signs[] = {
+    {0x1100, 0x115f}, {0x231a, 0x231b}, {0x2329, 0x232a}, {0x23e9, 0x23ec}, {0x23f0, 0x23f0},
+    {0x23f3, 0x23f3}, {0x25fd, 0x25fe}, {0x2614, 0x2615}, {0x2630, 0x2637}, {0x2648, 0x2653},
+    {0x267f, 0x267f}, {0x268a, 0x268f}, {0x2693, 0x2693}, {0x26a1, 0x26a1}, {0x26aa, 0x26ab},
+    {0x26bd, 0x26be}, {0x26c4, 0x26c5}, {0x26ce, 0x26ce}, {0x26d4, 0x26d4}, {0x26ea, 0x26ea},
+    {0x26f2, 0x26f3}, {0x26f5, 0x26f5}, {0x26fa, 0x26fa}, {0x26fd, 0x26fd}, {0x2705, 0x2705},
+    {0x270a, 0x270b}, {0x2728, 0x2728}, {0x274c, 0x274c}, {0x274e, 0x274e}, {0x2753, 0x2755},
+    {0x2757, 0x2757}, {0x2795, 0x2797}, {0x27b0, 0x27b0}, {0x27bf, 0x27bf}, {0x2b1b, 0x2b1c},
+    {0x2b50, 0x2b50}, {0x2b55, 0x2b55},
+};
+
+static bool is_wide_sign(uint32_t code)
+{
+    for (size_t i = 0; i < sizeof wide_signs / sizeof wide_signs[0]; i++)
+        if (code <= wide_signs[i].last)
+            return code >= wide_signs[i].first;
+    return false;
+}
+
+/* Width by range: the C library's wcwidth depends on the locale, which we never set. What is rare
+ * and not sure counts as wide: a line that is too short is still a line. */
 static size_t columns_of(uint32_t code)
 {
+    if (code < 0x0300)
+        return 1;
     if ((code >= 0x0300 && code <= 0x036f) || (code >= 0x1ab0 && code <= 0x1aff) ||
         (code >= 0x20d0 && code <= 0x20ff) || (code >= 0xfe00 && code <= 0xfe0f) ||
         (code >= 0xfe20 && code <= 0xfe2f))
         return 0;
-    if ((code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) ||
+    if ((code >= 0x2e80 && code <= 0xa4cf) || (code >= 0xa960 && code <= 0xa97c) ||
         (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
-        (code >= 0xfe30 && code <= 0xfe6f) || (code >= 0xff00 && code <= 0xff60) ||
-        (code >= 0xffe0 && code <= 0xffe6) || (code >= 0x1f300 && code <= 0x1faff) ||
-        (code >= 0x20000 && code <= 0x3fffd))
+        (code >= 0xfe10 && code <= 0xfe19) || (code >= 0xfe30 && code <= 0xfe6f) ||
+        (code >= 0xff00 && code <= 0xff60) || (code >= 0xffe0 && code <= 0xffe6) ||
+        (code >= 0x16fe0 && code <= 0x1b2ff) || (code >= 0x1d300 && code <= 0x1d37f) ||
+        (code >= 0x1f000 && code <= 0x1faff) || (code >= 0x20000 && code <= 0x3fffd))
         return 2;
-    return 1;
+    return code < 0x2e80 && is_wide_sign(code) ? 2 : 1;
 }
 
 size_t mw_utf8_columns(mw_slice text)

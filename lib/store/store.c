@@ -75,12 +75,16 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->directory = store->directory;
     writer->clock = config->clock;
     writer->index = &store->index;
-    store->limits = (mw_retention_limits){config->retention_age_ns, config->retention_bytes};
+    store->limits = (mw_retention_limits){.age_ns = config->retention_age_ns,
+                                          .size_bytes = config->retention_bytes};
     writer->segment_max_bytes =
         (size_t)mw_retention_segment_max(&store->limits, config->segment_max_bytes);
     writer->spare = &store->spare;
-    /* Half a segment, where those are small. */
-    if (writer->segment_max_bytes / 2 < MW_SPARE_LEAST)
+    /* Half a segment, where those are small; none where a bound on the size makes them so, of
+     * which it would be an eighth. */
+    if (writer->segment_max_bytes < config->segment_max_bytes)
+        store->spare.least = UINT64_MAX;
+    else if (writer->segment_max_bytes / 2 < MW_SPARE_LEAST)
         store->spare.least = writer->segment_max_bytes / 2;
     /* Two segments fit a merge, however short their items are. */
     writer->segment_max_items = MW_MERGE_ITEMS_MAX / 2;
@@ -89,6 +93,8 @@ static void configure(mw_store *store, const mw_store_config *config)
     writer->unmerged_bytes = &store->unmerged_bytes;
     store->merge_after_ns = config->merge_after_ns ? config->merge_after_ns : MW_STORE_MERGE_AFTER;
     store->merges = config->merge;
+    store->reserve = config->reserve;
+    mw_writer_look_at_disk(writer);
 }
 
 /* What recovery found: how much waits to be merged, and when the newest of it came. Before any
@@ -108,52 +114,91 @@ static void take_stock(mw_store *store)
                              mw_clock_mono_ns(store->writer.clock));
 }
 
-static void tell_missing(void *ctx, const mw_catalogue_segment *row)
+/* Retention removes the row before the file; where the disk refused the row's removal and a kill
+ * followed, the row is still there. It says nothing of what would have gone by now anyway. */
+static bool was_due(const mw_store *store, const mw_catalogue_loss *loss, uint64_t now_ns)
+{
+    uint64_t age_ns = (uint64_t)store->limits.age_ns;
+    return age_ns > 0 && loss->part == MW_LOSS_WHOLE && now_ns > age_ns &&
+           loss->of.arrival_max_ns < now_ns - age_ns;
+}
+
+static uint64_t tell_loss(void *ctx, const mw_catalogue_loss *loss)
 {
     const mw_store *store = ctx;
-    char *path = mw_segment_path(store->directory, row->id);
+    int64_t wall_ns = mw_clock_wall_ns(store->writer.clock);
+    uint64_t now_ns = wall_ns > 0 ? (uint64_t)wall_ns : 1;
+    if (was_due(store, loss, now_ns))
+        return 0;
+    char *path = mw_segment_path(store->directory, loss->of.id);
     char lost[MW_CATALOGUE_LOST_SIZE];
-    mw_catalogue_lost_text(row, lost);
-    MW_LOG(MW_LOG_ERROR, "store", "a segment is gone that midwatch did not remove",
-           MW_KV_STR("file", path ? path : store->directory), MW_KV_U64("bytes", row->bytes),
+    mw_catalogue_lost_text(&loss->of, lost);
+    MW_LOG(MW_LOG_ERROR, "store",
+           loss->part == MW_LOSS_WHOLE ? "a segment is gone that midwatch did not remove"
+                                       : "the end of a segment is gone that was acknowledged",
+           MW_KV_STR("file", path ? path : store->directory), MW_KV_U64("bytes", loss->of.bytes),
            MW_KV_STR("lost", lost));
     mw_count(MW_COUNT_STORE_DAMAGED, 1);
     mw_free(MW_MEM_STORE, path);
+    return now_ns;
 }
 
 /* Ids and sequences of a segment that is gone are not given to another. What cannot be true (the
  * catalogue is damaged) is left aside. */
-static mw_err note_row(void *ctx, const mw_catalogue_segment *row)
+static void note_known(mw_writer *writer, const mw_known_segments *known)
 {
-    mw_writer *writer = ctx;
-    if (row->id < INT64_MAX && row->id >= writer->next_segment_id)
-        writer->next_segment_id = row->id + 1;
-    if (row->last_seq < INT64_MAX && row->last_seq >= writer->next_seq)
-        writer->next_seq = row->last_seq + 1;
-    return MW_OK;
+    for (size_t i = 0; i < known->count; i++) {
+        const mw_known_segment *one = &known->items[i];
+        if (one->id < INT64_MAX && one->id >= writer->next_segment_id)
+            writer->next_segment_id = one->id + 1;
+        if (one->last_seq < INT64_MAX && one->last_seq >= writer->next_seq)
+            writer->next_seq = one->last_seq + 1;
+    }
 }
 
 /* The store works without its catalogue, and makes it again at the next start. */
-static void open_catalogue(mw_store *store)
+static void open_catalogue(mw_store *store, mw_known_segments *known)
 {
     mw_err err = mw_catalogue_open(store->directory, &store->catalogue);
     store->writer.next_segment_id = store->writer.next_seq = 1;
     if (err == MW_OK)
-        err = mw_catalogue_each(store->catalogue, note_row, &store->writer);
+        err = mw_catalogue_remember(store->catalogue, known);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue cannot be read", MW_KV_ERR(err),
                MW_KV_STR("directory", store->directory));
+    note_known(&store->writer, known);
+}
+
+static mw_err sum_loss(void *ctx, const mw_catalogue_loss *loss)
+{
+    mw_store_losses *sum = ctx;
+    sum->count++;
+    sum->spans += loss->of.items[MW_SIGNAL_TRACES];
+    sum->logs += loss->of.items[MW_SIGNAL_LOGS];
+    sum->points += loss->of.items[MW_SIGNAL_METRICS];
+    if (loss->noticed_ns > sum->noticed_ns)
+        sum->noticed_ns = loss->noticed_ns;
+    return MW_OK;
 }
 
 static void reconcile_catalogue(mw_store *store)
 {
     const mw_index_table *table = store->index.table;
     mw_catalogue_changes changes;
+    if (mw_catalogue_was_made(store->catalogue) && store->index.block_count > 0)
+        MW_LOG(MW_LOG_WARN, "store",
+               "there was no catalogue: it is made again of the segments that are there, and "
+               "cannot tell whether others are missing",
+               MW_KV_STR("directory", store->directory));
     mw_err err =
         mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)table->segments,
-                               table->segment_count, tell_missing, store, &changes);
+                               table->segment_count, tell_loss, store, &changes);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err),
+               MW_KV_STR("directory", store->directory));
+    err = mw_catalogue_each_loss(store->catalogue, sum_loss, &store->losses);
+    if (err != MW_OK)
+        MW_LOG(MW_LOG_WARN, "store", "the catalogue cannot be read", MW_KV_ERR(err),
                MW_KV_STR("directory", store->directory));
 }
 
@@ -174,6 +219,7 @@ static mw_err start_threads(mw_store *store, const mw_store_config *config, mw_d
 
 static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *detail)
 {
+    mw_known_segments known = {.items = NULL};
     mw_err err = claim_directory(store, detail);
     if (err != MW_OK)
         return err;
@@ -182,8 +228,9 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
     if (err != MW_OK)
         return err;
     store->key_seed = mw_key_seed(store->digest_key);
-    open_catalogue(store);
-    err = mw_recover(&store->writer, &store->damage, store->key_seed, detail);
+    open_catalogue(store, &known);
+    err = mw_recover(&store->writer, &store->damage, store->key_seed, &known, detail);
+    mw_known_fini(&known);
     if (err == MW_OK) {
         take_stock(store);
         reconcile_catalogue(store);
@@ -275,6 +322,8 @@ mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_do
 {
     mw_err err = mw_writer_refusal(&store->writer);
     /* A full queue is told before the work of encoding is done. */
+    if (err == MW_OK)
+        err = mw_keeper_refusal(store);
     if (err == MW_OK && (mw_store_backlog(store) >= 100 || mw_keeper_is_behind(store)))
         err = MW_E_BUSY;
     if (err != MW_OK)
@@ -351,6 +400,14 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     out->merge_failures = atomic_load(&store->merge_failures);
     out->merge_failed_ns = atomic_load(&store->merge_failed_ns);
     out->merging_fails = atomic_load(&store->keeper.failing);
+    out->losses = store->losses;
+    out->spare_bytes = mw_spare_bytes(&store->spare);
+    out->packed_per_mille = atomic_load(&store->packed_per_mille);
     out->writable = atomic_load(&store->writer.writable);
     out->last_error = (mw_err)atomic_load(&store->writer.last_error);
+}
+
+uint64_t mw_store_disk_free(const mw_store *store)
+{
+    return atomic_load_explicit(&store->writer.disk_free, memory_order_relaxed);
 }

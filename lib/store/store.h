@@ -17,6 +17,14 @@ typedef struct mw_store mw_store;
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
+/* Space on the disk that is kept by others, and given up when merging needs it to begin: it frees
+ * more than that, and `release` is told. */
+typedef struct mw_store_reserve {
+    uint64_t bytes;             /* 0 = there is none */
+    bool (*release)(void *ctx); /* the keeper's thread: true when there was something to give */
+    void *ctx;
+} mw_store_reserve;
+
 typedef struct mw_store_config {
     const char *directory; /* created with mode 0700 when absent */
     const mw_clock *clock;
@@ -25,7 +33,8 @@ typedef struct mw_store_config {
     int64_t merge_after_ns;    /* or when its first commit is this old; 0 = MW_STORE_MERGE_AFTER */
     bool merge;                /* in the background; else the log only grows (tests) */
     int64_t retention_age_ns;  /* 0 = for ever */
-    uint64_t retention_bytes;  /* of all segments; 0 = as the disk allows */
+    uint64_t retention_bytes;  /* of all segments, once merged; 0 = as the disk allows */
+    mw_store_reserve reserve;
 } mw_store_config;
 
 /* Defaults for the two sizes: a queue that holds one maximal request beside small ones, and a
@@ -34,8 +43,8 @@ typedef struct mw_store_config {
 #define MW_STORE_SEGMENT_DEFAULT ((size_t)64 << 20)
 #define MW_STORE_MERGE_AFTER (300 * MW_NS_PER_S)
 
-/* Recovers (reads what the segments hold, drops a torn tail) and starts the writer thread.
- * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_UNSUPPORTED (a
+/* Recovers (reads what the segments hold, drops a torn tail, sets aside files that are no segments
+ * of this store) and starts the writer thread. MW_E_IO, MW_E_NO_SPACE, MW_E_UNSUPPORTED (a
  * segment of another version of the format), MW_E_NOMEM, MW_E_CONFLICT (another process has the
  * directory open); detail names the file. Blocking; call before the ports open. */
 MW_MUST_USE mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *detail);
@@ -47,14 +56,17 @@ void mw_store_close(mw_store *store);
  * MW_E_NO_SPACE, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_store_merge_all(mw_store *store, int64_t timeout_ns);
 
-/* Offline verification of every block of a directory (`midwatch check`): calls `report` for each
- * damaged block or segment, and for each segment of another version. MW_OK when all is whole,
- * MW_E_CORRUPT when something was reported, MW_E_IO, MW_E_NOT_FOUND (no such directory). `report`
- * and `out` may be NULL. */
+/* Verification of every block of a directory (`midwatch check`), also beside a daemon: calls
+ * `report` for each damaged block or segment, for each segment of another version, and with notes.
+ * What counts at the end of the log is what is known to have been durable, by its blocks or by the
+ * catalogue; what lies behind is a write under way or one that a crash cut off. MW_OK when all is
+ * whole, MW_E_CORRUPT when damage was reported, MW_E_IO, MW_E_NOMEM, MW_E_NOT_FOUND (no such
+ * directory). `report` and `out` may be NULL. */
 typedef struct mw_store_damage {
     const char *file;
     uint64_t offset;
     const char *what; /* what is lost, in words */
+    bool note;        /* worth knowing, and no damage: nothing is lost by it */
 } mw_store_damage;
 typedef struct mw_store_verified {
     uint64_t blocks, spans, logs, points; /* whole ones */
@@ -62,10 +74,10 @@ typedef struct mw_store_verified {
 MW_MUST_USE mw_err mw_store_verify(const char *directory,
                                    void (*report)(void *ctx, const mw_store_damage *damage),
                                    void *ctx, mw_store_verified *out);
-/* Does the catalogue (derived) know of segments that are not there, or not as long as they were?
- * Files that vanished show nowhere else. MW_OK, MW_E_CORRUPT when something was reported,
- * MW_E_NOT_FOUND (no catalogue: nothing was ever merged, or the next start makes it), MW_E_IO,
- * MW_E_NOMEM. */
+/* Does the catalogue know of segments that are not there, or not as long as they were, now or at an
+ * earlier start? Files that vanished show nowhere else. MW_OK, MW_E_CORRUPT when damage was
+ * reported, MW_E_NOT_FOUND (no catalogue, of which it reports a note if there are segments),
+ * MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_store_verify_catalogue(
     const char *directory, void (*report)(void *ctx, const mw_store_damage *damage), void *ctx);
 /* Makes again what is derived: the catalogue, and footers that are damaged; removes segments that
@@ -221,16 +233,17 @@ const uint8_t *mw_store_digest_key(const mw_store *store);
 /* Called once, on the writer's thread, after the sync that covers the batch (MW_OK, with its
  * commit sequence; 0 for a repeat of a request acknowledged within the retry window, DESIGN 4.6:
  * it is durable, and nothing more was stored) or after the failure (MW_E_IO, MW_E_NO_SPACE,
- * MW_E_NOMEM: retryable). Must not block. */
+ * MW_E_NOMEM, MW_E_BUSY: retryable). Must not block. */
 typedef void (*mw_store_done)(void *ctx, mw_err err, uint64_t commit_seq);
 
 /* How full the writer's queue is, in percent of its budget: at 100 an append is refused with
  * MW_E_BUSY. Any thread, cheap. */
 unsigned mw_store_backlog(mw_store *store);
 /* Encodes and compresses on the caller's thread (any), then queues; nothing of the batch is
- * needed after the return. An empty batch is a bug. MW_E_BUSY (queue budget), MW_E_NOMEM,
- * MW_E_LIMIT (a block over 256 MiB unpacked), MW_E_NO_SPACE or MW_E_IO (the disk refused less than
- * a second ago), MW_E_CLOSED: `done` is not called then. `done` may be NULL. */
+ * needed after the return. An empty batch is a bug. MW_E_BUSY (queue budget; what is
+ * free on a full disk is a merge's, which frees more), MW_E_NOMEM, MW_E_LIMIT (a block over 256 MiB
+ * unpacked), MW_E_NO_SPACE or MW_E_IO (the disk refused less than a second ago), MW_E_CLOSED:
+ * `done` is not called then. `done` may be NULL. */
 MW_MUST_USE mw_err mw_store_append(mw_store *store, const mw_store_batch *batch, mw_store_done done,
                                    void *ctx);
 
@@ -276,6 +289,9 @@ typedef struct mw_store_page {
  * as many bytes. Less where the memory limit is small. Any thread. */
 #define MW_STORE_SHOWN_MAX ((size_t)4 << 20)
 size_t mw_store_shown_max(void);
+/* From here on answers of the view leave nothing out for its length, or they do again: for who asks
+ * for one item by itself, and takes MW_E_NOMEM for an answer. */
+void mw_store_view_whole(mw_store_view *view, bool whole);
 
 /* trace id from a hex prefix of 6 to 32 digits. MW_E_SYNTAX, MW_E_NOT_FOUND, MW_E_AMBIGUOUS,
  * MW_E_IO, MW_E_CORRUPT. Cost: a binary search in each block of the log, a page of the directory in
@@ -297,9 +313,11 @@ typedef struct mw_trace_span {
     mw_store_context resource, scope;
     uint64_t commit_seq;
     mw_item_place place;
-    /* Of a trace's spans alone: its tokens are part of the totals; it is a call of a model or tool
-     * of its own, not one that another span speaks of too. */
-    bool counts_tokens, model_call, tool_call;
+    /* Of a trace's spans alone: what it adds to the totals, which may be what another span
+     * says of the same call (MW_TOKENS_UNKNOWN = nothing); it is a call of a model or tool of its
+     * own, not one that another span speaks of too. */
+    int64_t counted_input, counted_output;
+    bool model_call, tool_call;
     mw_slice tool; /* what a span of kind tool calls, once mw_store_trace_tools has filled it */
 } mw_trace_span;
 
@@ -760,9 +778,18 @@ MW_MUST_USE mw_err mw_store_metric_read(mw_store_view *view, mw_slice name,
 
 /* ---- accounting ---------------------------------------------------------------------------- */
 
+/* What is known to be gone and nobody has accepted yet (mw_store_rebuild), earlier losses too. */
+typedef struct mw_store_losses {
+    uint64_t count;               /* segments, and ends of segments */
+    uint64_t spans, logs, points; /* in them, at least; repeats included */
+    uint64_t noticed_ns;          /* the last one; 0 = none */
+} mw_store_losses;
+
 typedef struct mw_store_stats {
     uint64_t commit_seq, segments, blocks, bytes;
-    uint64_t spans, logs, points; /* stored, repeats included until merging removes them */
+    /* Stored. A span that came twice counts twice until the later one is merged, a point until both
+     * are merged together; log records have no identity. */
+    uint64_t spans, logs, points;
     size_t queue_bytes, queue_count;
     size_t retry_digests; /* requests that would be recognised when sent again */
     bool writable;        /* false after a failed write until one succeeds */
@@ -775,7 +802,13 @@ typedef struct mw_store_stats {
     uint64_t merge_failed_ns;   /* when it last was; 0 = never */
     bool merging_fails;         /* and none has succeeded since */
     uint64_t oldest_arrival_ns; /* of what is stored; 0 = nothing */
+    mw_store_losses losses;
+    uint64_t spare_bytes;      /* of the file that is kept for the next segment */
+    unsigned packed_per_mille; /* what merging makes of a byte of the log, as far as it was seen */
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);
+/* Bytes free on the store's disk, as of a second ago or of the last write that failed; UINT64_MAX =
+ * not known. Any thread, cheap. */
+uint64_t mw_store_disk_free(const mw_store *store);
 
 #endif

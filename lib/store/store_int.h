@@ -29,12 +29,15 @@ struct mw_store {
     mw_retention_limits limits;
     int64_t merge_after_ns;
     bool merges;              /* mw_store_config.merge */
+    mw_store_reserve reserve; /* likewise */
     size_t merge_earlier_max; /* 0 = MW_MERGE_EARLIER_MAX; tests make it small */
     struct mw_catalogue *catalogue;
+    mw_store_losses losses; /* as the start found them */
     struct mw_rollup_tail *tail;
     /* written by the keeper, read by statistics and appends */
     _Atomic uint64_t unmerged_bytes, repeats, conflicting, retired_segments, retired_items;
     _Atomic uint64_t merge_count, merge_failures, merge_failed_ns;
+    atomic_uint packed_per_mille; /* mw_merge_room_packed */
 };
 
 /* Columns that a view keeps unpacked: a question meets the same few blocks several times, to find
@@ -61,6 +64,7 @@ struct mw_store_view {
     size_t query_budget;     /* MW_QUERY_BUDGET; tests make it small */
     bool (*stop)(void *ctx); /* NULL = never */
     void *stop_ctx;
+    bool whole;                 /* items are read however long they are */
     mw_damaged_place *left_out; /* once it tolerates damage */
     size_t left_out_count;
 };

@@ -183,8 +183,7 @@ static size_t smaller_limit(const mw_api_call *call, mw_err err, size_t limit, s
     return 0;
 }
 
-/* Forgets what the try before has read and written. */
-static void try_again(mw_api_call *call)
+void mw_api_try_again(mw_api_call *call)
 {
     call->header_count = 0;
     mw_arena_reset(&call->arena);
@@ -202,7 +201,7 @@ mw_err mw_api_list_page(mw_api_call *call, const mw_api_page *page,
     mw_err err;
     do {
         size_t written = 0;
-        try_again(call);
+        mw_api_try_again(call);
         err = write(call, view, &bounds, query, &written);
         if (err)
             bounds.limit = smaller_limit(call, err, bounds.limit, written);
@@ -367,7 +366,7 @@ static mw_err run_entry(mw_api_call *call)
         if (tries > 0 && known == call->damage_seen)
             return err;
         call->damage_seen = known;
-        try_again(call);
+        mw_api_try_again(call);
         memset(&call->detail, 0, sizeof call->detail);
         err = call->entry->run(call);
     }

@@ -108,9 +108,6 @@ MW_MUST_USE mw_err mw_api_list_filter(mw_api_call *call, mw_list_filter *out);
  * the request. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_attributes(mw_api_call *call, const mw_attribute_query **out,
                                      size_t *count);
-/* mw_time_point_parse, and a date alone ("2026-11-21": 00:00 UTC). MW_E_SYNTAX, MW_E_INVALID,
- * MW_E_LIMIT. Pure. */
-MW_MUST_USE mw_err mw_api_time_parse(mw_slice text, int64_t now_ns, int64_t *ns);
 /* The store of the call's space. */
 static inline mw_store *mw_api_store(const mw_api_call *call)
 {
@@ -160,6 +157,9 @@ MW_MUST_USE mw_err mw_api_list_page(mw_api_call *call, const mw_api_page *page,
                                                     const mw_store_page *bounds, const void *query,
                                                     size_t *written),
                                     mw_store_view *view, const void *query);
+
+/* Forgets what the call has read and written so far. */
+void mw_api_try_again(mw_api_call *call);
 
 /* Text that is JSON already (from our own tables); empty becomes `otherwise`. */
 void mw_api_raw(mw_json *json, const char *key, mw_slice text, const char *otherwise);

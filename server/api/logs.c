@@ -162,17 +162,32 @@ static mw_err write_items(mw_api_call *call, const mw_log_query *query, const mw
     return MW_OK;
 }
 
-static mw_err write_otlp(mw_api_call *call, const mw_log_list *list)
+static mw_err read_list(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                        const mw_log_query *query, mw_log_list *list)
 {
-    mw_otlp_answer answer;
-    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_LOGS, list->count);
-    for (size_t i = 0; i < list->count && !err; i++)
-        mw_otlp_answer_log(&answer, &list->items[i]);
+    *list = (mw_log_list){.items = NULL};
+    mw_err err = mw_store_log_list(view, bounds, query, &call->arena, list);
+    if (err && list->given_up)
+        return mw_detail_set(&call->detail, err, "pattern", MW_API_PATTERN_HINT, "%s",
+                             MW_API_PATTERN_GIVEN_UP);
+    return err ? mw_api_cursor_error(call, err) : MW_OK;
+}
+
+/* Of mw_otlp_source. */
+static mw_err read_otlp(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                        const void *query, mw_otlp_answer *answer)
+{
+    mw_log_list list;
+    mw_err err = read_list(call, view, bounds, query, &list);
     if (!err)
-        err = mw_otlp_answer_write(&answer, list->next_cursor);
-    if (err || !list->undecided)
+        err = mw_otlp_answer_init(answer, call, MW_JSON_LOGS, list.count);
+    if (err)
         return err;
-    return mw_api_header_u64(call, MW_SLICE("x-midwatch-pattern-undecided"), list->undecided);
+    for (size_t i = 0; i < list.count; i++)
+        mw_otlp_answer_log(answer, &list.items[i]);
+    answer->next_cursor = list.next_cursor;
+    answer->undecided = list.undecided;
+    return MW_OK;
 }
 
 /* For mw_api_list_page. */
@@ -180,17 +195,12 @@ static mw_err write_page(mw_api_call *call, mw_store_view *view, const mw_store_
                          const void *question, size_t *written)
 {
     const log_question *asked = question;
-    mw_log_list list = {.items = NULL};
-    mw_err err = mw_store_log_list(view, bounds, &asked->query, &call->arena, &list);
-    if (err && list.given_up)
-        return mw_detail_set(&call->detail, err, "pattern", MW_API_PATTERN_HINT, "%s",
-                             MW_API_PATTERN_GIVEN_UP);
-    if (err)
-        return mw_api_cursor_error(call, err);
-    if (!asked->otlp)
-        return write_items(call, &asked->query, &list, written);
-    *written = bounds->limit / 2; /* no part of OTLP/JSON is a page of its own */
-    return write_otlp(call, &list);
+    const mw_otlp_source source = {.read = read_otlp, .query = &asked->query};
+    mw_log_list list;
+    if (asked->otlp)
+        return mw_otlp_page(call, view, bounds, &source, written);
+    mw_err err = read_list(call, view, bounds, &asked->query, &list);
+    return err ? err : write_items(call, &asked->query, &list, written);
 }
 
 mw_err mw_api_log_list(mw_api_call *call)

@@ -23,13 +23,17 @@ mw_err mw_otlp_answer_init(mw_otlp_answer *answer, mw_api_call *call, mw_json_ki
     return answer->entries ? MW_OK : MW_E_NOMEM;
 }
 
-/* An item without its bytes or what it stands under is not what was sent. */
-static void add(mw_otlp_answer *answer, const mw_otlp_entry *entry, bool whole)
+/* An item without its bytes or what it stands under is not what was sent. `missing` is how many
+ * bytes that are. */
+static void add(mw_otlp_answer *answer, const mw_otlp_entry *entry, uint64_t missing)
 {
-    if (whole)
+    if (!missing) {
         answer->entries[answer->count++] = *entry;
-    else
-        answer->left_out++;
+        return;
+    }
+    if (!answer->left_out++)
+        answer->before_large = answer->count;
+    answer->large_bytes += missing;
 }
 
 static mw_json_item item_under(const mw_store_context *resource, const mw_store_context *scope,
@@ -42,9 +46,9 @@ static mw_json_item item_under(const mw_store_context *resource, const mw_store_
                           .bytes = bytes};
 }
 
-static bool are_whole(const mw_store_context *resource, const mw_store_context *scope)
+static uint64_t missing_of(const mw_store_context *resource, const mw_store_context *scope)
 {
-    return !resource->oversized && !scope->oversized;
+    return (uint64_t)resource->oversized + scope->oversized;
 }
 
 void mw_otlp_answer_span(mw_otlp_answer *answer, const mw_trace_span *span)
@@ -52,7 +56,7 @@ void mw_otlp_answer_span(mw_otlp_answer *answer, const mw_trace_span *span)
     const mw_otlp_entry entry = {.item = item_under(&span->resource, &span->scope, span->bytes),
                                  .commit_seq = span->commit_seq,
                                  .index = span->index};
-    add(answer, &entry, !span->oversized && are_whole(&span->resource, &span->scope));
+    add(answer, &entry, span->oversized + missing_of(&span->resource, &span->scope));
 }
 
 void mw_otlp_answer_log(mw_otlp_answer *answer, const mw_log_record *record)
@@ -61,7 +65,7 @@ void mw_otlp_answer_log(mw_otlp_answer *answer, const mw_log_record *record)
                                      item_under(&record->resource, &record->scope, record->bytes),
                                  .commit_seq = record->commit_seq,
                                  .index = record->index};
-    add(answer, &entry, !record->oversized && are_whole(&record->resource, &record->scope));
+    add(answer, &entry, record->oversized + missing_of(&record->resource, &record->scope));
 }
 
 void mw_otlp_answer_point(mw_otlp_answer *answer, const mw_series_point *point)
@@ -72,7 +76,8 @@ void mw_otlp_answer_point(mw_otlp_answer *answer, const mw_series_point *point)
     entry.item.metric = point->head;
     entry.item.kind = (mw_metric_kind)point->row.kind;
     add(answer, &entry,
-        !point->oversized && !point->head_oversized && are_whole(&point->resource, &point->scope));
+        (uint64_t)point->oversized + point->head_oversized +
+            missing_of(&point->resource, &point->scope));
 }
 
 /* ---- order --------------------------------------------------------------------------------- */
@@ -200,7 +205,7 @@ static mw_err write_items(mw_otlp_answer *answer)
     return err == MW_E_INVALID ? MW_E_CORRUPT : mw_stored_error(err);
 }
 
-mw_err mw_otlp_answer_write(mw_otlp_answer *answer, mw_slice next_cursor)
+static mw_err write_answer(mw_otlp_answer *answer)
 {
     mw_api_call *call = answer->call;
     arrange(answer);
@@ -208,11 +213,80 @@ mw_err mw_otlp_answer_write(mw_otlp_answer *answer, mw_slice next_cursor)
     mw_err err = write_items(answer);
     if (!err)
         err = mw_api_header_u64(call, MW_SLICE("x-midwatch-items"), items - answer->left_out);
-    if (!err && next_cursor.len)
-        err = mw_api_header(call, MW_SLICE("x-midwatch-next-cursor"), next_cursor);
+    if (!err && answer->next_cursor.len)
+        err = mw_api_header(call, MW_SLICE("x-midwatch-next-cursor"), answer->next_cursor);
     if (!err && answer->left_out)
         err = mw_api_header_u64(call, MW_SLICE("x-midwatch-left-out"), answer->left_out);
     if (!err && call->damaged)
         err = mw_api_header_u64(call, MW_SLICE("x-midwatch-damaged-blocks"), call->damaged);
+    if (!err && answer->undecided)
+        err = mw_api_header_u64(call, MW_SLICE("x-midwatch-pattern-undecided"), answer->undecided);
     return err;
+}
+
+/* ---- pages --------------------------------------------------------------------------------- */
+
+/* A request has at most 64 MiB, of which JSON may need six times as many bytes; the memory that
+ * questions have is the narrower bound. */
+#define LARGE_TEXT_MAX ((size_t)400 << 20)
+
+/* Is it the item that is too large for this daemon, and not others that had the memory (`before`
+ * bytes of it) already? Who is told to come back finds them gone. */
+static bool is_too_large(mw_err err, size_t before)
+{
+    return err == MW_E_LIMIT || (err == MW_E_NOMEM && before < mw_memory_query_share() / 2);
+}
+
+/* With a text of its own: the usual one is bounded for many answers at a time. */
+static mw_err try_whole(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                        const mw_otlp_source *source)
+{
+    mw_otlp_answer answer;
+    call->text.max = LARGE_TEXT_MAX;
+    mw_store_view_whole(view, true);
+    mw_err err = source->read(call, view, bounds, source->query, &answer);
+    mw_store_view_whole(view, false);
+    return err ? err : write_answer(&answer);
+}
+
+/* What is too long by itself, as long as there is room for it and its text. */
+static mw_err write_large(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                          const mw_otlp_source *source, uint64_t large_bytes)
+{
+    mw_otlp_answer answer;
+    size_t max = call->text.max;
+    mw_err err = MW_E_LIMIT;
+    mw_api_try_again(call);
+    size_t before = mw_memory_component_used(MW_MEM_QUERY);
+    if (large_bytes < mw_memory_query_share() / 2)
+        err = try_whole(call, view, bounds, source);
+    if (!err)
+        return MW_OK;
+    mw_buffer_fini(&call->text);
+    call->text.max = max;
+    if (!is_too_large(err, before))
+        return err;
+    mw_api_try_again(call);
+    err = source->read(call, view, bounds, source->query, &answer);
+    return err ? err : write_answer(&answer);
+}
+
+mw_err mw_otlp_page(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                    const mw_otlp_source *source, size_t *smaller)
+{
+    mw_store_page page = *bounds;
+    mw_otlp_answer answer;
+    for (;;) {
+        *smaller = page.limit / 2;
+        mw_err err = source->read(call, view, &page, source->query, &answer);
+        if (err)
+            return err;
+        if (!answer.left_out)
+            return write_answer(&answer);
+        if (page.limit == 1 || source->indivisible)
+            return write_large(call, view, &page, source, answer.large_bytes);
+        /* Those before it are a page; then it comes first, and is one. */
+        page.limit = answer.before_large ? answer.before_large : 1;
+        mw_api_try_again(call);
+    }
 }

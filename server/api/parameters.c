@@ -190,18 +190,6 @@ static mw_err read_limit(mw_api_call *call, size_t *limit)
     return MW_OK;
 }
 
-mw_err mw_api_time_parse(mw_slice text, int64_t now_ns, int64_t *ns)
-{
-    static const char midnight[] = "T00:00:00Z";
-    /* "2026-11-21": the first instant of that day, UTC. */
-    char instant[10 + sizeof midnight];
-    if (text.len != 10 || text.data[4] != '-' || text.data[7] != '-')
-        return mw_time_point_parse(text, now_ns, ns);
-    memcpy(instant, text.data, 10);
-    memcpy(instant + 10, midnight, sizeof midnight);
-    return mw_time_parse(mw_slice_of(instant), ns);
-}
-
 static mw_err read_time(mw_api_call *call, const char *name, uint64_t *out)
 {
     mw_slice text;
@@ -209,10 +197,11 @@ static mw_err read_time(mw_api_call *call, const char *name, uint64_t *out)
     mw_err err = read_value(call, name, &text);
     if (err || !text.data)
         return err;
-    if (mw_api_time_parse(text, mw_clock_wall_ns(call->server->clock), &ns) || ns < 0)
+    if (mw_time_point_parse(text, mw_clock_wall_ns(call->server->clock), &ns))
         return mw_detail_set(&call->detail, MW_E_INVALID, name,
-                             "for example 2026-03-14T09:26:53Z, 2026-03-14, unix nanoseconds, or "
-                             "an age such as 15m, 2h or 3d",
+                             "for example 2026-03-14T09:26:53Z, 2026-03-14, an age such as 15m, 2h "
+                             "or 3d, or unix time: 1773480413 (s), 1773480413000 (ms), "
+                             "1773480413000000000 (ns)",
                              "not a point in time");
     /* 0 means unbounded; the first nanosecond of 1970 is as good. */
     *out = ns ? (uint64_t)ns : 1;

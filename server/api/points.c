@@ -112,34 +112,58 @@ static size_t count_points(const mw_metric *metric)
     return count;
 }
 
-static mw_err write_otlp(mw_api_call *call, const mw_metric *metric)
+static mw_err read_metric(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                          const mw_metric_query *query, mw_metric *out)
 {
-    mw_otlp_answer answer;
-    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_METRICS, count_points(metric));
-    for (size_t i = 0; i < metric->series_count && !err; i++)
-        for (size_t p = 0; p < metric->series[i].point_count; p++)
-            mw_otlp_answer_point(&answer, &metric->series[i].points[p]);
-    return err ? err : mw_otlp_answer_write(&answer, metric->next_cursor);
+    *out = (mw_metric){.series = NULL};
+    mw_err err =
+        mw_store_metric_read(view, call->request->params[0], bounds, query, &call->arena, out);
+    if (err == MW_E_NOT_FOUND)
+        return mw_detail_set(&call->detail, err, "name",
+                             "midwatch metric list shows which there are",
+                             "no metric has that name");
+    return err ? mw_api_cursor_error(call, err) : MW_OK;
+}
+
+/* Of mw_otlp_source. */
+static mw_err read_otlp(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                        const void *query, mw_otlp_answer *answer)
+{
+    mw_metric metric;
+    mw_err err = read_metric(call, view, bounds, query, &metric);
+    if (!err)
+        err = mw_otlp_answer_init(answer, call, MW_JSON_METRICS, count_points(&metric));
+    if (err)
+        return err;
+    for (size_t i = 0; i < metric.series_count; i++)
+        for (size_t p = 0; p < metric.series[i].point_count; p++)
+            mw_otlp_answer_point(answer, &metric.series[i].points[p]);
+    answer->next_cursor = metric.next_cursor;
+    return MW_OK;
+}
+
+static mw_err show_otlp(mw_api_call *call, mw_store_view *view, const metric_question *asked)
+{
+    const mw_otlp_source source = {.read = read_otlp, .query = &asked->query};
+    size_t smaller;
+    return mw_otlp_page(call, view, &asked->bounds, &source, &smaller);
+}
+
+static mw_err show_json(mw_api_call *call, mw_store_view *view, const metric_question *asked)
+{
+    mw_metric metric;
+    mw_err err = read_metric(call, view, &asked->bounds, &asked->query, &metric);
+    return err ? err : write_metric(call, &metric);
 }
 
 mw_err mw_api_metric_show(mw_api_call *call)
 {
     metric_question asked;
     mw_store_view *view;
-    mw_metric metric = {.series = NULL};
     mw_err err = begin(call, mw_api_point_filters, &asked, &view);
     if (err)
         return err;
-    err = mw_store_metric_read(view, call->request->params[0], &asked.bounds, &asked.query,
-                               &call->arena, &metric);
-    if (err == MW_E_NOT_FOUND)
-        err =
-            mw_detail_set(&call->detail, err, "name", "midwatch metric list shows which there are",
-                          "no metric has that name");
-    else
-        err = mw_api_cursor_error(call, err);
-    if (!err)
-        err = asked.otlp ? write_otlp(call, &metric) : write_metric(call, &metric);
+    err = asked.otlp ? show_otlp(call, view, &asked) : show_json(call, view, &asked);
     mw_store_view_close(view);
     return err;
 }

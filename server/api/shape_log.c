@@ -1,5 +1,6 @@
 /* Log records as the API shows them. Pool threads. */
 #include "server/api/shape_log.h"
+#include "collector/facts.h"
 #include "server/api/otlp_value.h"
 
 void mw_record_writer_init(mw_record_writer *writer, mw_json *json)
@@ -45,11 +46,23 @@ static void write_columns(mw_json *json, const mw_log_row *row, const mw_otlp_lo
     write_origin(json, row);
 }
 
-static void write_members(mw_record_writer *writer, const mw_log_row *row, const mw_otlp_log *log)
+/* Whose fault it was, as of spans. */
+static void write_error(mw_record_writer *writer, const mw_log_record *record)
+{
+    mw_log_facts facts;
+    mw_facts_of_log(record->bytes, &record->row, &writer->scratch, &facts);
+    const char *class = mw_error_class_name(facts.error_class);
+    mw_json_kv_or_null(writer->json, "error_class", class ? mw_slice_of(class) : MW_SLICE_NONE);
+    mw_json_kv_or_null(writer->json, "error_type", facts.error_type);
+}
+
+static void write_members(mw_record_writer *writer, const mw_log_record *record,
+                          const mw_otlp_log *log)
 {
     mw_json *json = writer->json;
     mw_json_object_begin(json);
-    write_columns(json, row, log);
+    write_columns(json, &record->row, log);
+    write_error(writer, record);
     mw_json_key(json, MW_SLICE("body"));
     mw_json_any_value(json, log->body, &writer->scratch);
     mw_json_key(json, MW_SLICE("attributes"));
@@ -75,6 +88,8 @@ static void write_oversized(mw_record_writer *writer, const mw_log_row *row, siz
     mw_json_kv_null(json, "severity_text");
     mw_json_kv_or_null(json, "event_name", row->event_name);
     write_origin(json, row);
+    mw_json_kv_null(json, "error_class");
+    mw_json_kv_null(json, "error_type");
     mw_json_kv_null(json, "body");
     mw_shape_empty_object(json, "attributes");
     mw_json_kv_null(json, "dropped_attributes_count");
@@ -94,7 +109,7 @@ mw_err mw_record_write(mw_record_writer *writer, const mw_log_record *record)
     if (!err && record->oversized)
         write_oversized(writer, &record->row, record->oversized);
     else if (!err)
-        write_members(writer, &record->row, log);
+        write_members(writer, record, log);
     mw_arena_reset(&writer->scratch);
     return err ? err : writer->json->out->err;
 }

@@ -1,6 +1,6 @@
 /* Spans as the API shows them. Pool threads. */
 #include "server/api/shape_span.h"
-#include "collector/attribute_walk.h"
+#include "proto/attribute_walk.h"
 #include "server/api/otlp_value.h"
 
 void mw_span_writer_init(mw_span_writer *writer, mw_json *json)

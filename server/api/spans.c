@@ -47,13 +47,21 @@ static mw_err write_items(mw_api_call *call, const mw_span_page *page, size_t *w
     return err;
 }
 
-static mw_err write_otlp(mw_api_call *call, const mw_span_page *page)
+/* Of mw_otlp_source. */
+static mw_err read_otlp(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                        const void *query, mw_otlp_answer *answer)
 {
-    mw_otlp_answer answer;
-    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_TRACES, page->count);
-    for (size_t i = 0; i < page->count && !err; i++)
-        mw_otlp_answer_span(&answer, &page->items[i]);
-    return err ? err : mw_otlp_answer_write(&answer, page->next_cursor);
+    mw_span_page page = {.items = NULL};
+    mw_err err = mw_store_span_list(view, bounds, query, &call->arena, &page);
+    if (err)
+        return mw_api_cursor_error(call, err);
+    err = mw_otlp_answer_init(answer, call, MW_JSON_TRACES, page.count);
+    if (err)
+        return err;
+    for (size_t i = 0; i < page.count; i++)
+        mw_otlp_answer_span(answer, &page.items[i]);
+    answer->next_cursor = page.next_cursor;
+    return MW_OK;
 }
 
 /* For mw_api_list_page. */
@@ -61,14 +69,14 @@ static mw_err write_page(mw_api_call *call, mw_store_view *view, const mw_store_
                          const void *query, size_t *written)
 {
     const span_question *asked = query;
+    const mw_otlp_source source = {.read = read_otlp, .query = &asked->filter};
     mw_span_page page = {.items = NULL};
+    if (asked->otlp)
+        return mw_otlp_page(call, view, bounds, &source, written);
     mw_err err = mw_store_span_list(view, bounds, &asked->filter, &call->arena, &page);
     if (err)
         return mw_api_cursor_error(call, err);
-    if (!asked->otlp)
-        return write_items(call, &page, written);
-    *written = bounds->limit / 2; /* no part of OTLP/JSON is a page of its own */
-    return write_otlp(call, &page);
+    return write_items(call, &page, written);
 }
 
 mw_err mw_api_span_list(mw_api_call *call)

@@ -1,6 +1,8 @@
 /* GET /api/v1/status. */
 #include "lib/base/counter.h"
+#include "lib/base/io.h"
 #include "server/api/api_int.h"
+#include "server/ballast.h"
 #include "server/health.h"
 
 /* Reasons that one object of the answer can hold; the counter table has fewer. */
@@ -103,10 +105,73 @@ static void write_store(mw_json *json, const mw_store_stats *stats)
     /* Requests that would be recognised when sent again: of the last hour, 2 M at the most. */
     mw_json_kv_u64(json, "retry_window", stats->retry_digests);
     mw_json_kv_u64(json, "damaged_blocks", mw_counter_value(MW_COUNT_STORE_DAMAGED));
+    /* Segments and ends of segments that are gone, and nobody has accepted that yet. */
+    mw_json_kv_u64(json, "losses", stats->losses.count);
+    mw_json_kv_u64(json, "lost_spans", stats->losses.spans);
+    mw_json_kv_u64(json, "lost_logs", stats->losses.logs);
+    mw_json_kv_u64(json, "lost_points", stats->losses.points);
+    write_time(json, "last_loss", stats->losses.noticed_ns);
     mw_json_kv_bool(json, "writable", stats->writable);
     mw_json_kv_or_null(json, "last_error",
                        stats->last_error ? mw_slice_of(mw_err_text(stats->last_error))
                                          : MW_SLICE_NONE);
+    mw_json_object_end(json);
+}
+
+static void write_seconds(mw_json *json, const char *key, double seconds)
+{
+    if (seconds < 0)
+        mw_json_kv_null(json, key);
+    else
+        mw_json_kv_double(json, key, seconds);
+}
+
+static void write_outlook(mw_json *json, mw_server *server, const mw_space_totals *totals,
+                          uint64_t free_bytes)
+{
+    const mw_server_options *options = &server->settings.values;
+    mw_disk_facts facts = {
+        .free_bytes = free_bytes,
+        .retention_ns = options->retention_ns,
+        .retention_bytes = options->retention_bytes,
+        .counted_bytes = totals->counted_most,
+        .oldest_ns = totals->stats.oldest_arrival_ns,
+        .now_ns = (uint64_t)mw_clock_wall_ns(server->clock),
+    };
+    facts.paced = mw_pace_read(&server->pace, mw_clock_mono_ns(server->clock),
+                               mw_counter_value(MW_COUNT_STORE_BYTES), &facts.per_hour);
+    facts.per_hour = facts.per_hour * totals->stats.packed_per_mille / 1000;
+    mw_disk_outlook outlook = mw_disk_look_ahead(&facts);
+    write_seconds(json, "growth_bytes_per_hour", facts.paced ? facts.per_hour : MW_DISK_NEVER);
+    write_seconds(json, "full_in_seconds", outlook.full_in_s);
+    write_seconds(json, "retention_in_seconds", outlook.retention_in_s);
+    mw_json_kv_or_null(json, "retention_by",
+                       outlook.retention_by ? mw_slice_of(outlook.retention_by) : MW_SLICE_NONE);
+}
+
+/* Null: the file system does not tell. */
+static void write_disk(mw_json *json, mw_server *server, const mw_space_totals *totals)
+{
+    const mw_store_stats *store = &totals->stats;
+    const mw_server_options *options = &server->settings.values;
+    uint64_t ballast = mw_ballast_bytes(options);
+    mw_disk disk;
+    mw_json_key(json, MW_SLICE("disk"));
+    if (mw_io_disk(options->data, &disk) != MW_OK) {
+        mw_json_null(json);
+        return;
+    }
+    mw_json_object_begin(json);
+    mw_json_kv_u64(json, "bytes", disk.bytes);
+    mw_json_kv_u64(json, "free_bytes", disk.free_bytes);
+    mw_json_kv_u64(json, "used_bytes",
+                   store->unmerged_bytes + store->merged_bytes + store->spare_bytes + ballast);
+    mw_json_kv_u64(json, "log_bytes", store->unmerged_bytes);
+    mw_json_kv_u64(json, "merged_bytes", store->merged_bytes);
+    mw_json_kv_u64(json, "spare_bytes", store->spare_bytes);
+    mw_json_kv_u64(json, "ballast_bytes", ballast);
+    mw_json_kv_double(json, "packed", store->packed_per_mille / 1000.0);
+    write_outlook(json, server, totals, disk.free_bytes);
     mw_json_object_end(json);
 }
 
@@ -162,6 +227,7 @@ static void write_status(mw_json *json, mw_server *server, const mw_gauges *gaug
     write_queue(json, "readers", gauges->reader_queue_bytes, gauges->reader_queue_jobs);
     mw_json_object_end(json);
     write_store(json, &store);
+    write_disk(json, server, &totals);
     mw_json_kv_u64(json, "spaces", totals.spaces);
     mw_json_kv_bool(json, "state_writable", state.writable);
     write_memory(json);

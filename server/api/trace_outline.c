@@ -228,11 +228,16 @@ static mw_err make_items(outline *work)
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
-static const mw_span_row *row_of(const outline *work, uint32_t item)
+static const mw_trace_span *span_of(const outline *work, uint32_t item)
 {
     uint32_t at = work->source[item];
     MW_ASSERT(at < work->trace.span_count);
-    return &work->trace.spans[at].row;
+    return &work->trace.spans[at];
+}
+
+static const mw_span_row *row_of(const outline *work, uint32_t item)
+{
+    return &span_of(work, item)->row;
 }
 
 static void write_id(mw_json *json, const char *key, const uint8_t *id)
@@ -290,18 +295,25 @@ static void write_note(mw_json *json, uint8_t note)
                                                : MW_SLICE_NONE);
 }
 
+/* What tells spans apart that are alike: the signature's parts. */
+static void write_what(mw_json *json, const mw_trace_span *told)
+{
+    const mw_span_row *span = &told->row;
+    mw_json_kv(json, "name", span->name);
+    mw_json_kv(json, "operation_kind",
+               mw_slice_of(mw_operation_kind_name((mw_operation_kind)span->operation_kind)));
+    mw_json_kv_or_null(json, "tool", told->tool);
+    mw_json_kv_or_null(json, "service", span->service);
+    mw_json_kv_or_null(json, "model", span->model);
+}
+
 static void write_span(const outline *work, const mw_tree_row *row)
 {
     mw_json *json = &work->call->json;
     const mw_span_row *span = row_of(work, row->first);
     bool folded = row->count > 1;
-    mw_json_kv(json, "name", span->name);
-    mw_json_kv(json, "operation_kind",
-               mw_slice_of(mw_operation_kind_name((mw_operation_kind)span->operation_kind)));
-    mw_json_kv_or_null(json, "tool", work->trace.spans[work->source[row->first]].tool);
-    mw_json_kv_or_null(json, "service", span->service);
+    write_what(json, span_of(work, row->first));
     mw_json_kv_or_null(json, "agent", span->agent);
-    mw_json_kv_or_null(json, "model", span->model);
     write_id(json, "span_id", row_of(work, folded ? row->longest : row->first)->span_id);
     mw_json_kv_time(json, "start", span->start_ns);
     /* One span as everywhere, also when it ends before its start. */
@@ -350,12 +362,32 @@ static void write_row(const outline *work, const mw_tree_row *row)
     mw_json_object_end(json);
 }
 
+/* Of the whole trace: what has no row may have taken most of the time. */
+static void write_top(const outline *work)
+{
+    mw_json *json = &work->call->json;
+    mw_json_key(json, MW_SLICE("critical_top"));
+    mw_json_array_begin(json);
+    for (size_t i = 0; i < work->tree.top_count; i++) {
+        const mw_tree_share *share = &work->tree.top[i];
+        const mw_span_row *span = row_of(work, share->most);
+        mw_json_object_begin(json);
+        write_what(json, span_of(work, share->most));
+        mw_json_kv_u64(json, "count", share->count);
+        write_id(json, "span_id", span->span_id);
+        write_ms(json, "critical_ms", share->critical_ns);
+        mw_json_object_end(json);
+    }
+    mw_json_array_end(json);
+}
+
 static mw_err write_tree(const outline *work)
 {
     mw_json *json = &work->call->json;
     mw_json_object_begin(json);
     mw_shape_trace_head(json, &work->trace.summary, false);
     write_ms(json, "critical_ms", work->tree.critical_ns);
+    write_top(work);
     mw_json_key(json, MW_SLICE("rows"));
     mw_json_array_begin(json);
     for (size_t i = 0; i < work->tree.count; i++)

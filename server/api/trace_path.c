@@ -1,5 +1,6 @@
 /* The critical path of a trace. See trace_tree.h. Pure. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/api/trace_tree.h"
 
@@ -103,4 +104,62 @@ mw_err mw_tree_critical_path(mw_tree_links *links)
     mw_free(MW_MEM_QUERY, work.children);
     mw_free(MW_MEM_QUERY, work.taken);
     return err;
+}
+
+/* ---- who has most of it --------------------------------------------------------------------- */
+
+static int by_signature(const void *left, const void *right, void *ctx)
+{
+    const mw_tree_item *items = ctx;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    if (items[a].signature != items[b].signature)
+        return items[a].signature < items[b].signature ? -1 : 1;
+    return a < b ? -1 : a > b;
+}
+
+static bool is_larger(const mw_tree_share *a, const mw_tree_share *b)
+{
+    return a->critical_ns != b->critical_ns ? a->critical_ns > b->critical_ns : a->most < b->most;
+}
+
+/* Into its place among the largest. */
+static void offer_share(mw_tree *out, const mw_tree_share *share)
+{
+    size_t at = out->top_count;
+    while (at > 0 && is_larger(share, &out->top[at - 1]))
+        at--;
+    if (at == MW_TREE_TOP_MAX)
+        return;
+    out->top_count += out->top_count < MW_TREE_TOP_MAX;
+    memmove(&out->top[at + 1], &out->top[at], (out->top_count - 1 - at) * sizeof out->top[0]);
+    out->top[at] = *share;
+}
+
+mw_err mw_tree_critical_top(const mw_tree_links *links, mw_tree *out)
+{
+    const mw_tree_item *items = links->items;
+    size_t count = 0;
+    uint32_t *on_path = mw_alloc(MW_MEM_QUERY, ((size_t)links->count + 1) * sizeof *on_path);
+    if (!on_path)
+        return MW_E_NOMEM;
+    for (uint32_t i = 0; i < links->count; i++)
+        if (links->critical_ns[i])
+            on_path[count++] = i;
+    if (count > 1)
+        qsort_r(on_path, count, sizeof *on_path, by_signature, (void *)(uintptr_t)items);
+    for (size_t from = 0, to; from < count; from = to) {
+        mw_tree_share share = {.most = on_path[from]};
+        for (to = from;
+             to < count && items[on_path[to]].signature == items[on_path[from]].signature; to++) {
+            uint64_t own_ns = links->critical_ns[on_path[to]];
+            share.count++;
+            share.critical_ns += own_ns;
+            if (own_ns > links->critical_ns[share.most])
+                share.most = on_path[to];
+        }
+        out->critical_ns += share.critical_ns;
+        offer_share(out, &share);
+    }
+    mw_free(MW_MEM_QUERY, on_path);
+    return MW_OK;
 }

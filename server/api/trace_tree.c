@@ -318,8 +318,8 @@ mw_err mw_tree_build(const mw_tree_item *items, size_t count, size_t limit, bool
         return err;
     building work = {.links = &links, .fold = fold, .out = out};
     err = mw_tree_critical_path(&links);
-    for (size_t i = 0; i < count; i++)
-        out->critical_ns += links.critical_ns[i];
+    if (err == MW_OK)
+        err = mw_tree_critical_top(&links, out);
     if (err == MW_OK)
         err = build(&work, limit);
     mw_free(MW_MEM_QUERY, work.nodes);

@@ -23,6 +23,8 @@
 #define MW_TREE_NONE UINT32_MAX
 /* Three alike are read as quickly as one line about them. */
 #define MW_TREE_FOLD_MIN 4u
+/* What most of the time went into, in so many lines: more nobody reads at once. */
+#define MW_TREE_TOP_MAX 10u
 /* Failed spans of a folded row that are named. */
 #define MW_TREE_FAILED_MAX 3u
 
@@ -57,11 +59,21 @@ typedef struct mw_tree_row {
     mw_tree_counts hidden;                      /* beneath, without rows of their own */
 } mw_tree_row;
 
+/* What spans of one signature have of the critical path, all of the trace's together, whether they
+ * have a row or not. */
+typedef struct mw_tree_share {
+    uint32_t most;  /* index of the one that has most of it; of equal ones the first */
+    uint32_t count; /* those that have some */
+    uint64_t critical_ns;
+} mw_tree_share;
+
 typedef struct mw_tree {
     mw_tree_row *rows; /* MW_MEM_QUERY */
     size_t count;
-    mw_tree_counts hidden; /* at the top */
-    uint64_t critical_ns;  /* covered by spans: the trace's duration less its gaps */
+    mw_tree_counts hidden;              /* at the top */
+    uint64_t critical_ns;               /* covered by spans: the trace's duration less its gaps */
+    mw_tree_share top[MW_TREE_TOP_MAX]; /* the largest, largest first; of equal ones the earliest */
+    size_t top_count;
 } mw_tree;
 
 /* At most `limit` rows (0 = all). MW_E_NOMEM, MW_E_LIMIT (2^31 items). */
@@ -95,5 +107,7 @@ MW_MUST_USE mw_err mw_tree_links_init(mw_tree_links *links, const mw_tree_item *
 void mw_tree_links_fini(mw_tree_links *links);
 /* trace_path.c: fills critical_ns. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_tree_critical_path(mw_tree_links *links);
+/* Then: out->critical_ns and out->top. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_tree_critical_top(const mw_tree_links *links, mw_tree *out);
 
 #endif

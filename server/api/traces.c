@@ -71,14 +71,38 @@ static mw_err write_trace(mw_api_call *call, mw_store_view *view, const mw_trace
     return err;
 }
 
-/* Its spans alone: log records are a request of their own (/logs?trace=). */
-static mw_err write_otlp(mw_api_call *call, const mw_trace *trace)
+/* Its spans alone: log records are a request of their own (/logs?trace=). Of mw_otlp_source. */
+static mw_err read_otlp(mw_api_call *call, mw_store_view *view, const mw_store_page *bounds,
+                        const void *query, mw_otlp_answer *answer)
 {
-    mw_otlp_answer answer;
-    mw_err err = mw_otlp_answer_init(&answer, call, MW_JSON_TRACES, trace->span_count);
-    for (size_t i = 0; i < trace->span_count && !err; i++)
-        mw_otlp_answer_span(&answer, &trace->spans[i]);
-    return err ? err : mw_otlp_answer_write(&answer, MW_SLICE_NONE);
+    mw_trace trace = {.spans = NULL};
+    (void)bounds;
+    mw_err err = mw_store_trace_read(view, query, &call->arena, &trace);
+    if (!err)
+        err = mw_otlp_answer_init(answer, call, MW_JSON_TRACES, trace.span_count);
+    if (err)
+        return err;
+    for (size_t i = 0; i < trace.span_count; i++)
+        mw_otlp_answer_span(answer, &trace.spans[i]);
+    return MW_OK;
+}
+
+static mw_err show_otlp(mw_api_call *call, mw_store_view *view,
+                        const uint8_t trace_id[MW_TRACE_ID_SIZE])
+{
+    const mw_otlp_source source = {.read = read_otlp, .query = trace_id, .indivisible = true};
+    const mw_store_page all = {.limit = 1, .cursor = MW_SLICE_NONE};
+    size_t smaller;
+    return mw_otlp_page(call, view, &all, &source, &smaller);
+}
+
+/* The slices of the answer live in the arena, but the view pins what they were read from. */
+static mw_err show_json(mw_api_call *call, mw_store_view *view,
+                        const uint8_t trace_id[MW_TRACE_ID_SIZE])
+{
+    mw_trace trace = {.spans = NULL};
+    mw_err err = mw_store_trace_read(view, trace_id, &call->arena, &trace);
+    return err ? err : write_trace(call, view, &trace);
 }
 
 mw_err mw_api_trace_show(mw_api_call *call)
@@ -88,7 +112,6 @@ mw_err mw_api_trace_show(mw_api_call *call)
     char digits[MW_ID_TEXT_SIZE];
     uint8_t trace_id[MW_TRACE_ID_SIZE];
     mw_store_view *view;
-    mw_trace trace = {.spans = NULL};
     mw_err err = mw_api_check_filters(call);
     if (!err)
         err = mw_api_format(call, &otlp);
@@ -100,10 +123,7 @@ mw_err mw_api_trace_show(mw_api_call *call)
         return err;
     err = mw_store_trace_find(view, id, trace_id);
     if (!err)
-        err = mw_store_trace_read(view, trace_id, &call->arena, &trace);
-    /* The slices of the answer live in the arena, but the view pins what they were read from. */
-    if (!err)
-        err = otlp ? write_otlp(call, &trace) : write_trace(call, view, &trace);
+        err = otlp ? show_otlp(call, view, trace_id) : show_json(call, view, trace_id);
     mw_store_view_close(view);
     return err;
 }

@@ -125,10 +125,8 @@ static void add_span(mw_arena *arena, turn *to, const mw_trace_span *span)
     to->errors += failed;
     to->model_calls += span->model_call;
     to->tool_calls += span->tool_call;
-    if (span->counts_tokens) {
-        add_tokens(&to->input_tokens, row->input_tokens);
-        add_tokens(&to->output_tokens, row->output_tokens);
-    }
+    add_tokens(&to->input_tokens, span->counted_input);
+    add_tokens(&to->output_tokens, span->counted_output);
     if (row->operation_kind == MW_OP_TOOL)
         count_name(arena, to->tools, &to->tool_count, span->tool, failed);
     if (row->operation_kind == MW_OP_MODEL)

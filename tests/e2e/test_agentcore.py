@@ -6,7 +6,7 @@ import json
 import os
 import unittest
 
-from harness import DaemonCase
+from harness import Daemon, DaemonCase
 
 FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "agentcore")
 SESSION = "clerk-session-0123456789abcdef0123456789"
@@ -177,6 +177,27 @@ class AgentCoreTest(DaemonCase):
         self.assertEqual(counts(), before)
         for name in ("Invocations", "Latency", "strands.event_loop.cycle_count"):
             self.assertEqual(len(self.points(name)[1]), 1, name)
+
+    def test_emf_is_counted(self):
+        """/metrics agrees with what is stored, however often it was sent."""
+        def metric(daemon, name):
+            lines = daemon.get("/metrics").body.decode().splitlines()
+            (value,) = [line.rsplit(" ", 1)[1] for line in lines if line.startswith(name + " ")]
+            return int(value)
+        with Daemon() as daemon:
+            for name in ("emf_service", "emf_adot", "emf_service"):
+                answer = daemon.request("POST", "/v1/logs", json.dumps(fixture(name)).encode(),
+                                        {"content-type": "application/json"}, port="http")
+                self.assertEqual(answer.status, 200, answer.body)
+            listed = sum(item["points"] for item in daemon.cli_json("metric", "list")["items"])
+            stored = daemon.api("status")["stored"]
+            accepted = "midwatch_items_accepted_total"
+            self.assertGreater(listed, 0)
+            self.assertEqual(metric(daemon, accepted + '{signal="metrics",from="emf"}'), listed)
+            self.assertEqual(metric(daemon, accepted + '{signal="metrics"}'), 0)
+            self.assertEqual(metric(daemon, accepted + '{signal="logs"}'), stored["logs"])
+            self.assertEqual(metric(daemon, "midwatch_stored_points"), listed)
+            self.assertEqual(stored["points"], listed)
 
     def test_emf_that_is_none(self):
         """Whatever the document says, the record is taken."""

@@ -170,6 +170,22 @@ class CliTest(DaemonCase):
         self.assertEqual(ids("--since", "2023-11-14T22:13:30Z"), [self.second.hex()])
         self.assertEqual(ids("--since", "1h"), [])
         self.daemon.cli("trace", "list", "--since", "yesterday-ish", code=2)
+        seconds = str((BASE + 10 ** 10) // 10 ** 9)
+        for form in (seconds, seconds + ".0", seconds + "000", seconds + "000000000"):
+            self.assertEqual(ids("--since", form), [self.second.hex()], form)
+            self.assertEqual(ids("--until", form), [self.first.hex()], form)
+        self.assertEqual(ids("--since", "0"), [self.second.hex(), self.first.hex()])
+        self.assertEqual(ids("--until", "0"), [])
+        for form in ("9999", "3600", "2023", "17000000101"):
+            done = self.daemon.cli_raw("trace", "list", "--since", form)
+            self.assertEqual(done.returncode, 2)
+            for words in ("since: not a point in time", "2026-03-14T09:26:53Z", "15m",
+                          "1773480413 (s)", "(ms)", "(ns)"):
+                self.assertIn(words, done.stderr)
+        # The same words, wherever a time is asked for.
+        for arguments in (["export", "--until", seconds], ["service", "list", "--since", seconds],
+                          ["session", "show", "sess-cli", "--until", seconds]):
+            self.daemon.cli(*arguments)
 
     def test_prefix(self):
         shown = self.daemon.cli_json("trace", "show", "abcdef00")
@@ -239,9 +255,18 @@ class CliTest(DaemonCase):
         status = self.daemon.cli_json("status")
         self.assertEqual(status["stored"]["spans"], 2)
         self.assertRegex(status["version"], r"\d+\.\d+\.\d+")
-        for key in ("uptime", "retried", "refused", "queues", "store", "memory"):
+        for key in ("uptime", "retried", "refused", "queues", "store", "disk", "memory"):
             self.assertIn(key, status)
+        disk = status["disk"]
+        self.assertEqual(disk["used_bytes"], disk["log_bytes"] + disk["merged_bytes"] +
+                         disk["spare_bytes"] + disk["ballast_bytes"])
+        self.assertGreater(disk["log_bytes"], 0)
+        self.assertLess(disk["free_bytes"], disk["bytes"])
+        self.assertEqual(disk["retention_by"], "age")
+        self.assertAlmostEqual(disk["retention_in_seconds"], 30 * 86400, delta=3600)
         text = self.daemon.cli("status")
+        self.assertRegex(text, r"disk +used [\d.]+ [KM]iB \(log .*; free .* of .*")
+        self.assertRegex(text, r"growth +.*; retention by age begins in 30 days")
         self.assertRegex(text, r"stored +2 spans.*repeats count until merged")
 
     def test_check_of_a_directory_that_is_not_there(self):
@@ -279,7 +304,9 @@ class SignalsTest(DaemonCase):
         records = [
             signals.log(BASE, "the index gave no answer in time", 9,
                         attributes=[("session.id", "logs only")]),
-            signals.log(BASE + 1, "of a loud client") + otlp.length_field(3, "LOUD" * 10)]
+            signals.log(BASE + 1, "of a loud client") + otlp.length_field(3, "LOUD" * 10),
+            signals.log(BASE + 2, "gave up", 17,
+                        attributes=[("exception.type", "ThrottlingException")])]
         metrics = [otlp.metric([otlp.number_point()], otlp.GAUGE, "two.kinds"),
                    otlp.metric([otlp.number_point()], otlp.SUM, "two.kinds"),
                    otlp.metric([otlp.number_point()], otlp.GAUGE, "one.kind")]
@@ -297,6 +324,14 @@ class SignalsTest(DaemonCase):
                 self.assertIn("  LOUDLOU\u2026  ", text)
                 self.assertLessEqual(max(map(len, text.splitlines())), columns)
         self.assertRegex(self.daemon.cli("log", "list", env={"COLUMNS": "20"}), r"(?m)^BODY$")
+
+    def test_whose_fault(self):
+        items = self.daemon.cli_json("log", "list")["items"]
+        self.assertEqual([(item["error_class"], item["error_type"]) for item in items],
+                         [("throttle", "ThrottlingException"), (None, None), (None, None)])
+        text = self.daemon.cli("log", "list")
+        self.assertRegex(text, r"(?m)^TIME +SEVERITY +FAULT +SERVICE")
+        self.assertRegex(text, r"(?m) ERROR +throttle +bad-otlp +gave up$")
 
     def test_session_of_logs_alone(self):
         text = self.daemon.cli("session", "list")
@@ -431,6 +466,14 @@ class DamageTest(Case):
             done = daemon.cli_raw("check")
             self.assertEqual(done.returncode, 1)
             self.assertIn("120 spans, 0 logs and 0 points are lost", done.stderr)
+            daemon.start()
+            self.assertRegex(daemon.cli("status"), r"LOST .* 120 spans")
+            daemon.stop()
+            done = daemon.cli_raw("check")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("120 spans, 0 logs and 0 points are lost", done.stderr)
+            self.assertIn("accepted as gone", daemon.cli("check", "--rebuild"))
+            self.assertEqual(daemon.cli_raw("check").returncode, 0)
             daemon.start()
 
 

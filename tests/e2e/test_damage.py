@@ -234,8 +234,99 @@ class DamageTest(Case):
         self.assertRegex(self.check(1), re.escape(first) + r".*commits 1 to \d+ at least, \d+ spans")
         self.daemon.start()
         self.assertIn("a segment is gone that midwatch did not remove", self.daemon.log())
-        self.assertGreaterEqual(self.daemon.api("status")["store"]["damaged_blocks"], 1)
+        store = self.daemon.api("status")["store"]
+        self.assertGreaterEqual(store["damaged_blocks"], 1)
+        self.assertEqual((store["losses"], store["lost_spans"] > 0), (1, True))
+        self.assertRegex(store["last_loss"], r"^20\d\d-")
+        self.assertRegex(self.daemon.cli("status"), r"(?m)^  LOST +1 segments .* at least \d+ spans")
         self.assertGreaterEqual(self.answers()[0]["traces"], 1)
+        # It is not forgotten by that, but by who accepts it.
+        self.daemon.restart()
+        self.daemon.stop()
+        remark = self.check(1)
+        self.assertRegex(remark, re.escape(first) + r".* a start noticed at 20.*commits 1 to \d+")
+        self.assertIn("check --rebuild", remark)
+        self.assertIn(f"{first}: accepted as gone: commits 1 to ", self.daemon.cli("check", "--rebuild"))
+        self.check(0)
+        self.daemon.start()
+        self.assertEqual(self.daemon.api("status")["store"]["losses"], 0)
+        self.assertNotIn("LOST", self.daemon.cli("status"))
+
+    def test_renamed(self):
+        """`mv` within the directory: the next start gives the segment its own name again."""
+        self.daemon.stop()
+        segment = self.segments()[0]
+        other = os.path.join(os.path.dirname(segment), "0000000000000099.seg")
+        os.rename(segment, other)
+        self.assertIn("the next start gives it its own name again", self.check(1))
+        self.daemon.start()
+        self.assertIn("it was given that again", self.daemon.log())
+        self.assertEqual(self.answers(), ({kind: REQUESTS for kind in SIGNALS}, {()}))
+        self.assertTrue(os.path.exists(segment))
+        self.assertEqual(self.daemon.api("status")["store"]["losses"], 0)
+        self.daemon.stop()
+        self.check(0)
+
+    def test_files_of_others(self):
+        """An empty file and one of random bytes under a segment's name, in nobody's place and in that
+        of one: a start goes on, keeps them, and names what is lost by it."""
+        self.daemon.stop()
+        segment = self.segments()[0]
+        directory = os.path.dirname(segment)
+        for name, content in (("0000000000000000", b""), ("00000000000000aa", os.urandom(5000))):
+            with open(os.path.join(directory, name + ".seg"), "wb") as file:
+                file.write(content)
+        self.assertIn("no header of a segment", self.check(1))
+        self.daemon.start()
+        self.assertIn("a file that is no segment has the name of one", self.daemon.log())
+        self.assertEqual(self.answers(), ({kind: REQUESTS for kind in SIGNALS}, {()}))
+        self.daemon.stop()
+        told = self.daemon.cli("check")
+        self.assertRegex(told, r"note .*/00000000000000aa\.seg\.aside-1: set aside .* 5000 bytes")
+        self.assertRegex(told, r"note .*/0000000000000000\.seg\.aside-1: set aside .* 0 bytes, empty")
+        with open(segment, "wb"):
+            pass
+        self.daemon.start()
+        self.assertIn("what it held is lost", self.daemon.log())
+        self.assertEqual(self.daemon.api("status")["store"]["losses"], 1)
+        self.daemon.stop()
+        self.assertIn(f"{segment} at byte 0: a segment is gone", self.check(1))
+
+    def test_no_catalogue(self):
+        self.daemon.stop()
+        for path in glob.glob(os.path.join(self.daemon.data, "**", "catalogue.db"), recursive=True):
+            os.unlink(path)
+        told = self.daemon.cli("check")
+        self.assertRegex(told, r"note .*catalogue\.db: there is no catalogue: .*could not be compared")
+        self.daemon.start()
+        self.assertIn("there was no catalogue", self.daemon.log())
+        self.daemon.stop()
+        self.assertNotIn("note ", self.daemon.cli("check"))
+
+    def test_json(self):
+        """The same as in lines, in one object."""
+        self.daemon.stop()
+        whole = self.daemon.cli_json("check")
+        self.assertEqual((whole["whole"], whole["exit_status"]), (True, 0))
+        store, = whole["stores"]
+        self.assertEqual((store["space"], store["findings"], store["spans"]), ("default", [], REQUESTS))
+        self.assertTrue(whole["state"]["whole"])
+        path, offset = self.damage(3, 0)
+        catalogue = os.path.join(os.path.dirname(path), "catalogue.db")
+        os.unlink(catalogue)
+        done = self.daemon.cli_raw("check", "--json")
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        found = json.loads(done.stdout)
+        self.assertEqual((found["whole"], found["exit_status"]), (False, 1))
+        store, = found["stores"]
+        self.assertEqual(store["damaged"], 1)
+        self.assertEqual({(one["kind"], one["file"], one["offset"]) for one in store["findings"]},
+                         {("damage", path, offset), ("note", catalogue, 0)})
+        lines = self.daemon.cli_raw("check")
+        for one in store["findings"]:
+            self.assertIn(one["what"], lines.stdout + lines.stderr)
+        done = self.daemon.cli_raw("check", "--rebuild", "--json")
+        self.assertIn("rebuilt", {one["kind"] for one in json.loads(done.stdout)["stores"][0]["findings"]})
 
     def rows(self):
         path = os.path.join(self.daemon.data, "store", "catalogue.db")
@@ -272,12 +363,17 @@ class DamageTest(Case):
         self.assertIn(path, self.segments())
 
     def test_header_of_a_segment(self):
-        """One byte of it: a start refuses and says what to do, and --rebuild puts it right."""
+        """One byte of it: a start reads it as it was written, and --rebuild puts it right."""
         path = self.segments()[0]
         self.daemon.stop()
         for at in (0, 9, 20, 40, 66, 79):
             self.flip(path, at, 0x5a)
-            self.check(1)
+            self.assertIn("no item is lost", self.check(1))
+            if at == 20:
+                self.daemon.start()
+                self.assertIn("a byte of a segment's header is damaged", self.daemon.log())
+                self.assertEqual(self.answers(), ({kind: REQUESTS for kind in SIGNALS}, {()}))
+                self.daemon.stop()
             done = self.daemon.cli_raw("check", "--rebuild")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("a damaged byte of its header", done.stdout + done.stderr)

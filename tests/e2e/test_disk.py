@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import otlp
@@ -112,6 +113,13 @@ class FullDisk(DiskCase):
         self.check_refused()
         self.assertIn("store", self.reasons())
         self.assertIn("no space", self.reasons()["store"])
+        # One number, of what is free.
+        answer = self.post(one_of("traces"))
+        self.assertRegex(answer.body.decode(errors="replace"), r"is full \(\d\.\d MiB free\)")
+        done = self.daemon.cli_raw("doctor")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stdout, "error: the disk of .* is full, and exports are refused: .* free")
+        self.assertIn("--retention-bytes", done.stdout)
         status = self.daemon.cli_json("status")
         self.assertFalse(status["ready"])
         self.assertFalse(status["store"]["writable"])
@@ -125,6 +133,55 @@ class FullDisk(DiskCase):
         self.send_one_of_each()
         self.check_readable()
         self.daemon.restart()
+        self.check_readable()
+
+    def send_text(self, mebibytes):
+        """Log records of random digits: as long in the log, half as long when merged."""
+        for _ in range(2 * mebibytes):
+            body = otlp.logs_request([otlp.log_record(os.urandom(1 << 18).hex())])
+            answer = self.post(body, "logs")
+            self.assertEqual(answer.status, 200, answer.body)
+            self.sent["logs"] += 1
+
+    def test_room_is_made_by_merging(self):
+        """Others have filled the disk: what waits is merged in the ballast's place, which frees more."""
+        self.send_text(4)
+        before = self.daemon.api("status")
+        self.assertEqual(before["store"]["merges"], 0)
+        self.assertGreater(before["disk"]["log_bytes"], 3 << 20)
+        self.assertEqual(before["disk"]["ballast_bytes"], 4 << 20)
+        self.fill_until_refused()
+        wait_for("room", lambda: self.post(one_of("traces")).status == 200, 30)
+        self.sent["traces"] += 1
+        after = self.daemon.api("status")
+        self.assertGreater(after["store"]["merges"], 0)
+        self.assertEqual(after["store"]["merge_failures"], 0)
+        self.assertGreater(after["disk"]["free_bytes"], 4 << 20)
+        self.assertIn('"needed_for":"merging"', self.daemon.log())
+        self.assertRegex(self.daemon.cli("status"), r"disk +used [\d.]+ MiB \(log .*, merged .*, spare 0 B, "
+                                                    r"ballast .*\); free [\d.]+ MiB of 32\.0 MiB")
+        self.check_readable()
+        self.disk.free()
+        self.daemon.restart()
+        self.check_readable()
+
+    def test_fills_with_what_is_merged(self):
+        """Nobody else is there: it takes more than the log of all that would have its place."""
+        until = time.monotonic() + 120 * SLOWNESS
+        refused = 0
+        while refused < 6 and time.monotonic() < until:
+            body = otlp.logs_request([otlp.log_record(os.urandom(1 << 17).hex())])
+            if self.post(body, "logs").status == 200:
+                self.sent["logs"] += 1
+                refused = 0
+            else:
+                refused += 1
+                time.sleep(0.5)
+        self.assertEqual(refused, 6)
+        self.assertGreater(self.sent["logs"] << 18, DISK_BYTES * 5 // 4)
+        self.assertGreater(self.daemon.api("status")["store"]["merges"], 3)
+        self.assertFalse([name for name in os.listdir(os.path.join(self.disk.data, "store"))
+                          if name.endswith(".tmp")])
         self.check_readable()
 
     def test_alarms_on_a_full_disk(self):

@@ -519,7 +519,7 @@ class FormatTest(Case):
         counts, damaged, remarks = self.check(directory)
         # Nor would the catalogue know of it; here it does, since it was somebody who cut it off.
         self.assertEqual((counts, damaged), (self.counts(store), 2))
-        self.assertIn(f"at byte {last.offset}: a torn tail", remarks)
+        self.assertIn(f"at byte {last.offset}: a stretch with no readable block", remarks)
         self.assertIn(f"bytes that were acknowledged: commits up to {last.commit} were", remarks)
 
     def test_damage_is_left_out_alone(self):

@@ -19,7 +19,7 @@ HOSTILE = "red\x1b[31m\x07 \u202eback\x9b2J\nsecond line"
 MEMBERS = ["time", "time_unix_nano", "observed_time", "observed_time_unix_nano", "flags",
            "dropped_attributes_count", "resource", "scope", "severity", "severity_text", "body",
            "service", "trace_id", "span_id", "session_id", "attributes", "event_name", "log_group",
-           "log_stream", "oversized_bytes", "resource_oversized_bytes"]
+           "log_stream", "oversized_bytes", "resource_oversized_bytes", "error_class", "error_type"]
 
 
 class CaptureTest(Case):

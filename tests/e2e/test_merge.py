@@ -8,7 +8,7 @@ import time
 import unittest
 
 import otlp
-from harness import Case, Daemon, wait_for
+from harness import SLOWNESS, Case, Daemon, wait_for
 from kills import Connection, Killer, Sender
 
 KILLS = 5
@@ -59,7 +59,26 @@ class MergeTest(Case):
             killer.check_found(0, sent, exact=True)
             self.check_retried(daemon, threads)
             killer.check_found(0, sent, exact=True)
-            killer.check_offline(torn=False)
+            killer.check_offline()
+
+    def test_check_beside_load(self):
+        """Segments of a few MiB are left, merged, retired and their files used again while `midwatch
+        check` reads them: it never calls any of that damage."""
+        with Daemon(arguments=["--merge-after", "1s", "--retention-bytes", "33554432"]) as daemon:
+            loads = [daemon.start_load(transport, "--in-flight", "4", "--spans", "256", "--seconds",
+                                       str(2 * LOAD_SECONDS)) for transport in ("grpc", "http")]
+            checks = 0
+            while any(load.poll() is None for load in loads):
+                done = daemon.cli_raw("check")
+                checks += 1
+                self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+                self.assertNotIn("note ", done.stdout)
+            for load in loads:
+                load.communicate(timeout=60 * SLOWNESS)
+            self.assertGreater(checks, 3)
+            numbers = at_rest(daemon)
+            self.assertGreater(numbers["merges"], 2)
+            self.assertEqual(numbers["losses"], 0)
 
     @staticmethod
     def sent(threads):
@@ -109,6 +128,45 @@ class MergeTest(Case):
             metrics = daemon.get("/metrics").body.decode()
             self.assertIn("midwatch_items_repeated_total 5\n", metrics)
             self.assertIn("midwatch_items_conflicting_total 1\n", metrics)
+
+    def test_repeated_points(self):
+        """A point that came twice counts twice in `stored` until both are merged together, as status and
+        README say; questions tell it once, whatever was merged."""
+        with Daemon(arguments=["--merge-after", "1s"]) as daemon:
+            def send(*values):
+                """The same points, in a request that is another one."""
+                points = [otlp.number_point(value, otlp.START + value) for value in values]
+                body = otlp.metrics_request([otlp.metric(points, name="load")])
+                answer = daemon.request("POST", "/v1/metrics", body + otlp.metrics_request(
+                    [otlp.metric([otlp.number_point(1)], name="m" + os.urandom(4).hex())]),
+                    {"content-type": "application/x-protobuf"}, port="http")
+                self.assertEqual((answer.status, answer.body), (200, b""))
+
+            def counts():
+                metrics = daemon.cli_json("metric", "list")["items"]
+                (listed,) = [item["points"] for item in metrics if item["name"] == "load"]
+                shown = sum(len(series["points"])
+                            for series in daemon.cli_json("metric", "show", "load")["series"])
+                others = sum(item["points"] for item in metrics) - listed
+                return listed, shown, daemon.api("status")["stored"]["points"] - others
+
+            def rest(merges):
+                wait_for("merges", lambda: (store(daemon)["merges"] >= merges
+                                            and not store(daemon)["unmerged_bytes"]), 30)
+            send(1, 2, 3)
+            send(2, 3)
+            at_rest(daemon)
+            self.assertEqual(counts(), (3, 3, 3))
+            self.assertEqual(store(daemon)["repeats"], 2)
+            merges = store(daemon)["merges"]
+            send(3)
+            self.assertEqual(counts(), (3, 3, 4))
+            rest(merges + 1)
+            self.assertEqual(counts(), (3, 3, 4))
+            self.assertRegex(daemon.cli("status"), r"\(repeats count until merged together\)")
+            metrics = daemon.get("/metrics").body.decode()
+            self.assertIn("midwatch_stored_points 7\n", metrics)
+            self.assertIn("midwatch_items_repeated_total 2\n", metrics)
 
     def check_spans(self, daemon, trace):
         shown = daemon.api("traces/" + trace.hex())

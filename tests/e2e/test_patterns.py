@@ -2,6 +2,7 @@
 """Patterns that take for ever: they have threads of their own and a budget, and who asks for
 something else does not notice them. Prints the figures."""
 import json
+import os
 import select
 import socket
 import statistics
@@ -16,7 +17,7 @@ from harness import SLOWNESS, DaemonCase, wait_for
 BASE = 1_700_000_000_000_000_000
 # Bodies on which the patterns go back and forth without end: nothing in them ends a match.
 RECORDS, REQUEST = 30_000, 1000
-BODY = "a" * 400
+BODY = "a" * 200 + "x" + "a" * 200
 HOSTILE = ["(a+)+[BD]", "(?:a|aa)+[BD]", "(?=[a-z]*+1)|(?=[a-z]*+2)|(a*)*[BD]", "(a|a?)+[BD]"]
 
 
@@ -75,6 +76,25 @@ class PatternsTest(DaemonCase):
         done = self.daemon.cli_raw("log", "list", "--pattern", HOSTILE[0], "--format", "otlp")
         self.assertEqual(done.returncode, 7)
         self.assertIn("pattern: the pattern takes too long", done.stderr)
+
+    def cpu(self):
+        with open(f"/proc/{self.daemon.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def test_about_two_seconds(self):
+        """What goes back and forth within each text is given up after about two seconds of work, and
+        gets no more for what little it searched meanwhile."""
+        for pattern in HOSTILE + ["(.*)*x[0-9]"]:
+            with self.subTest(pattern=pattern):
+                before = self.cpu()
+                answer = self.daemon.get("/api/v1/logs?pattern=" + quote(pattern))
+                worked = self.cpu() - before
+                print(f"{pattern}: {answer.status} after {worked:.2f} s of work")
+                error = answer.json()["error"]
+                self.assertEqual((answer.status, error["field"]), (504, "pattern"))
+                self.assertIn("take repeats within repeats out of it", error["hint"])
+                self.assertLess(worked, 3.5 * SLOWNESS)
 
     def test_others_find(self):
         """A pattern of many records that costs them little has no budget to fear."""

@@ -64,7 +64,7 @@ class RefusingDisk(DiskCase):
             self.daemon.stop()
 
     def check_files(self):
-        """Not while it runs."""
+        """Also while it runs and cannot write: what a refused write left is no damage."""
         done = self.daemon.cli_raw("check")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
@@ -108,6 +108,7 @@ class WhileRunning(RefusingDisk):
         status = self.daemon.cli_json("status")
         self.assertFalse(status["ready"])
         self.assertIn("NOT WRITABLE", self.daemon.cli("status"))
+        self.check_files()
         self.daemon.disk(WELL)
         self.wait_until_ready()
         self.assertTrue(alarms.deliver(delivery))

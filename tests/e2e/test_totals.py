@@ -58,6 +58,15 @@ def split_requests():
         yield [one], [log("split", 5, 4)]
 
 
+def cached_tokens():
+    """A framework and the SDK below it speak of the same two calls; the SDK leaves out what was
+    cached, and of the second call its span comes first."""
+    yield [span("cached", 1, 0, "invoke_agent", "sess-cached", (310, 50)),
+           span("cached", 2, 1, "chat", None, (100, 20)), span("cached", 3, 2, "chat", None, (100, 20)),
+           span("cached", 5, 4, "chat", None, (150, 30))], []
+    yield [span("cached", 4, 1, "chat", None, (210, 30))], []
+
+
 def two_sessions():
     """Each of its own, what is above them of the root-most."""
     yield [span("two", 1, 0, "invoke_workflow"), span("two", 2, 1, "invoke_agent", "sess-a", (1000, 100)),
@@ -73,7 +82,7 @@ def odd_trees():
            span("odd", 3, 99, "chat", None, (5, 6), 2), span("odd", 3, 99, "chat", "sess-odd", (50, 60))], []
 
 
-CASES = [late_session, split_requests, two_sessions, odd_trees]
+CASES = [late_session, split_requests, cached_tokens, two_sessions, odd_trees]
 
 
 class TotalsTest(Case):
@@ -133,13 +142,28 @@ class TotalsTest(Case):
             return steps, int(s["start_unix_nano"]), s["span_id"]
         return sorted(agents, key=depth)[:1]
 
+    def tokens(self, leaf, spans):
+        """Of the leaf, or of a model above it that speaks of the same call and says no less."""
+        by_id = {s["span_id"]: s for s in spans}
+        counts = [leaf["input_tokens"] or 0, leaf["output_tokens"] or 0]
+        for up in self.ancestors(leaf, by_id):
+            below = [s for s in self.model_calls(spans)
+                     if any(above is up for above in self.ancestors(s, by_id))]
+            if leaf["operation_kind"] != "model" or len(below) != 1 or \
+                    up["operation_kind"] in ("agent", "workflow", "tool"):
+                break
+            told = [up["input_tokens"] or 0, up["output_tokens"] or 0]
+            if up["operation_kind"] == "model" and all(t >= c for t, c in zip(told, counts)):
+                counts = told
+        return counts
+
     def figures(self, spans):
-        counting = self.token_spans(spans)
+        counting = [self.tokens(s, spans) for s in self.token_spans(spans)]
         return {"spans": len(spans), "errors": sum(s["status"] == "ERROR" for s in spans),
                 "model_calls": len(self.model_calls(spans)),
                 "tool_calls": len(self.tool_calls(spans)),
-                "input_tokens": sum(s["input_tokens"] or 0 for s in counting),
-                "output_tokens": sum(s["output_tokens"] or 0 for s in counting)}
+                "input_tokens": sum(counts[0] for counts in counting),
+                "output_tokens": sum(counts[1] for counts in counting)}
 
     # ---- comparisons ------------------------------------------------------------------------------
 
@@ -206,6 +230,7 @@ class TotalsTest(Case):
             self.assert_json(self.check(daemon), before)
             sessions = {s["session_id"]: s for s in before}
             rows = {"sess-late": (1, 3, 2, 1, 10, 1), "sess-split": (1, 4, 1, 1, 7, 3),
+                    "sess-cached": (1, 5, 0, 0, 310, 50),
                     "sess-a": (2, 5, 1, 1, 35, 9), "sess-b": (1, 2, 2, 0, 40, 4)}
             for name, wanted in rows.items():
                 found = sessions[name]

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """export, import and demo: what goes out as OTLP/JSON lines comes in again, all of it and nothing
 twice; what is wrong in a file is told by line; a busy daemon is waited for."""
+import base64
 import gzip
 import http.server
 import json
@@ -193,15 +194,88 @@ class ExportTest(DaemonCase, Folder):
             self.assertEqual((sum(pages), len(pages) > 1), (48, True), pages)
         self.daemon.cli("space", "delete", "wide", "--yes")
 
-    def test_what_is_too_long_is_told(self):
-        """Left out of the answer and counted: exit 1."""
-        self.daemon.cli("space", "create", "long")
-        records = [otlp.log_record(body="x" * (5 << 20)), otlp.log_record()]
-        signals.post(self.daemon, "/v1/logs", otlp.logs_request(records),
-                     headers={"x-midwatch-space": "long"})
-        done = self.daemon.cli_raw("export", "--space", "long")
-        self.assertEqual((done.returncode, len(items(done.stdout))), (1, 1))
-        self.assertIn("1 left out: too long", done.stderr)
+
+def text_of(size):
+    """Hardly packs."""
+    return base64.b64encode(os.urandom(size * 3 // 4)).decode()
+
+
+class LargeTest(Folder):
+    """Items that are not shown beside others: what was accepted comes out, as a page of its own."""
+
+    MIB = 1 << 20
+
+    def send(self, daemon, path, body):
+        answer = signals.post(daemon, path, body)
+        self.assertEqual(answer.status, 200, answer.body)
+
+    def small_span(self, n, **more):
+        return otlp.span(b"t" * 16, bytes([n]) * 8, start=1700000000 * SECOND + n, **more)
+
+    def fill(self, daemon, size):
+        """Large spans first, last, and one behind the other; a large resource, a point, a record."""
+        for n in range(1, 9):
+            large = n in (1, 4, 5, 8)
+            attributes = [("n", str(n)), ("dump", text_of(size) if large else "short")]
+            self.send(daemon, "/v1/traces",
+                      otlp.request([self.small_span(n, attributes=attributes)]))
+        resource = otlp.length_field(1, otlp.attribute("dump", text_of(size)))
+        scope = otlp.length_field(2, self.small_span(9))
+        self.send(daemon, "/v1/traces", otlp.length_field(
+            1, otlp.length_field(1, resource) + otlp.length_field(2, scope)))
+        self.send(daemon, "/v1/logs", otlp.logs_request(
+            [otlp.log_record(body="before"), otlp.log_record(body=text_of(3 * size)),
+             otlp.log_record(body="behind")]))
+        for value in ("short", text_of(size), "another"):
+            self.send(daemon, "/v1/metrics", signals.request(
+                [signals.gauge("queue", [(1700000000 * SECOND, 7, [("k", value)])], "1")]))
+
+    def test_round_trip(self):
+        for merged in (False, True):
+            more = ["--merge-after", "1s"] if merged else []
+            with self.subTest(merged=merged), Daemon(arguments=more) as first, Daemon() as second:
+                self.fill(first, 5 * self.MIB)
+                if merged:
+                    wait_for("merging", lambda: not first.api("status")["store"]["unmerged_bytes"])
+                path = self.path(f"large-{merged}.jsonl")
+                done = first.cli_raw("export", "-o", path)
+                self.assertEqual((done.returncode, "left out" in done.stderr), (0, False),
+                                 done.stderr)
+                with open(path, encoding="utf-8") as file:
+                    sent = items(file.read())
+                self.assertEqual(len(sent), 9 + 3 + 3)
+                self.assertEqual(sum(len(item) > 5 * self.MIB for item in sent), 7)
+                self.assertEqual(len(set(sent)), len(sent))
+                second.cli("import", path)
+                self.assertEqual(items(second.cli("export")), sent)
+                trace = lines_of(second.cli("trace", "show", (b"t" * 16).hex(), "--format",
+                                            "otlp"))
+                self.assertEqual(len(items("\n".join(map(json.dumps, trace)))), 9)
+
+    def test_near_the_largest_request(self):
+        with Daemon() as first, Daemon() as second:
+            self.send(first, "/v1/logs", otlp.logs_request(
+                [otlp.log_record(body=text_of(60 * self.MIB))]))
+            path = self.path("largest.jsonl.gz")
+            first.cli("export", "-o", path)
+            second.cli("import", path)
+            self.assertEqual(items(second.cli("export")), items(first.cli("export")))
+
+    def test_what_does_not_fit_is_told(self):
+        """A daemon whose memory is smaller than the item: left out and counted, exit 1; one with more
+        has it all."""
+        with Daemon(arguments=["--memory-limit", "64MiB"]) as daemon:
+            self.send(daemon, "/v1/logs", otlp.logs_request(
+                [otlp.log_record(body="small"), otlp.log_record(body=text_of(12 * self.MIB)),
+                 otlp.log_record(body=text_of(2 * self.MIB))]))
+            done = daemon.cli_raw("export")
+            self.assertEqual((done.returncode, len(items(done.stdout))), (1, 2), done.stderr)
+            self.assertIn("1 left out: too long for the memory", done.stderr)
+            self.assertIn("--memory-limit", done.stderr)
+            daemon.stop()
+            daemon.arguments = []
+            daemon.start()
+            self.assertEqual(len(items(daemon.cli("export"))), 3)
 
 
 class ImportTest(DaemonCase, Folder):
@@ -231,6 +305,26 @@ class ImportTest(DaemonCase, Folder):
             self.assertIn(words, done.stderr)
         self.assertNotIn("line 1:", done.stderr)
         self.assertNotIn("line 8:", done.stderr)
+        self.assertEqual(self.stored()["spans"], before + 3)
+
+    def test_behind_gzip_stands_more(self):
+        """Several members are one file; what is no member is no part of it, and is told."""
+        lines = [json.dumps(self.request({**self.SPAN, "spanId": os.urandom(8).hex()})) + "\n"
+                 for _ in range(3)]
+        whole = gzip.compress(lines[0].encode()) + gzip.compress(lines[1].encode())
+        before = self.stored()["spans"]
+        for content, words in (
+                (whole + lines[2].encode(), f"from byte {len(whole)} on, stands what is no gzip"),
+                (whole + gzip.compress(lines[2].encode())[:50], "ends too early: the member at byte "
+                 f"{len(whole)} is cut off at byte ")):
+            path = self.path("joined.jsonl.gz", content)
+            done = self.daemon.cli_raw("import", path)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(path + ": line 3: ", done.stderr)
+            self.assertIn(words, done.stderr)
+            # Nothing that was taken before is stored a second time.
+            self.assertEqual(self.stored()["spans"], before + 2)
+        self.daemon.cli("import", self.path("whole.gz", whole + gzip.compress(lines[2].encode())))
         self.assertEqual(self.stored()["spans"], before + 3)
 
     def test_hostile_words(self):

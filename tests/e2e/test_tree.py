@@ -15,9 +15,12 @@ TRACE = bytes.fromhex("aaaa0000000000000000000000000001")
 ODD = bytes.fromhex("bbbb0000000000000000000000000002")
 LARGE = bytes.fromhex("cccc0000000000000000000000000003")
 WIDE = bytes.fromhex("dddd0000000000000000000000000004")
+DEEP = bytes.fromhex("eeee0000000000000000000000000005")
 HOSTILE = "evil\x1b[31m\r\n\u202e" + "x" * 150
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LARGE_COUNT = 100_000
+# More than the rows of an answer, and nobody folds a chain.
+DEEP_COUNT = 1500
 
 
 def span_id(n):
@@ -57,6 +60,13 @@ def agent_trace():
     return spans
 
 
+def deep():
+    """A chain: each waits for the next, and the last does the work."""
+    last = DEEP_COUNT - 1
+    return [span(n + 1, n, "the work" if n == last else f"hop {n}", n, 30_000 - n, DEEP)
+            for n in range(DEEP_COUNT)]
+
+
 def records():
     return [signals.log(BASE + 20 * MS, "asking the model", 9, (), TRACE, span_id(2)),
             signals.log(BASE + 735 * MS, "tool\x1b[31m missing\nsecond line", 17, (), TRACE, span_id(3)),
@@ -75,7 +85,7 @@ class TreeTest(DaemonCase):
     def prepare(cls):
         odd = [span(1, 99, "orphan", 0, 10, ODD), span(2, 3, "circle a", 1, 2, ODD),
                span(3, 2, "circle b", 2, 3, ODD), span(4, 4, "itself", 3, 4, ODD)]
-        bodies = [otlp.request(agent_trace()), otlp.request(odd)]
+        bodies = [otlp.request(agent_trace()), otlp.request(odd), otlp.request(deep())]
         for trace, name in ((LARGE, lambda n: "step"), (WIDE, lambda n: f"step {n}")):
             spans = list(large(trace, name))
             bodies += [otlp.request(spans[i:i + 10000]) for i in range(0, len(spans), 10000)]
@@ -117,6 +127,26 @@ class TreeTest(DaemonCase):
         self.assert_json(sum(row.get("critical_ms", 0) for row in tree["rows"]), 1000.0)
         self.assert_json((model["critical_ms"], folded["critical_ms"]), (300.0, 200.0))
 
+    def test_critical_top(self):
+        tree = self.tree(TRACE)
+        self.assertEqual([(top["name"], top["count"]) for top in tree["critical_top"]],
+                         [("invoke_agent clerk", 1), ("chat gpt-x", 1),
+                          ("execute_tool get_weather", 40), ("execute_tool " + HOSTILE, 1)])
+        self.assertEqual([top["span_id"] for top in tree["critical_top"][:2]],
+                         [span_id(1).hex(), span_id(2).hex()])
+        self.assert_json([top["critical_ms"] for top in tree["critical_top"]],
+                         [490.0, 300.0, 200.0, 10.0])
+
+    def test_what_took_longest_has_no_row(self):
+        for rows in (10, 1000):
+            tree = self.tree(DEEP, f"?rows={rows}")
+            self.assertNotIn("the work", [row["name"] for row in tree["rows"]])
+            top = tree["critical_top"]
+            self.assertEqual(len(top), 10)
+            self.assert_json((top[0]["name"], top[0]["critical_ms"]), ("the work", 27002.0))
+        text = self.daemon.cli("trace", "show", DEEP.hex(), env={"COLUMNS": "160"})
+        self.assertRegex(text, r"(?m)^  critical +the work 27.00s \(90 %\), hop 0 2.00ms \(0 %\), ")
+
     def test_head_agrees_with_the_trace(self):
         for trace in (TRACE, ODD):
             tree, shown = self.tree(trace), self.daemon.api("traces/" + trace.hex())
@@ -148,7 +178,7 @@ class TreeTest(DaemonCase):
     def test_text(self):
         text = self.daemon.cli("trace", "show", "aaaa0000", env={"COLUMNS": "160"})
         self.assertRegex(text, r"(?m)^  critical +invoke_agent clerk 490ms \(49 %\), chat gpt-x 300ms"
-                               r" \(30 %\), execute_tool get_weather 200ms \(20 %\)$")
+                               r" \(30 %\), \u00d740 execute_tool get_weather 200ms \(20 %\)$")
         self.assertRegex(text, r"(?m)^\*invoke_agent clerk +\u2588{20}  agent ")
         self.assertRegex(text, r"(?m)^\u251c \*chat gpt-x +\u2588{7} +model .* 900 +80  gpt-x ")
         self.assertRegex(text, r"(?m)^\u2502 \u2514 - asking the model .* INFO$")
@@ -163,7 +193,7 @@ class TreeTest(DaemonCase):
 
     def test_fits(self):
         for columns in (40, 60, 80, 100, 132, 200):
-            for trace in (TRACE, ODD, WIDE):
+            for trace in (TRACE, ODD, WIDE, DEEP):
                 text = self.daemon.cli("trace", "show", trace.hex(), env={"COLUMNS": str(columns)})
                 table = text[text.index("\nSPAN"):]
                 self.assertLessEqual(max(map(len, table.splitlines())), columns)

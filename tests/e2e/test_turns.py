@@ -219,7 +219,7 @@ class TurnsTest(DaemonCase):
             body = text[text.index("\nturn 1 "):]
             lines = [line for line in body.splitlines() if not line.startswith("turn")]
             self.assertLessEqual(max(map(len, lines)), int(width))
-        self.assertRegex(text, r"(?m)^turn 1  2023-11-14T22:13:21Z  99ms  trace [0-9a-f]{12}$")
+        self.assertRegex(text, r"(?m)^turn 1  2023-11-14T22:13:21Z  99ms  trace [0-9a-f]{12}\u2026$")
         self.assertRegex(text, r"(?m)^  user:    two$\n  agent:   three$\n  by:      clerk$\n"
                                r"  models:  model-m$\n  tokens:  100 in, 10 out$")
         self.assertRegex(text, r"(?m)^  tools:   search \u00d73 \(1 error\), fetch$\n"

@@ -19,10 +19,10 @@ DOORS = {
     "lib/store": ["store.h", "spaces.h"],
     "lib/state": ["state.h"],
     "lib/access": ["access.h", "origin.h"],
-    "proto": ["scan.h", "unpack.h", "wire.h", "json.h", "*.pb-c.h"],
+    "proto": ["scan.h", "unpack.h", "wire.h", "json.h", "attribute_walk.h", "*.pb-c.h"],
     "triage": ["triage.h", "decision.h"],
     "webhook": ["webhook.h", "source.h"],
-    "collector": ["collector.h", "facts.h", "attribute_walk.h", "error_class.h"],
+    "collector": ["collector.h", "facts.h", "error_class.h"],
     "cli": ["cli.h"],
 }
 # Rooms whose job is SQL.

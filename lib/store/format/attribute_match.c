@@ -137,6 +137,21 @@ static bool cut(mw_slice key_value, mw_slice *key, mw_slice *value)
     return true;
 }
 
+bool mw_attribute_text(mw_slice key_value, mw_slice *key, mw_slice *text)
+{
+    mw_slice value;
+    uint64_t len;
+    if (!cut(key_value, key, &value) || value.len < 2 ||
+        value.data[0] != MW_WIRE_TAG(1, MW_WIRE_BYTES))
+        return false;
+    const uint8_t *end = mw_wire_end(value);
+    const uint8_t *at = mw_wire_varint(mw_wire_begin(value) + 1, end, 5, &len);
+    if (!at || len != (uint64_t)(end - at))
+        return false;
+    *text = mw_slice_bytes(at, (size_t)len);
+    return true;
+}
+
 static bool equals(const mw_value *value, const mw_attribute_wanted *wanted)
 {
     switch (value->type) {

@@ -33,6 +33,9 @@ MW_MUST_USE mw_err mw_attribute_want(const mw_attribute_query *query, mw_attribu
 
 /* A KeyValue message; value->type is EMPTY when it has none. False: the wire format is broken. */
 bool mw_attribute_read(mw_slice key_value, mw_slice *key, mw_value *value);
+/* Without a loop, where it is of the usual form, a key and then a text. False says nothing: that is
+ * left to mw_attribute_read. */
+bool mw_attribute_text(mw_slice key_value, mw_slice *key, mw_slice *text);
 /* The bits of a double, with one NaN for all, since they show alike. */
 uint64_t mw_double_bits(double value);
 

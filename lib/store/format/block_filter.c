@@ -197,13 +197,13 @@ static void note_attribute(mw_filter_writer *writer, uint64_t element)
         writer->no_attributes = true;
 }
 
-static void add_attribute(mw_filter_writer *writer, mw_slice key_value)
+static void add_other(mw_filter_writer *writer, mw_slice key_value)
 {
     mw_slice key;
     mw_value value;
     uint64_t element, seed = writer->seed;
 
-    if (writer->no_attributes || !mw_attribute_read(key_value, &key, &value))
+    if (!mw_attribute_read(key_value, &key, &value))
         return;
     switch (value.type) {
     case MW_VALUE_STRING:
@@ -219,6 +219,17 @@ static void add_attribute(mw_filter_writer *writer, mw_slice key_value)
     default: return;
     }
     note_attribute(writer, element);
+}
+
+static void add_attribute(mw_filter_writer *writer, mw_slice key_value)
+{
+    mw_slice key, text;
+    if (writer->no_attributes)
+        return;
+    if (!mw_attribute_text(key_value, &key, &text))
+        add_other(writer, key_value);
+    else if (text.len <= MW_FILTER_VALUE_MAX)
+        note_attribute(writer, text_element(writer->seed, key, text));
 }
 
 static bool has_map(mw_filter_writer *writer)

@@ -15,6 +15,8 @@
 #define DISTINCT_AT_FIRST 4096u
 #define BYTES_AT_FIRST ((size_t)256 << 10)
 #define FIELDS_A_ROW 16u
+/* Longer fields, texts mostly, lie apart from those that are met again and again. */
+#define SHORT_MAX 64u
 
 mw_err mw_field_writer_init(mw_field_writer *writer, mw_signal signal, uint32_t rows)
 {
@@ -23,6 +25,7 @@ mw_err mw_field_writer_init(mw_field_writer *writer, mw_signal signal, uint32_t 
     writer->next_room = DISTINCT_AT_FIRST;
     writer->list_room = (size_t)rows * FIELDS_A_ROW;
     mw_err err = mw_byte_table_init(&writer->table, DISTINCT_AT_FIRST, BYTES_AT_FIRST);
+    writer->table.apart_from = SHORT_MAX + 1;
     writer->next = mw_calloc(MW_MEM_MERGE, writer->next_room, sizeof *writer->next);
     writer->list = mw_alloc(MW_MEM_MERGE, writer->list_room * sizeof *writer->list);
     writer->from = mw_alloc(MW_MEM_MERGE, rows * sizeof *writer->from);
@@ -69,21 +72,26 @@ size_t mw_field_writer_size(const mw_field_writer *writer)
 
 /* ---- cutting --------------------------------------------------------------------------------- */
 
-/* Short and often equal: a call would cost more than the comparison. */
-static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
+static inline bool same_eight(const uint8_t *a, const uint8_t *b)
 {
     uint64_t x, y;
+    memcpy(&x, a, 8);
+    memcpy(&y, b, 8);
+    return x == y;
+}
+
+/* Short and often equal: a call would cost more than the comparison. Those that differ have the
+ * same key, mostly, and another value: the end is compared first. */
+static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
+{
     if (len < 8)
         return memcmp(a, b, len) == 0;
-    for (size_t i = 0; i + 8 <= len; i += 8) {
-        memcpy(&x, a + i, 8);
-        memcpy(&y, b + i, 8);
-        if (x != y)
+    if (!same_eight(a + len - 8, b + len - 8))
+        return false;
+    for (size_t i = 0; i + 8 < len; i += 8)
+        if (!same_eight(a + i, b + i))
             return false;
-    }
-    memcpy(&x, a + len - 8, 8);
-    memcpy(&y, b + len - 8, 8);
-    return x == y;
+    return true;
 }
 
 static inline mw_slice bytes_of(const mw_field_writer *writer, const mw_row_fields *told,
@@ -119,7 +127,7 @@ static mw_err add_rest(mw_field_writer *writer, mw_slice rest, uint32_t *number)
 
 /* Where a short field of bytes is kept when it was looked up; NULL for all others. Its last bytes
  * and its length tell most such fields apart, and what meets in a place is only looked up again. */
-static uint32_t *recent_of(mw_field_writer *writer, const uint8_t *at, const uint8_t *end)
+static mw_field_recent *recent_of(mw_field_writer *writer, const uint8_t *at, const uint8_t *end)
 {
     uint64_t tail;
     if (end - at < 2 || (at[0] & 0x87) != MW_WIRE_BYTES || at[1] >= 0x80 || at[1] < sizeof tail ||
@@ -144,7 +152,7 @@ static uint32_t told_here(const mw_field_writer *writer, const mw_row_fields *to
 
 /* The field that begins here, from the table; what is no field is an item's rest. */
 static mw_err number_of(mw_field_writer *writer, const uint8_t *at, const uint8_t *end,
-                        uint32_t *recent, uint32_t *field)
+                        mw_field_recent *recent, uint32_t *field)
 {
     mw_wire_field parsed;
     uint32_t number;
@@ -157,7 +165,7 @@ static mw_err number_of(mw_field_writer *writer, const uint8_t *at, const uint8_
         return err;
     *field = number + writer->row_fields + 1;
     if (behind && recent)
-        *recent = *field;
+        *recent = (mw_field_recent){*field, writer->table.entries[number]};
     return MW_OK;
 }
 
@@ -165,12 +173,16 @@ static mw_err number_of(mw_field_writer *writer, const uint8_t *at, const uint8_
 static mw_err look_up(mw_field_writer *writer, const mw_row_fields *told, const uint8_t **at,
                       const uint8_t *end, uint32_t *field)
 {
-    uint32_t *recent = recent_of(writer, *at, end);
+    mw_field_recent *recent = recent_of(writer, *at, end);
     mw_err err = MW_OK;
 
-    *field = recent ? *recent : 0;
-    if (*field == 0 || !stands_here(bytes_of(writer, told, *field), *at, end))
-        *field = told_here(writer, told, *at, end);
+    if (recent && recent->field &&
+        stands_here(mw_byte_table_at(&writer->table, recent->entry), *at, end)) {
+        *field = recent->field;
+        *at += recent->entry.len;
+        return MW_OK;
+    }
+    *field = told_here(writer, told, *at, end);
     if (*field == 0)
         err = number_of(writer, *at, end, recent, field);
     if (err == MW_OK)
@@ -228,8 +240,11 @@ mw_err mw_field_writer_add(mw_field_writer *writer, uint32_t place, const mw_row
     /* A field has two bytes or more; a rest that is none may have one. */
     mw_err err = grow_list(writer, item.len / 2 + 1);
 
+    if (err != MW_OK)
+        return err;
     writer->from[place] = (uint32_t)writer->listed;
     writer->bytes += item.len;
+    uint32_t *list = writer->list + writer->listed;
     while (err == MW_OK && at < end) {
         uint32_t guess = writer->next[before], field = guess;
         mw_slice expected = guess ? bytes_of(writer, told, guess) : MW_SLICE_NONE;
@@ -239,11 +254,11 @@ mw_err mw_field_writer_add(mw_field_writer *writer, uint32_t place, const mw_row
             err = learn(writer, told, &at, end, guess, &field);
             writer->next[before] = field;
         }
-        writer->list[writer->listed++] = field;
+        *list++ = field;
         before = field;
     }
-    if (err == MW_OK)
-        writer->list[writer->listed++] = 0;
+    *list++ = 0;
+    writer->listed = (size_t)(list - writer->list);
     return err;
 }
 
@@ -314,7 +329,7 @@ size_t mw_field_writer_token_room(const mw_field_writer *writer)
 
 size_t mw_field_writer_dictionary(const mw_field_writer *writer)
 {
-    return writer->table.used;
+    return mw_byte_table_used(&writer->table);
 }
 
 static unsigned char *put_varint(unsigned char *to, uint32_t value)
@@ -346,6 +361,21 @@ typedef struct token_writer {
     uint32_t known; /* numbers given */
 } token_writer;
 
+/* The dictionary is larger than a core's cache. Its fields are read in about the order in which
+ * they came, but their lengths differ, so that the processor does not see what comes next. */
+#define FETCH_AHEAD 4u
+#define FETCH_MAX ((size_t)256)
+#define CACHE_LINE 64u
+
+static inline void fetch_ahead(const mw_byte_table *table, uint32_t number, size_t most)
+{
+    if (number + FETCH_AHEAD >= table->count)
+        return;
+    mw_slice bytes = mw_byte_table_get(table, number + FETCH_AHEAD);
+    for (size_t i = 0; i < bytes.len && i < most; i += CACHE_LINE)
+        __builtin_prefetch(bytes.data + i);
+}
+
 /* A field that no token named yet: the dictionary's next. */
 static uint32_t put_new(token_writer *out, uint32_t field)
 {
@@ -353,6 +383,7 @@ static uint32_t put_new(token_writer *out, uint32_t field)
     uint32_t number = field - writer->row_fields - 1;
     mw_slice bytes = mw_byte_table_get(&writer->table, number);
 
+    fetch_ahead(&writer->table, number, FETCH_MAX);
     if (is_raw(writer, number)) {
         *out->token++ = MW_TOKEN_NEW_BYTES;
         out->token = put_varint(out->token, (uint32_t)bytes.len);
@@ -381,12 +412,13 @@ static void put_item(token_writer *out, const uint32_t *field)
             number = put_new(out, *field);
             token = out->token;
             next[number] = next[guess];
+            next[before] = number;
         } else if (number == guess) {
             *token++ = MW_TOKEN_EXPECTED;
         } else {
             token = put_varint(token, MW_TOKEN_FIELD + number);
+            next[before] = number;
         }
-        next[before] = number;
         before = number;
         field++;
     } while (number);
@@ -409,16 +441,18 @@ mw_err mw_field_writer_finish(mw_field_writer *writer, unsigned char *tokens, si
         put_item(&out, writer->list + writer->from[place]);
     *len = (size_t)(out.token - tokens);
     MW_ASSERT(*len <= mw_field_writer_token_room(writer) && out.known == fields);
-    MW_ASSERT((size_t)(out.dictionary - dictionary) == writer->table.used);
+    MW_ASSERT((size_t)(out.dictionary - dictionary) == mw_byte_table_used(&writer->table));
     return MW_OK;
 }
 
 void mw_field_writer_each(const mw_field_writer *writer, void (*field)(void *ctx, mw_slice bytes),
                           void *ctx)
 {
-    for (uint32_t i = 0; i < writer->table.count; i++)
+    for (uint32_t i = 0; i < writer->table.count; i++) {
+        fetch_ahead(&writer->table, i, 1);
         if (!is_raw(writer, i))
             field(ctx, mw_byte_table_get(&writer->table, i));
+    }
 }
 
 void mw_field_writer_item(const mw_field_writer *writer, uint32_t place, const mw_row_fields *told,

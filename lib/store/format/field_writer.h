@@ -12,6 +12,12 @@
 
 #define MW_FIELDS_RECENT_BITS 11u
 
+/* With what the table says of it, so that nothing else of the table is read where it is met. */
+typedef struct mw_field_recent {
+    uint32_t field; /* 0 = none */
+    mw_byte_entry entry;
+} mw_field_recent;
+
 typedef struct mw_field_writer {
     mw_byte_table table; /* number in the table + row_fields + 1 = field */
     uint32_t *next;      /* by field: the one that followed it last */
@@ -23,8 +29,8 @@ typedef struct mw_field_writer {
     uint32_t *from; /* by place: where its fields begin in `list` */
     uint32_t *raw;  /* numbers in the table that are no protobuf fields, ascending */
     uint32_t raw_count, raw_room;
-    uint32_t recent[1u << MW_FIELDS_RECENT_BITS]; /* fields by their last bytes; 0 = none */
-    uint64_t bytes;                               /* of all items */
+    mw_field_recent recent[1u << MW_FIELDS_RECENT_BITS]; /* by their last bytes */
+    uint64_t bytes;                                      /* of all items */
     uint32_t *cut; /* by field of the present source in fields: 0 = not met, else here */
     uint32_t cut_room;
 } mw_field_writer;

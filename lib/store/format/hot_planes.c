@@ -402,7 +402,20 @@ static void end_frames(frame_writer *writer, const plane_column *column, size_t 
 
 /* ---- both ways ------------------------------------------------------------------------------- */
 
-/* From `raw` to `out`, column by column; `out` begins as a copy. */
+/* What stays in its place, and parents, which are changed in theirs first. */
+static void copy_rest(const plane_map *map, const unsigned char *raw, size_t raw_len,
+                      unsigned char *out)
+{
+    memcpy(out, raw, map->begin);
+    memcpy(out + map->end, raw + map->end, raw_len - map->end);
+    for (unsigned c = 0; c < map->count; c++) {
+        const plane_column *column = &map->columns[c];
+        if (column->form == FORM_BYTES || column->at == map->parents)
+            memcpy(out + column->at, raw + column->at, column->width * map->rows);
+    }
+}
+
+/* From `raw` to `out`, column by column; the rest is there. */
 static void lay_out(const plane_map *map, const unsigned char *raw, unsigned char *out,
                     unsigned char *scratch)
 {
@@ -412,8 +425,7 @@ static void lay_out(const plane_map *map, const unsigned char *raw, unsigned cha
         if (column->form == FORM_BYTES)
             continue;
         if (column->form == FORM_STEP || column->at == map->parents) {
-            /* Parents were changed in place. */
-            memcpy(scratch, out + column->at, 8 * map->rows);
+            memcpy(scratch, column->form == FORM_STEP ? from : out + column->at, 8 * map->rows);
             from = scratch;
         }
         if (column->form == FORM_STEP)
@@ -446,7 +458,7 @@ mw_err mw_planes_pack(mw_zstd *zstd, const mw_hot *hot, const unsigned char *raw
         mw_free(MW_MEM_MERGE, out);
         return MW_E_NOMEM;
     }
-    memcpy(out, raw, raw_len);
+    copy_rest(&map, raw, raw_len, out);
     writer.raw = out;
     writer.err = refer_parents(&map, out, &parents);
     to->data[to->used++] = parents ? FLAG_PARENT_ROWS : 0;

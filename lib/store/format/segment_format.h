@@ -1,10 +1,12 @@
 /* The segment file, drawn. With this page a stranger can write a reader.
  *
  * A store is a directory of files "%016x.seg" (the segment id in hex, small letters; with another
- * id in its header it is somebody's copy, and not of the store); "*.tmp" are unfinished, "*.old"
- * not needed any more, and both are removed at start. Beside them lie digest.key, 192 random bytes
+ * id in its header it is somebody's copy, or was renamed; without a header it is not of the store);
+ * "*.tmp" are unfinished, "*.old" not needed any more, and both are removed at start; "*.aside-N" a
+ * start has set aside, and nobody reads them. Beside them lie digest.key, 192 random bytes
  * under which digests, series and keys of texts are hashed (needed for none of what this page
- * draws), and catalogue.db, which is derived from the segments. All numbers are little endian,
+ * draws), and catalogue.db, which is derived from the segments but for what it knows of lost ones.
+ * All numbers are little endian,
  * without alignment. Checksums are XXH3-64.
  * A file is a segment header and then blocks, each beginning at a multiple of 8. There are two
  * kinds: the log, to which requests are appended as they come, a block each; and merged segments,
@@ -153,10 +155,11 @@
  * the next of the log names a later predecessor: the one that knew its end is lost. Any other ends
  * at its own durable end: its creator never acknowledged anything in it.
  *
- * The torn tail begins at the first block of which header or chunks do not validate,
- * behind all that was durable: its durable end, and what a valid header in it names as synced.
- * Before that, and in every other segment, such a block is damage. It is left out alone; behind a
- * header that does not validate, the next block begins at the next multiple of 8 where one does.
+ * The torn tail begins at the first block of which header or chunks do not validate, behind all
+ * that was durable: its durable end, what a valid header in it names as synced, and, where there is
+ * a catalogue, the bytes of its row. Before that, and in every other segment, such a block is
+ * damage. It is left out alone; behind a header that does not validate, the next block begins at
+ * the next multiple of 8 where one does.
  *
  * Where the newest ends in order, the file ends, or eight zero bytes stand behind the last block
  * (as many as there are before the file's end). What follows them is left over from another

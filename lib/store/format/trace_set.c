@@ -25,10 +25,20 @@ static size_t mask_of(const mw_trace_set *set)
     return set->capacity * 2 - 1;
 }
 
+static size_t first_slot(const mw_trace_set *set, const uint8_t *id)
+{
+    return XXH3_64bits_withSeed(id, MW_TRACE_ID_SIZE, set->seed) & mask_of(set);
+}
+
+static size_t first_key_slot(const mw_trace_set *set, uint64_t key)
+{
+    return XXH3_64bits_withSeed(&key, sizeof key, set->seed) & mask_of(set);
+}
+
 /* The place of `id`, or the free place where it would go. */
 static size_t slot_of(const mw_trace_set *set, const uint8_t *id)
 {
-    size_t slot = XXH3_64bits_withSeed(id, MW_TRACE_ID_SIZE, set->seed) & mask_of(set);
+    size_t slot = first_slot(set, id);
     while (set->slots[slot] && memcmp(set->ids[set->slots[slot] - 1], id, MW_TRACE_ID_SIZE) != 0)
         slot = (slot + 1) & mask_of(set);
     return slot;
@@ -36,7 +46,7 @@ static size_t slot_of(const mw_trace_set *set, const uint8_t *id)
 
 static size_t key_slot_of(const mw_trace_set *set, uint64_t key)
 {
-    size_t slot = XXH3_64bits_withSeed(&key, sizeof key, set->seed) & mask_of(set);
+    size_t slot = first_key_slot(set, key);
     while (set->keys[slot] && set->keys[slot] != key)
         slot = (slot + 1) & mask_of(set);
     return slot;
@@ -91,6 +101,14 @@ mw_err mw_trace_set_add(mw_trace_set *set, const uint8_t *id, uint32_t *number)
     memcpy(set->ids[*number], id, MW_TRACE_ID_SIZE);
     index_id(set, slot, *number);
     return MW_OK;
+}
+
+void mw_trace_set_fetch(const mw_trace_set *set, const uint8_t *id)
+{
+    if (set->capacity == 0)
+        return;
+    __builtin_prefetch(&set->slots[first_slot(set, id)], 1);
+    __builtin_prefetch(&set->keys[first_key_slot(set, mw_trace_key(id))], 1);
 }
 
 bool mw_trace_set_find(const mw_trace_set *set, const uint8_t *id, uint32_t *number)

@@ -23,6 +23,8 @@ void mw_trace_set_init(mw_trace_set *set, uint64_t seed);
 void mw_trace_set_fini(mw_trace_set *set);
 /* The id's number, new or old. MW_E_NOMEM, MW_E_LIMIT (2^31). */
 MW_MUST_USE mw_err mw_trace_set_add(mw_trace_set *set, const uint8_t *id, uint32_t *number);
+/* The id will be added or found soon: its places come into the cache meanwhile. */
+void mw_trace_set_fetch(const mw_trace_set *set, const uint8_t *id);
 bool mw_trace_set_find(const mw_trace_set *set, const uint8_t *id, uint32_t *number);
 /* Does an id of the set begin with these eight bytes? */
 bool mw_trace_set_has_key(const mw_trace_set *set, uint64_t key);

@@ -41,16 +41,32 @@ size_t mw_zstd_room(size_t len)
 #define HASH_LOG_MAX 14
 #define CHAIN_LOG_MAX 13
 
+static bool set_parameter(ZSTD_CCtx *packer, ZSTD_cParameter which, int value)
+{
+    return !ZSTD_isError(ZSTD_CCtx_setParameter(packer, which, value));
+}
+
+/* The fastest level steps over whole blocks in its search, so that there is none; it would also
+ * leave bytes as they are. */
+static bool set_codes(ZSTD_CCtx *packer)
+{
+    return set_parameter(packer, ZSTD_c_compressionLevel, ZSTD_minCLevel()) &&
+           set_parameter(packer, ZSTD_c_literalCompressionMode, ZSTD_lcm_huffman);
+}
+
 /* A frame begins with the same settings, whatever the one before had. False without memory. */
 static bool set_level(ZSTD_CCtx *packer, int level, size_t len)
 {
+    if (ZSTD_isError(ZSTD_CCtx_reset(packer, ZSTD_reset_session_and_parameters)))
+        return false;
+    if (level == MW_ZSTD_CODES)
+        return set_codes(packer);
     ZSTD_compressionParameters normal = ZSTD_getCParams(level, len, 0);
-    bool set = !ZSTD_isError(ZSTD_CCtx_reset(packer, ZSTD_reset_session_and_parameters)) &&
-               !ZSTD_isError(ZSTD_CCtx_setParameter(packer, ZSTD_c_compressionLevel, level));
+    bool set = set_parameter(packer, ZSTD_c_compressionLevel, level);
     if (set && normal.hashLog > HASH_LOG_MAX)
-        set = !ZSTD_isError(ZSTD_CCtx_setParameter(packer, ZSTD_c_hashLog, HASH_LOG_MAX));
+        set = set_parameter(packer, ZSTD_c_hashLog, HASH_LOG_MAX);
     if (set && normal.chainLog > CHAIN_LOG_MAX)
-        set = !ZSTD_isError(ZSTD_CCtx_setParameter(packer, ZSTD_c_chainLog, CHAIN_LOG_MAX));
+        set = set_parameter(packer, ZSTD_c_chainLog, CHAIN_LOG_MAX);
     return set;
 }
 

@@ -8,6 +8,8 @@
 #ifndef MW_STORE_ZSTD_FRAME_H
 #define MW_STORE_ZSTD_FRAME_H
 
+#include <limits.h>
+
 #include "lib/base/memory.h"
 #include "lib/base/slice.h"
 
@@ -25,6 +27,10 @@ typedef struct mw_zstd {
 } mw_zstd;
 
 void mw_zstd_fini(mw_zstd *zstd);
+
+/* A level beside zstd's own: bytes get codes by how often they come, and what repeats is not looked
+ * for. */
+#define MW_ZSTD_CODES INT_MIN
 
 /* Room for a frame of `len` bytes in the worst case. */
 size_t mw_zstd_room(size_t len);

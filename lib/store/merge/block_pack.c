@@ -10,11 +10,17 @@
 #include "lib/store/merge/pack_columns.h"
 #include "lib/store/merge/pack_contexts.h"
 
-/* Tables and tokens are packed best by the fastest level. The dictionary is text: at level 1 and 2
- * it was 5 and 9 % longer and took as long (tests/bench/pack_only, with and without --fresh). */
+/* Tables are packed best by the fastest level, tokens too where they repeat. The dictionary is
+ * text: at level 1 and 2 it was 5 and 9 % longer and took as long (tests/bench/pack_only, with and
+ * without --fresh). */
 #define TABLES_LEVEL 1
 #define TOKENS_LEVEL 1
 #define DICTIONARY_LEVEL 3
+/* Of the tokens of every eighth block; of fewer than so many there is none, which would take as
+ * long as it could save. */
+#define SAMPLE ((size_t)8 << 10)
+#define SAMPLED_FROM (8 * SAMPLE)
+#define SAMPLE_EVERY 8u
 
 struct mw_block_pack {
     mw_signal signal;
@@ -24,6 +30,8 @@ struct mw_block_pack {
     mw_pack_contexts contexts;
     mw_field_writer fields;
     mw_zstd zstd;
+    int tokens_level;   /* by the last sample */
+    unsigned unsampled; /* blocks until the next one */
     unsigned char *raw; /* the finished columns, and the same decoded */
     mw_hot hot;
     char *item; /* the present one */
@@ -213,18 +221,57 @@ static void put_front(const mw_block_pack *pack, const fields_chunk *chunk)
     MW_ASSERT(at == chunk->front + chunk->front_len);
 }
 
+/* Behind what `to` has, without taking it up. */
+static mw_err try_frame(mw_block_pack *pack, int level, const unsigned char *raw, size_t len,
+                        mw_block_buffer *to, size_t *packed)
+{
+    if (!mw_block_buffer_reserve(to, mw_zstd_room(len)))
+        return MW_E_NOMEM;
+    return mw_zstd_pack(&pack->zstd, level, raw, len, to->data + to->used, packed);
+}
+
 static mw_err put_frame(mw_block_pack *pack, int level, const unsigned char *raw, size_t len,
                         mw_block_buffer *to)
 {
     size_t packed;
     if (len == 0)
         return MW_OK;
-    if (!mw_block_buffer_reserve(to, mw_zstd_room(len)))
-        return MW_E_NOMEM;
-    mw_err err = mw_zstd_pack(&pack->zstd, level, raw, len, to->data + to->used, &packed);
+    mw_err err = try_frame(pack, level, raw, len, to, &packed);
     if (err == MW_OK)
         to->used += packed;
     return err;
+}
+
+/* Which level is worth its time, by a sample out of the middle. Most tokens say that what was
+ * expected is there, and codes alone make less than two bits of them; to look for what repeats
+ * beyond that takes nearly twice as long again. In all of the tokens more repeats than in the
+ * sample. */
+static mw_err choose_level(mw_block_pack *pack, const unsigned char *tokens, size_t len,
+                           mw_block_buffer *to)
+{
+    size_t searched, coded;
+    const unsigned char *sample = tokens + (len - SAMPLE) / 2;
+    mw_err err = try_frame(pack, TOKENS_LEVEL, sample, SAMPLE, to, &searched);
+    if (err == MW_OK)
+        err = try_frame(pack, MW_ZSTD_CODES, sample, SAMPLE, to, &coded);
+    if (err == MW_OK)
+        pack->tokens_level = searched < coded - coded / 5 ? TOKENS_LEVEL : MW_ZSTD_CODES;
+    return err;
+}
+
+/* Blocks of a merge are much alike. */
+static mw_err put_tokens(mw_block_pack *pack, const unsigned char *tokens, size_t len,
+                         mw_block_buffer *to)
+{
+    mw_err err = MW_OK;
+    if (len < SAMPLED_FROM)
+        return put_frame(pack, TOKENS_LEVEL, tokens, len, to);
+    if (pack->unsampled == 0) {
+        err = choose_level(pack, tokens, len, to);
+        pack->unsampled = SAMPLE_EVERY;
+    }
+    pack->unsampled--;
+    return err == MW_OK ? put_frame(pack, pack->tokens_level, tokens, len, to) : err;
 }
 
 /* Can the items be packed as fields at all? */
@@ -254,7 +301,7 @@ static mw_err pack_fields(mw_block_pack *pack, mw_block_buffer *to, mw_block_hea
         err = put_frame(pack, TABLES_LEVEL, chunk.front, chunk.front_len, to);
     }
     if (err == MW_OK)
-        err = put_frame(pack, TOKENS_LEVEL, chunk.tokens, chunk.tokens_len, to);
+        err = put_tokens(pack, chunk.tokens, chunk.tokens_len, to);
     if (err == MW_OK)
         err = put_frame(pack, DICTIONARY_LEVEL, chunk.dictionary, chunk.dictionary_len, to);
     mw_free(MW_MEM_MERGE, chunk.front);
@@ -387,6 +434,16 @@ static mw_err pack_items(mw_block_pack *pack, const mw_hot *hot, mw_block_buffer
     return err == MW_OK ? mw_chunk_pad_items(to, from, header) : err;
 }
 
+/* As much as nearly all blocks need, so that what is written already is not moved. */
+static size_t room_at_first(const mw_block_pack *pack, const mw_block_header *header)
+{
+    size_t room = mw_chunk_room(header->hot_raw);
+    if (fields_fit(pack))
+        room +=
+            (size_t)front_length(pack) + mw_zstd_room(mw_field_writer_dictionary(&pack->fields));
+    return room;
+}
+
 static mw_err pack_chunks(mw_block_pack *pack, uint64_t key_seed, mw_block_buffer *to,
                           mw_encoded_block *out)
 {
@@ -399,7 +456,7 @@ static mw_err pack_chunks(mw_block_pack *pack, uint64_t key_seed, mw_block_buffe
     out->entry = mw_index_block_new(hot, header, key_seed);
     if (!out->entry)
         return MW_E_NOMEM;
-    if (!mw_block_buffer_reserve(to, mw_chunk_room(header->hot_raw)))
+    if (!mw_block_buffer_reserve(to, room_at_first(pack, header)))
         return MW_E_NOMEM;
     mw_err err = pack_hot(pack, hot, raw, to, header);
     if (err == MW_OK)

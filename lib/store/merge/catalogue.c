@@ -1,7 +1,8 @@
 /* catalogue.db. See catalogue.h.
  *
- *   segment  one row a segment: its size, counts by signal, sequences and times, and its kind
+ *   segment  one row a segment: its size, counts by signal, sequences and times, its kind and salt
  *   block    one row a block of a merged one, by its number in the file
+ *   loss     one row for each segment, or end of one, that is gone; until a rebuild
  *
  * All values are integers; times are unsigned nanoseconds of which SQLite sees the bits. Memory is
  * MW_MEM_STORE and SQLite's own.
@@ -14,14 +15,18 @@
 
 #include "lib/base/log.h"
 #include "lib/base/sqlite_vfs.h"
-#include "lib/store/merge/catalogue.h"
+#include "lib/store/merge/catalogue_int.h"
 
-/* "MWcg"; another version of the tables is replaced, since all in them can be made again. */
+/* "MWcg". Version 1 had no segments of the log, and is replaced; 2 had neither losses nor salts,
+ * and gets them. */
 #define APPLICATION_ID 1297572711
-#define SCHEMA_VERSION 2 /* 1 had no segments of the log */
+#define SCHEMA_FIRST 2
+#define SCHEMA_VERSION 3
 /* `midwatch check` reads beside the keeper, for milliseconds; a person with sqlite3 for longer, and
- * then the keeper goes on and comes back to it. */
+ * then the keeper goes on and comes back to it. `midwatch check` waits for longer: a commit takes
+ * as long as a busy disk makes it. */
 #define BUSY_TIMEOUT_MS 1000
+#define READER_TIMEOUT_MS 10000
 
 #define TEXT_OF_(value) #value
 #define TEXT_OF(value) TEXT_OF_(value)
@@ -31,68 +36,73 @@ static const char schema[] =
     "PRAGMA application_id = " TEXT_OF(
         APPLICATION_ID) ";"
                         "PRAGMA user_version = " TEXT_OF(
-                            SCHEMA_VERSION) ";"
-                                            "CREATE TABLE segment("
-                                            " id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, "
-                                            "blocks INTEGER NOT NULL,"
-                                            " spans INTEGER NOT NULL, points INTEGER NOT NULL, "
-                                            "logs INTEGER NOT NULL,"
-                                            " first_seq INTEGER NOT NULL, last_seq INTEGER NOT "
-                                            "NULL,"
-                                            " arrival_min_ns INTEGER NOT NULL, arrival_max_ns "
-                                            "INTEGER NOT NULL,"
-                                            " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
-                                            "NOT NULL, kind INTEGER NOT NULL) STRICT;"
-                                            "CREATE TABLE block("
-                                            " segment INTEGER NOT NULL, number INTEGER NOT NULL, "
-                                            "file_offset INTEGER NOT NULL,"
-                                            " bytes INTEGER NOT NULL, signal INTEGER NOT NULL, "
-                                            "items INTEGER NOT NULL,"
-                                            " first_seq INTEGER NOT NULL, arrival_min_ns INTEGER "
-                                            "NOT NULL,"
-                                            " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
-                                            "NOT NULL,"
-                                            " PRIMARY KEY(segment, number)) STRICT, WITHOUT ROWID;"
-                                            "COMMIT;";
+                            SCHEMA_FIRST) ";"
+                                          "CREATE TABLE segment("
+                                          " id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, "
+                                          "blocks INTEGER NOT NULL,"
+                                          " spans INTEGER NOT NULL, points INTEGER NOT NULL, "
+                                          "logs INTEGER NOT NULL,"
+                                          " first_seq INTEGER NOT NULL, last_seq INTEGER NOT "
+                                          "NULL,"
+                                          " arrival_min_ns INTEGER NOT NULL, arrival_max_ns "
+                                          "INTEGER NOT NULL,"
+                                          " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
+                                          "NOT NULL, kind INTEGER NOT NULL) STRICT;"
+                                          "CREATE TABLE block("
+                                          " segment INTEGER NOT NULL, number INTEGER NOT NULL, "
+                                          "file_offset INTEGER NOT NULL,"
+                                          " bytes INTEGER NOT NULL, signal INTEGER NOT NULL, "
+                                          "items INTEGER NOT NULL,"
+                                          " first_seq INTEGER NOT NULL, arrival_min_ns INTEGER "
+                                          "NOT NULL,"
+                                          " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
+                                          "NOT NULL,"
+                                          " PRIMARY KEY(segment, number)) STRICT, WITHOUT ROWID;"
+                                          "COMMIT;";
 
-static const char pragmas[] = "PRAGMA journal_mode = TRUNCATE;"
+/* From version 2, which a new file has for a moment. */
+static const char upgrade[] =
+    "BEGIN;"
+    "ALTER TABLE segment ADD COLUMN salt INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE loss("
+    " segment INTEGER NOT NULL, part INTEGER NOT NULL, noticed_ns INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL, blocks INTEGER NOT NULL,"
+    " spans INTEGER NOT NULL, points INTEGER NOT NULL, logs INTEGER NOT NULL,"
+    " first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,"
+    " arrival_min_ns INTEGER NOT NULL, arrival_max_ns INTEGER NOT NULL,"
+    " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL, salt INTEGER NOT NULL,"
+    " PRIMARY KEY(segment, part, first_seq)) STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";"
+                                                     "COMMIT;";
+
+/* The journal keeps its room: on a full disk retention must be able to remove rows. */
+static const char pragmas[] = "PRAGMA journal_mode = PERSIST;"
                               "PRAGMA synchronous = FULL;"
                               "PRAGMA temp_store = MEMORY;"
                               "PRAGMA cache_size = -256;";
 
-typedef enum sql_number {
-    SQL_BEGIN,
-    SQL_COMMIT,
-    SQL_ROLLBACK,
-    SQL_PUT,
-    SQL_PUT_BLOCK,
-    SQL_REMOVE,
-    SQL_REMOVE_BLOCKS,
-    SQL_EACH,
-    SQL_COUNT
-} sql_number;
-
-#define SEGMENT_COLUMNS 13
+#define SEGMENT_COLUMNS 14
+#define SEGMENT_COLUMNS_FIRST 13 /* without the salt */
 #define BLOCK_COLUMNS 10
+#define LOSS_COLUMNS 16
 
 static const char *const sql_texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_PUT] = "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_PUT] = "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_PUT_BLOCK] = "INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    /* What is told twice was first noticed when it was told first. */
+    [SQL_PUT_LOSS] = ("INSERT OR IGNORE INTO loss VALUES"
+                      " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     [SQL_REMOVE] = "DELETE FROM segment WHERE id = ?",
     [SQL_REMOVE_BLOCKS] = "DELETE FROM block WHERE segment = ?",
-    [SQL_EACH] = ("SELECT id, bytes, blocks, spans, points, logs, first_seq, last_seq,"
-                  " arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns, kind"
-                  " FROM segment ORDER BY id"),
-};
-
-struct mw_catalogue {
-    char *directory, *path; /* one piece of memory */
-    sqlite3 *db;
-    sqlite3_stmt *prepared[SQL_COUNT];
-    bool behind;
+    [SQL_REMOVE_LOSS] = "DELETE FROM loss WHERE segment = ? AND part = ?",
+    [SQL_EACH] = "SELECT * FROM segment ORDER BY id",
+    [SQL_EACH_LOSS] = ("SELECT segment, bytes, blocks, spans, points, logs, first_seq, last_seq,"
+                       " arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns, kind, salt,"
+                       " part, noticed_ns FROM loss ORDER BY segment, first_seq"),
 };
 
 /* ---- statements ------------------------------------------------------------------------------ */
@@ -146,8 +156,12 @@ static mw_err run(mw_catalogue *catalogue, sql_number number, const uint64_t *va
     return err;
 }
 
-/* Ends what SQL_BEGIN began. */
-static mw_err settle(mw_catalogue *catalogue, mw_err err)
+mw_err mw_catalogue_begin(mw_catalogue *catalogue)
+{
+    return run(catalogue, SQL_BEGIN, NULL, 0);
+}
+
+mw_err mw_catalogue_settle(mw_catalogue *catalogue, mw_err err)
 {
     if (err == MW_OK)
         err = run(catalogue, SQL_COMMIT, NULL, 0);
@@ -199,7 +213,8 @@ static mw_err connect_to(mw_catalogue *catalogue, int flags)
     sqlite3_db_config(catalogue->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     sqlite3_db_config(catalogue->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
     sqlite3_limit(catalogue->db, SQLITE_LIMIT_ATTACHED, 0);
-    sqlite3_busy_timeout(catalogue->db, BUSY_TIMEOUT_MS);
+    sqlite3_busy_timeout(catalogue->db,
+                         flags & SQLITE_OPEN_READONLY ? READER_TIMEOUT_MS : BUSY_TIMEOUT_MS);
     sqlite3_extended_result_codes(catalogue->db, 1);
     return MW_OK;
 }
@@ -217,7 +232,10 @@ static mw_err identify(mw_catalogue *catalogue)
         return err;
     if (tables == 0 && application == 0 && version == 0)
         return MW_E_NOT_FOUND;
-    return application == APPLICATION_ID && version == SCHEMA_VERSION ? MW_OK : MW_E_CORRUPT;
+    if (application != APPLICATION_ID || version < SCHEMA_FIRST || version > SCHEMA_VERSION)
+        return MW_E_CORRUPT;
+    catalogue->version = (int)version;
+    return MW_OK;
 }
 
 static mw_err make_file(const char *path)
@@ -243,6 +261,11 @@ static mw_err connect_and_prepare(mw_catalogue *catalogue)
     int code = sqlite3_exec(catalogue->db, pragmas, NULL, NULL, NULL);
     if (code == SQLITE_OK && empty)
         code = sqlite3_exec(catalogue->db, schema, NULL, NULL, NULL);
+    if (code == SQLITE_OK && (empty || catalogue->version < SCHEMA_VERSION))
+        code = sqlite3_exec(catalogue->db, upgrade, NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        catalogue->version = SCHEMA_VERSION;
+    catalogue->made |= empty;
     return code == SQLITE_OK ? MW_OK : error_of(catalogue->db, code);
 }
 
@@ -258,8 +281,17 @@ void mw_catalogue_discard(const char *directory)
     }
 }
 
-static mw_err begin_anew(mw_catalogue *catalogue)
+/* The losses that can still be read: of them the segments know nothing. */
+static mw_err keep_loss(void *ctx, const mw_catalogue_loss *loss)
 {
+    return mw_catalogue_note_loss(ctx, loss);
+}
+
+mw_err mw_catalogue_begin_anew(mw_catalogue *catalogue)
+{
+    mw_err partly =
+        catalogue->db ? mw_catalogue_read_losses(catalogue, keep_loss, catalogue) : MW_OK;
+    (void)partly; /* it is damaged: what it gives is all there is */
     MW_LOG(MW_LOG_WARN, "store", "the catalogue is damaged or foreign: it is made again",
            MW_KV_STR("file", catalogue->path));
     disconnect(catalogue);
@@ -294,7 +326,7 @@ mw_err mw_catalogue_open(const char *directory, mw_catalogue **out)
         return MW_E_NOMEM;
     mw_err err = connect_and_prepare(catalogue);
     if (err == MW_E_CORRUPT)
-        err = begin_anew(catalogue);
+        err = mw_catalogue_begin_anew(catalogue);
     if (err != MW_OK) {
         mw_catalogue_close(catalogue);
         /* A file that cannot be replaced: to the caller it is one that cannot be written. */
@@ -327,8 +359,14 @@ void mw_catalogue_close(mw_catalogue *catalogue)
     if (!catalogue)
         return;
     disconnect(catalogue);
+    mw_free(MW_MEM_STORE, catalogue->pending);
     mw_free(MW_MEM_STORE, catalogue->directory);
     mw_free(MW_MEM_STORE, catalogue);
+}
+
+bool mw_catalogue_was_made(const mw_catalogue *catalogue)
+{
+    return catalogue && catalogue->made;
 }
 
 bool mw_catalogue_is_behind(const mw_catalogue *catalogue)
@@ -338,7 +376,7 @@ bool mw_catalogue_is_behind(const mw_catalogue *catalogue)
 
 /* ---- rows in --------------------------------------------------------------------------------- */
 
-static mw_err put_row(mw_catalogue *catalogue, const mw_catalogue_segment *segment)
+mw_err mw_catalogue_put_row(mw_catalogue *catalogue, const mw_catalogue_segment *segment)
 {
     const uint64_t values[SEGMENT_COLUMNS] = {
         segment->id,
@@ -354,8 +392,39 @@ static mw_err put_row(mw_catalogue *catalogue, const mw_catalogue_segment *segme
         segment->event_min_ns,
         segment->event_max_ns,
         segment->kind,
+        segment->salt,
     };
     return run(catalogue, SQL_PUT, values, SEGMENT_COLUMNS);
+}
+
+mw_err mw_catalogue_put_loss(mw_catalogue *catalogue, const mw_catalogue_loss *loss)
+{
+    const mw_catalogue_segment *of = &loss->of;
+    const uint64_t values[LOSS_COLUMNS] = {
+        of->id,
+        loss->part,
+        loss->noticed_ns,
+        of->bytes,
+        of->blocks,
+        of->items[MW_SIGNAL_TRACES],
+        of->items[MW_SIGNAL_METRICS],
+        of->items[MW_SIGNAL_LOGS],
+        of->first_seq,
+        of->last_seq,
+        of->arrival_min_ns,
+        of->arrival_max_ns,
+        of->event_min_ns,
+        of->event_max_ns,
+        of->kind,
+        of->salt,
+    };
+    return run(catalogue, SQL_PUT_LOSS, values, LOSS_COLUMNS);
+}
+
+mw_err mw_catalogue_remove_loss(mw_catalogue *catalogue, uint64_t id, mw_loss_part part)
+{
+    const uint64_t values[] = {id, part};
+    return run(catalogue, SQL_REMOVE_LOSS, values, 2);
 }
 
 static mw_err put_block(mw_catalogue *catalogue, uint64_t segment_id, uint64_t number,
@@ -372,7 +441,7 @@ static mw_err put_block(mw_catalogue *catalogue, uint64_t segment_id, uint64_t n
     return run(catalogue, SQL_PUT_BLOCK, values, BLOCK_COLUMNS);
 }
 
-static mw_err remove_rows(mw_catalogue *catalogue, uint64_t id)
+mw_err mw_catalogue_remove_rows(mw_catalogue *catalogue, uint64_t id)
 {
     mw_err err = run(catalogue, SQL_REMOVE_BLOCKS, &id, 1);
     return err == MW_OK ? run(catalogue, SQL_REMOVE, &id, 1) : err;
@@ -381,9 +450,9 @@ static mw_err remove_rows(mw_catalogue *catalogue, uint64_t id)
 static mw_err put_rows(mw_catalogue *catalogue, const mw_catalogue_segment *segment,
                        mw_index_block *const *blocks, size_t count)
 {
-    mw_err err = remove_rows(catalogue, segment->id);
+    mw_err err = mw_catalogue_remove_rows(catalogue, segment->id);
     if (err == MW_OK)
-        err = put_row(catalogue, segment);
+        err = mw_catalogue_put_row(catalogue, segment);
     for (size_t i = 0; err == MW_OK && i < count; i++)
         err = put_block(catalogue, segment->id, i, blocks[i]);
     return err;
@@ -393,12 +462,12 @@ mw_err mw_catalogue_put(mw_catalogue *catalogue, const mw_catalogue_segment *seg
                         mw_index_block *const *blocks, size_t count, const uint64_t *replaced,
                         size_t replaced_count)
 {
-    mw_err err = run(catalogue, SQL_BEGIN, NULL, 0);
+    mw_err err = mw_catalogue_begin(catalogue);
     for (size_t i = 0; err == MW_OK && i < replaced_count; i++)
-        err = remove_rows(catalogue, replaced[i]);
+        err = mw_catalogue_remove_rows(catalogue, replaced[i]);
     if (err == MW_OK)
         err = put_rows(catalogue, segment, blocks, count);
-    return settle(catalogue, err);
+    return mw_catalogue_settle(catalogue, err);
 }
 
 mw_err mw_catalogue_put_logs(mw_catalogue *catalogue, const mw_catalogue_segment *rows,
@@ -406,20 +475,20 @@ mw_err mw_catalogue_put_logs(mw_catalogue *catalogue, const mw_catalogue_segment
 {
     if (!catalogue || count == 0)
         return MW_OK;
-    mw_err err = run(catalogue, SQL_BEGIN, NULL, 0);
+    mw_err err = mw_catalogue_begin(catalogue);
     for (size_t i = 0; err == MW_OK && i < count; i++)
-        err = put_row(catalogue, &rows[i]);
-    return settle(catalogue, err);
+        err = mw_catalogue_put_row(catalogue, &rows[i]);
+    return mw_catalogue_settle(catalogue, err);
 }
 
 mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id)
 {
     if (!catalogue)
         return MW_OK;
-    mw_err err = run(catalogue, SQL_BEGIN, NULL, 0);
+    mw_err err = mw_catalogue_begin(catalogue);
     if (err == MW_OK)
-        err = remove_rows(catalogue, id);
-    return settle(catalogue, err);
+        err = mw_catalogue_remove_rows(catalogue, id);
+    return mw_catalogue_settle(catalogue, err);
 }
 
 /* ---- of segments ----------------------------------------------------------------------------- */
@@ -429,6 +498,7 @@ void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out)
     const mw_footer *footer = merged->footer;
     *out = (mw_catalogue_segment){.kind = MW_SEGMENT_MERGED,
                                   .id = merged->header.id,
+                                  .salt = merged->header.salt,
                                   .bytes = merged->end,
                                   .blocks = merged->block_count,
                                   .first_seq = merged->header.first_seq,
@@ -466,8 +536,7 @@ static mw_index_block **blocks_of(const mw_segment *merged)
     return blocks;
 }
 
-/* Within a transaction. */
-static mw_err put_described(mw_catalogue *catalogue, const mw_segment *merged)
+mw_err mw_catalogue_put_described(mw_catalogue *catalogue, const mw_segment *merged)
 {
     mw_catalogue_segment row;
     mw_index_block **blocks = blocks_of(merged);
@@ -484,20 +553,21 @@ mw_err mw_catalogue_put_segment(mw_catalogue *catalogue, const mw_segment *merge
     const mw_footer *footer = merged->footer;
     if (!catalogue)
         return MW_OK;
-    mw_err err = run(catalogue, SQL_BEGIN, NULL, 0);
+    mw_err err = mw_catalogue_begin(catalogue);
     for (size_t i = 0; err == MW_OK && footer && i < footer->replaced.count; i++)
-        err = remove_rows(catalogue, footer->replaced.ids[i]);
+        err = mw_catalogue_remove_rows(catalogue, footer->replaced.ids[i]);
     if (err == MW_OK)
-        err = put_described(catalogue, merged);
-    return settle(catalogue, err);
+        err = mw_catalogue_put_described(catalogue, merged);
+    return mw_catalogue_settle(catalogue, err);
 }
 
 /* ---- rows out -------------------------------------------------------------------------------- */
 
 static void take_row(sqlite3_stmt *statement, mw_catalogue_segment *out)
 {
-    uint64_t values[SEGMENT_COLUMNS];
-    for (int i = 0; i < SEGMENT_COLUMNS; i++)
+    uint64_t values[SEGMENT_COLUMNS] = {0};
+    int count = sqlite3_column_count(statement);
+    for (int i = 0; i < SEGMENT_COLUMNS && i < count; i++)
         values[i] = (uint64_t)sqlite3_column_int64(statement, i);
     *out = (mw_catalogue_segment){
         .id = values[0],
@@ -513,28 +583,70 @@ static void take_row(sqlite3_stmt *statement, mw_catalogue_segment *out)
         .event_min_ns = values[10],
         .event_max_ns = values[11],
         .kind = values[12],
+        .salt = values[13],
     };
+}
+
+/* What a statement gives, a row each: to `segment` or, with what stands behind it, to `loss`. */
+typedef struct row_reader {
+    mw_err (*segment)(void *ctx, const mw_catalogue_segment *segment);
+    mw_err (*loss)(void *ctx, const mw_catalogue_loss *loss);
+    void *ctx;
+} row_reader;
+
+static mw_err give_row(sqlite3_stmt *statement, const row_reader *reader)
+{
+    mw_catalogue_loss row = {.part = MW_LOSS_WHOLE};
+    take_row(statement, &row.of);
+    if (reader->segment)
+        return reader->segment(reader->ctx, &row.of);
+    if (sqlite3_column_int64(statement, SEGMENT_COLUMNS) == MW_LOSS_END)
+        row.part = MW_LOSS_END;
+    row.noticed_ns = (uint64_t)sqlite3_column_int64(statement, SEGMENT_COLUMNS + 1);
+    return reader->loss(reader->ctx, &row);
+}
+
+static mw_err read_rows(mw_catalogue *catalogue, sql_number number, const row_reader *reader)
+{
+    sqlite3_stmt *statement = NULL;
+    mw_err err = begin_statement(catalogue, number, NULL, 0, &statement);
+    if (err == MW_OK && sqlite3_column_count(statement) < SEGMENT_COLUMNS_FIRST)
+        err = MW_E_CORRUPT;
+    while (err == MW_OK) {
+        int code = sqlite3_step(statement);
+        if (code == SQLITE_DONE)
+            break;
+        err = code == SQLITE_ROW ? give_row(statement, reader) : error_of(catalogue->db, code);
+    }
+    sqlite3_reset(catalogue->prepared[number]);
+    return err;
 }
 
 mw_err mw_catalogue_each(mw_catalogue *catalogue,
                          mw_err (*segment)(void *ctx, const mw_catalogue_segment *segment),
                          void *ctx)
 {
-    sqlite3_stmt *statement = NULL;
-    mw_err err = begin_statement(catalogue, SQL_EACH, NULL, 0, &statement);
-    while (err == MW_OK) {
-        mw_catalogue_segment row;
-        int code = sqlite3_step(statement);
-        if (code == SQLITE_DONE)
-            break;
-        if (code != SQLITE_ROW) {
-            err = error_of(catalogue->db, code);
-            break;
-        }
-        take_row(statement, &row);
-        err = segment(ctx, &row);
-    }
-    sqlite3_reset(catalogue->prepared[SQL_EACH]);
+    const row_reader reader = {.segment = segment, .ctx = ctx};
+    return read_rows(catalogue, SQL_EACH, &reader);
+}
+
+mw_err mw_catalogue_read_losses(mw_catalogue *catalogue,
+                                mw_err (*loss)(void *ctx, const mw_catalogue_loss *loss), void *ctx)
+{
+    const row_reader reader = {.loss = loss, .ctx = ctx};
+    return read_rows(catalogue, SQL_EACH_LOSS, &reader);
+}
+
+mw_err mw_catalogue_each_loss(mw_catalogue *catalogue,
+                              mw_err (*loss)(void *ctx, const mw_catalogue_loss *loss), void *ctx)
+{
+    mw_err err = MW_OK;
+    if (!catalogue)
+        return MW_OK;
+    if (catalogue->version >= SCHEMA_VERSION)
+        err = mw_catalogue_read_losses(catalogue, loss, ctx);
+    for (size_t i = 0; err == MW_OK && i < catalogue->pending_count; i++)
+        err = loss(ctx, &catalogue->pending[i]);
     return err;
 }
 
@@ -557,147 +669,70 @@ mw_err mw_catalogue_verify(mw_catalogue *catalogue)
     return err != MW_OK ? err : whole && strays == 0 ? MW_OK : MW_E_CORRUPT;
 }
 
+/* ---- in memory ------------------------------------------------------------------------------- */
+
+void mw_catalogue_add_block(mw_catalogue_segment *row, const mw_block_header *header)
+{
+    bool first = row->blocks++ == 0;
+    row->bytes += mw_block_size(header);
+    row->items[header->signal] += header->item_count;
+    if (first || header->seq < row->first_seq)
+        row->first_seq = header->seq;
+    if (header->seq > row->last_seq)
+        row->last_seq = header->seq;
+    if (first || header->arrival_ns < row->arrival_min_ns)
+        row->arrival_min_ns = header->arrival_ns;
+    if (header->arrival_ns > row->arrival_max_ns)
+        row->arrival_max_ns = header->arrival_ns;
+    if (first || header->event_min_ns < row->event_min_ns)
+        row->event_min_ns = header->event_min_ns;
+    if (header->event_max_ns > row->event_max_ns)
+        row->event_max_ns = header->event_max_ns;
+}
+
+static mw_err remember(mw_known_segments *out, const mw_catalogue_segment *row, bool lost)
+{
+    const mw_known_segment known = {.id = row->id,
+                                    .kind = row->kind,
+                                    .bytes = row->bytes,
+                                    .last_seq = row->last_seq,
+                                    .salt = row->salt,
+                                    .lost = lost};
+    return mw_known_add(out, &known);
+}
+
+static mw_err remember_row(void *ctx, const mw_catalogue_segment *row)
+{
+    return remember(ctx, row, false);
+}
+
+static mw_err remember_loss(void *ctx, const mw_catalogue_loss *loss)
+{
+    return loss->part == MW_LOSS_WHOLE ? remember(ctx, &loss->of, true) : MW_OK;
+}
+
+mw_err mw_catalogue_remember(mw_catalogue *catalogue, mw_known_segments *out)
+{
+    mw_err err = catalogue ? mw_catalogue_each(catalogue, remember_row, out) : MW_OK;
+    return err == MW_OK ? mw_catalogue_each_loss(catalogue, remember_loss, out) : err;
+}
+
 void mw_catalogue_lost_text(const mw_catalogue_segment *row, char out[MW_CATALOGUE_LOST_SIZE])
 {
-    snprintf(out, MW_CATALOGUE_LOST_SIZE,
-             "commits %llu to %llu%s, %llu spans, %llu logs and %llu points are lost",
-             (unsigned long long)row->first_seq, (unsigned long long)row->last_seq,
-             row->kind == MW_SEGMENT_LOG ? " at least" : "",
-             (unsigned long long)row->items[MW_SIGNAL_TRACES],
-             (unsigned long long)row->items[MW_SIGNAL_LOGS],
-             (unsigned long long)row->items[MW_SIGNAL_METRICS]);
-}
-
-/* ---- both together --------------------------------------------------------------------------- */
-
-typedef struct reconciliation {
-    const mw_segment **segments; /* ascending by id; of the set's memory */
-    bool *known;                 /* by segment: its row is as it should be */
-    size_t count;
-    uint64_t *stale; /* rows to remove */
-    size_t stale_count, stale_capacity;
-    void (*missing)(void *ctx, const mw_catalogue_segment *row);
-    void *ctx;
-    mw_catalogue_changes changes;
-} reconciliation;
-
-static int segment_compare(const void *left, const void *right)
-{
-    const mw_segment *const *a = left, *const *b = right;
-    uint64_t x = (*a)->header.id, y = (*b)->header.id;
-    return x < y ? -1 : x > y;
-}
-
-static size_t segment_find(const reconciliation *both, uint64_t id)
-{
-    size_t low = 0, high = both->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (both->segments[middle]->header.id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < both->count && both->segments[low]->header.id == id ? low : both->count;
-}
-
-static bool was_replaced(const reconciliation *both, uint64_t id)
-{
-    for (size_t i = 0; i < both->count; i++) {
-        const mw_footer *footer = both->segments[i]->footer;
-        for (size_t k = 0; footer && k < footer->replaced.count; k++)
-            if (footer->replaced.ids[k] == id)
-                return true;
-    }
-    return false;
-}
-
-static mw_err add_stale(reconciliation *both, uint64_t id)
-{
-    if (both->stale_count == both->stale_capacity) {
-        size_t wanted = both->stale_capacity ? both->stale_capacity * 2 : 16;
-        uint64_t *grown = mw_realloc(MW_MEM_STORE, both->stale, wanted * sizeof *grown);
-        if (!grown)
-            return MW_E_NOMEM;
-        both->stale = grown;
-        both->stale_capacity = wanted;
-    }
-    both->stale[both->stale_count++] = id;
-    return MW_OK;
-}
-
-static mw_err compare_row(void *ctx, const mw_catalogue_segment *row)
-{
-    reconciliation *both = ctx;
-    size_t at = segment_find(both, row->id);
-    if (at < both->count) {
-        const mw_segment *segment = both->segments[at];
-        if (segment->header.kind == MW_SEGMENT_LOG)
-            return MW_OK;
-        both->known[at] = segment->end == row->bytes && segment->block_count == row->blocks;
-        both->changes.kept += both->known[at];
-        return MW_OK; /* one that differs is put again, over this one */
-    }
-    if (!was_replaced(both, row->id)) {
-        both->changes.missing++;
-        if (both->missing)
-            both->missing(both->ctx, row);
-    }
-    return add_stale(both, row->id);
-}
-
-static mw_err reconcile_once(mw_catalogue *catalogue, reconciliation *both)
-{
-    both->changes = (mw_catalogue_changes){.kept = 0};
-    both->stale_count = 0;
-    for (size_t i = 0; i < both->count; i++) {
-        both->known[i] = both->segments[i]->header.kind == MW_SEGMENT_LOG;
-        both->changes.kept += both->known[i];
-    }
-    mw_err err = mw_catalogue_each(catalogue, compare_row, both);
-    if (err == MW_OK && both->changes.kept == both->count && both->stale_count == 0)
-        return MW_OK;
-    if (err == MW_OK)
-        err = run(catalogue, SQL_BEGIN, NULL, 0);
-    for (size_t i = 0; err == MW_OK && i < both->stale_count; i++, both->changes.removed++)
-        err = remove_rows(catalogue, both->stale[i]);
-    for (size_t i = 0; err == MW_OK && i < both->count; i++) {
-        if (both->known[i])
-            continue;
-        err = put_described(catalogue, both->segments[i]);
-        both->changes.added++;
-    }
-    return settle(catalogue, err);
-}
-
-mw_err mw_catalogue_reconcile(mw_catalogue *catalogue, const mw_segment *const *segments,
-                              size_t count,
-                              void (*missing)(void *ctx, const mw_catalogue_segment *row),
-                              void *ctx, mw_catalogue_changes *changes)
-{
-    reconciliation both = {.count = count, .missing = missing, .ctx = ctx};
-    if (changes)
-        *changes = both.changes;
-    if (!catalogue)
-        return MW_OK;
-    both.segments = mw_alloc(MW_MEM_STORE, (count + 1) * sizeof *both.segments);
-    both.known = mw_alloc(MW_MEM_STORE, count + 1);
-    mw_err err = both.segments && both.known ? MW_OK : MW_E_NOMEM;
-    if (err == MW_OK) {
-        if (count > 0)
-            memcpy(both.segments, segments, count * sizeof *both.segments);
-        if (count > 1)
-            qsort(both.segments, count, sizeof *both.segments, segment_compare);
-        err = reconcile_once(catalogue, &both);
-    }
-    if (err == MW_E_CORRUPT && (err = begin_anew(catalogue)) == MW_OK)
-        err = reconcile_once(catalogue, &both);
-    if (err == MW_OK)
-        catalogue->behind = false;
-    if (changes)
-        *changes = both.changes;
-    mw_free(MW_MEM_STORE, both.segments);
-    mw_free(MW_MEM_STORE, both.known);
-    mw_free(MW_MEM_STORE, both.stale);
-    return err;
+    char from[MW_TIME_TEXT_SIZE], to[MW_TIME_TEXT_SIZE];
+    int len = snprintf(out, MW_CATALOGUE_LOST_SIZE,
+                       "commits %llu to %llu%s, %llu spans, %llu logs and %llu points are lost, in "
+                       "%llu blocks",
+                       (unsigned long long)row->first_seq, (unsigned long long)row->last_seq,
+                       row->kind == MW_SEGMENT_LOG ? " at least" : "",
+                       (unsigned long long)row->items[MW_SIGNAL_TRACES],
+                       (unsigned long long)row->items[MW_SIGNAL_LOGS],
+                       (unsigned long long)row->items[MW_SIGNAL_METRICS],
+                       (unsigned long long)row->blocks);
+    MW_ASSERT(len > 0 && len < MW_CATALOGUE_LOST_SIZE);
+    if (row->event_min_ns > INT64_MAX || row->event_max_ns > INT64_MAX)
+        return; /* no clock's */
+    mw_time_format(row->event_min_ns, from);
+    mw_time_format(row->event_max_ns, to);
+    snprintf(out + len, MW_CATALOGUE_LOST_SIZE - (size_t)len, ", from %s to %s", from, to);
 }

@@ -8,14 +8,20 @@
  * short is told, by a start and by `midwatch check`, and not just absent from answers; and it is
  * what a person's sqlite3 can ask.
  *
- * So its commits are durable (journal truncated, synchronous=FULL; a few small syncs a merge, which
- * no answer waits for), and rows go before files do: the keeper removes a segment's row, then the
- * segment. A failed write costs nothing but the row: the catalogue is `behind` until the keeper
- * reconciles it.
+ * So its commits are durable (journal kept, so that a full disk has room for it, synchronous=FULL;
+ * a few small syncs a merge, which no answer waits for), and rows go before files do: the keeper
+ * removes a segment's row, then the segment. A failed write costs nothing but the row: the
+ * catalogue is `behind` until the keeper reconciles it.
  *
  * A segment of the log has a row from its first commits on (catalogue_log.h), which says which
  * commits it is known to hold. Its successor's header would tell that it is gone, too, but not of
  * the newest one, nor from commits that failed and left a gap of sequences with nothing in it.
+ *
+ * What is found missing at a start is a loss, and has a row of its own from then on: which segment,
+ * or end of one, how much at least, and when it was noticed. It stays, whatever becomes of the
+ * segment's other rows, until the segment is there again or a person accepts it with `midwatch
+ * check --rebuild`. Losses are the one thing here that the segments do not know; a catalogue that
+ * is damaged passes on those that can be read.
  *
  * Functions for which that makes sense take NULL for a catalogue that could not be opened and then
  * do nothing: the store works without.
@@ -26,6 +32,8 @@
 #ifndef MW_STORE_CATALOGUE_H
 #define MW_STORE_CATALOGUE_H
 
+#include "lib/base/clock.h"
+#include "lib/store/segment/known.h"
 #include "lib/store/segment/segment_footer.h"
 
 #define MW_CATALOGUE_NAME "catalogue.db"
@@ -39,7 +47,17 @@ typedef struct mw_catalogue_segment {
     uint64_t items[MW_SIGNAL_END];
     uint64_t first_seq, last_seq;
     uint64_t arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns;
+    uint64_t salt; /* of its header: tells it from another store's; 0 = not remembered */
 } mw_catalogue_segment;
+
+/* Stored: only ever append. */
+typedef enum mw_loss_part { MW_LOSS_WHOLE = 1, MW_LOSS_END = 2 } mw_loss_part;
+
+typedef struct mw_catalogue_loss {
+    mw_catalogue_segment of; /* as much of it as is known to be lost */
+    mw_loss_part part;
+    uint64_t noticed_ns;
+} mw_catalogue_loss;
 
 /* Opens or makes it; one that is not ours or damaged is replaced by an empty one. MW_E_IO,
  * MW_E_NO_SPACE, MW_E_NOMEM. */
@@ -66,20 +84,25 @@ MW_MUST_USE mw_err mw_catalogue_put_logs(mw_catalogue *catalogue, const mw_catal
 MW_MUST_USE mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id);
 /* A write failed since it was opened or reconciled. */
 bool mw_catalogue_is_behind(const mw_catalogue *catalogue);
+/* There was none when it was opened, or none that could be read: it cannot tell what is missing. */
+bool mw_catalogue_was_made(const mw_catalogue *catalogue);
 
 typedef struct mw_catalogue_changes {
     size_t kept, added, removed;
-    size_t missing; /* of those removed: no segment says that it replaced them */
+    size_t missing; /* losses: rows removed whose segment nobody replaced, and lost ends */
 } mw_catalogue_changes;
 
 /* Makes the rows those of `segments`, all there are, the merged ones with their entries; rows of
  * those of the log stay as they are, or are put later. Rows of merged ones whose size and blocks
- * match are taken over. `missing` is called for each row whose segment is not there
- * and was not replaced (NULL: not). A damaged catalogue begins anew. Errors as _put. */
+ * match are taken over. At a start `missing` is called for each row whose segment is not there and
+ * was not replaced, and for each segment of the log that is shorter than its row says, while what
+ * it lacks is in no other one: it returns when that was noticed, and it is a loss. NULL: whoever
+ * removed the segment removes its row. Losses whose segment is there again go. A damaged catalogue
+ * begins anew. Errors as _put; losses that could not be written are with the next call. */
 MW_MUST_USE mw_err mw_catalogue_reconcile(mw_catalogue *catalogue,
                                           const mw_segment *const *segments, size_t count,
-                                          void (*missing)(void *ctx,
-                                                          const mw_catalogue_segment *row),
+                                          uint64_t (*missing)(void *ctx,
+                                                              const mw_catalogue_loss *loss),
                                           void *ctx, mw_catalogue_changes *changes);
 
 /* Ascending by id. MW_E_IO, MW_E_CORRUPT (make it again), or what the callback returned. */
@@ -87,13 +110,22 @@ MW_MUST_USE mw_err mw_catalogue_each(mw_catalogue *catalogue,
                                      mw_err (*segment)(void *ctx,
                                                        const mw_catalogue_segment *segment),
                                      void *ctx);
+/* Losses, by segment; also those that are not written yet. */
+MW_MUST_USE mw_err mw_catalogue_each_loss(mw_catalogue *catalogue,
+                                          mw_err (*loss)(void *ctx, const mw_catalogue_loss *loss),
+                                          void *ctx);
+/* Adds what the rows say of segments, and of those that are lost. Errors as _each; MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_catalogue_remember(mw_catalogue *catalogue, mw_known_segments *out);
 /* Reads all of it: MW_E_CORRUPT when a page or a row is no good. */
 MW_MUST_USE mw_err mw_catalogue_verify(mw_catalogue *catalogue);
 
-/* What is lost with a segment that is gone, in words: commits, and how much of each signal. */
-#define MW_CATALOGUE_LOST_SIZE 192
+/* What is lost with a segment that is gone, in words: commits, how much of each signal, and of
+ * which time. */
+#define MW_CATALOGUE_LOST_SIZE 384
 void mw_catalogue_lost_text(const mw_catalogue_segment *row, char out[MW_CATALOGUE_LOST_SIZE]);
 
+/* Adds a block to what a row says. */
+void mw_catalogue_add_block(mw_catalogue_segment *row, const mw_block_header *header);
 /* What its row says of a merged segment. Without a footer (it is damaged) the time of the merge
  * stands for the latest arrival. */
 void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out);

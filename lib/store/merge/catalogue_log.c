@@ -52,25 +52,6 @@ static size_t choose(mw_store *store, const mw_index_table *table, bool closing,
     return count;
 }
 
-static void add_block(mw_catalogue_segment *row, const mw_block_header *header)
-{
-    bool first = row->blocks++ == 0;
-    row->bytes += mw_block_size(header);
-    row->items[header->signal] += header->item_count;
-    if (first || header->seq < row->first_seq)
-        row->first_seq = header->seq;
-    if (header->seq > row->last_seq)
-        row->last_seq = header->seq;
-    if (first || header->arrival_ns < row->arrival_min_ns)
-        row->arrival_min_ns = header->arrival_ns;
-    if (header->arrival_ns > row->arrival_max_ns)
-        row->arrival_max_ns = header->arrival_ns;
-    if (first || header->event_min_ns < row->event_min_ns)
-        row->event_min_ns = header->event_min_ns;
-    if (header->event_max_ns > row->event_max_ns)
-        row->event_max_ns = header->event_max_ns;
-}
-
 /* Blocks stand segment by segment, so that the one before is mostly the right guess. */
 static void describe(log_rows *work)
 {
@@ -78,12 +59,13 @@ static void describe(log_rows *work)
     for (size_t i = 0; i < work->count; i++)
         work->rows[i] = (mw_catalogue_segment){.kind = MW_SEGMENT_LOG,
                                                .id = work->segments[i]->header.id,
+                                               .salt = work->segments[i]->header.salt,
                                                .bytes = MW_SEGMENT_HEADER_SIZE};
     for (size_t i = 0; i < mw_view_count(work->view); i++) {
         const mw_index_block *block = mw_view_block(work->view, i);
         for (size_t tried = 0; tried < work->count; tried++, at = (at + 1) % work->count) {
             if (work->segments[at] == block->segment) {
-                add_block(&work->rows[at], &block->header);
+                mw_catalogue_add_block(&work->rows[at], &block->header);
                 break;
             }
         }

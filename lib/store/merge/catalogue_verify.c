@@ -1,11 +1,14 @@
-/* The catalogue against the directory, offline or beside a daemon. Reads only. MW_MEM_STORE.
+/* What the catalogue says, held against the directory, offline or beside a daemon: what it knows to
+ * be lost, and which segments ought to be there. Reads only. MW_MEM_STORE.
  *
  * The keeper adds a row when its file is there and removes it before its file goes. So files are
  * looked for after the rows were read, and what is missing is only told when its row is still there
  * then: otherwise the daemon has retired or merged it meanwhile.
  */
 #include "lib/store/merge/catalogue.h"
-#include "lib/store/segment/segment_walk.h"
+#include "lib/store/segment/verify.h"
+
+#define PATH_SIZE 4096
 
 typedef struct doubt {
     mw_catalogue_segment row;
@@ -24,10 +27,17 @@ typedef struct checking {
 
 static void say(checking *run, const char *file, uint64_t offset, const char *what)
 {
-    const mw_store_damage damage = {file, offset, what};
+    const mw_store_damage damage = {.file = file, .offset = offset, .what = what};
     run->damaged = true;
     if (run->report)
         run->report(run->ctx, &damage);
+}
+
+static void note(const checking *run, const char *file, const char *what)
+{
+    const mw_store_damage remark = {.file = file, .what = what, .note = true};
+    if (run->report)
+        run->report(run->ctx, &remark);
 }
 
 static mw_err collect(void *ctx, const mw_catalogue_segment *row)
@@ -45,11 +55,15 @@ static mw_err collect(void *ctx, const mw_catalogue_segment *row)
     return MW_OK;
 }
 
+/* A file with the header of another segment is not that one; what one without a header is, is told
+ * by who reads the files. */
 static const mw_segment_file *find_file(const checking *run, uint64_t id)
 {
-    for (size_t i = 0; i < run->files.count; i++)
-        if (run->files.items[i].id == id)
-            return &run->files.items[i];
+    for (size_t i = 0; i < run->files.count; i++) {
+        const mw_segment_file *file = &run->files.items[i];
+        if (file->id == id && file->header_err != MW_E_CONFLICT && file->header_err != MW_E_DENIED)
+            return file;
+    }
     return NULL;
 }
 
@@ -58,7 +72,8 @@ static bool was_replaced(const checking *run, uint64_t id)
 {
     for (size_t i = 0; i < run->files.count; i++) {
         const mw_footer_replaced *replaced = &run->files.items[i].replaced;
-        for (size_t k = 0; k < replaced->count; k++)
+        bool counts = run->files.items[i].header_err == MW_OK;
+        for (size_t k = 0; counts && k < replaced->count; k++)
             if (replaced->ids[k] == id)
                 return true;
     }
@@ -69,6 +84,19 @@ static bool was_replaced(const checking *run, uint64_t id)
 static bool fits(const mw_segment_file *file, const mw_catalogue_segment *row)
 {
     return row->kind == MW_SEGMENT_LOG ? file->size >= row->bytes : file->size == row->bytes;
+}
+
+/* Also which of the files are another store's. */
+static mw_err load_files(checking *run, mw_catalogue *catalogue)
+{
+    mw_known_segments known = {.items = NULL};
+    mw_err err = mw_catalogue_remember(catalogue, &known);
+    if (err == MW_OK)
+        err = mw_segment_files_load(run->directory, &run->files);
+    if (err == MW_OK)
+        mw_segment_files_recall(&run->files, &known, NULL);
+    mw_known_fini(&known);
+    return err;
 }
 
 /* Keeps the rows that do not fit a file. */
@@ -93,11 +121,16 @@ static mw_err confirm(void *ctx, const mw_catalogue_segment *row)
     return MW_OK;
 }
 
+static void segment_path(const checking *run, uint64_t id, char out[PATH_SIZE])
+{
+    snprintf(out, PATH_SIZE, "%s/%016llx.seg", run->directory, (unsigned long long)id);
+}
+
 static void say_doubt(checking *run, const mw_catalogue_segment *row)
 {
-    char path[4096], text[256], lost[MW_CATALOGUE_LOST_SIZE];
+    char path[PATH_SIZE], text[MW_CATALOGUE_LOST_SIZE + 64], lost[MW_CATALOGUE_LOST_SIZE];
     const mw_segment_file *file = find_file(run, row->id);
-    snprintf(path, sizeof path, "%s/%016llx.seg", run->directory, (unsigned long long)row->id);
+    segment_path(run, row->id, path);
     mw_catalogue_lost_text(row, lost);
     if (file && row->kind == MW_SEGMENT_LOG)
         snprintf(
@@ -112,13 +145,35 @@ static void say_doubt(checking *run, const mw_catalogue_segment *row)
     say(run, path, file ? file->size : 0, text);
 }
 
+/* A loss that a start noticed: told until a person accepts it or the segment is there again. */
+static mw_err say_loss(void *ctx, const mw_catalogue_loss *loss)
+{
+    checking *run = ctx;
+    char path[PATH_SIZE], noticed[MW_TIME_TEXT_SIZE], lost[MW_CATALOGUE_LOST_SIZE];
+    char text[MW_CATALOGUE_LOST_SIZE + MW_TIME_TEXT_SIZE + 128];
+    const mw_segment_file *file = find_file(run, loss->of.id);
+    segment_path(run, loss->of.id, path);
+    if (loss->part == MW_LOSS_WHOLE && file && file->header_err == MW_OK &&
+        (!loss->of.salt || loss->of.salt == file->header.salt)) {
+        note(run, path, "a segment that was gone is there again: the next start takes it back");
+        return MW_OK;
+    }
+    mw_time_format(loss->noticed_ns, noticed);
+    mw_catalogue_lost_text(&loss->of, lost);
+    snprintf(text, sizeof text,
+             "%s is gone, which a start noticed at %s: %s; `midwatch check --rebuild` accepts that",
+             loss->part == MW_LOSS_WHOLE ? "a segment" : "the end of a segment", noticed, lost);
+    say(run, path, 0, text);
+    return MW_OK;
+}
+
 static mw_err check_rows(checking *run, mw_catalogue *catalogue)
 {
     mw_err err = mw_catalogue_verify(catalogue);
     if (err == MW_OK)
         err = mw_catalogue_each(catalogue, collect, run);
     if (err == MW_OK)
-        err = mw_segment_files_load(run->directory, &run->files);
+        err = load_files(run, catalogue);
     if (err != MW_OK)
         return err;
     compare(run);
@@ -127,8 +182,36 @@ static mw_err check_rows(checking *run, mw_catalogue *catalogue)
     for (size_t i = 0; err == MW_OK && i < run->count; i++)
         if (run->items[i].confirmed)
             say_doubt(run, &run->items[i].row);
-    mw_segment_files_fini(&run->files);
-    return err;
+    return err == MW_OK ? mw_catalogue_each_loss(catalogue, say_loss, run) : err;
+}
+
+/* Why nothing could be compared, where that is no damage. */
+static mw_err note_why(checking *run, mw_err err)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/" MW_CATALOGUE_NAME, run->directory);
+    switch (err) {
+    case MW_E_AGAIN:
+        note(run, path,
+             "a kill cut a change of the catalogue off: what it knows could not be compared; the "
+             "next start undoes the change");
+        return MW_OK;
+    case MW_E_BUSY:
+        note(run, path, "the catalogue is being written, and could not be compared; ask again");
+        return MW_OK;
+    case MW_E_CORRUPT:
+        say(run, path, 0,
+            "the catalogue: nothing is lost by that; the next start makes it again, with the "
+            "losses that can still be read in it");
+        return MW_OK;
+    case MW_E_NOT_FOUND:
+        if (mw_segment_files_load(run->directory, &run->files) == MW_OK && run->files.count > 0)
+            note(run, path,
+                 "there is no catalogue: which segments ought to be there could not be compared; "
+                 "the next start makes it again, of those that are there");
+        return err;
+    default: return err;
+    }
 }
 
 mw_err mw_store_verify_catalogue(const char *directory,
@@ -137,17 +220,33 @@ mw_err mw_store_verify_catalogue(const char *directory,
 {
     checking run = {.directory = directory, .report = report, .ctx = ctx};
     mw_catalogue *catalogue = NULL;
-    char path[4096];
     mw_err err = mw_catalogue_open_reader(directory, &catalogue);
     if (err == MW_OK)
         err = check_rows(&run, catalogue);
     mw_catalogue_close(catalogue);
+    if (err != MW_OK)
+        err = note_why(&run, err);
+    mw_segment_files_fini(&run.files);
     mw_free(MW_MEM_STORE, run.items);
-    if (err == MW_E_AGAIN) /* cut off in the middle of a change: there is no damage to tell of */
-        return MW_OK;
-    if (err == MW_E_CORRUPT) {
-        snprintf(path, sizeof path, "%s/" MW_CATALOGUE_NAME, directory);
-        say(&run, path, 0, "the catalogue: nothing is lost, it is made again at the next start");
-    }
     return err == MW_OK && run.damaged ? MW_E_CORRUPT : err;
+}
+
+/* ---- the blocks, by what is remembered ------------------------------------------------------- */
+
+mw_err mw_store_verify(const char *directory,
+                       void (*report)(void *ctx, const mw_store_damage *damage), void *ctx,
+                       mw_store_verified *out)
+{
+    mw_known_segments known = {.items = NULL};
+    mw_catalogue *catalogue = NULL;
+    mw_err err = mw_catalogue_open_reader(directory, &catalogue);
+    if (err == MW_OK)
+        err = mw_catalogue_remember(catalogue, &known);
+    mw_catalogue_close(catalogue);
+    if (err != MW_OK)
+        mw_known_fini(
+            &known); /* told by mw_store_verify_catalogue; the blocks speak for themselves */
+    err = mw_verify_segments(directory, &known, report, ctx, out);
+    mw_known_fini(&known);
+    return err;
 }

@@ -1,12 +1,13 @@
 /* The keeper. See keeper.h. Its decisions are made in merge_policy.c and retention.c. */
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
 #include "lib/store/merge/catalogue_log.h"
 #include "lib/store/merge/merge.h"
-#include "lib/store/merge/merge_policy.h"
+#include "lib/store/merge/survey.h"
 #include "lib/store/rollup/rollup_tail.h"
 
 #define ROUND_NS MW_NS_PER_S
@@ -27,118 +28,6 @@ static bool is_stopping(void *ctx)
     return atomic_load(&store->keeper.stopping);
 }
 
-/* ---- what there is --------------------------------------------------------------------------- */
-
-/* All segments in the order of their sequences, pinned by the view. MW_MEM_MERGE. */
-typedef struct survey {
-    mw_store_view *view;
-    mw_segment **segments;
-    mw_policy_segment *facts;
-    size_t count;
-    bool waits; /* a segment of the log that can be merged holds commits up to the target */
-} survey;
-
-static int by_sequence(const void *left, const void *right)
-{
-    const mw_segment *a = *(mw_segment *const *)left, *b = *(mw_segment *const *)right;
-    if (a->header.first_seq != b->header.first_seq)
-        return a->header.first_seq < b->header.first_seq ? -1 : 1;
-    return a->header.id < b->header.id ? -1 : a->header.id > b->header.id;
-}
-
-/* The table's list of segments grows under the index's lock. */
-static mw_err copy_segments(mw_store *store, survey *all)
-{
-    const mw_index_table *table = all->view->snapshot.table;
-    pthread_mutex_lock(&store->index.lock);
-    size_t count = table->segment_count;
-    pthread_mutex_unlock(&store->index.lock);
-    all->segments = mw_alloc(MW_MEM_MERGE, (count + 1) * sizeof(mw_segment *));
-    all->facts = mw_calloc(MW_MEM_MERGE, count + 1, sizeof *all->facts);
-    if (!all->segments || !all->facts)
-        return MW_E_NOMEM;
-    memcpy(all->segments, table->segments, count * sizeof(mw_segment *));
-    all->count = count;
-    if (count > 1)
-        qsort(all->segments, count, sizeof(mw_segment *), by_sequence);
-    return MW_OK;
-}
-
-static void describe_segments(survey *all)
-{
-    mw_policy_segment *current = NULL;
-    uint64_t newest = 0;
-    for (size_t i = 0; i < all->count; i++) {
-        const mw_segment *segment = all->segments[i];
-        mw_policy_segment *facts = &all->facts[i];
-        facts->merged = segment->header.kind == MW_SEGMENT_MERGED;
-        /* Without its footer it is not known what a merged segment holds. */
-        facts->aside = segment->aside || (facts->merged && !segment->footer);
-        facts->arrival_min_ns = facts->arrival_max_ns = segment->header.created_ns;
-        if (facts->merged)
-            facts->bytes = segment->end;
-        if (!facts->merged && segment->header.id > newest) {
-            newest = segment->header.id;
-            current = facts;
-        }
-    }
-    if (current)
-        current->current = true;
-}
-
-static void describe_block(mw_policy_segment *facts, const mw_index_block *block)
-{
-    const mw_block_header *header = &block->header;
-    const mw_footer *footer = block->segment->footer;
-    uint64_t latest = footer ? footer->arrival_max_ns : header->arrival_ns;
-    if (facts->items == 0 || header->arrival_ns < facts->arrival_min_ns)
-        facts->arrival_min_ns = header->arrival_ns;
-    if (facts->items == 0 || latest > facts->arrival_max_ns)
-        facts->arrival_max_ns = latest;
-    facts->items += header->item_count;
-    if (!facts->merged)
-        facts->bytes += mw_block_size(header);
-}
-
-/* Blocks stand segment by segment, so that the one before is mostly the right guess. */
-static void describe_blocks(survey *all, uint64_t target_seq)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < mw_view_count(all->view); i++) {
-        const mw_index_block *block = mw_view_block(all->view, i);
-        for (size_t tried = 0; all->segments[at] != block->segment; tried++) {
-            MW_ASSERT(tried < all->count);
-            at = (at + 1) % all->count;
-        }
-        describe_block(&all->facts[at], block);
-        if (!all->facts[at].merged && !all->facts[at].aside && block->header.seq <= target_seq)
-            all->waits = true;
-    }
-}
-
-static void survey_end(survey *all)
-{
-    mw_store_view_close(all->view);
-    mw_free(MW_MEM_MERGE, all->segments);
-    mw_free(MW_MEM_MERGE, all->facts);
-    *all = (survey){.view = NULL};
-}
-
-static mw_err survey_begin(mw_store *store, uint64_t target_seq, survey *all)
-{
-    *all = (survey){.view = NULL};
-    mw_err err = mw_store_view_open(store, &all->view);
-    if (err == MW_OK)
-        err = copy_segments(store, all);
-    if (err != MW_OK) {
-        survey_end(all);
-        return err;
-    }
-    describe_segments(all);
-    describe_blocks(all, target_seq);
-    return MW_OK;
-}
-
 /* ---- merging --------------------------------------------------------------------------------- */
 
 /* The row goes before the file does: a file without a row is told from one that vanished. */
@@ -149,7 +38,7 @@ static void remove_file(const mw_segment *segment)
                MW_KV_STR("file", segment->path), MW_KV_STR("why", strerror(errno)));
 }
 
-static uint64_t log_bytes(const survey *all, mw_policy_choice choice)
+static uint64_t log_bytes(const mw_survey *all, mw_policy_choice choice)
 {
     uint64_t bytes = 0;
     for (size_t i = choice.first; i < choice.first + choice.count; i++)
@@ -157,7 +46,7 @@ static uint64_t log_bytes(const survey *all, mw_policy_choice choice)
     return bytes;
 }
 
-static void note_in_catalogue(mw_store *store, const survey *all, mw_policy_choice choice,
+static void note_in_catalogue(mw_store *store, const mw_survey *all, mw_policy_choice choice,
                               const mw_segment *merged)
 {
     mw_err err = MW_OK;
@@ -183,8 +72,19 @@ static void count_merge(mw_store *store, const mw_merge_result *result)
            MW_KV_U64("conflicting", result->conflicting));
 }
 
+/* How hard the log packs. */
+static void learn(mw_store *store, const mw_survey *all, mw_policy_choice choice,
+                  const mw_merge_result *result)
+{
+    mw_merge_room *room = &store->keeper.room;
+    if (all->facts[choice.first].merged)
+        return;
+    mw_merge_room_learn(room, log_bytes(all, choice), result->bytes_out);
+    atomic_store(&store->packed_per_mille, mw_merge_room_packed(room));
+}
+
 /* Into the index in one step, then the catalogue, then the old files go. */
-static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choice,
+static mw_err publish(mw_store *store, const mw_survey *all, mw_policy_choice choice,
                       const mw_merge_result *result, mw_segment *merged)
 {
     mw_segment *const *inputs = all->segments + choice.first;
@@ -196,21 +96,24 @@ static mw_err publish(mw_store *store, const survey *all, mw_policy_choice choic
     }
     count_merge(store, result);
     atomic_fetch_sub(&store->unmerged_bytes, log_bytes(all, choice));
+    learn(store, all, choice, result);
     note_in_catalogue(store, all, choice, merged);
+    bool tight = mw_merge_room_is_tight(&store->keeper.room);
     for (size_t i = 0; i < choice.count; i++)
-        if (!mw_spare_offer(&store->spare, inputs[i]))
+        if (tight || !mw_spare_offer(&store->spare, inputs[i]))
             remove_file(inputs[i]);
     return MW_OK;
 }
 
-static void set_aside(mw_store *store, const survey *all, size_t at)
+static void set_aside(mw_store *store, const mw_survey *all, size_t at)
 {
     if (!all->facts[at].merged)
         atomic_fetch_sub(&store->unmerged_bytes, all->facts[at].bytes);
     all->segments[at]->aside = true;
 }
 
-static void set_damaged_aside(mw_store *store, const survey *all, mw_segment *damaged, mw_err err)
+static void set_damaged_aside(mw_store *store, const mw_survey *all, mw_segment *damaged,
+                              mw_err err)
 {
     for (size_t i = 0; i < all->count; i++)
         if (all->segments[i] == damaged)
@@ -220,7 +123,7 @@ static void set_damaged_aside(mw_store *store, const survey *all, mw_segment *da
 }
 
 /* MW_E_AGAIN: a damaged segment was set aside, there may be another choice. */
-static mw_err merge_chosen(mw_store *store, const survey *all, mw_policy_choice choice)
+static mw_err merge_chosen(mw_store *store, const mw_survey *all, mw_policy_choice choice)
 {
     mw_segment *merged = NULL;
     mw_merge_result result;
@@ -256,9 +159,12 @@ static void note_failure(mw_store *store, mw_err err)
 {
     mw_keeper *keeper = &store->keeper;
     atomic_fetch_add(&store->merge_failures, 1);
+    if (err != MW_E_NO_SPACE)
+        atomic_store(&store->writer.kept_free, 0); /* room is not what it lacks */
     atomic_store(&store->merge_failed_ns, (uint64_t)mw_clock_wall_ns(store->writer.clock));
     if (!atomic_exchange(&keeper->failing, true)) {
         keeper->pause_ns = MW_KEEPER_PAUSE_MIN_NS;
+        keeper->retention_at_ns = 0; /* what waits counts in full from now on */
         MW_LOG(MW_LOG_ERROR, "store", "merging failed and is tried again; new data is still taken",
                MW_KV_ERR(err), MW_KV_STR("directory", store->directory));
     } else if (keeper->pause_ns < MW_KEEPER_PAUSE_MAX_NS) {
@@ -284,8 +190,17 @@ static uint64_t items_max(void)
     return fits > 1024 ? fits : 1024;
 }
 
-static mw_policy_limits limits_now(mw_store *store, bool all)
+static uint64_t bytes_of(const mw_survey *all)
 {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < all->count; i++)
+        bytes += all->facts[i].bytes;
+    return bytes;
+}
+
+static mw_policy_limits limits_now(mw_store *store, const mw_survey *there, bool all)
+{
+    const mw_merge_room *room = &store->keeper.room;
     int64_t now_ns = mw_clock_wall_ns(store->writer.clock);
     return (mw_policy_limits){
         .items_max = items_max(),
@@ -294,6 +209,10 @@ static mw_policy_limits limits_now(mw_store *store, bool all)
         .now_ns = now_ns > 0 ? (uint64_t)now_ns : 0,
         /* What keeps appends waiting is due, however young it is. */
         .all = all || mw_keeper_is_behind(store),
+        .closed = mw_retention_presses(&store->limits, bytes_of(there)),
+        .tight = mw_merge_room_is_tight(room),
+        .room = mw_merge_room_bytes(room),
+        .packed_per_mille = mw_merge_room_packed(room),
     };
 }
 
@@ -305,7 +224,7 @@ static int64_t real_mono_ns(void)
 /* Asks the writer to leave its segment if that is due. True when merging should wait for it: what
  * it leaves, of which it tells at once, belongs into the same merge. But a segment that is not left
  * soon holds nothing up, nor does its successor. */
-static bool leave_if_due(mw_store *store, const survey *all, const mw_policy_limits *limits)
+static bool leave_if_due(mw_store *store, const mw_survey *all, const mw_policy_limits *limits)
 {
     mw_keeper *keeper = &store->keeper;
     uint64_t current = 0;
@@ -325,27 +244,131 @@ static bool leave_if_due(mw_store *store, const survey *all, const mw_policy_lim
     return false;
 }
 
+/* ---- room on the disk ------------------------------------------------------------------------ */
+
+static uint64_t needs_of(const mw_survey *all, mw_policy_choice choice, unsigned packed_per_mille)
+{
+    uint64_t log = log_bytes(all, choice), merged = 0;
+    for (size_t i = choice.first; i < choice.first + choice.count; i++)
+        merged += all->facts[i].merged ? all->facts[i].bytes : 0;
+    return mw_merge_policy_needs(log, merged, packed_per_mille);
+}
+
+/* Where the disk is nearly full no file is kept for later. */
+static void look_at_disk(mw_store *store)
+{
+    mw_merge_room *room = &store->keeper.room;
+    room->free_bytes = mw_writer_look_at_disk(&store->writer);
+    if (mw_merge_room_is_tight(room) && mw_spare_drop(&store->spare))
+        room->free_bytes = mw_writer_look_at_disk(&store->writer);
+}
+
+static void keep_room(mw_store *store, int64_t until_ns)
+{
+    atomic_store(&store->keeper.room_kept_until_ns, until_ns);
+}
+
+/* On a disk that is nearly full appends leave the room that the next merge needs, or they would eat
+ * it, and what was only written down would have the place of what could be merged. Before there is
+ * a choice that is the least of what waits; what does not fit even with the reserve is not waited
+ * for. */
+static void keep_free(mw_store *store, const mw_survey *all, const mw_policy_limits *limits,
+                      mw_policy_choice choice)
+{
+    uint64_t least = 0, most = limits->room;
+    if (most <= UINT64_MAX - store->reserve.bytes)
+        most += store->reserve.bytes;
+    for (size_t i = 0; limits->tight && i < all->count; i++) {
+        const mw_policy_segment *facts = &all->facts[i];
+        uint64_t needs = mw_merge_policy_needs(facts->bytes, 0, limits->packed_per_mille);
+        if (!facts->merged && !facts->current && !facts->aside && needs <= most &&
+            (least == 0 || needs < least))
+            least = needs;
+    }
+    if (limits->tight && choice.count)
+        least = needs_of(all, choice, limits->packed_per_mille);
+    atomic_store(&store->writer.kept_free, least);
+}
+
+/* Would a segment of the log fit, or the newest be left, with so much room? */
+static bool would_help(mw_store *store, const mw_survey *all, const mw_policy_limits *limits)
+{
+    mw_policy_choice choice = mw_merge_policy(all->facts, all->count, limits);
+    if (choice.count && !all->facts[choice.first].merged)
+        return true;
+    for (size_t i = 0; i < all->count; i++)
+        if (all->facts[i].current && mw_merge_policy_leave(&all->facts[i], limits))
+            return !atomic_load(&store->writer.writable);
+    return false;
+}
+
+/* Nothing fits. True when there may be another choice now. */
+static bool give_reserve(mw_store *store, const mw_survey *all, const mw_policy_limits *limits)
+{
+    const mw_store_reserve *reserve = &store->reserve;
+    mw_merge_room *room = &store->keeper.room;
+    mw_policy_limits more = *limits;
+    if (room->most < room->free_bytes) {
+        mw_merge_room_succeeded(room); /* nothing is so small: from the beginning */
+        return true;
+    }
+    if (reserve->bytes == 0 || limits->room > UINT64_MAX - reserve->bytes)
+        return false;
+    more.room += reserve->bytes;
+    if (!would_help(store, all, &more))
+        return false;
+    int64_t before =
+        atomic_exchange(&store->keeper.room_kept_until_ns, mono_ns(store) + MW_KEEPER_RESERVE_NS);
+    bool given = reserve->release(reserve->ctx);
+    if (!given)
+        keep_room(store, before);
+    return given;
+}
+
+/* A merge that takes most of what is free has it to itself. */
+static mw_err merge_in_room(mw_store *store, const mw_survey *all, mw_policy_choice choice,
+                            const mw_policy_limits *limits)
+{
+    mw_merge_room *room = &store->keeper.room;
+    uint64_t needs = needs_of(all, choice, limits->packed_per_mille);
+    if (limits->tight && needs > room->free_bytes / 2)
+        keep_room(store, INT64_MAX);
+    mw_err err = merge_chosen(store, all, choice);
+    keep_room(store, 0);
+    if (err == MW_E_NO_SPACE)
+        mw_merge_room_failed(room, needs);
+    else if (err == MW_OK)
+        mw_merge_room_succeeded(room);
+    return err;
+}
+
 /* One merge at most. *more: there may be another one. *rest: nothing up to the target waits. */
 static mw_err merge_next(mw_store *store, bool for_all, uint64_t target_seq, bool *more, bool *rest)
 {
-    survey all;
+    mw_survey all;
     *more = false;
-    mw_err err = survey_begin(store, target_seq, &all);
+    look_at_disk(store);
+    mw_err err = mw_survey_begin(store, target_seq, &all);
     if (err != MW_OK)
         return err;
-    mw_policy_limits limits = limits_now(store, for_all);
+    mw_policy_limits limits = limits_now(store, &all, for_all);
     mw_policy_choice choice = mw_merge_policy(all.facts, all.count, &limits);
     bool wait = leave_if_due(store, &all, &limits);
+    keep_free(store, &all, &limits, choice);
     *rest = !all.waits;
     if (choice.count && !wait) {
-        err = merge_chosen(store, &all, choice);
+        err = merge_in_room(store, &all, choice, &limits);
         *more = err == MW_OK || err == MW_E_AGAIN;
         if (err == MW_OK)
             note_success(store);
         else if (err == MW_E_AGAIN)
             err = MW_OK;
+    } else if (limits.tight && !wait) {
+        *more = give_reserve(store, &all, &limits);
+        if (!*more && for_all && all.waits)
+            err = MW_E_NO_SPACE;
     }
-    survey_end(&all);
+    mw_survey_end(&all);
     return err;
 }
 
@@ -400,7 +423,7 @@ static int by_arrival(const void *left, const void *right)
 }
 
 /* What is to be weighed, by arrival. */
-static void list_candidates(const survey *all, uint64_t now_ns, mw_retention_segment *segments,
+static void list_candidates(const mw_survey *all, uint64_t now_ns, mw_retention_segment *segments,
                             candidate *order)
 {
     for (size_t i = 0; i < all->count; i++) {
@@ -422,14 +445,30 @@ static void list_candidates(const survey *all, uint64_t now_ns, mw_retention_seg
         segments[i] = order[i].facts;
 }
 
-static void retire_chosen(mw_store *store, const survey *all, candidate *order,
+/* On disk, and no telemetry that counts: the file that is kept for the next segment, and what the
+ * one at hand has of such a file behind its end. */
+static uint64_t idle_bytes(mw_store *store, const mw_survey *all)
+{
+    uint64_t bytes = mw_spare_bytes(&store->spare);
+    struct stat status;
+    for (size_t i = 0; i < all->count; i++)
+        if (all->facts[i].current && fstat(all->segments[i]->fd, &status) == 0 &&
+            (uint64_t)status.st_size > all->facts[i].bytes + MW_SEGMENT_HEADER_SIZE)
+            bytes += (uint64_t)status.st_size - all->facts[i].bytes - MW_SEGMENT_HEADER_SIZE;
+    return bytes;
+}
+
+static void retire_chosen(mw_store *store, const mw_survey *all, candidate *order,
                           mw_retention_segment *segments, bool *goes)
 {
     int64_t wall_ns = mw_retention_now(&store->keeper.clock, mw_clock_wall_ns(store->writer.clock),
                                        mono_ns(store));
     uint64_t now_ns = wall_ns > 0 ? (uint64_t)wall_ns : 0;
     list_candidates(all, now_ns, segments, order);
-    if (mw_retention_choose(segments, all->count, &store->limits, now_ns, goes) == 0)
+    mw_retention_limits limits = mw_retention_less(&store->limits, idle_bytes(store, all));
+    if (!atomic_load(&store->keeper.failing))
+        limits.packed_per_mille = mw_merge_room_packed(&store->keeper.room);
+    if (mw_retention_choose(segments, all->count, &limits, now_ns, goes) == 0)
         return;
     for (size_t i = 0; i < all->count && !is_stopping(store); i++)
         if (goes[i])
@@ -438,10 +477,10 @@ static void retire_chosen(mw_store *store, const survey *all, candidate *order,
 
 static void retire_old(mw_store *store)
 {
-    survey all;
+    mw_survey all;
     if (store->limits.age_ns == 0 && store->limits.size_bytes == 0)
         return;
-    mw_err err = survey_begin(store, 0, &all);
+    mw_err err = mw_survey_begin(store, 0, &all);
     if (err != MW_OK)
         return;
     candidate *order = mw_alloc(MW_MEM_MERGE, (all.count + 1) * sizeof *order);
@@ -454,7 +493,7 @@ static void retire_old(mw_store *store)
     mw_free(MW_MEM_MERGE, order);
     mw_free(MW_MEM_MERGE, segments);
     mw_free(MW_MEM_MERGE, goes);
-    survey_end(&all);
+    mw_survey_end(&all);
     if (err != MW_OK)
         MW_LOG(MW_LOG_DEBUG, "store", "retention waits", MW_KV_ERR(err));
 }
@@ -469,8 +508,10 @@ static mw_err merge_due(mw_store *store, bool for_all, uint64_t target_seq, bool
     mw_err err = MW_OK;
     bool more = true;
     *rest = false;
-    if (atomic_load(&keeper->failing) && !for_all && mono_ns(store) < keeper->retry_at_ns)
+    if (atomic_load(&keeper->failing) && !for_all && mono_ns(store) < keeper->retry_at_ns) {
+        look_at_disk(store);
         return MW_OK;
+    }
     while (err == MW_OK && more) {
         mw_catalogue_note_log(store, false);
         err =
@@ -489,16 +530,16 @@ static mw_err merge_due(mw_store *store, bool for_all, uint64_t target_seq, bool
  * */
 static void catch_up_catalogue(mw_store *store)
 {
-    survey all;
+    mw_survey all;
     if (!mw_catalogue_is_behind(store->catalogue))
         return;
-    mw_err err = survey_begin(store, 0, &all);
+    mw_err err = mw_survey_begin(store, 0, &all);
     if (err == MW_OK) {
         for (size_t i = 0; i < all.count; i++)
             all.segments[i]->row_blocks = 0; /* put again in the next round */
         err = mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)all.segments,
                                      all.count, NULL, NULL, NULL);
-        survey_end(&all);
+        mw_survey_end(&all);
     }
     if (err == MW_OK)
         MW_LOG(MW_LOG_INFO, "store", "the catalogue has caught up",
@@ -590,10 +631,25 @@ bool mw_keeper_is_behind(mw_store *store)
            store->keeper.started && !atomic_load(&store->keeper.failing);
 }
 
+mw_err mw_keeper_refusal(mw_store *store)
+{
+    const mw_keeper *keeper = &store->keeper;
+    const mw_writer *writer = &store->writer;
+    uint64_t kept = atomic_load_explicit(&writer->kept_free, memory_order_relaxed);
+    int64_t until_ns = atomic_load_explicit(&keeper->room_kept_until_ns, memory_order_relaxed);
+    bool kept_now = until_ns != 0 && mono_ns(store) < until_ns;
+    if (!kept_now &&
+        (kept == 0 || atomic_load_explicit(&writer->disk_free, memory_order_relaxed) >= kept))
+        return MW_OK;
+    return atomic_load(&keeper->failing) ? MW_E_NO_SPACE : MW_E_BUSY;
+}
+
 void mw_keeper_init(mw_store *store)
 {
     mw_keeper *keeper = &store->keeper;
     pthread_condattr_t attributes;
+    mw_merge_room_init(&keeper->room);
+    atomic_init(&store->packed_per_mille, mw_merge_room_packed(&keeper->room));
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&keeper->lock, NULL);

@@ -13,6 +13,12 @@
  * A merge that fails is tried again after a pause that grows from MW_KEEPER_PAUSE_MIN_NS to
  * MW_KEEPER_PAUSE_MAX_NS, counted, and logged the first time. Meanwhile appends go on, whatever the
  * backlog: a store that cannot merge takes data until the disk is full.
+ *
+ * A full disk: merging frees more than it takes, once it has room to begin. So where the disk is
+ * nearly full (merge_room.h) segments are merged one by one and at once, no file is kept for the
+ * writer, and of a merge that takes most of what is free nobody takes the room: appends wait
+ * for that long. Where no segment of the log fits any more, the reserve of the configuration is
+ * given up, if one fits with it. What does not fit even so waits for retention, or for a person.
  */
 #ifndef MW_STORE_KEEPER_H
 #define MW_STORE_KEEPER_H
@@ -20,12 +26,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "lib/store/merge/merge_room.h"
 #include "lib/store/merge/retention.h"
 
 struct mw_store;
 
 #define MW_KEEPER_PAUSE_MIN_NS (2 * MW_NS_PER_S)
 #define MW_KEEPER_PAUSE_MAX_NS (60 * MW_NS_PER_S)
+/* How long the room of a reserve that was given up is kept for the merge that it is for: the writer
+ * has to leave its segment first. */
+#define MW_KEEPER_RESERVE_NS (5 * MW_NS_PER_S)
 
 typedef struct mw_keeper {
     pthread_t thread;
@@ -38,11 +48,13 @@ typedef struct mw_keeper {
     uint64_t target_seq;     /* what was committed at the last of those calls */
     mw_err rest_err;
     atomic_bool stopping, failing;
+    _Atomic int64_t room_kept_until_ns; /* for a merge; monotonic, 0 = for none */
     /* The keeper's thread alone. */
     uint64_t leaves_id; /* the segment that the writer was asked to leave, 0 = none */
     int64_t leaves_at_ns;
     int64_t pause_ns, retry_at_ns, retention_at_ns; /* the latter two monotonic */
     mw_retention_clock clock;
+    mw_merge_room room;
 } mw_keeper;
 
 /* With the store, before and after its writer; the thread comes with _start. */
@@ -55,5 +67,8 @@ void mw_keeper_stop(struct mw_store *store);
 void mw_keeper_wake(struct mw_store *store);
 /* Must appends wait for merges? Any thread, cheap. */
 bool mw_keeper_is_behind(struct mw_store *store);
+/* What appends are refused with while what is free on a full disk is a merge's: MW_E_BUSY, since it
+ * passes by itself, MW_E_NO_SPACE while merging fails. MW_OK: it is theirs. Any thread, cheap. */
+mw_err mw_keeper_refusal(struct mw_store *store);
 
 #endif

@@ -6,6 +6,8 @@
 
 /* Up to here comparing all with all is cheaper than a table. */
 #define PAIRWISE_MAX 32u
+/* Traces of a block that are looked up at a time: the set of all is larger than a core's cache. */
+#define FETCH_AHEAD 4u
 #define KEPT_EARLIER ((uint64_t)1 << 32)
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -71,6 +73,8 @@ static mw_err number_traces(mw_merge_plan *plan, const mw_hot *hot)
                       sizeof *plan->number_of))
         return MW_E_NOMEM;
     for (uint32_t i = 0; i < hot->traces; i++) {
+        if (i + FETCH_AHEAD < hot->traces)
+            mw_trace_set_fetch(&plan->traces, mw_hot_trace_id(hot, i + FETCH_AHEAD));
         mw_err err = mw_trace_set_add(&plan->traces, mw_hot_trace_id(hot, i), &plan->number_of[i]);
         if (err == MW_OK && plan->traces.count > plan->group_count)
             err = new_group(plan, UINT64_MAX);

@@ -12,9 +12,23 @@ static bool is_old(const mw_policy_segment *segment, const mw_policy_limits *lim
                            limits->now_ns - segment->arrival_min_ns >= limits->merge_after_ns);
 }
 
+uint64_t mw_merge_policy_needs(uint64_t log_bytes, uint64_t merged_bytes, unsigned packed_per_mille)
+{
+    uint64_t packed = log_bytes / 1000 * packed_per_mille + log_bytes % 1000 + merged_bytes;
+    return packed + packed / 4 + MW_MERGE_OVERHEAD;
+}
+
+static bool fits(const mw_policy_segment *segment, const mw_policy_limits *limits)
+{
+    return mw_merge_policy_needs(segment->bytes, 0, limits->packed_per_mille) <= limits->room;
+}
+
 bool mw_merge_policy_leave(const mw_policy_segment *segment, const mw_policy_limits *limits)
 {
-    return segment->items > 0 && is_old(segment, limits);
+    if (segment->items == 0 || is_old(segment, limits))
+        return segment->items > 0;
+    return limits->tight && segment->bytes >= MW_MERGE_TIGHT_LEAST &&
+           segment->bytes >= limits->room / 4 && fits(segment, limits);
 }
 
 /* ---- the log --------------------------------------------------------------------------------- */
@@ -53,6 +67,7 @@ static mw_policy_choice choose_log(const mw_policy_segment *segments, size_t cou
         if (!is_log(&segments[first]))
             continue;
         size_t taken = fitting_logs(segments, count, first, limits, &more);
+        due = limits->closed;
         for (size_t i = first; i < first + taken; i++)
             due = due || is_old(&segments[i], limits);
         if (due || more)
@@ -60,6 +75,16 @@ static mw_policy_choice choose_log(const mw_policy_segment *segments, size_t cou
         while (first + 1 < count && is_log(&segments[first + 1]))
             first++;
     }
+    return (mw_policy_choice){0, 0};
+}
+
+/* The oldest that fits, alone. */
+static mw_policy_choice choose_tight(const mw_policy_segment *segments, size_t count,
+                                     const mw_policy_limits *limits)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_log(&segments[i]) && fits(&segments[i], limits))
+            return (mw_policy_choice){i, 1};
     return (mw_policy_choice){0, 0};
 }
 
@@ -92,15 +117,18 @@ static size_t fitting_merged(const mw_policy_segment *segments, size_t count, si
                              unsigned level, const mw_policy_limits *limits)
 {
     uint64_t items = 0, bytes = 0, sum = 0, earliest = UINT64_MAX, latest = 0;
+    uint64_t most = limits->bytes_max;
     size_t taken = 0;
+    if (limits->tight && limits->room / 2 < most)
+        most = limits->room / 2;
     for (size_t i = first; i < count && taken < MW_MERGE_SEGMENTS_MAX; i++, taken++) {
         const mw_policy_segment *segment = &segments[i];
         items += segment->items;
         bytes += segment->bytes;
         earliest = segment->arrival_min_ns < earliest ? segment->arrival_min_ns : earliest;
         latest = segment->arrival_max_ns > latest ? segment->arrival_max_ns : latest;
-        if (level_of(segment, limits) > level || items > limits->items_max ||
-            bytes > limits->bytes_max || latest - earliest > (uint64_t)MW_MERGE_SPAN_NS)
+        if (level_of(segment, limits) > level || items > limits->items_max || bytes > most ||
+            latest - earliest > (uint64_t)MW_MERGE_SPAN_NS)
             break;
         sum += weight(segment, limits);
     }
@@ -128,6 +156,7 @@ static mw_policy_choice choose_merged(const mw_policy_segment *segments, size_t 
 mw_policy_choice mw_merge_policy(const mw_policy_segment *segments, size_t count,
                                  const mw_policy_limits *limits)
 {
-    mw_policy_choice choice = choose_log(segments, count, limits);
+    mw_policy_choice choice =
+        limits->tight ? choose_tight(segments, count, limits) : choose_log(segments, count, limits);
     return choice.count ? choice : choose_merged(segments, count, limits);
 }

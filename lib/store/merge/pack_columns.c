@@ -77,6 +77,7 @@ void mw_pack_columns_fini(mw_pack_columns *columns)
     mw_byte_table_fini(&columns->traces);
     mw_free(MW_MEM_MERGE, columns->string_map);
     mw_free(MW_MEM_MERGE, columns->trace_map);
+    mw_sort_scratch_fini(&columns->sort);
     memset(columns, 0, sizeof *columns);
 }
 
@@ -84,7 +85,8 @@ size_t mw_pack_columns_size(const mw_pack_columns *columns)
 {
     return columns->cells_room + mw_byte_table_size(&columns->strings) +
            mw_byte_table_size(&columns->traces) +
-           sizeof(uint32_t) * ((size_t)columns->string_map_room + columns->trace_map_room);
+           sizeof(uint32_t) * ((size_t)columns->string_map_room + columns->trace_map_room) +
+           2 * sizeof(mw_sort_pair) * columns->sort.capacity;
 }
 
 /* ---- adding ---------------------------------------------------------------------------------- */
@@ -215,11 +217,35 @@ void mw_pack_columns_summarize(const mw_pack_columns *columns, mw_block_header *
     }
 }
 
-static int trace_compare(const void *left, const void *right, void *ctx)
+/* By eight bytes of the ids, from `offset` on; those that have the same stay as they stood. *tied
+ * says whether some have. */
+static mw_err order_traces(mw_pack_columns *columns, uint32_t *order, size_t offset, bool *tied)
 {
-    const mw_byte_table *traces = ctx;
-    return memcmp(mw_byte_table_get(traces, *(const uint32_t *)left).data,
-                  mw_byte_table_get(traces, *(const uint32_t *)right).data, MW_TRACE_ID_SIZE);
+    uint32_t count = columns->traces.count;
+    uint64_t *keys = mw_alloc(MW_MEM_MERGE, count * sizeof *keys);
+    if (!keys)
+        return MW_E_NOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        keys[i] = mw_trace_key(mw_byte_table_get(&columns->traces, i).data + offset);
+    mw_err err = mw_number_sort(&columns->sort, order, count, keys);
+    *tied = false;
+    for (uint32_t i = 1; err == MW_OK && i < count; i++)
+        *tied = *tied || keys[order[i]] == keys[order[i - 1]];
+    mw_free(MW_MEM_MERGE, keys);
+    return err;
+}
+
+/* Random ids differ in their first half, ids of 64 bits only in the second. */
+static mw_err sort_traces(mw_pack_columns *columns, uint32_t *order)
+{
+    bool tied;
+    for (uint32_t i = 0; i < columns->traces.count; i++)
+        order[i] = i;
+    mw_err err = order_traces(columns, order, 0, &tied);
+    if (err != MW_OK || !tied)
+        return err;
+    err = order_traces(columns, order, MW_TRACE_ID_SIZE / 2, &tied);
+    return err == MW_OK ? order_traces(columns, order, 0, &tied) : err;
 }
 
 /* The ids in order to `at`; the rows' references become positions in it. MW_E_NOMEM. */
@@ -230,9 +256,11 @@ static mw_err put_traces(mw_pack_columns *columns, unsigned char *at)
     if (!order)
         return MW_E_NOMEM;
     uint32_t *position = order + count;
-    for (uint32_t i = 0; i < count; i++)
-        order[i] = i;
-    qsort_r(order, count, sizeof *order, trace_compare, &columns->traces);
+    mw_err err = sort_traces(columns, order);
+    if (err != MW_OK) {
+        mw_free(MW_MEM_MERGE, order);
+        return err;
+    }
     for (uint32_t i = 0; i < count; i++) {
         position[order[i]] = i;
         memcpy(at + MW_TRACE_ID_SIZE * (size_t)i,
@@ -275,7 +303,7 @@ static void put_strings(const mw_byte_table *strings, unsigned char *at)
 {
     for (uint32_t i = 0; i < strings->count; i++)
         mw_put_u32(at + 4 * (size_t)i, strings->entries[i].at + strings->entries[i].len);
-    memcpy(at + 4 * (size_t)strings->count, strings->bytes, strings->used);
+    memcpy(at + 4 * (size_t)strings->count, strings->area.bytes, strings->area.used);
 }
 
 static void put_columns(const mw_pack_columns *columns, const mw_block_header *header,
@@ -303,7 +331,7 @@ mw_err mw_pack_columns_lay_out(mw_pack_columns *columns, mw_block_header *header
     uint64_t len = MW_HOT_PREFIX + (uint64_t)traces * MW_TRACE_ID_SIZE +
                    (uint64_t)columns->rows *
                        (mw_hot_fixed(columns->layout, true) + columns->layout->ref_count * width) +
-                   (uint64_t)strings->count * 4 + strings->used;
+                   (uint64_t)strings->count * 4 + strings->area.used;
     mw_err err = MW_OK;
 
     if (len > MW_BLOCK_RAW_MAX)
@@ -313,7 +341,7 @@ mw_err mw_pack_columns_lay_out(mw_pack_columns *columns, mw_block_header *header
         return MW_E_NOMEM;
     mw_put_u32(at, traces);
     mw_put_u32(at + 4, strings->count);
-    mw_put_u32(at + 8, (uint32_t)strings->used);
+    mw_put_u32(at + 8, (uint32_t)strings->area.used);
     mw_put_u32(at + 12, width);
     if (traces)
         err = put_traces(columns, at + MW_HOT_PREFIX);

@@ -10,6 +10,7 @@
 
 #include "lib/store/format/byte_table.h"
 #include "lib/store/format/hot_layout.h"
+#include "lib/store/format/number_sort.h"
 
 typedef struct mw_pack_columns {
     const mw_hot_layout *layout;
@@ -25,6 +26,7 @@ typedef struct mw_pack_columns {
     mw_byte_table strings, traces;
     uint32_t *string_map, *trace_map; /* of the present source: 1 + number, 0 = not met */
     uint32_t string_map_room, trace_map_room;
+    mw_sort_scratch sort;
 } mw_pack_columns;
 
 /* Begins zeroed. MW_E_NOMEM: still to be finished. */

@@ -161,7 +161,8 @@ uint64_t mw_pack_contexts_bytes(const mw_pack_contexts *contexts)
 {
     uint64_t bytes = 0;
     for (unsigned kind = 0; kind < contexts->kinds; kind++)
-        bytes += contexts->tables[kind].used - HEAD * (uint64_t)contexts->tables[kind].count;
+        bytes += mw_byte_table_used(&contexts->tables[kind]) -
+                 HEAD * (uint64_t)contexts->tables[kind].count;
     return bytes;
 }
 

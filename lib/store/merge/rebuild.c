@@ -2,8 +2,8 @@
  *
  * In order: unfinished files go; headers with one damaged byte are put right; footers that are
  * damaged are made again (footer_mend.h); segments that another one replaced go; the catalogue is
- * made of what is there. Each step leaves a directory that a start takes, so a kill between two
- * costs nothing but another run.
+ * made of what is there, and with that what is gone is accepted, and said for the last time. Each
+ * step leaves a directory that a start takes, so a kill between two costs nothing but another run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,13 +22,16 @@ typedef struct rebuilding {
     mw_detail *detail;
     uint64_t key_seed;
     mw_segment_files files;
-    mw_segment **merged; /* those that stay, open */
+    mw_known_segments known; /* by the old catalogue */
+    mw_segment **merged;     /* those that stay, open */
     size_t merged_count;
+    mw_catalogue_segment *logs; /* rows of the log that hold */
+    size_t log_count, log_capacity;
 } rebuilding;
 
 static void say(rebuilding *run, const char *file, uint64_t offset, const char *what)
 {
-    const mw_store_damage done = {file, offset, what};
+    const mw_store_damage done = {.file = file, .offset = offset, .what = what};
     if (run->report)
         run->report(run->ctx, &done);
 }
@@ -57,29 +60,12 @@ static mw_err claim(const char *directory, int *fd, mw_detail *detail)
 
 /* ---- headers --------------------------------------------------------------------------------- */
 
-/* A header's checksum has 64 bits: of the 20,400 headers that differ in one byte, the one that fits
- * it is the one that was written. */
-static bool find_damaged_byte(unsigned char bytes[MW_SEGMENT_HEADER_SIZE], uint64_t id)
-{
-    mw_segment_header header;
-    for (size_t at = 0; at < MW_SEGMENT_HEADER_SIZE; at++) {
-        const unsigned char found = bytes[at];
-        for (unsigned other = 1; other < 256; other++) {
-            bytes[at] = (unsigned char)(found ^ other);
-            if (mw_segment_header_read(bytes, &header) == MW_OK && header.id == id)
-                return true;
-        }
-        bytes[at] = found;
-    }
-    return false;
-}
-
-static mw_err write_header(const char *path, unsigned char bytes[MW_SEGMENT_HEADER_SIZE])
+static mw_err write_header(const char *path, const unsigned char bytes[MW_SEGMENT_HEADER_SIZE])
 {
     int fd = mw_io_current()->open(path, O_WRONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return errno == EROFS ? MW_E_NO_SPACE : MW_E_IO;
-    struct iovec iov = {bytes, MW_SEGMENT_HEADER_SIZE};
+    struct iovec iov = {(void *)(uintptr_t)bytes, MW_SEGMENT_HEADER_SIZE};
     mw_err err = mw_io_write_all(fd, &iov, 1, 0);
     if (err == MW_OK && mw_io_current()->fdatasync(fd) != 0)
         err = MW_E_IO;
@@ -87,41 +73,49 @@ static mw_err write_header(const char *path, unsigned char bytes[MW_SEGMENT_HEAD
     return err;
 }
 
-/* Puts right what headers can be put right; *any tells whether one was. */
-static mw_err mend_headers(rebuilding *run, bool *any)
+/* Puts right what headers can be put right. */
+static mw_err mend_headers(rebuilding *run)
 {
-    mw_err err = MW_OK;
-    *any = false;
-    for (size_t i = 0; err == MW_OK && i < run->files.count; i++) {
+    for (size_t i = 0; i < run->files.count; i++) {
         const mw_segment_file *file = &run->files.items[i];
-        unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
-        if (file->header_err != MW_E_CORRUPT || file->fd < 0 ||
-            mw_pread_all(file->fd, bytes, sizeof bytes, 0) != MW_OK ||
-            !find_damaged_byte(bytes, file->id))
+        if (!file->header_mended)
             continue;
-        err = write_header(file->path, bytes);
+        mw_err err = write_header(file->path, file->mended);
         if (err != MW_OK)
             return refuse(run, err, file->path);
         say(run, file->path, 0, "a damaged byte of its header was put right");
-        *any = true;
     }
-    return err;
+    return MW_OK;
 }
 
-/* With headers that are as they were written, as far as that can be had: what the directory says of
- * each file depends on all of them. */
+/* What the old catalogue knows. One that a kill left in the middle of a change has to be opened for
+ * writing once, which undoes it. */
+static mw_err read_old(rebuilding *run)
+{
+    mw_catalogue *old = NULL;
+    mw_err err = mw_catalogue_open_reader(run->directory, &old);
+    if (err == MW_E_AGAIN) {
+        err = mw_catalogue_open(run->directory, &old);
+        mw_catalogue_close(old);
+        old = NULL;
+        if (err == MW_OK)
+            err = mw_catalogue_open_reader(run->directory, &old);
+    }
+    if (err == MW_OK)
+        err = mw_catalogue_remember(old, &run->known);
+    mw_catalogue_close(old);
+    return err == MW_E_NOMEM ? err : MW_OK; /* a damaged one cannot tell */
+}
+
 static mw_err load_files(rebuilding *run)
 {
-    bool mended;
     mw_err err = mw_segment_files_load(run->directory, &run->files);
+    if (err == MW_OK)
+        err = read_old(run);
     if (err != MW_OK)
         return refuse(run, err, run->directory);
-    err = mend_headers(run, &mended);
-    if (err != MW_OK || !mended)
-        return err;
-    mw_segment_files_fini(&run->files);
-    err = mw_segment_files_load(run->directory, &run->files);
-    return err == MW_OK ? err : refuse(run, err, run->directory);
+    mw_segment_files_recall(&run->files, &run->known, &run->key_seed);
+    return mend_headers(run);
 }
 
 /* ---- footers --------------------------------------------------------------------------------- */
@@ -248,7 +242,11 @@ static mw_err take_all_merged(rebuilding *run)
     for (size_t i = 0; err == MW_OK && i < run->files.count; i++) {
         mw_segment_file *file = &run->files.items[i];
         if (file->header_err == MW_E_CONFLICT)
-            say(run, file->path, 0, "left alone: a copy of another segment");
+            say(run, file->path, 0,
+                "left alone: a copy of another segment, or one that was renamed; the next start "
+                "knows");
+        else if (file->header_err == MW_E_DENIED)
+            say(run, file->path, 0, "left alone: a segment of another store");
         else if (file->header_err != MW_OK)
             say(run, file->path, 0,
                 "left alone: it does not begin with a segment header of this version");
@@ -275,17 +273,26 @@ static mw_err remove_superseded(rebuilding *run)
 
 /* ---- the catalogue --------------------------------------------------------------------------- */
 
-/* The old catalogue is the last to know of a file that vanished. */
-static mw_err say_missing(void *ctx, const mw_catalogue_segment *row)
+static const mw_segment_file *find_file(const rebuilding *run, uint64_t id)
 {
-    rebuilding *run = ctx;
-    char text[MW_CATALOGUE_LOST_SIZE + 32], lost[MW_CATALOGUE_LOST_SIZE], *path;
     for (size_t i = 0; i < run->files.count; i++)
-        if (run->files.items[i].id == row->id)
-            return MW_OK;
-    mw_catalogue_lost_text(row, lost);
-    snprintf(text, sizeof text, "the file is gone: %s", lost);
-    path = mw_segment_path(run->directory, row->id);
+        if (run->files.items[i].id == id && run->files.items[i].header_err == MW_OK)
+            return &run->files.items[i];
+    return NULL;
+}
+
+static bool was_replaced(const rebuilding *run, uint64_t id)
+{
+    for (size_t i = 0; i < run->merged_count; i++)
+        for (size_t k = 0; k < run->merged[i]->footer->replaced.count; k++)
+            if (run->merged[i]->footer->replaced.ids[k] == id)
+                return true;
+    return false;
+}
+
+static mw_err say_of(rebuilding *run, uint64_t id, const char *text)
+{
+    char *path = mw_segment_path(run->directory, id);
     if (!path)
         return MW_E_NOMEM;
     say(run, path, 0, text);
@@ -293,13 +300,58 @@ static mw_err say_missing(void *ctx, const mw_catalogue_segment *row)
     return MW_OK;
 }
 
-static void say_all_missing(rebuilding *run)
+static mw_err keep_row(rebuilding *run, const mw_catalogue_segment *row)
+{
+    if (run->log_count == run->log_capacity) {
+        size_t wanted = run->log_capacity ? run->log_capacity * 2 : 16;
+        mw_catalogue_segment *grown = mw_realloc(MW_MEM_STORE, run->logs, wanted * sizeof *grown);
+        if (!grown)
+            return MW_E_NOMEM;
+        run->logs = grown;
+        run->log_capacity = wanted;
+    }
+    run->logs[run->log_count++] = *row;
+    return MW_OK;
+}
+
+/* The old catalogue is the last to know of a file that vanished, and of what the log holds. */
+static mw_err take_row(void *ctx, const mw_catalogue_segment *row)
+{
+    rebuilding *run = ctx;
+    char text[MW_CATALOGUE_LOST_SIZE + 32], lost[MW_CATALOGUE_LOST_SIZE];
+    const mw_segment_file *file = find_file(run, row->id);
+    if (file && row->kind == MW_SEGMENT_LOG && file->header.kind == MW_SEGMENT_LOG &&
+        file->size >= row->bytes)
+        return keep_row(run, row);
+    if (file || was_replaced(run, row->id))
+        return MW_OK;
+    mw_catalogue_lost_text(row, lost);
+    snprintf(text, sizeof text, "the file is gone: %s", lost);
+    return say_of(run, row->id, text);
+}
+
+static mw_err accept_loss(void *ctx, const mw_catalogue_loss *loss)
+{
+    char text[MW_CATALOGUE_LOST_SIZE + 64], lost[MW_CATALOGUE_LOST_SIZE];
+    mw_catalogue_lost_text(&loss->of, lost);
+    snprintf(text, sizeof text, "accepted as gone%s: %s",
+             loss->part == MW_LOSS_WHOLE ? "" : ", its end", lost);
+    return say_of(ctx, loss->of.id, text);
+}
+
+/* A damaged one tells as much as it can. */
+static void take_old(rebuilding *run)
 {
     mw_catalogue *old = NULL;
     if (mw_catalogue_open_reader(run->directory, &old) != MW_OK)
         return;
-    mw_err ignored = mw_catalogue_each(old, say_missing, run); /* a damaged one cannot tell */
-    (void)ignored;
+    mw_err err = mw_catalogue_each(old, take_row, run);
+    if (err != MW_OK)
+        run->log_count = 0;
+    else
+        err = mw_catalogue_each_loss(old, accept_loss, run);
+    if (err != MW_OK)
+        say(run, run->directory, 0, "the old catalogue cannot be read: what is gone is not known");
     mw_catalogue_close(old);
 }
 
@@ -309,12 +361,14 @@ static mw_err make_catalogue(rebuilding *run)
     mw_catalogue *catalogue = NULL;
     mw_catalogue_changes changes;
     snprintf(path, sizeof path, "%s/%s", run->directory, MW_CATALOGUE_NAME);
-    say_all_missing(run);
+    take_old(run);
     mw_catalogue_discard(run->directory);
     mw_err err = mw_catalogue_open(run->directory, &catalogue);
     if (err == MW_OK)
         err = mw_catalogue_reconcile(catalogue, (const mw_segment *const *)run->merged,
                                      run->merged_count, NULL, NULL, &changes);
+    if (err == MW_OK)
+        err = mw_catalogue_put_logs(catalogue, run->logs, run->log_count);
     mw_catalogue_close(catalogue);
     if (err != MW_OK)
         return refuse(run, err, path);
@@ -343,6 +397,8 @@ static mw_err rebuild_locked(rebuilding *run)
     for (size_t i = 0; i < run->merged_count; i++)
         mw_segment_unref(run->merged[i]);
     mw_free(MW_MEM_STORE, run->merged);
+    mw_free(MW_MEM_STORE, run->logs);
+    mw_known_fini(&run->known);
     mw_segment_files_fini(&run->files);
     return err;
 }

@@ -11,27 +11,67 @@ static bool too_old(const mw_retention_segment *segment, const mw_retention_limi
     return now_ns - segment->arrival_max_ns > (uint64_t)limits->age_ns;
 }
 
+/* What stays: as it counts, and in full. */
+typedef struct weight {
+    uint64_t counted, full;
+} weight;
+
+static weight weigh(const mw_retention_segment *segment, const mw_retention_limits *limits)
+{
+    uint64_t bytes = segment->bytes;
+    unsigned packed = limits->packed_per_mille;
+    if (segment->merged || packed == 0 || packed >= 1000)
+        return (weight){bytes, bytes};
+    return (weight){bytes / 1000 * packed + bytes % 1000 * packed / 1000, bytes};
+}
+
+/* The size and a part of it. */
+static uint64_t size_and(const mw_retention_limits *limits, uint64_t parts)
+{
+    uint64_t size = limits->size_bytes;
+    return size > UINT64_MAX - size / parts ? UINT64_MAX : size + size / parts;
+}
+
+static bool is_too_much(weight stays, const mw_retention_limits *limits)
+{
+    return limits->size_bytes &&
+           (stays.counted > limits->size_bytes || stays.full > size_and(limits, 8));
+}
+
+mw_retention_limits mw_retention_less(const mw_retention_limits *limits, uint64_t bytes)
+{
+    mw_retention_limits less = *limits;
+    if (less.size_bytes) /* 0 would be no bound */
+        less.size_bytes = less.size_bytes > bytes ? less.size_bytes - bytes : 1;
+    return less;
+}
+
+bool mw_retention_presses(const mw_retention_limits *limits, uint64_t bytes)
+{
+    return limits->size_bytes && bytes > size_and(limits, 16);
+}
+
 size_t mw_retention_choose(const mw_retention_segment *segments, size_t count,
                            const mw_retention_limits *limits, uint64_t now_ns, bool *goes)
 {
-    uint64_t stay_bytes = 0;
+    weight stays = {0, 0};
     size_t gone = 0;
 
     for (size_t i = 0; i < count; i++) {
+        weight one = weigh(&segments[i], limits);
         goes[i] = segments[i].merged && too_old(&segments[i], limits, now_ns);
-        if (goes[i])
-            gone++;
-        else
-            stay_bytes += segments[i].bytes;
+        gone += goes[i];
+        stays.counted += goes[i] ? 0 : one.counted;
+        stays.full += goes[i] ? 0 : one.full;
     }
-    if (limits->size_bytes == 0)
-        return gone;
-    for (size_t i = 0; i < count && stay_bytes > limits->size_bytes; i++) {
+    for (size_t i = 0; i < count && is_too_much(stays, limits); i++) {
+        weight one = weigh(&segments[i], limits);
         if (goes[i] || !(segments[i].merged || segments[i].left))
             continue;
         goes[i] = true;
         gone++;
-        stay_bytes -= segments[i].bytes;
+        stays.counted -= one.counted;
+        stays.full -= one.full;
     }
     return gone;
 }

@@ -9,10 +9,11 @@
 _Static_assert(MW_ATTRIBUTE_QUERIES_MAX <= 8, "a byte a context");
 
 /* What one question may spend on its pattern: a time, and more by what was searched. Patterns in
- * use get through tens of MiB a second; one that goes back and forth within each text, at less than
- * one, would only keep a thread from others until its question's time is up. */
+ * use get through tens of MiB a second and may go on for as long as any question; one that goes
+ * back and forth within each text gets through a few at most, and would only keep a thread
+ * from others: at r MiB a second it is given up after 2 / (1 - r / 32) seconds. */
 #define PATTERN_NS (2 * MW_NS_PER_S)
-#define PATTERN_BYTES_PER_S (2 << 20)
+#define PATTERN_BYTES_PER_S (32 << 20)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 

@@ -24,6 +24,11 @@ static int place_compare(const void *left, const void *right, void *ctx)
     return places[a].row < places[b].row ? -1 : places[a].row > places[b].row;
 }
 
+static bool is_left_out(const row_fetching *work, uint64_t len)
+{
+    return !work->view->whole && mw_is_oversized(len);
+}
+
 /* Copies the contexts that the rows name, in the order of the chunk; those of other rows are passed
  * over, and the message of an oversized one is. */
 static mw_err copy_contexts(const row_fetching *work, mw_items_walk *walk, context_copies *copies)
@@ -34,7 +39,7 @@ static mw_err copy_contexts(const row_fetching *work, mw_items_walk *walk, conte
         uint64_t len = (uint64_t)message + mw_items_walk_url_length(walk, i);
         if (!copies->wanted[i] || len == 0)
             continue;
-        if (mw_is_oversized(len)) {
+        if (is_left_out(work, len)) {
             copy->oversized = (uint32_t)len;
             continue;
         }
@@ -73,7 +78,7 @@ static mw_err take_row(const row_fetching *work, const mw_hot *hot, mw_items_wal
                               .scope = copies->items[scope_of(walk, row)]};
     if (walk->metric_refs)
         fetched.head = copies->items[head_of(walk, row)];
-    if (mw_is_oversized(len)) {
+    if (is_left_out(work, len)) {
         fetched.oversized = len;
     } else if (len) {
         char *bytes = mw_arena_alloc(work->arena, len);

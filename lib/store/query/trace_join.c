@@ -1,7 +1,7 @@
 /* The join of one trace. See trace_join.h for the rules. */
 #include "lib/store/query/trace_join.h"
 
-enum { PLACED = 1, MODEL_BELOW = 2, COUNTS = 4, WITHIN_TOOL = 8 };
+enum { PLACED = 1, MODEL_BELOW = 2, COUNTS = 4, WITHIN_TOOL = 8, CALLS_BELOW = 16 };
 
 #define INDEX_ARRAYS 9u
 
@@ -281,14 +281,51 @@ static void mark_token_spans(mw_join *join)
             join->marks[at] |= COUNTS;
             any_leaf = true;
         }
-        if ((model || below) && parent != MW_JOIN_NONE)
-            join->marks[parent] |= MODEL_BELOW;
+        if ((model || below) && parent != MW_JOIN_NONE) {
+            uint8_t several = join->marks[parent] & MODEL_BELOW ? CALLS_BELOW : 0;
+            several |= join->marks[at] & CALLS_BELOW;
+            join->marks[parent] |= (uint8_t)(MODEL_BELOW | several);
+        }
         if (join->spans[at]->operation_kind == MW_OP_AGENT && reports_tokens(join->spans[at]) &&
             (outermost == MW_JOIN_NONE || mw_join_before(join, at, outermost)))
             outermost = at;
     }
     if (!any_leaf && outermost != MW_JOIN_NONE)
         join->marks[outermost] |= COUNTS;
+}
+
+/* Of the spans that speak of one call the innermost counts, but it need not tell most: botocore's
+ * leaves out what came from the cache, which the framework's above it includes; and nobody counts a
+ * token that was not there. So it takes what a model above says, if that is no less of either
+ * count, as long as it is the only call that stands below and nothing but what carries a call
+ * stands between. Each model is looked at once: one with several calls ends the way up. */
+static void take_call_tokens(mw_join *join, uint32_t leaf)
+{
+    mw_join_span *span = join->spans[leaf];
+    for (uint32_t at = join->parent[leaf]; at != MW_JOIN_NONE && !(join->marks[at] & CALLS_BELOW);
+         at = join->parent[at]) {
+        const mw_join_span *above = join->spans[at];
+        switch (above->operation_kind) {
+        case MW_OP_AGENT:
+        case MW_OP_WORKFLOW:
+        case MW_OP_TOOL: return;
+        case MW_OP_MODEL:
+            if (above->input_tokens < span->input_tokens ||
+                above->output_tokens < span->output_tokens)
+                break;
+            span->input_tokens = above->input_tokens;
+            span->output_tokens = above->output_tokens;
+            break;
+        default: break;
+        }
+    }
+}
+
+static void join_call_tokens(mw_join *join)
+{
+    for (uint32_t i = 0; i < join->count; i++)
+        if (mw_join_is_model_call(join, i))
+            take_call_tokens(join, i);
 }
 
 /* Whether a span stands within a tool's call: an agent or model below a tool begins anew, what only
@@ -368,6 +405,7 @@ mw_err mw_join_run(mw_join *join, mw_join_span **spans, size_t count)
     resolve_agents(join);
     list_sessions(join);
     mark_token_spans(join);
+    join_call_tokens(join);
     mark_tool_calls(join);
     add_up(join);
     return MW_OK;

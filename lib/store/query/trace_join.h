@@ -13,8 +13,10 @@
  *   session     own, else of the nearest ancestor that has one, else of the root-most span that
  *               has one; a log record's: own, else its span's, else as the last rule
  *   agent       own, else of the nearest ancestor of kind agent that names one
- *   tokens      of leaf model spans: kind model, no descendant of kind model. A trace without any
- *               counts its outermost agent span that reports tokens
+ *   tokens      of leaf model spans: kind model, no descendant of kind model. Where a model above
+ *               speaks of the same call and says no less of either count, its counts, which become
+ *               the leaf's. A trace without any leaf counts its outermost agent span that reports
+ *               tokens
  */
 #ifndef MW_STORE_TRACE_JOIN_H
 #define MW_STORE_TRACE_JOIN_H
@@ -73,7 +75,8 @@ typedef struct mw_join {
 
 void mw_join_init(mw_join *join);
 void mw_join_fini(mw_join *join);
-/* Sorts and shortens `spans` (at least one, all of one trace). MW_E_NOMEM, MW_E_LIMIT (2^32). */
+/* Sorts and shortens `spans` (at least one, all of one trace), and gives leaf models the tokens of
+ * their call; a second run changes nothing more. MW_E_NOMEM, MW_E_LIMIT (2^32). */
 MW_MUST_USE mw_err mw_join_run(mw_join *join, mw_join_span **spans, size_t count);
 /* The span whose own session a log record with this span id (0 = none) resolves to: its span's,
  * else the trace's root-most. MW_JOIN_NONE when the trace has no session. */

@@ -83,7 +83,8 @@ mw_err mw_store_trace_find(mw_store_view *view, mw_slice hex_prefix,
 /* What the join of the one trace tells, kept beyond it: index in join order, MW_JOIN_NONE. */
 typedef struct trace_span_owners {
     uint32_t session, agent;
-    bool counts_tokens, model_call, tool_call;
+    int64_t counted_input, counted_output;
+    bool model_call, tool_call;
 } trace_span_owners;
 
 typedef struct trace_reading {
@@ -113,10 +114,17 @@ static mw_err keep_join(void *ctx, const uint8_t *trace_id, const mw_join *join)
     if (!out->spans || !reading->places || !reading->owners || !reading->sessions)
         return MW_E_NOMEM;
     for (size_t i = 0; i < join->count; i++) {
-        reading->places[i] = (mw_row_place){join->spans[i]->block, join->spans[i]->row};
+        const mw_join_span *span = join->spans[i];
+        bool counts = mw_join_counts_tokens(join, i);
+        reading->places[i] = (mw_row_place){span->block, span->row};
         reading->owners[i] = (trace_span_owners){
-            join->session_owner[i], join->agent_owner[i], mw_join_counts_tokens(join, i),
-            mw_join_is_model_call(join, i), mw_join_is_tool_call(join, i)};
+            join->session_owner[i],
+            join->agent_owner[i],
+            counts ? span->input_tokens : MW_TOKENS_UNKNOWN,
+            counts ? span->output_tokens : MW_TOKENS_UNKNOWN,
+            mw_join_is_model_call(join, i),
+            mw_join_is_tool_call(join, i),
+        };
     }
     for (size_t i = 0; i < join->session_count; i++)
         reading->sessions[i] = join->sessions[i];
@@ -165,7 +173,8 @@ static mw_err fill_span(void *ctx, size_t at, const mw_fetched_row *fetched)
     span->commit_seq = mw_hot_seq(fetched->hot, fetched->row);
     span->index = mw_hot_index(fetched->hot, fetched->row);
     span->place = reading->places[at];
-    span->counts_tokens = reading->owners[at].counts_tokens;
+    span->counted_input = reading->owners[at].counted_input;
+    span->counted_output = reading->owners[at].counted_output;
     span->model_call = reading->owners[at].model_call;
     span->tool_call = reading->owners[at].tool_call;
     return MW_OK;

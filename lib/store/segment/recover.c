@@ -8,11 +8,8 @@
 #include "lib/store/format/digest_key.h"
 #include "lib/store/segment/block_reader.h"
 #include "lib/store/segment/recover.h"
-#include "lib/store/segment/segment_walk.h"
+#include "lib/store/segment/recover_int.h"
 #include "lib/store/segment/spare.h"
-
-/* Copies of one name that are set aside. */
-#define COPIES_MAX 99u
 
 typedef struct recovery {
     mw_writer *writer;
@@ -219,25 +216,24 @@ static mw_err carry_tail(recovery *rec)
 
 /* ---- segments of the log --------------------------------------------------------------------- */
 
-static void note_sequence(mw_writer *writer, uint64_t seq)
+void mw_recover_note_sequence(mw_writer *writer, uint64_t seq)
 {
     if (seq >= writer->next_seq)
         writer->next_seq = seq + 1;
 }
 
-/* No segment to come has an id up to this one. */
-static void note_id(mw_writer *writer, uint64_t id)
+void mw_recover_note_id(mw_writer *writer, uint64_t id)
 {
     if (id >= writer->next_segment_id && id < UINT64_MAX)
         writer->next_segment_id = id + 1;
 }
 
-static void note_walked(mw_writer *writer, const mw_segment_file *file, const mw_walk *walk)
+void mw_recover_note_walked(mw_writer *writer, const mw_segment_file *file, const mw_walk *walk)
 {
     if (file->header.first_seq > writer->next_seq)
         writer->next_seq = file->header.first_seq;
     for (size_t i = 0; i < walk->block_count; i++)
-        note_sequence(writer, walk->blocks[i].header.seq);
+        mw_recover_note_sequence(writer, walk->blocks[i].header.seq);
 }
 
 static void log_gaps(const recovery *rec, const mw_segment_file *file, const mw_walk *walk)
@@ -261,7 +257,9 @@ static mw_err recover_blocks(recovery *rec, const mw_segment_file *file, mw_segm
         err = trim_tail(rec, file, walk, &first);
     if (!file->newest)
         first = walk->block_count;
-    note_walked(rec->writer, file, walk);
+    mw_recover_note_walked(rec->writer, file, walk);
+    /* As far as it is whole: less than the catalogue remembers is a loss. */
+    segment->end = segment->size = walk->end;
     if (err == MW_OK)
         err = index_blocks(rec, segment, walk->blocks, first);
     if (err != MW_OK || !file->newest)
@@ -397,7 +395,7 @@ static mw_err recover_merged(recovery *rec, mw_segment_file *file)
     if (err != MW_OK)
         return err;
     file->fd = -1; /* the segment's now */
-    note_sequence(rec->writer, last_seq);
+    mw_recover_note_sequence(rec->writer, last_seq);
     if (segment->footer)
         err = take_requests(rec, segment->footer);
     if (err == MW_OK)
@@ -408,23 +406,6 @@ static mw_err recover_merged(recovery *rec, mw_segment_file *file)
 
 /* ---- the directory --------------------------------------------------------------------------- */
 
-/* Why a segment's header keeps the store from opening. */
-static mw_err refuse_header(const mw_segment_file *file, mw_detail *detail)
-{
-    if (file->header_err == MW_E_UNSUPPORTED)
-        return mw_detail_set(detail, MW_E_UNSUPPORTED, "data",
-                             "move the store's directory away to start with an empty one, or run "
-                             "the version of midwatch that wrote it",
-                             "this program reads version %u of the segment format, and %s is of "
-                             "another",
-                             MW_SEGMENT_VERSION, file->path);
-    return mw_detail_set(
-        detail, MW_E_CORRUPT, "data",
-        "run `midwatch check --rebuild`, which puts one wrong byte right; else move "
-        "the file away to start without it",
-        "%s does not begin with a segment header", file->path);
-}
-
 /* What a merged segment took the place of, and a kill left lying. */
 static void remove_superseded(const mw_segment_file *file)
 {
@@ -433,54 +414,6 @@ static void remove_superseded(const mw_segment_file *file)
            gone ? "removed a segment that was merged into another"
                 : "a segment that was merged into another cannot be removed",
            MW_KV_STR("file", file->path));
-}
-
-/* A name that nobody has yet; false when all are taken. */
-static bool free_name(const mw_segment_file *file, char *out, size_t size)
-{
-    for (unsigned number = 1; number <= COPIES_MAX; number++) {
-        int written = snprintf(out, size, "%s.aside-%u", file->path, number);
-        if (written <= 0 || (size_t)written >= size)
-            return false;
-        if (access(out, F_OK) != 0)
-            return true;
-    }
-    return false;
-}
-
-/* Whoever gives the file its own name again finds neither that nor its sequences taken. */
-static mw_err keep_place(mw_writer *writer, mw_segment_file *file)
-{
-    mw_walk walk;
-    note_id(writer, file->header.id);
-    note_sequence(writer, file->header.first_seq);
-    if (file->header.kind == MW_SEGMENT_MERGED)
-        return MW_OK;
-    file->limit = file->size;
-    mw_err err = mw_segment_walk(file, &walk);
-    if (err != MW_OK)
-        return err;
-    note_walked(writer, file, &walk);
-    mw_walk_fini(&walk);
-    return MW_OK;
-}
-
-/* Somebody copied a segment within the directory, or gave it another name. It may be the only copy,
- * so that it is kept; but it must not hold a name that a segment to come will have. */
-static mw_err set_copy_aside(recovery *rec, mw_segment_file *file)
-{
-    char own[24], aside[4096];
-    bool moved =
-        free_name(file, aside, sizeof aside) && mw_io_current()->rename(file->path, aside) == 0;
-    snprintf(own, sizeof own, "%016llx.seg", (unsigned long long)file->header.id);
-    MW_LOG(MW_LOG_WARN, "store",
-           "a copy of a segment under another name is not read and was set aside; move it out of "
-           "the store's directory",
-           MW_KV_STR("file", file->path), MW_KV_STR("copy_of", own),
-           MW_KV_STR("now", moved ? aside : file->path));
-    if (!moved)
-        note_id(rec->writer, file->id);
-    return keep_place(rec->writer, file);
 }
 
 static int sequence_compare(const void *left, const void *right)
@@ -494,8 +427,11 @@ static int sequence_compare(const void *left, const void *right)
 
 static mw_err recover_file(recovery *rec, mw_segment_file *file, mw_detail *detail)
 {
-    if (file->header_err != MW_OK)
-        return refuse_header(file, detail);
+    if (file->header_mended)
+        MW_LOG(MW_LOG_WARN, "store",
+               "a byte of a segment's header is damaged and was read as it was written; `midwatch "
+               "check --rebuild` puts it right",
+               MW_KV_STR("file", file->path));
     mw_err err =
         file->header.kind == MW_SEGMENT_MERGED ? recover_merged(rec, file) : recover_log(rec, file);
     if (err != MW_OK)
@@ -514,11 +450,9 @@ static mw_err recover_files(recovery *rec, mw_segment_files *files, mw_detail *d
         return mw_detail_set(detail, MW_E_NOMEM, "memory_limit", "", "no memory for the store");
     for (size_t i = 0; err == MW_OK && i < files->count; i++) {
         mw_segment_file *file = &files->items[i];
-        if (file->header_err == MW_E_CONFLICT) {
-            err = set_copy_aside(rec, file);
-            continue;
-        }
-        note_id(rec->writer, file->id);
+        if (file->header_err != MW_OK)
+            continue; /* set aside, or gone */
+        mw_recover_note_id(rec->writer, file->id);
         if (file->superseded)
             remove_superseded(file);
         else
@@ -537,18 +471,21 @@ static mw_err recover_files(recovery *rec, mw_segment_files *files, mw_detail *d
     return err;
 }
 
-mw_err mw_recover(mw_writer *writer, mw_damage *damage, uint64_t key_seed, mw_detail *detail)
+mw_err mw_recover(mw_writer *writer, mw_damage *damage, uint64_t key_seed,
+                  const mw_known_segments *known, mw_detail *detail)
 {
     recovery rec = {.writer = writer, .damage = damage, .key_seed = key_seed};
-    mw_segment_files files;
+    mw_segment_files files = {.count = 0};
 
     mw_remove_unfinished(writer->directory);
     mw_err err = settle_names(writer->directory);
-    if (err == MW_OK)
-        err = mw_segment_files_load(writer->directory, &files);
     if (err != MW_OK)
-        return mw_detail_set(detail, err == MW_E_NOT_FOUND ? MW_E_IO : err, "data", "",
-                             "the segments in %s cannot be read", writer->directory);
+        return mw_detail_set(detail, err, "data", "", "%s cannot be synced", writer->directory);
+    err = mw_recover_names(writer, known, key_seed, &files, detail);
+    if (err != MW_OK) {
+        mw_segment_files_fini(&files);
+        return err;
+    }
     mw_block_reader_init(&rec.reader);
     err = recover_files(&rec, &files, detail);
     if (err == MW_OK)

@@ -10,14 +10,17 @@
 #define MW_STORE_RECOVER_H
 
 #include "lib/store/segment/damage.h"
+#include "lib/store/segment/known.h"
 #include "lib/store/segment/writer.h"
 
 /* Before the writer's thread starts; fills its index and predecessor, and raises its sequence and
- * next id, at least 1, beyond what it finds. What is
- * damaged is left out and noted; a segment of the log with damage is set aside.
- * MW_E_IO, MW_E_NO_SPACE, MW_E_CORRUPT (a segment header that is not ours), MW_E_NOMEM. */
+ * next id, at least 1, beyond what it finds. First it puts names right (recover_int.h), by what the
+ * catalogue remembers (`known`). What is
+ * damaged is left out and noted; a segment of the log with damage is not merged. The end of each
+ * segment of the log is that of what is whole in it, also where the rest is carried on.
+ * MW_E_IO, MW_E_NO_SPACE, MW_E_UNSUPPORTED (a segment of another version), MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_recover(mw_writer *writer, mw_damage *damage, uint64_t key_seed,
-                              mw_detail *detail);
+                              const mw_known_segments *known, mw_detail *detail);
 
 /* Removes files under temporary names, in which nothing was ever acknowledged, and a spare one.
  * Under the directory's lock alone. */

@@ -215,6 +215,14 @@ static mw_err write_blocks(const mw_segment *segment, struct iovec *iov, size_t 
     return MW_OK;
 }
 
+/* A full disk took a part of a group: up to 16 MiB that nobody will read, and that a merge may
+ * need. Nothing was synced, so nothing is said of what the file holds by cutting it. */
+static void give_back(mw_segment *segment)
+{
+    if (mw_io_current()->ftruncate(segment->fd, (off_t)segment->end) == 0)
+        segment->size = segment->end;
+}
+
 mw_err mw_segment_append(mw_segment *segment, struct iovec *iov, size_t count)
 {
     uint64_t end = segment->end;
@@ -223,6 +231,8 @@ mw_err mw_segment_append(mw_segment *segment, struct iovec *iov, size_t count)
     iov[count] = end_mark(end, segment->size);
     count += iov[count].iov_len > 0;
     mw_err err = write_blocks(segment, iov, count);
+    if (err == MW_E_NO_SPACE)
+        give_back(segment);
     if (err == MW_OK && mw_io_current()->fdatasync(segment->fd) != 0)
         err = err_of_errno();
     if (err != MW_OK) {

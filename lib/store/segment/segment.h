@@ -55,7 +55,8 @@ void mw_segment_give_blocks(mw_segment *segment, mw_index_block *const *blocks, 
 
 /* Writes at the end and syncs; `iov` is used up, and has room for one more behind `count`. After an
  * error the file must not be written or synced again: the kernel may have dropped the pages and
- * would call the next sync a success. MW_E_IO, MW_E_NO_SPACE. */
+ * would call the next sync a success; what a full disk took of a group is cut off here. MW_E_IO,
+ * MW_E_NO_SPACE. */
 MW_MUST_USE mw_err mw_segment_append(mw_segment *segment, struct iovec *iov, size_t count);
 /* Cuts off what a spare file held behind the end: nothing more is appended. If that fails it stays,
  * and nobody reads it. */

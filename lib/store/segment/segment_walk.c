@@ -5,7 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/store/format/digest_key.h"
 #include "lib/store/segment/segment_walk.h"
+
+/* A daemon beside us merges for as long as we look: so often a file may go between its name and its
+ * opening. */
+#define LOAD_TRIES 100u
 
 /* Room for one more element; false without memory. */
 static bool have_place(void *array, size_t count, size_t *capacity, size_t size)
@@ -82,9 +87,33 @@ static bool is_merged(const mw_segment_file *file)
     return file->header_err == MW_OK && file->header.kind == MW_SEGMENT_MERGED;
 }
 
-static bool is_copy(const mw_segment_file *file)
+/* A header's checksum has 64 bits: of the 20,400 headers that differ in one byte, the one that fits
+ * it is the one that was written. */
+static bool find_damaged_byte(unsigned char bytes[MW_SEGMENT_HEADER_SIZE], uint64_t id,
+                              mw_segment_header *header)
 {
-    return file->header_err == MW_E_CONFLICT;
+    for (size_t at = 0; at < MW_SEGMENT_HEADER_SIZE; at++) {
+        const unsigned char found = bytes[at];
+        for (unsigned other = 1; other < 256; other++) {
+            bytes[at] = (unsigned char)(found ^ other);
+            if (mw_segment_header_read(bytes, header) == MW_OK && header->id == id)
+                return true;
+        }
+        bytes[at] = found;
+    }
+    return false;
+}
+
+static void read_header(mw_segment_file *file, unsigned char bytes[MW_SEGMENT_HEADER_SIZE])
+{
+    file->header_err = mw_segment_header_read(bytes, &file->header);
+    if (file->header_err == MW_OK && file->header.id != file->id)
+        file->header_err = MW_E_CONFLICT;
+    if (file->header_err == MW_E_CORRUPT && find_damaged_byte(bytes, file->id, &file->header)) {
+        file->header_err = MW_OK;
+        file->header_mended = true;
+        memcpy(file->mended, bytes, sizeof file->mended);
+    }
 }
 
 static mw_err open_file(const char *directory, mw_segment_file *file)
@@ -96,18 +125,19 @@ static mw_err open_file(const char *directory, mw_segment_file *file)
     if (!file->path)
         return MW_E_NOMEM;
     file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (file->fd < 0 || fstat(file->fd, &status) != 0)
+    if (file->fd < 0)
+        return errno == ENOENT ? MW_E_AGAIN : MW_E_IO;
+    if (fstat(file->fd, &status) != 0)
         return MW_E_IO;
+    file->inode = (uint64_t)status.st_ino;
     file->size = (uint64_t)status.st_size;
     file->header_err = MW_E_CORRUPT;
-    if (file->size < sizeof bytes)
+    if (!S_ISREG(status.st_mode) || file->size < sizeof bytes)
         return MW_OK;
     mw_err err = mw_pread_all(file->fd, bytes, sizeof bytes, 0);
     if (err != MW_OK)
         return err;
-    file->header_err = mw_segment_header_read(bytes, &file->header);
-    if (file->header_err == MW_OK && file->header.id != file->id)
-        file->header_err = MW_E_CONFLICT;
+    read_header(file, bytes);
     if (!is_merged(file))
         return MW_OK;
     file->replaced_err =
@@ -125,11 +155,13 @@ static mw_segment_file *file_of(const mw_segment_files *files, uint64_t id)
 /* What another took the place of. A segment never names itself, or one that came later. */
 static void find_superseded(mw_segment_files *files)
 {
+    for (size_t i = 0; i < files->count; i++)
+        files->items[i].superseded = false;
     for (size_t i = 0; i < files->count; i++) {
         const mw_segment_file *file = &files->items[i];
-        for (size_t k = 0; k < file->replaced.count; k++) {
+        for (size_t k = 0; file->header_err == MW_OK && k < file->replaced.count; k++) {
             mw_segment_file *old = file_of(files, file->replaced.ids[k]);
-            if (old && old->id < file->id && !is_copy(old))
+            if (old && old->id < file->id && old->header_err == MW_OK)
                 old->superseded = true;
         }
     }
@@ -139,7 +171,7 @@ static void find_superseded(mw_segment_files *files)
 static void record_end(const mw_segment_files *files, uint64_t id, uint64_t end)
 {
     mw_segment_file *file = file_of(files, id);
-    if (!file || is_merged(file) || is_copy(file))
+    if (!file || file->header_err != MW_OK || is_merged(file))
         return;
     file->newest = file->found = false;
     file->recorded = true;
@@ -163,7 +195,8 @@ static void find_limits(mw_segment_files *files)
     for (size_t i = 0; i < files->count; i++) {
         mw_segment_file *file = &files->items[i];
         file->limit = file->header.durable_end;
-        if (!is_merged(file) && !is_copy(file) && !file->superseded)
+        file->newest = file->found = file->recorded = false;
+        if (file->header_err == MW_OK && !is_merged(file) && !file->superseded)
             newest = file;
     }
     if (newest) {
@@ -174,7 +207,7 @@ static void find_limits(mw_segment_files *files)
         const mw_segment_file *file = &files->items[i];
         if (file->header_err == MW_OK && file->header.predecessor_id)
             record_end(files, file->header.predecessor_id, file->header.predecessor_end);
-        for (size_t k = 0; k < file->replaced.end_count; k++)
+        for (size_t k = 0; file->header_err == MW_OK && k < file->replaced.end_count; k++)
             record_end(files, file->replaced.ends[k].segment_id, file->replaced.ends[k].end);
     }
     for (size_t i = 0; i < files->count; i++) {
@@ -187,7 +220,14 @@ static void find_limits(mw_segment_files *files)
     }
 }
 
-mw_err mw_segment_files_load(const char *directory, mw_segment_files *out)
+void mw_segment_files_settle(mw_segment_files *files)
+{
+    find_superseded(files);
+    find_limits(files);
+}
+
+/* MW_E_AGAIN: a file went meanwhile, and with it something else came. */
+static mw_err load_once(const char *directory, mw_segment_files *out)
 {
     memset(out, 0, sizeof *out);
     mw_err err = list_names(directory, out);
@@ -195,13 +235,110 @@ mw_err mw_segment_files_load(const char *directory, mw_segment_files *out)
         qsort(out->items, out->count, sizeof *out->items, file_compare);
     for (size_t i = 0; err == MW_OK && i < out->count; i++)
         err = open_file(directory, &out->items[i]);
-    if (err != MW_OK) {
+    if (err != MW_OK)
         mw_segment_files_fini(out);
-        return err;
-    }
-    find_superseded(out);
-    find_limits(out);
+    return err;
+}
+
+mw_err mw_segment_files_load(const char *directory, mw_segment_files *out)
+{
+    mw_err err = MW_E_AGAIN;
+    for (unsigned tries = 0; err == MW_E_AGAIN && tries < LOAD_TRIES; tries++)
+        err = load_once(directory, out);
+    if (err != MW_OK)
+        return err == MW_E_AGAIN ? MW_E_IO : err;
+    mw_segment_files_settle(out);
     return MW_OK;
+}
+
+/* By which digest.key its footer was made; false when that cannot be told. */
+static bool read_key_check(const mw_segment_file *file, uint64_t *check)
+{
+    mw_footer *footer = NULL;
+    mw_index_block **blocks = NULL;
+    size_t count = 0;
+    if (mw_footer_load(file->fd, file->size, &file->header, &footer, &blocks, &count) != MW_OK)
+        return false;
+    *check = footer->key_check;
+    for (size_t i = 0; i < count; i++)
+        mw_free(MW_MEM_STORE, blocks[i]);
+    mw_free(MW_MEM_STORE, blocks);
+    mw_footer_free(footer);
+    return true;
+}
+
+static bool has_key(const mw_segment_file *file, uint64_t key_seed)
+{
+    uint64_t check;
+    return read_key_check(file, &check) && check == mw_key_check(key_seed);
+}
+
+static bool has_other_key(const mw_segment_file *file, uint64_t key_seed)
+{
+    uint64_t check;
+    return read_key_check(file, &check) && check != mw_key_check(key_seed);
+}
+
+void mw_segment_files_recall(mw_segment_files *files, const mw_known_segments *known,
+                             const uint64_t *key_seed)
+{
+    bool any = false;
+    for (size_t i = 0; i < files->count; i++) {
+        mw_segment_file *file = &files->items[i];
+        const mw_known_segment *ours = mw_known_find(known, file->id);
+        if (file->header_err != MW_OK)
+            continue;
+        if (ours && !is_merged(file) && mw_known_fits(ours, &file->header))
+            file->known_end = ours->bytes;
+        if (ours ? mw_known_fits(ours, &file->header)
+                 : !is_merged(file) || !known || !known->count || !key_seed ||
+                       !has_other_key(file, *key_seed))
+            continue;
+        file->header_err = MW_E_DENIED;
+        any = true;
+    }
+    if (any)
+        mw_segment_files_settle(files);
+}
+
+static bool was_replaced(const mw_segment_files *files, uint64_t id)
+{
+    for (size_t i = 0; i < files->count; i++)
+        for (size_t k = 0; is_merged(&files->items[i]) && k < files->items[i].replaced.count; k++)
+            if (files->items[i].replaced.ids[k] == id)
+                return true;
+    return false;
+}
+
+bool mw_segment_file_belongs(const mw_segment_files *files, size_t at,
+                             const mw_known_segments *known, const uint64_t *key_seed)
+{
+    const mw_segment_file *file = &files->items[at];
+    if (file->header_err != MW_E_CONFLICT || file_of(files, file->header.id) ||
+        was_replaced(files, file->header.id))
+        return false;
+    const mw_known_segment *ours = mw_known_find(known, file->header.id);
+    bool is_log = file->header.kind == MW_SEGMENT_LOG;
+    if (ours)
+        return mw_known_fits(ours, &file->header) &&
+               (is_log ? file->size >= ours->bytes : file->size == ours->bytes);
+    return (!known || !known->count) && !is_log && key_seed && has_key(file, *key_seed);
+}
+
+mw_err mw_segment_file_look_again(mw_segment_file *file)
+{
+    struct stat status;
+    MW_ASSERT(file->found);
+    if (fstat(file->fd, &status) != 0)
+        return MW_E_IO;
+    file->size = file->limit = (uint64_t)status.st_size;
+    return MW_OK;
+}
+
+bool mw_segment_file_is_there(const mw_segment_file *file)
+{
+    struct stat status;
+    return stat(file->path, &status) == 0 && (uint64_t)status.st_ino == file->inode;
 }
 
 void mw_segment_files_fini(mw_segment_files *files)
@@ -250,7 +387,8 @@ static mw_err find_next(const mw_segment_file *file, uint64_t offset, uint64_t s
         size_t len = end - offset < WINDOW ? (size_t)(end - offset) : WINDOW;
         mw_err err = mw_pread_all(file->fd, window, len, offset);
         if (err != MW_OK) {
-            result = err;
+            /* A daemon has cut off what an older segment left behind its end. */
+            result = err == MW_E_CORRUPT ? MW_E_NOT_FOUND : err;
             break;
         }
         for (size_t at = 0; at + MW_BLOCK_ALIGN <= len; at += MW_BLOCK_ALIGN) {
@@ -288,15 +426,22 @@ static mw_err add_gap(mw_walk *walk, uint64_t from, uint64_t to)
     return MW_OK;
 }
 
+/* As far as that much is known without its blocks. */
+static uint64_t durable_end(const mw_segment_file *file)
+{
+    return file->known_end > file->header.durable_end ? file->known_end : file->header.durable_end;
+}
+
 /* No block begins at *offset. Moves it to where the next one does, or to the limit. */
 static mw_err step_over(const mw_segment_file *file, mw_walk *walk, uint64_t *offset)
 {
     uint64_t next = 0;
-    mw_err err = find_next(file, *offset + MW_BLOCK_ALIGN, file->found ? *offset + 1 : 0, &next);
+    bool proven = !file->found || *offset < file->known_end;
+    mw_err err = find_next(file, *offset + MW_BLOCK_ALIGN, proven ? 0 : *offset + 1, &next);
     if (err == MW_E_NOT_FOUND) {
         next = file->limit;
         /* Up to the durable end everything was whole once; behind it, a torn tail is no damage. */
-        if (file->found && *offset >= file->header.durable_end) {
+        if (file->found && *offset >= durable_end(file)) {
             *offset = next;
             return MW_OK;
         }
@@ -315,7 +460,7 @@ mw_err mw_segment_walk(const mw_segment_file *file, mw_walk *out)
 
     memset(out, 0, sizeof *out);
     out->end = offset;
-    out->synced = file->found ? file->header.durable_end : file->limit;
+    out->synced = file->found ? durable_end(file) : file->limit;
     while (err == MW_OK && offset < file->limit) {
         mw_block_header header;
         err = header_at(file, offset, &header);

@@ -26,6 +26,8 @@ static bool reserve(mw_spare *spare)
     pthread_mutex_lock(&spare->lock);
     bool wanted = !spare->path && !spare->promised;
     spare->promised |= wanted;
+    if (wanted)
+        spare->bytes = 0;
     pthread_mutex_unlock(&spare->lock);
     return wanted;
 }
@@ -61,6 +63,9 @@ bool mw_spare_offer(mw_spare *spare, mw_segment *segment)
         return false;
     char *path = spare_path(segment->path);
     if (path && rename_away(segment, path)) {
+        pthread_mutex_lock(&spare->lock);
+        spare->bytes = segment->end;
+        pthread_mutex_unlock(&spare->lock);
         segment->spare = spare;
         segment->spare_path = path;
         return true;
@@ -80,20 +85,41 @@ void mw_spare_give(mw_spare *spare, char *path)
     pthread_mutex_unlock(&spare->lock);
 }
 
-void mw_spare_expire(mw_spare *spare)
+/* Takes the file away if it was given at least `age_ns` ago. */
+static bool remove_older(mw_spare *spare, int64_t age_ns)
 {
     char *path = NULL;
     pthread_mutex_lock(&spare->lock);
-    if (spare->path &&
-        mw_clock_mono_ns(mw_clock_system()) - spare->given_ns >= atomic_load(&spare->keep_ns)) {
+    if (spare->path && mw_clock_mono_ns(mw_clock_system()) - spare->given_ns >= age_ns) {
         path = spare->path;
         spare->path = NULL;
     }
     pthread_mutex_unlock(&spare->lock);
-    if (path && mw_io_current()->unlink(path) != 0)
+    if (!path)
+        return false;
+    if (mw_io_current()->unlink(path) != 0)
         MW_LOG(MW_LOG_WARN, "store", "a file that is not needed any more cannot be removed",
                MW_KV_STR("file", path));
     mw_free(MW_MEM_STORE, path);
+    return true;
+}
+
+void mw_spare_expire(mw_spare *spare)
+{
+    (void)remove_older(spare, atomic_load(&spare->keep_ns));
+}
+
+bool mw_spare_drop(mw_spare *spare)
+{
+    return remove_older(spare, 0);
+}
+
+uint64_t mw_spare_bytes(mw_spare *spare)
+{
+    pthread_mutex_lock(&spare->lock);
+    uint64_t bytes = spare->path || spare->promised ? spare->bytes : 0;
+    pthread_mutex_unlock(&spare->lock);
+    return bytes;
 }
 
 char *mw_spare_take(mw_spare *spare)

@@ -9,7 +9,8 @@
  *
  * What is old stays in it as long, behind the end of the next segment too: where nobody
  * appends for an hour it is removed, and cut off there. Retention removes telemetry, and nothing of
- * it shall stay about.
+ * it shall stay about. Where the disk is nearly full none is kept, nor in a small bound on the
+ * size; a larger one counts it.
  *
  * Only files which this process made, in which no write or sync failed, and of which nobody keeps
  * a copy by a hard link. The keeper offers, whoever holds the last reference to the segment hands
@@ -40,6 +41,7 @@ typedef struct mw_spare {
     int64_t given_ns;        /* when; the system's monotonic clock */
     _Atomic int64_t keep_ns; /* MW_SPARE_KEEP_NS; tests make it short, with the writer running */
     uint64_t least;          /* bytes of a file */
+    uint64_t bytes;          /* of the file at path, or promised */
 } mw_spare;
 
 void mw_spare_init(mw_spare *spare);
@@ -52,6 +54,10 @@ bool mw_spare_offer(mw_spare *spare, struct mw_segment *segment);
 void mw_spare_give(mw_spare *spare, char *path);
 /* Removes a file that has waited too long. The keeper's thread. */
 void mw_spare_expire(mw_spare *spare);
+/* Removes what there is, for its place. True when there was one. The keeper's thread. */
+bool mw_spare_drop(mw_spare *spare);
+/* Bytes that lie in it, 0 without one. Any thread. */
+uint64_t mw_spare_bytes(mw_spare *spare);
 /* The path, which is the caller's; NULL when there is none. The writer's thread. */
 char *mw_spare_take(mw_spare *spare);
 

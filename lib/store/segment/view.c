@@ -39,6 +39,11 @@ void mw_store_view_stop(mw_store_view *view, bool (*stop)(void *ctx), void *ctx)
     view->stop_ctx = ctx;
 }
 
+void mw_store_view_whole(mw_store_view *view, bool whole)
+{
+    view->whole = whole;
+}
+
 static bool is_stopped(const mw_store_view *view)
 {
     return view->stop && view->stop(view->stop_ctx);

@@ -21,6 +21,23 @@ mw_segment_header mw_writer_next_header(mw_writer *writer)
     return header;
 }
 
+uint64_t mw_writer_look_at_disk(mw_writer *writer)
+{
+    mw_disk disk;
+    bool told = mw_io_disk(writer->directory, &disk) == MW_OK;
+    uint64_t free_bytes = told ? disk.free_bytes : UINT64_MAX;
+    atomic_store_explicit(&writer->disk_free, free_bytes, memory_order_relaxed);
+    return free_bytes;
+}
+
+static size_t segment_bound(mw_writer *writer)
+{
+    uint64_t part = mw_writer_look_at_disk(writer) / 4;
+    if (part < MW_WRITE_SEGMENT_LEAST)
+        part = MW_WRITE_SEGMENT_LEAST;
+    return part < writer->segment_max_bytes ? (size_t)part : writer->segment_max_bytes;
+}
+
 mw_err mw_writer_open_segment(mw_writer *writer, mw_segment_header *header, mw_slice carried)
 {
     mw_segment *segment = NULL;
@@ -34,6 +51,7 @@ mw_err mw_writer_open_segment(mw_writer *writer, mw_segment_header *header, mw_s
         return err;
     }
     writer->segment = segment;
+    writer->segment_bound = segment_bound(writer);
     writer->segment_items = 0;
     writer->appended = carried.len > 0;
     return MW_OK;
@@ -72,11 +90,15 @@ static void note_failure(mw_writer *writer, mw_err err, bool pause)
 {
     bool first = atomic_exchange(&writer->writable, false);
     atomic_store(&writer->last_error, err);
+    mw_writer_look_at_disk(writer);
     atomic_store(&writer->retry_at_ns, pause ? mono(writer) + MW_WRITE_RETRY_NS : 0);
     mw_count(MW_COUNT_STORE_FAILURES, 1);
     if (first)
         MW_LOG(MW_LOG_ERROR, "store", "write failed; exports are refused until one succeeds",
-               MW_KV_ERR(err), MW_KV_STR("directory", writer->directory));
+               MW_KV_ERR(err), MW_KV_STR("directory", writer->directory),
+               MW_KV_U64("free_bytes", atomic_load(&writer->disk_free)));
+    if (err == MW_E_NO_SPACE && writer->left)
+        writer->left(writer->left_ctx); /* merging may make room */
 }
 
 static void note_success(mw_writer *writer)
@@ -94,7 +116,7 @@ static bool is_empty(const mw_segment *segment)
 
 static bool is_full(const mw_writer *writer, uint64_t bytes, uint64_t items)
 {
-    return writer->segment->end + bytes > writer->segment_max_bytes ||
+    return writer->segment->end + bytes > writer->segment_bound ||
            (writer->segment_max_items && writer->segment_items + items > writer->segment_max_items);
 }
 
@@ -187,10 +209,27 @@ static void seal_group(mw_writer *writer, group *batch)
     }
 }
 
+/* Would the group eat the room that a merge has to have? It frees more than it takes; the keeper
+ * is told to go on. */
+static bool takes_merges_room(mw_writer *writer, const group *batch)
+{
+    uint64_t kept = atomic_load_explicit(&writer->kept_free, memory_order_relaxed);
+    if (kept == 0)
+        return false;
+    uint64_t free_bytes = mw_writer_look_at_disk(writer);
+    if (free_bytes >= kept && free_bytes - kept >= batch->bytes)
+        return false;
+    if (writer->left)
+        writer->left(writer->left_ctx);
+    return true;
+}
+
 static mw_err write_group(mw_writer *writer, group *batch)
 {
     if (batch->count == 0)
         return MW_OK;
+    if (takes_merges_room(writer, batch))
+        return MW_E_BUSY;
     mw_err err = have_segment(writer, batch->bytes, batch->rows);
     if (err != MW_OK)
         return err;

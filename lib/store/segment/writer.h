@@ -12,8 +12,11 @@
  * or there is no space, appends are refused for a second before the next attempt. While nobody
  * appends, the writer tries once a second by itself, so that readiness comes back without traffic.
  *
- * A segment is left when it is full, or when the keeper asks because its first commit is old: then
- * its successor is made at once, so that the old one's end is on disk before it is merged.
+ * A segment is left when it is full (where the disk nearly is, at a quarter of what was free when
+ * it was made, so that there is room for its merge), or when the keeper asks because its first
+ * commit is old: then its successor is made at once, so that the old one's end is on disk before it
+ * is merged. A group that would take the room that the keeper keeps for a merge (kept_free) is
+ * refused as busy, and the file is as it was.
  */
 #ifndef MW_STORE_WRITER_H
 #define MW_STORE_WRITER_H
@@ -28,6 +31,9 @@
 /* Pause between attempts while the disk refuses. */
 #define MW_WRITE_RETRY_NS MW_NS_PER_S
 #define MW_WRITE_RETRY_MS ((int)(MW_WRITE_RETRY_NS / MW_NS_PER_MS))
+
+/* The least that a segment of the log is bound to on a disk that is nearly full. */
+#define MW_WRITE_SEGMENT_LEAST ((size_t)1 << 20)
 
 typedef struct mw_write_job {
     mw_queue_item item; /* first: the queue hands back this */
@@ -46,7 +52,7 @@ typedef struct mw_writer {
     const char *directory;
     const mw_clock *clock;
     mw_index *index;
-    size_t segment_max_bytes;
+    size_t segment_max_bytes;   /* at most; of the one at hand: segment_bound */
     struct mw_spare *spare;     /* files for segments; NULL = none */
     uint64_t segment_max_items; /* what one merge can take; 0 = unbounded */
     mw_queue queue;
@@ -56,6 +62,7 @@ typedef struct mw_writer {
     size_t listener_count;
     /* The writer's thread alone (before it starts: recovery). */
     mw_segment *segment;    /* NULL = the next append opens one */
+    size_t segment_bound;   /* bytes */
     bool appended;          /* something of ours was synced into it */
     uint64_t segment_items; /* appended to it */
     uint64_t next_seq;
@@ -76,6 +83,8 @@ typedef struct mw_writer {
     atomic_int last_error;
     _Atomic int64_t retry_at_ns;
     atomic_size_t retry_digests; /* retries.count, for the statistics */
+    _Atomic uint64_t kept_free;  /* bytes that a group leaves free, for a merge: the keeper's; 0 */
+    _Atomic uint64_t disk_free;  /* at the last look; UINT64_MAX = not known */
 } mw_writer;
 
 /* An id for a new segment; used once, whatever becomes of the file. Any thread. */
@@ -84,6 +93,9 @@ static inline uint64_t mw_writer_take_id(mw_writer *writer)
     return atomic_fetch_add(&writer->next_segment_id, 1);
 }
 
+/* Bytes that are free on the disk, noted in disk_free as well; UINT64_MAX when it does not tell.
+ * Any thread; one system call. */
+uint64_t mw_writer_look_at_disk(mw_writer *writer);
 /* The header of the segment that follows: takes the next id and draws a salt. */
 mw_segment_header mw_writer_next_header(mw_writer *writer);
 /* Opens it, with `carried` blocks inside; used by recovery, and by the thread itself. MW_E_IO,

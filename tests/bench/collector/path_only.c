@@ -16,13 +16,12 @@
 #include <semaphore.h>
 #include <unistd.h>
 
-#include "tests/bench/load_body.h"
+#define PART "path_only"
+#include "tests/bench/part.h"
 
 #include "collector/export_int.h"
 #include "collector/resolve.h"
 
-#define ITEMS 512u
-#define SEED 7u
 #define BODIES_MAX 256u
 
 enum { SCAN, READ, APPEND, TIMES };
@@ -33,25 +32,9 @@ typedef struct totals {
 } totals;
 
 typedef struct options {
-    load_signal load;
-    mw_signal signal;
+    part_signal of;
     unsigned bodies, repeat;
 } options;
-
-static double cpu_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static void must(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "path_only: %s failed\n", what);
-    exit(1);
-}
 
 /* ---- a sink that does nothing --------------------------------------------------------------- */
 
@@ -103,7 +86,7 @@ static double scan(const options *wanted, mw_slice body, const mw_keyset *keys)
                                .metric = skip_metric,
                                .point = skip_point};
     double begin = cpu_us();
-    must(mw_export_signal_of(wanted->signal)->scan(body, keys, &sink, &result) == MW_OK, "scan");
+    must(mw_export_signal_of(wanted->of.signal)->scan(body, keys, &sink, &result) == MW_OK, "scan");
     double spent = cpu_us() - begin;
     must(result.items == ITEMS && seen > 0, "seeing all items");
     return spent;
@@ -141,7 +124,7 @@ static void run_body(path *all, mw_slice sent, totals *sum)
     mw_export_batch batch;
     must(sent.len <= sizeof arrived, "a short body");
     mw_arena_init(&arena, MW_MEM_NET, 0);
-    const mw_export_input input = {.signal = mw_export_signal_of(all->wanted->signal),
+    const mw_export_input input = {.signal = mw_export_signal_of(all->wanted->of.signal),
                                    .body = body,
                                    .keys = &all->keys,
                                    .received_ns = (uint64_t)mw_clock_wall_ns(mw_clock_system()),
@@ -169,7 +152,7 @@ static void run(path *all, totals *sum)
     double best[TIMES] = {0};
 
     for (unsigned i = 0; i < wanted->bodies; i++) {
-        load_template_init(&templates[i], wanted->load, ITEMS, SEED + i * ITEMS);
+        load_template_init(&templates[i], wanted->of.load, ITEMS, SEED + i * ITEMS);
         load_patch_body(&templates[i], templates[i].body.data, SEED, i);
     }
     for (unsigned round = 0; round < wanted->repeat; round++) {
@@ -229,13 +212,9 @@ static void print_totals(path *all, const totals *sum)
 static bool parse(int argc, char **argv, options *wanted)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "traces") == 0)
-            wanted->load = LOAD_TRACES, wanted->signal = MW_SIGNAL_TRACES;
-        else if (strcmp(argv[i], "metrics") == 0)
-            wanted->load = LOAD_METRICS, wanted->signal = MW_SIGNAL_METRICS;
-        else if (strcmp(argv[i], "logs") == 0)
-            wanted->load = LOAD_LOGS, wanted->signal = MW_SIGNAL_LOGS;
-        else if (strcmp(argv[i], "--bodies") == 0 && i + 1 < argc)
+        if (part_signal_of(argv[i], &wanted->of))
+            continue;
+        if (strcmp(argv[i], "--bodies") == 0 && i + 1 < argc)
             wanted->bodies = (unsigned)strtoul(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--repeat") == 0 && i + 1 < argc)
             wanted->repeat = (unsigned)strtoul(argv[++i], NULL, 10);
@@ -247,7 +226,7 @@ static bool parse(int argc, char **argv, options *wanted)
 
 int main(int argc, char **argv)
 {
-    options wanted = {LOAD_TRACES, MW_SIGNAL_TRACES, 32, 20};
+    options wanted = {{LOAD_TRACES, MW_SIGNAL_TRACES}, 32, 20};
     char directory[] = "/tmp/midwatch-path-XXXXXX";
     path all = {.wanted = &wanted};
     totals sum = {0};

@@ -15,15 +15,14 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#include "tests/bench/load_body.h"
+#define PART "pack_only"
+#include "tests/bench/part.h"
 
 #include "lib/store/merge/block_pack.h"
 #include "lib/store/merge/pack_columns.h"
 #include "proto/scan.h"
 
-#define ITEMS 512u
 #define SOURCES (MW_PACK_ROWS / ITEMS)
-#define SEED 7u
 
 typedef struct source {
     int fd;
@@ -38,29 +37,13 @@ typedef struct totals {
 } totals;
 
 typedef struct options {
-    load_signal load;
-    mw_signal signal;
+    part_signal of;
     bool fresh, shuffle;
     unsigned blocks, repeat;
 } options;
 
 static const mw_block_place place = {7, 9, 0};
 static mw_keyset *keys;
-
-static double cpu_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static void must(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "pack_only: %s failed\n", what);
-    exit(1);
-}
 
 static source store(mw_encoded_block *encoded, uint64_t seq)
 {
@@ -251,8 +234,8 @@ static source make_source(const options *wanted, const load_template *template, 
     must(body && packed && all, "malloc");
     memcpy(body, template->body.data, len);
     load_patch_body(template, body, SEED, number);
-    scan(wanted->signal, mw_slice_bytes(body, len), all);
-    mw_store_batch batch = batch_of(wanted->signal, all);
+    scan(wanted->of.signal, mw_slice_bytes(body, len), all);
+    mw_store_batch batch = batch_of(wanted->of.signal, all);
     must(mw_block_encode(&batch, 1, 1, &encoded) == MW_OK, "encoding");
     sum->raw += len;
     sum->log += encoded.len;
@@ -288,7 +271,7 @@ static void add_columns(const options *wanted, source *sources, const uint32_t *
 {
     mw_pack_columns columns = {0};
     mw_block_reader reader;
-    must(mw_pack_columns_init(&columns, wanted->signal, MW_PACK_ROWS) == MW_OK, "columns");
+    must(mw_pack_columns_init(&columns, wanted->of.signal, MW_PACK_ROWS) == MW_OK, "columns");
     mw_block_reader_init(&reader);
     for (unsigned i = 0; i < SOURCES; i++) {
         mw_hot hot;
@@ -308,7 +291,7 @@ static source pack(const options *wanted, source *sources, const uint32_t *rows,
     mw_block_pack *block;
     mw_encoded_block encoded;
     double begin = cpu_us();
-    must(mw_block_pack_new(wanted->signal, MW_PACK_ROWS, &block) == MW_OK, "new");
+    must(mw_block_pack_new(wanted->of.signal, MW_PACK_ROWS, &block) == MW_OK, "new");
     sum->us[ADD] += cpu_us() - begin;
     for (unsigned i = 0; i < SOURCES; i++) {
         const mw_block_header *header = &sources[i].header;
@@ -364,7 +347,7 @@ static double pack_again(const options *wanted, const source *merged)
     for (uint32_t i = 0; i < MW_PACK_ROWS; i++)
         rows[i] = i;
     double begin = cpu_us();
-    must(mw_block_pack_new(wanted->signal, MW_PACK_ROWS, &block) == MW_OK, "new");
+    must(mw_block_pack_new(wanted->of.signal, MW_PACK_ROWS, &block) == MW_OK, "new");
     must(mw_read_hot(&hot_reader, merged->fd, 0, &merged->header, &hot) == MW_OK, "read");
     must(mw_items_walk_begin(&walk, &items_reader, merged->fd, 0, &merged->header, &hot) == MW_OK,
          "walk");
@@ -410,13 +393,13 @@ static void run(const options *wanted, totals *sum)
     source sources[SOURCES];
 
     make_places(wanted, places);
-    load_template_init(&template, wanted->load, ITEMS, SEED);
+    load_template_init(&template, wanted->of.load, ITEMS, SEED);
     for (uint64_t block = 0; block < wanted->blocks; block++) {
         for (uint64_t i = 0; i < SOURCES; i++) {
             uint64_t number = block * SOURCES + i;
             if (wanted->fresh && number) {
                 load_template_fini(&template);
-                load_template_init(&template, wanted->load, ITEMS, SEED + number * ITEMS);
+                load_template_init(&template, wanted->of.load, ITEMS, SEED + number * ITEMS);
             }
             sources[i] = make_source(wanted, &template, number, sum);
         }
@@ -433,7 +416,7 @@ static void print(const options *wanted, const totals *sum)
     printf("{\"signal\":\"%s\",\"items\":%.0f,\"read_us\":%.3f,\"add_us\":%.3f,"
            "\"columns_us\":%.3f,\"finish_us\":%.3f,\"unpack_us\":%.3f,\"few_us\":%.0f,\"again_us\":"
            "%.3f,",
-           mw_signal_name(wanted->signal), items, sum->us[READ] / items, sum->us[ADD] / items,
+           mw_signal_name(wanted->of.signal), items, sum->us[READ] / items, sum->us[ADD] / items,
            sum->us[COLUMNS] / items, sum->us[FINISH] / items, sum->us[UNPACK] / items,
            sum->us[FEW] / wanted->blocks, sum->us[AGAIN] / items);
     printf("\"raw\":%.1f,\"log\":%.1f,\"zstd3\":%.1f,\"merged\":%.2f,\"columns\":%.2f,"
@@ -445,8 +428,7 @@ static void print(const options *wanted, const totals *sum)
 
 int main(int argc, char **argv)
 {
-    static const mw_signal signals[] = {MW_SIGNAL_TRACES, MW_SIGNAL_METRICS, MW_SIGNAL_LOGS};
-    options wanted = {.blocks = 8, .repeat = 3};
+    options wanted = {.of = {LOAD_TRACES, MW_SIGNAL_TRACES}, .blocks = 8, .repeat = 3};
     totals sum = {0};
 
     for (int i = 1; i < argc; i++) {
@@ -458,12 +440,9 @@ int main(int argc, char **argv)
             wanted.blocks = (unsigned)strtoul(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--repeat") == 0 && i + 1 < argc)
             wanted.repeat = (unsigned)strtoul(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "metrics") == 0)
-            wanted.load = LOAD_METRICS;
-        else if (strcmp(argv[i], "logs") == 0)
-            wanted.load = LOAD_LOGS;
+        else
+            part_signal_of(argv[i], &wanted.of);
     }
-    wanted.signal = signals[wanted.load];
     /* As the daemon: what is freed is kept. */
     mw_memory_init(MW_MEMORY_LIMIT_DEFAULT);
     keys = mw_keyset_new(key_names, sizeof key_names / sizeof *key_names);

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/attribute_walk.h"
 #include "collector/export_int.h"
 #include "collector/facts.h"
 #include "collector/resolve.h"
+#include "proto/attribute_walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -58,6 +58,56 @@ static void test_trouble(void **state)
     json_decref(findings);
 }
 
+static json_t *judge_disk(const char *disk, bool writable, int uptime)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"ready\":true,\"state_writable\":true,\"uptime\":%d.5,\"data\":\"/d\",\"disk\":%s,"
+             "\"store\":{\"writable\":%s,\"merging_fails\":false,\"damaged_blocks\":0}}",
+             uptime, disk, writable ? "true" : "false");
+    return judge(text, refused, SEEN_NS + MW_DOCTOR_RECENT_NS);
+}
+
+/* The refusal stands behind it. */
+static void check_disk(const char *disk, bool writable, int uptime, const char *code)
+{
+    json_t *findings = judge_disk(disk, writable, uptime);
+    assert_int_equal(json_array_size(findings), code ? 2 : 1);
+    if (code) {
+        assert_string_equal(member(findings, 0, "code"), code);
+        assert_string_equal(member(findings, 0, "severity"), writable ? "warning" : "error");
+        assert_non_null(strstr(member(findings, 0, "fix"), "--retention-bytes"));
+    }
+    json_decref(findings);
+}
+
+static void test_disk(void **state)
+{
+    (void)state;
+#define GIB "1073741824"
+    static const char soon[] = "{\"free_bytes\":" GIB ",\"used_bytes\":" GIB
+                               ",\"full_in_seconds\":18000.0,\"retention_in_seconds\":18001.0}";
+    check_disk("null", true, 5000, NULL);
+    check_disk("{\"free_bytes\":" GIB ",\"full_in_seconds\":null}", true, 5000, NULL);
+    check_disk("{\"free_bytes\":" GIB ",\"full_in_seconds\":86401.0}", true, 5000, NULL);
+    check_disk(soon, true, 5000, "disk_short");
+    check_disk(soon, true, 500, NULL); /* what came with the start is no pace */
+    check_disk("{\"free_bytes\":" GIB
+               ",\"full_in_seconds\":18000.0,\"retention_in_seconds\":17999.0}",
+               true, 5000, NULL);
+    check_disk("{\"free_bytes\":1048576,\"full_in_seconds\":null}", true, 5, "disk_short");
+    check_disk("{\"free_bytes\":1048576,\"full_in_seconds\":null}", false, 5, "disk_full");
+    /* Free, and still it cannot be written: that is something else. */
+    json_t *findings = judge_disk("{\"free_bytes\":" GIB "}", false, 5);
+    assert_string_equal(member(findings, 0, "code"), "not_writable");
+    json_decref(findings);
+    findings = judge_disk(soon, true, 5000);
+    assert_string_equal(member(findings, 0, "seen"),
+                        "the disk of /d has 1.0 GiB free, and 1.0 GiB are midwatch's; at the pace "
+                        "of the last hour that lasts 5 hours");
+    json_decref(findings);
+}
+
 /* What is not there (an older daemon) is no crash. */
 static void test_empty_answers(void **state)
 {
@@ -71,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals_age),
         cmocka_unit_test(test_trouble),
+        cmocka_unit_test(test_disk),
         cmocka_unit_test(test_empty_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,131 @@ static void test_broken(void **state)
     mw_request_reader_close(&reader);
 }
 
+/* ---- gzip, member by member ------------------------------------------------------------------ */
+
+static char packed[1 << 16];
+static size_t packed_len;
+
+static void add_bytes(const void *bytes, size_t len)
+{
+    assert_true(packed_len + len <= sizeof packed);
+    memcpy(packed + packed_len, bytes, len);
+    packed_len += len;
+}
+
+static size_t add_member(const char *content)
+{
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)content,
+                       .avail_in = (unsigned)strlen(content),
+                       .next_out = (Bytef *)packed + packed_len,
+                       .avail_out = (unsigned)(sizeof packed - packed_len)};
+    size_t begin = packed_len;
+    assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    packed_len += stream.total_out;
+    deflateEnd(&stream);
+    return begin;
+}
+
+/* `good` requests, then the end (words NULL) or a problem with these words. */
+static void expect_packed(size_t good, const char *words)
+{
+    mw_request_reader reader;
+    mw_slice text;
+    put(mw_slice_bytes(packed, packed_len), false);
+    assert_true(mw_request_reader_open(&reader, path));
+    for (size_t i = 0; i < good; i++)
+        assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_REQUEST);
+    for (int again = 0; again < 2; again++)
+        assert_int_equal(mw_request_reader_next(&reader, &text),
+                         words ? MW_READ_BROKEN : MW_READ_END);
+    if (words && !strstr(reader.problem, words))
+        fail_msg("%s: not: %s", reader.problem, words);
+    mw_request_reader_close(&reader);
+    packed_len = 0;
+}
+
+static void test_members(void **state)
+{
+    (void)state;
+    char words[96];
+    add_member("{\"a\":1}\n{\"b\"");
+    add_member("");
+    add_member(":2}\n");
+    expect_packed(2, NULL);
+    add_member("");
+    expect_packed(0, NULL);
+    /* What gzread would pass over without a word. */
+    static const char *const behind[] = {"{\"b\":2}\n", "x", "\x1f", "\x1f\x8c\x08"};
+    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++) {
+        add_member("{}\n");
+        add_member("{}\n");
+        snprintf(words, sizeof words, "from byte %zu on, stands what is no gzip", packed_len);
+        add_bytes(behind[i], strlen(behind[i]));
+        expect_packed(2, words);
+    }
+    add_member("{}\n");
+    snprintf(words, sizeof words, "from byte %zu on", packed_len);
+    add_bytes("\0\0\0\0", 4);
+    expect_packed(1, words);
+}
+
+/* Cut off anywhere, a later member is named; and of what it held no part of a line is taken. */
+static void test_cut_members(void **state)
+{
+    (void)state;
+    char words[96];
+    add_member("{\"a\":1}\n");
+    size_t second = add_member("{\"b\":2}\n"), whole = packed_len;
+    static char saved[256];
+    memcpy(saved, packed, whole);
+    for (size_t len = second + 2; len < whole; len++) {
+        mw_request_reader reader;
+        mw_slice text;
+        mw_reading what;
+        size_t taken = 0;
+        put(mw_slice_bytes(saved, len), false);
+        assert_true(mw_request_reader_open(&reader, path));
+        while ((what = mw_request_reader_next(&reader, &text)) == MW_READ_REQUEST)
+            assert_int_equal(text.len, 7), taken++;
+        assert_int_equal(what, MW_READ_BROKEN);
+        assert_true(taken == 1 || taken == 2);
+        snprintf(words, sizeof words, "the member at byte %zu is cut off at byte %zu", second, len);
+        assert_non_null(strstr(reader.problem, words));
+        mw_request_reader_close(&reader);
+    }
+    /* Its checksum says that it is not what was packed. */
+    packed_len = 0;
+    saved[whole - 6] ^= 1;
+    add_bytes(saved, whole);
+    snprintf(words, sizeof words, "its gzip member at byte %zu is damaged", second);
+    expect_packed(2, words);
+}
+
+/* Many megabytes out of a few bytes, and members by the thousand: no more is held than a request
+ * may have. */
+static void test_bomb(void **state)
+{
+    (void)state;
+    mw_request_reader reader;
+    mw_slice text;
+    gzFile file = gzopen(path, "wb9");
+    static char piece[1 << 20];
+    for (size_t i = 0; i < 4 * MW_REQUEST_TEXT_MAX / sizeof piece; i++)
+        assert_int_equal(gzwrite(file, piece, sizeof piece), sizeof piece);
+    assert_int_equal(gzclose(file), Z_OK);
+    assert_true(mw_request_reader_open(&reader, path));
+    assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_TOO_LONG);
+    assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_END);
+    /* The line that tells lines from a document, and the one before it. */
+    assert_true(mw_memory_used() <= 2 * MW_REQUEST_TEXT_MAX + ((size_t)1 << 20));
+    mw_request_reader_close(&reader);
+    for (int i = 0; i < 2000; i++)
+        add_member("");
+    add_member("{}\n");
+    expect_packed(1, NULL);
+}
+
 /* A line that no daemon takes is passed over and told; those behind it are not lost. */
 static void test_too_long(void **state)
 {
@@ -195,6 +320,8 @@ int main(void)
         cmocka_unit_test(test_lines),   cmocka_unit_test(test_document),
         cmocka_unit_test(test_broken),  cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_signals), cmocka_unit_test(test_url),
+        cmocka_unit_test(test_members), cmocka_unit_test(test_cut_members),
+        cmocka_unit_test(test_bomb),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

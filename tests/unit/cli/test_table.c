@@ -53,10 +53,10 @@ static void test_cut_to_width(void **state)
     /* 26 + 2 + 1 + 2 + 16 = 47: the id gives way first, then the name. */
     expect(rows, 1, 45,
            "NAME                        N  ID\n"
-           "a very long name of a span  7  0123456789abcd\n");
+           "a very long name of a span  7  0123456789abc\xe2\x80\xa6\n");
     expect(rows, 1, 30,
-           "NAME           N  ID\n"
-           "a very long \xe2\x80\xa6  7  0123456789ab\n");
+           "NAME          N  ID\n"
+           "a very long\xe2\x80\xa6  7  0123456789ab\xe2\x80\xa6\n");
     /* The id is left out, and its room goes back to the name. */
     expect(rows, 1, 12,
            "NAME       N\n"
@@ -144,6 +144,48 @@ static void test_body_stays(void **state)
     }
 }
 
+/* A name stays whole while columns of a rank can leave, and is cut before a number leaves. */
+static void test_late(void **state)
+{
+    (void)state;
+    static const mw_column named[] = {{"NAME", MW_COLUMN_LATE | MW_COLUMN_LEAST(12)},
+                                      {"UNIT", MW_COLUMN_SHRINK | MW_COLUMN_DROP(1)},
+                                      {"POINTS", MW_COLUMN_RIGHT}};
+    static const char *const cells[] = {"http.server.duration", "milliseconds", "123456"};
+    static const struct {
+        size_t width;
+        const char *wanted;
+    } cases[] = {
+        {0, "NAME                  UNIT          POINTS\n"
+            "http.server.duration  milliseconds  123456\n"},
+        {38, "NAME                  UNIT      POINTS\n"
+             "http.server.duration  millise\xe2\x80\xa6  123456\n"},
+        {37, "NAME                  POINTS\n"
+             "http.server.duration  123456\n"},
+        {27, "NAME                 POINTS\n"
+             "http.server.durati\xe2\x80\xa6  123456\n"},
+        {20, "NAME          POINTS\n"
+             "http.server\xe2\x80\xa6  123456\n"},
+        {16, "NAME      POINTS\n"
+             "http.se\xe2\x80\xa6  123456\n"},
+        {15, "NAME\n"
+             "http.server.du\xe2\x80\xa6\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mw_table table;
+        mw_buffer out;
+        mw_buffer_init(&out, MW_MEM_BASE, 65536);
+        mw_table_init(&table, named, 3);
+        for (size_t c = 0; c < 3; c++)
+            mw_table_cell(&table, mw_slice_of(cells[c]));
+        mw_table_print(&table, cases[i].width, false, 0, &out);
+        mw_buffer_append_byte(&out, '\0');
+        assert_string_equal(out.data, cases[i].wanted);
+        mw_table_fini(&table);
+        mw_buffer_fini(&out);
+    }
+}
+
 static void test_nothing_is_wider_than_the_terminal(void **state)
 {
     (void)state;
@@ -218,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_cut_to_width),
         cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_body_stays),
+        cmocka_unit_test(test_late),
         cmocka_unit_test(test_nothing_is_wider_than_the_terminal),
         cmocka_unit_test(test_peer_text_is_harmless),
         cmocka_unit_test(test_colour),

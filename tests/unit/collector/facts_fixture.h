@@ -2,9 +2,9 @@
 #ifndef MW_TESTS_FACTS_FIXTURE_H
 #define MW_TESTS_FACTS_FIXTURE_H
 
-#include "collector/attribute_walk.h"
 #include "collector/facts.h"
 #include "collector/resolve.h"
+#include "proto/attribute_walk.h"
 #include "tests/check.h"
 #include "tests/otlp_writer.h"
 

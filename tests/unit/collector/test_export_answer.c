@@ -177,6 +177,26 @@ static void test_failures(void **state)
     }
 }
 
+/* One number: what is free. A disk that has much free and takes nothing is not called full. */
+static void test_no_space_says_what_is_free(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t free_bytes;
+        const char *words;
+    } cases[] = {{0, "is full (0.0 MiB free)"},
+                 {(uint64_t)100 << 20, "is full (100.0 MiB free)"},
+                 {(uint64_t)1 << 30, "read-only or a quota"},
+                 {UINT64_MAX, "read-only or a quota"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mw_export_outcome outcome = outcome_of(MW_SIGNAL_TRACES);
+        outcome.err = MW_E_NO_SPACE;
+        outcome.disk_free = cases[i].free_bytes;
+        mw_response grpc = answer(&outcome, MW_FORM_GRPC);
+        assert_true(mw_slice_contains(grpc.rpc_message, mw_slice_of(cases[i].words)));
+    }
+}
+
 static void test_counters(void **state)
 {
     (void)state;
@@ -522,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_warning),
         cmocka_unit_test(test_all_refused),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_no_space_says_what_is_free),
         cmocka_unit_test(test_counters),
         cmocka_unit_test(test_partial_of_each),
         cmocka_unit_test(test_odd_times),

@@ -82,6 +82,12 @@ unsigned mw_store_backlog(mw_store *unused)
     return backlog;
 }
 
+uint64_t mw_store_disk_free(const mw_store *unused)
+{
+    (void)unused;
+    return (uint64_t)3 << 19;
+}
+
 mw_err mw_store_append(mw_store *into, const mw_store_batch *batch, mw_store_done done, void *ctx)
 {
     store.into = into;
@@ -275,6 +281,8 @@ static void test_store_errors(void **state)
         send(MW_SIGNAL_LOGS, MW_FORM_PROTOBUF, capture.message, NULL);
         assert_int_equal(replies, 1);
         assert_int_equal(replied.status, rows[i].status);
+        if (rows[i].err == MW_E_NO_SPACE)
+            assert_true(mw_slice_contains(replied.body, MW_SLICE("is full (1.5 MiB free)")));
     }
     store.answer = MW_OK;
     send(MW_SIGNAL_LOGS, MW_FORM_PROTOBUF, capture.message, NULL);
@@ -302,7 +310,9 @@ static void test_measuring_record(void **state)
     assert_int_equal(store.appends, 2);
     assert_int_equal(store.signal, MW_SIGNAL_LOGS);
     mw_store_done records = store.done, points = store.first_done;
+    uint64_t counted = mw_counter_value(MW_COUNT_POINTS_EMF);
     points(store.ctx, MW_OK, 4);
+    assert_int_equal(mw_counter_value(MW_COUNT_POINTS_EMF), counted + 1);
     assert_int_equal(replies, 0);
     records(store.ctx, MW_OK, 5);
     assert_int_equal(replies, 1);
@@ -313,6 +323,12 @@ static void test_measuring_record(void **state)
     assert_int_equal(replies, 0);
     store.done(store.ctx, MW_OK, 6);
     assert_int_equal(replied.status, 503);
+    /* Neither what was not stored nor what was stored before is counted. */
+    send(MW_SIGNAL_LOGS, MW_FORM_JSON, json, NULL);
+    store.first_done(store.ctx, MW_OK, 0);
+    store.done(store.ctx, MW_OK, 0);
+    assert_int_equal(replied.status, 200);
+    assert_int_equal(mw_counter_value(MW_COUNT_POINTS_EMF), counted + 1);
     /* The second batch does not get in: the answer waits for the first. */
     store.second_answer = MW_E_BUSY;
     send(MW_SIGNAL_LOGS, MW_FORM_JSON, json, NULL);

@@ -335,6 +335,85 @@ static void test_exception_event(void **state)
     free(span.data);
 }
 
+/* ---- log records ---------------------------------------------------------------------------- */
+
+typedef struct log_case {
+    const char *name;
+    uint8_t severity;
+    const char *event;
+    const attribute *attributes;
+    const attribute *members; /* of the body; NULL = a text */
+    mw_error_class class;
+    const char *type;
+} log_case;
+
+static void check_log(const log_case *row)
+{
+    enum { BODY = 5, KVLIST = 6, STRING = 1 };
+    mw_log_facts facts;
+    const mw_log_row columns = {.severity = row->severity, .event_name = mw_slice_of(row->event)};
+    otlp_writer record = message_of(MW_ATTRIBUTES_OF_LOG, row->attributes), body = {0};
+    otlp_writer list = message_of(MW_ATTRIBUTES_OF_LIST, row->members);
+    if (row->members)
+        put_message(&body, KVLIST, &list);
+    else
+        put_text(&body, STRING, "your quota is used up");
+    put_message(&record, BODY, &body);
+    mw_facts_of_log(written(&record), &columns, &arena, &facts);
+    if (facts.error_class != row->class ||
+        !mw_slice_equal(facts.error_type, mw_slice_of(row->type)))
+        fail_msg("%s: %d %.*s", row->name, (int)facts.error_class, MW_SLICE_FMT(facts.error_type));
+    free(record.data);
+}
+
+/* As instrumentations, AgentCore's services and Claude Code send them. */
+static void test_log_records(void **state)
+{
+    (void)state;
+    enum { NONE, INFO = 9, WARN = 13, ERROR = 17, FATAL4 = 24 };
+    const log_case cases[] = {
+        {"nothing said", INFO, "", NULL, NULL, MW_ERROR_NONE, ""},
+        {"no severity, nothing said", NONE, "", NULL, NULL, MW_ERROR_NONE, ""},
+        {"an error and no more", ERROR, "", NULL, NULL, MW_ERROR_SYSTEM, ""},
+        {"the last severity", FATAL4, "", NULL, NULL, MW_ERROR_SYSTEM, ""},
+        {"no severity of OTLP's", 255, "", NULL, NULL, MW_ERROR_NONE, ""},
+        {"logger.exception", ERROR, "", LIST(TEXT("exception.type", "ValidationError")), NULL,
+         MW_ERROR_USER, "ValidationError"},
+        {"the conventions' event", WARN, "gen_ai.client.operation.exception",
+         LIST(TEXT("exception.type", "openai.RateLimitError")), NULL, MW_ERROR_THROTTLE,
+         "openai.RateLimitError"},
+        {"somebody coped", INFO, "", LIST(TEXT("exception.type", "TimeoutError")), NULL,
+         MW_ERROR_NONE, ""},
+        {"an unknown type", NONE, "", LIST(TEXT("exception.type", "Oops")), NULL, MW_ERROR_SYSTEM,
+         "Oops"},
+        {"an access log", INFO, "", LIST(NUMBER("http.response.status_code", 404)), NULL,
+         MW_ERROR_USER, ""},
+        {"an access log that is fine", INFO, "", LIST(NUMBER("http.response.status_code", 200)),
+         NULL, MW_ERROR_NONE, ""},
+        {"too many", INFO, "", LIST(NUMBER("http.status_code", 429)), NULL, MW_ERROR_THROTTLE, ""},
+        {"quota, as the body says", WARN, "", LIST(NUMBER("http.status_code", 402)), NULL,
+         MW_ERROR_THROTTLE, ""},
+        {"gRPC", INFO, "", LIST(NUMBER("rpc.grpc.status_code", 14)), NULL, MW_ERROR_SYSTEM, ""},
+        {"AgentCore memory", INFO, "Extraction", NULL, LIST(TEXT("isError", "true")),
+         MW_ERROR_SYSTEM, ""},
+        {"AgentCore memory in order", INFO, "Extraction", NULL, LIST(TEXT("isError", "false")),
+         MW_ERROR_NONE, ""},
+        {"AgentCore runtime", ERROR, "", NULL,
+         LIST(TEXT("errorType", "ThrottlingException"), TEXT("sessionId", "s")), MW_ERROR_THROTTLE,
+         "ThrottlingException"},
+        {"attributes before the body", ERROR, "", LIST(TEXT("error.type", "AccessDenied")),
+         LIST(TEXT("errorType", "ThrottlingException")), MW_ERROR_USER, "AccessDenied"},
+        {"Claude Code's tool", NONE, "claude_code.tool_result", LIST(TEXT("success", "false")),
+         NULL, MW_ERROR_USER, ""},
+        {"Claude Code's API", NONE, "claude_code.api_error", LIST(NUMBER("status_code", 529)), NULL,
+         MW_ERROR_THROTTLE, ""},
+        {"Claude Code's tool in order", NONE, "claude_code.tool_result",
+         LIST(TEXT("success", "true")), NULL, MW_ERROR_NONE, ""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        check_log(&cases[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_error_classes),
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_exception_event),
+        cmocka_unit_test(test_log_records),
     };
     mw_arena_init(&arena, MW_MEM_QUERY, 0);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,59 @@ static void test_points(void **state)
     assert_true(ns == 0);
 }
 
+/* Whose unit the length tells; all others are no time, whatever somebody may have meant. */
+static void test_unix_points(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ns;
+    } good[] = {
+        {"0", 0},
+        {"1773480413", INT64_C(1773480413000000000)},
+        {"1773480413.25", INT64_C(1773480413250000000)},
+        {"1773480413.000000001", INT64_C(1773480413000000001)},
+        {"999999999", INT64_C(999999999000000000)},
+        {"1773480413001", INT64_C(1773480413001000000)},
+        {"999999999999", INT64_C(999999999999000000)},
+        {"1773480413000000001", INT64_C(1773480413000000001)},
+        {"1000000000000000", INT64_C(1000000000000000)},
+        {"0000086400000000000", INT64_C(86400000000000)},
+        {"2026-03-14", INT64_C(1773446400000000000)},
+    };
+    static const struct {
+        const char *text;
+        mw_err err;
+    } bad[] = {
+        {"", MW_E_SYNTAX},
+        {"00", MW_E_SYNTAX},
+        {"9999", MW_E_SYNTAX},
+        {"2026", MW_E_SYNTAX},
+        {"20260314", MW_E_SYNTAX},
+        {"17734804130", MW_E_SYNTAX},
+        {"177348041300000", MW_E_SYNTAX},
+        {"-1773480413", MW_E_SYNTAX},
+        {"1773480413.", MW_E_SYNTAX},
+        {"1773480413.1234567890", MW_E_SYNTAX},
+        {"1773480413.5s", MW_E_SYNTAX},
+        {"1.5", MW_E_SYNTAX},
+        {"9999999999", MW_E_LIMIT},
+        {"9999999999999", MW_E_LIMIT},
+        {"9223372036854775808", MW_E_LIMIT},
+        {"2026-02-30", MW_E_INVALID},
+        {"2026-3-014", MW_E_SYNTAX},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        int64_t ns = -1;
+        assert_int_equal(mw_time_point_parse(mw_slice_of(good[i].text), 5, &ns), MW_OK);
+        assert_true(ns == good[i].ns);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int64_t ns;
+        assert_int_equal(mw_time_point_parse(mw_slice_of(bad[i].text), 5, &ns), bad[i].err);
+    }
+}
+
 static void test_clocks(void **state)
 {
     (void)state;
@@ -119,7 +172,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_parse),  cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_points), cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_points), cmocka_unit_test(test_unix_points),
+        cmocka_unit_test(test_clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,17 @@ static inline void item_put_attribute(item_bytes *item, test_random *random)
     item_put(item, text, (size_t)len);
 }
 
+/* One whose value is long: of few kinds, so that some are equal. */
+static inline void item_put_long(item_bytes *item, test_random *random)
+{
+    unsigned len = 50 + (unsigned)random_below(random, 77);
+    unsigned char kind = (unsigned char)random_below(random, 4);
+    item_put_byte(item, 0x4a);
+    item_put_byte(item, len);
+    for (unsigned i = 0; i < len; i++)
+        item_put_byte(item, kind + i);
+}
+
 static inline void item_put_odd(item_bytes *item, test_random *random)
 {
     static const struct {
@@ -118,6 +129,8 @@ static inline void random_item(test_batch *batch, test_random *random, size_t at
         item_put_told(&item, batch, at, random);
     for (uint64_t n = random_below(random, 12); n; n--)
         item_put_attribute(&item, random);
+    if (random_below(random, 3) == 0)
+        item_put_long(&item, random);
     if (random_below(random, 6) == 0)
         item_put_odd(&item, random);
     if (random_below(random, 20) == 0)

@@ -427,6 +427,38 @@ static bool counts_tokens(const model_trace *trace, const model_span *span)
     return span == outermost;
 }
 
+static size_t calls_below(const model_trace *trace, const model_span *span)
+{
+    size_t calls = 0;
+    for (size_t i = 0; i < trace->count; i++) {
+        const model_span *other = trace->spans[i], *up = parent_of(trace, other);
+        if (other->kind != MW_OP_MODEL || has_model_below(trace, other))
+            continue;
+        while (up && up != span)
+            up = parent_of(trace, up);
+        calls += up == span;
+    }
+    return calls;
+}
+
+/* What a span that counts adds: of a model's call what a model above it says, if no less. */
+static void counted(const model_trace *trace, const model_span *span, int64_t *in, int64_t *out)
+{
+    *in = span->in;
+    *out = span->out;
+    if (span->kind != MW_OP_MODEL)
+        return;
+    for (const model_span *up = parent_of(trace, span); up && calls_below(trace, up) == 1;
+         up = parent_of(trace, up)) {
+        if (up->kind == MW_OP_AGENT || up->kind == MW_OP_WORKFLOW || up->kind == MW_OP_TOOL)
+            return;
+        if (up->kind != MW_OP_MODEL || up->in < *in || up->out < *out)
+            continue;
+        *in = up->in;
+        *out = up->out;
+    }
+}
+
 /* The nearest one above that is neither wire nor unknown decides. */
 static bool is_within_tool(const model_trace *trace, const model_span *span)
 {
@@ -465,8 +497,10 @@ static void add_span(model_summary *sum, const model_trace *trace, const model_s
     sum->models += span->kind == MW_OP_MODEL && !has_model_below(trace, span);
     sum->tools += span->kind == MW_OP_TOOL && !is_within_tool(trace, span);
     if (counts_tokens(trace, span)) {
-        sum->in += span->in > 0 ? span->in : 0;
-        sum->out += span->out > 0 ? span->out : 0;
+        int64_t in, out;
+        counted(trace, span, &in, &out);
+        sum->in += in > 0 ? in : 0;
+        sum->out += out > 0 ? out : 0;
     }
 }
 

@@ -84,6 +84,41 @@ static void test_broken_bytes(void **state)
     free(message.data);
 }
 
+/* The short way to a text says what the long one does, or nothing. */
+static void test_usual_texts(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        bool usual;
+    } pairs[] = {
+        {"\x0a\x01k\x12\x03\x0a\x01v", 8, true},
+        {"\x0a\x00\x12\x02\x0a\x00", 6, true},
+        {"\x0a\x01k\x12\x04\x0a\x81\x00v", 9, true},       /* a length of two bytes */
+        {"\x12\x03\x0a\x01v\x0a\x01k", 8, false},          /* the value first */
+        {"\x0a\x01k\x12\x02\x18\x05", 7, false},           /* a number */
+        {"\x0a\x01k\x12\x05\x0a\x01v\x18\x05", 10, false}, /* a text, then a number */
+        {"\x0a\x01k\x12\x03\x0a\x01v\x18\x01", 10, false}, /* more behind the value */
+        {"\x0a\x01k\x12\x03\x0a\x02v", 8, false},          /* longer than its message */
+        {"\x0a\x01k\x12\x7f\x0a\x01v", 8, false},
+        {"\x0a\x01k\x12\x01\x0a", 6, false},
+        {"\x0a\x01k\x12\x00", 5, false},
+        {"\x0a\x01k", 3, false},
+        {"", 0, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        mw_slice pair = mw_slice_bytes(pairs[i].bytes, pairs[i].len), key, text, read_key;
+        mw_value value;
+        assert_int_equal(mw_attribute_text(pair, &key, &text), pairs[i].usual);
+        if (!pairs[i].usual)
+            continue;
+        assert_true(mw_attribute_read(pair, &read_key, &value));
+        assert_int_equal(value.type, MW_VALUE_STRING);
+        assert_true(mw_slice_equal(key, read_key) && mw_slice_equal(text, value.bytes));
+    }
+}
+
 #define ATTRIBUTES_MAX 20
 
 /* The answer's bits, for several wanted at once, against the model. */
@@ -135,7 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers_as_text), cmocka_unit_test(test_text_with_nul),
         cmocka_unit_test(test_no_value),        cmocka_unit_test(test_broken_bytes),
-        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_usual_texts),     cmocka_unit_test(test_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -479,6 +479,103 @@ static void test_frames(void **state)
     sources_fini(&all);
 }
 
+/* Ids that are the same up to their last bytes, as those of 64 bits are; enough of them that they
+ * are not compared one by one. */
+static void test_alike_traces(void **state)
+{
+    enum { ROWS = 300 };
+    sources all = {.count = 1, .signal = MW_SIGNAL_TRACES};
+    row_origin origins[ROWS];
+    test_random random = {14};
+    mw_encoded_block encoded;
+    (void)state;
+    test_batch_init_of(&all.batches[0], MW_SIGNAL_TRACES, ROWS);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        mw_span_row *row = &all.batches[0].spans[i];
+        row->trace_id[0] = (uint8_t)(random_below(&random, 4) ? 0 : 200);
+        row->trace_id[8] = 1;
+        row->trace_id[14] = (uint8_t)(random_below(&random, 2));
+        row->trace_id[15] = (uint8_t)random_next(&random);
+        row->span_id[0] = (uint8_t)(i + 1);
+        row->span_id[1] = (uint8_t)(i >> 8);
+        row->input_tokens = row->output_tokens = MW_TOKENS_UNKNOWN;
+        origins[i] = (row_origin){0, i};
+    }
+    all.blocks[0] = block_of_batch(&all.batches[0], 100, 5000);
+    assert_int_equal(pack_rows(MW_SIGNAL_TRACES, all.blocks, 1, origins, ROWS, &encoded), MW_OK);
+    test_block packed = block_of(&encoded, 100);
+    check_packed(&all, &packed, origins, ROWS);
+    close(packed.fd);
+    sources_fini(&all);
+}
+
+/* ---- frames of items ------------------------------------------------------------------------ */
+
+/* Records of so many fields, of which each has one of two values: by chance, or the same ones in
+ * every record. Their tokens are more than a sample is taken from. */
+enum { TOKEN_ROWS = 8000, TOKEN_FIELDS = 16 };
+
+static test_block block_of_tokens(test_batch *batch, test_random *random, bool by_chance)
+{
+    test_batch_init_of(batch, MW_SIGNAL_LOGS, TOKEN_ROWS);
+    for (uint32_t i = 0; i < TOKEN_ROWS; i++) {
+        char bytes[TOKEN_FIELDS][4];
+        uint64_t bits = by_chance ? random_next(random) : 0x5a5a + (i & 1);
+        for (unsigned f = 0; f < TOKEN_FIELDS; f++) {
+            const char field[4] = {0x2a, 2, (char)f, (char)(bits >> f & 1)};
+            memcpy(bytes[f], field, 4);
+        }
+        batch->logs[i].time_ns = 1000;
+        batch->items[i].bytes = test_text(batch, bytes[0], sizeof bytes);
+    }
+    return block_of_batch(batch, 100, 5000);
+}
+
+/* Is the second frame of the items, the tokens, what the level makes of them? */
+static bool has_level(const unsigned char *items, size_t len, int level)
+{
+    static unsigned char tokens[1 << 20], frame[1 << 20];
+    mw_zstd zstd = {0};
+    size_t packed, front = ZSTD_findFrameCompressedSize(items, len);
+    size_t stored = ZSTD_findFrameCompressedSize(items + front, len - front);
+    size_t raw = ZSTD_decompress(tokens, sizeof tokens, items + front, stored);
+    assert_false(ZSTD_isError(raw));
+    assert_int_equal(mw_zstd_pack(&zstd, level, tokens, raw, frame, &packed), MW_OK);
+    mw_zstd_fini(&zstd);
+    return packed == stored && memcmp(frame, items + front, stored) == 0;
+}
+
+/* What repeats among tokens is looked for where it is worth it. */
+static void check_tokens(bool by_chance)
+{
+    sources all = {.count = 1, .signal = MW_SIGNAL_LOGS};
+    row_origin *origins = malloc(TOKEN_ROWS * sizeof *origins);
+    test_random random = {15};
+    mw_encoded_block encoded;
+    all.blocks[0] = block_of_tokens(&all.batches[0], &random, by_chance);
+    for (uint32_t i = 0; i < TOKEN_ROWS; i++)
+        origins[i] = (row_origin){0, i};
+    assert_int_equal(pack_rows(MW_SIGNAL_LOGS, all.blocks, 1, origins, TOKEN_ROWS, &encoded),
+                     MW_OK);
+    const unsigned char *items = encoded.data + MW_BLOCK_HEADER_SIZE + encoded.header.hot_stored;
+    size_t len = encoded.header.items_stored;
+    assert_int_equal(has_level(items, len, MW_ZSTD_CODES), by_chance);
+    assert_int_equal(has_level(items, len, 1), !by_chance);
+    test_block packed = block_of(&encoded, 100);
+    check_packed(&all, &packed, origins, TOKEN_ROWS);
+    close(packed.fd);
+    free(origins);
+    sources_fini(&all);
+    assert_int_equal(mw_memory_used(), 0);
+}
+
+static void test_tokens(void **state)
+{
+    (void)state;
+    check_tokens(true);
+    check_tokens(false);
+}
+
 /* ---- what filters are made of --------------------------------------------------------------- */
 
 typedef struct field_count {
@@ -645,6 +742,8 @@ int main(void)
         cmocka_unit_test(test_again),
         cmocka_unit_test(test_again_without_memory),
         cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_alike_traces),
+        cmocka_unit_test(test_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -272,10 +272,14 @@ static void test_damage_anywhere(void **state)
 
 /* ---- against the segments -------------------------------------------------------------------- */
 
-static void note_missing(void *ctx, const mw_catalogue_segment *row)
+#define NOTICED 1234567u
+
+static uint64_t note_missing(void *ctx, const mw_catalogue_loss *loss)
 {
     uint64_t *sum = ctx;
-    *sum = *sum * 10 + row->id;
+    *sum = *sum * 10 + loss->of.id;
+    assert_int_equal(loss->part, MW_LOSS_WHOLE);
+    return NOTICED;
 }
 
 static void test_reconcile(void **state)

@@ -181,19 +181,25 @@ static void test_failures_are_told(void **state)
 
 /* ---- a bound on the size --------------------------------------------------------------------- */
 
-/* A request of `bytes` that cannot be packed. */
-static void append_random(mw_store *store, test_random *random, uint64_t trace, size_t bytes)
+static void append_bytes(mw_store *store, test_random *random, uint64_t trace, size_t bytes,
+                         bool digits)
 {
     test_batch batch;
     char *text = malloc(bytes);
     test_batch_init(&batch, 1);
     test_span(&batch, 0, trace, trace, 0);
     for (size_t i = 0; i < bytes; i++)
-        text[i] = (char)random_next(random);
+        text[i] = digits ? "0123456789abcdef"[random_next(random) % 16] : (char)random_next(random);
     batch.items[0].bytes = test_text(&batch, text, bytes);
     assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
     test_batch_fini(&batch);
     free(text);
+}
+
+/* A request of `bytes` that cannot be packed. */
+static void append_random(mw_store *store, test_random *random, uint64_t trace, size_t bytes)
+{
+    append_bytes(store, random, trace, bytes, false);
 }
 
 static uint64_t bytes_in(const test_dir *dir)
@@ -248,6 +254,48 @@ static void test_size_bounds_what_waits(void **state)
     mw_store_close(store);
     assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL), MW_OK);
     assert_int_equal(mw_store_verify_catalogue(dir.store, NULL, NULL), MW_OK);
+    test_dir_fini(&dir);
+}
+
+/* What merging halves counts for half while it waits: the bound is full of what is merged, and
+ * holds when all is. */
+static void test_size_counts_what_stays(void **state)
+{
+    enum { LIMIT = 2 << 20, REQUEST = 8 << 10, REQUESTS = 8 * LIMIT / REQUEST };
+    test_dir dir;
+    test_random random = {5};
+    uint64_t most = 0, least_merged = UINT64_MAX;
+    (void)state;
+    test_dir_init(&dir);
+    mw_store_config config = {.directory = dir.store,
+                              .clock = mw_clock_system(),
+                              .queue_budget_bytes = MW_STORE_QUEUE_DEFAULT,
+                              .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT,
+                              .merge_after_ns = 3600 * MW_NS_PER_S,
+                              .merge = true,
+                              .retention_bytes = LIMIT};
+    mw_store *store;
+    assert_int_equal(mw_store_open(&config, &store, NULL), MW_OK);
+    for (uint64_t i = 1; i <= REQUESTS; i++) {
+        append_bytes(store, &random, i, REQUEST, true);
+        while (stats_of(store).unmerged_bytes > LIMIT / 2) /* however slow merges are here */
+            usleep(500);
+        uint64_t now = bytes_in(&dir), merged = stats_of(store).merged_bytes;
+        most = now > most ? now : most;
+        if (i > REQUESTS / 2)
+            least_merged = merged < least_merged ? merged : least_merged;
+    }
+    print_message("a bound of %d bytes: %llu at most, %llu merged at least\n", LIMIT,
+                  (unsigned long long)most, (unsigned long long)least_merged);
+    assert_true(most < LIMIT + 3 * (uint64_t)LIMIT / 4);
+    assert_true(least_merged > 6 * (uint64_t)LIMIT / 10);
+    merge_to_rest(store);
+    assert_true(bytes_in(&dir) > 3 * (uint64_t)LIMIT / 4);
+    for (int tries = 0; bytes_in(&dir) > LIMIT; tries++) {
+        assert_true(tries < 300); /* the next look at the size */
+        usleep(10000);
+    }
+    mw_store_close(store);
     test_dir_fini(&dir);
 }
 
@@ -311,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_backlog),
         cmocka_unit_test(test_failures_are_told),
         cmocka_unit_test(test_size_bounds_what_waits),
+        cmocka_unit_test(test_size_counts_what_stays),
         cmocka_unit_test(test_size_without_merges),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);

@@ -163,6 +163,97 @@ static void test_span_of_arrivals(void **state)
     assert_int_equal(choice.count, 8);
 }
 
+/* ---- a disk that is nearly full -------------------------------------------------------------- */
+
+static mw_policy_limits tight_of(uint64_t mebibytes)
+{
+    mw_policy_limits limits = usual;
+    limits.tight = true;
+    limits.room = mebibytes << 20;
+    limits.packed_per_mille = 400;
+    return limits;
+}
+
+/* Alone, however young, and only what ought to fit: half of what it is (0.4 and a quarter). */
+static void test_tight_log(void **state)
+{
+    mw_policy_segment segments[6];
+    (void)state;
+    assert_in_range(mw_merge_policy_needs((uint64_t)40 << 20, 0, 400), (uint64_t)20 << 20,
+                    ((uint64_t)20 << 20) + 2 * MW_MERGE_OVERHEAD);
+    assert_in_range(mw_merge_policy_needs(0, (uint64_t)40 << 20, 400), (uint64_t)50 << 20,
+                    ((uint64_t)50 << 20) + 2 * MW_MERGE_OVERHEAD);
+    for (size_t i = 0; i < 6; i++)
+        segments[i] = log_of(400, 60 - 10 * i, 1);
+    segments[5].current = true;
+    mw_policy_limits limits = tight_of(200);
+    mw_policy_choice choice = mw_merge_policy(segments, 6, &limits);
+    assert_true(choice.first == 0 && choice.count == 1);
+    limits = tight_of(21); /* 60 and 50 need more; 40 fits */
+    choice = mw_merge_policy(segments, 6, &limits);
+    assert_true(choice.first == 2 && choice.count == 1);
+    segments[2].aside = true;
+    choice = mw_merge_policy(segments, 6, &limits);
+    assert_true(choice.first == 3 && choice.count == 1);
+    limits = tight_of(9);
+    assert_int_equal(mw_merge_policy(segments, 6, &limits).count, 0);
+    limits.all = true; /* whoever asks: it would fail */
+    assert_int_equal(mw_merge_policy(segments, 6, &limits).count, 0);
+}
+
+/* The newest is left when it is a good part of the room, and can be merged then. */
+static void test_tight_leaves(void **state)
+{
+    (void)state;
+    mw_policy_segment current = log_of(400, 10, 1);
+    current.current = true;
+    mw_policy_limits limits = tight_of(41);
+    assert_false(mw_merge_policy_leave(&current, &limits));
+    limits = tight_of(40);
+    assert_true(mw_merge_policy_leave(&current, &limits));
+    limits = tight_of(5);
+    assert_false(mw_merge_policy_leave(&current, &limits));
+    current.bytes = MW_MERGE_TIGHT_LEAST - 1;
+    limits = tight_of(1);
+    assert_false(mw_merge_policy_leave(&current, &limits));
+    current.bytes++;
+    assert_true(mw_merge_policy_leave(&current, &limits));
+    limits.tight = false;
+    assert_false(mw_merge_policy_leave(&current, &limits));
+    current.items = 0;
+    assert_false(mw_merge_policy_leave(&current, &limits));
+}
+
+/* Merged ones are put together where that takes half of the room at most. */
+static void test_tight_merged(void **state)
+{
+    mw_policy_segment segments[8];
+    (void)state;
+    for (size_t i = 0; i < 8; i++) {
+        segments[i] = merged_of(20, 100 - i);
+        segments[i].bytes = (uint64_t)1 << 17;
+    }
+    mw_policy_limits limits = tight_of(2);
+    assert_int_equal(mw_merge_policy(segments, 8, &limits).count, 8);
+    limits.room--;
+    assert_int_equal(mw_merge_policy(segments, 8, &limits).count, 0);
+}
+
+/* Where the size of all presses, what is complete does not wait for company. */
+static void test_closed(void **state)
+{
+    mw_policy_segment segments[3];
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        segments[i] = log_of(10, 1, 1);
+    segments[2].current = true;
+    mw_policy_limits limits = usual;
+    assert_int_equal(mw_merge_policy(segments, 3, &limits).count, 0);
+    limits.closed = true;
+    assert_int_equal(mw_merge_policy(segments, 3, &limits).count, 2);
+    assert_false(mw_merge_policy_leave(&segments[2], &limits));
+}
+
 /* A month of slow traffic: how many files stay, how often an item is written. */
 static void test_slow_traffic(void **state)
 {
@@ -241,6 +332,8 @@ int main(void)
         cmocka_unit_test(test_log_by_size),  cmocka_unit_test(test_log_by_age),
         cmocka_unit_test(test_neighbours),   cmocka_unit_test(test_small_merged),
         cmocka_unit_test(test_mixed_sizes),  cmocka_unit_test(test_span_of_arrivals),
+        cmocka_unit_test(test_tight_log),    cmocka_unit_test(test_tight_leaves),
+        cmocka_unit_test(test_tight_merged), cmocka_unit_test(test_closed),
         cmocka_unit_test(test_slow_traffic), cmocka_unit_test(test_random_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,102 +1,7 @@
 /* Files that somebody took away or put there: a segment of the log that is gone, and a copy of one
  * under another name, are told, and change nothing of what else is stored.
  */
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include "lib/base/counter.h"
-#include "lib/base/log.h"
-#include "lib/store/merge/catalogue.h"
-#include "lib/store/segment/segment_walk.h"
-#include "tests/unit/lib-store/quick_disk.h"
-#include "tests/unit/lib-store/store_test.h"
-
-/* Two appends of PER_APPEND spans to a segment. */
-enum { SEGMENT = 2048, APPENDS = 9, PER_APPEND = 20 };
-#define MERGE_TIME (60 * MW_NS_PER_S)
-
-typedef struct reports {
-    char text[8192];
-    size_t len;
-    int count;
-} reports;
-
-static void note(void *ctx, const mw_store_damage *what)
-{
-    reports *all = ctx;
-    all->count++;
-    all->len += (size_t)snprintf(all->text + all->len, sizeof all->text - all->len, "%s: %s\n",
-                                 what->file, what->what);
-    assert_true(all->len < sizeof all->text);
-}
-
-/* As `midwatch check`. */
-static int check(const char *directory, reports *found)
-{
-    memset(found, 0, sizeof *found);
-    mw_err blocks = mw_store_verify(directory, note, found, NULL);
-    mw_err rows = mw_store_verify_catalogue(directory, note, found);
-    assert_true(blocks == MW_OK || blocks == MW_E_CORRUPT);
-    assert_true(rows == MW_OK || rows == MW_E_CORRUPT || rows == MW_E_NOT_FOUND);
-    assert_int_equal(found->count > 0, blocks == MW_E_CORRUPT || rows == MW_E_CORRUPT);
-    return found->count;
-}
-
-/* Traces 1 to APPENDS of PER_APPEND spans, a commit each. */
-static void append_all(mw_store *store)
-{
-    for (uint64_t i = 1; i <= APPENDS; i++)
-        assert_int_equal(append_spans(store, i, i * 1000, PER_APPEND), MW_OK);
-}
-
-static mw_store *open_small(const char *directory)
-{
-    return open_with(directory, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, SEGMENT);
-}
-
-static uint64_t spans_of(mw_store *store)
-{
-    mw_store_stats stats;
-    mw_store_stats_read(store, &stats);
-    return stats.spans;
-}
-
-/* What a process that is killed now would leave. */
-static void copy_directory(const char *from, const char *to)
-{
-    char command[512];
-    remove_tree(to);
-    snprintf(command, sizeof command, "cp -a '%s' '%s'", from, to);
-    assert_int_equal(system(command), 0);
-}
-
-/* Takes the file of that number in the order of ids away; its first commit and how many it has. */
-static void remove_log(const char *directory, size_t number, uint64_t *first_seq, size_t *commits)
-{
-    mw_segment_files files;
-    mw_walk walk;
-    assert_int_equal(mw_segment_files_load(directory, &files), MW_OK);
-    assert_true(number < files.count);
-    assert_int_equal(files.items[number].header.kind, MW_SEGMENT_LOG);
-    assert_int_equal(mw_segment_walk(&files.items[number], &walk), MW_OK);
-    *first_seq = walk.block_count ? walk.blocks[0].header.seq : 0;
-    *commits = walk.block_count;
-    mw_walk_fini(&walk);
-    assert_int_equal(unlink(files.items[number].path), 0);
-    mw_segment_files_fini(&files);
-}
-
-static size_t count_files(const char *directory, const char *part)
-{
-    size_t count = 0;
-    DIR *entries = opendir(directory);
-    assert_non_null(entries);
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        count += strstr(entry->d_name, part) != NULL;
-    closedir(entries);
-    return count;
-}
+#include "tests/unit/lib-store/missing.h"
 
 /* ---- gone ------------------------------------------------------------------------------------ */
 
@@ -122,7 +27,12 @@ static void assert_told(const char *directory, size_t number)
     assert_int_equal(append_spans(store, 77, 1, 1), MW_OK);
     mw_store_close(store);
     assert_int_equal(mw_counter_value(MW_COUNT_STORE_DAMAGED) - before, 1);
-    assert_int_equal(check(directory, &found), 0);
+    /* And it is not forgotten by that, nor told as new by the next. */
+    mw_store_close(open_small(directory));
+    assert_int_equal(mw_counter_value(MW_COUNT_STORE_DAMAGED) - before, 1);
+    assert_int_equal(check(directory, &found), 1);
+    assert_non_null(strstr(found.text, wanted));
+    assert_non_null(strstr(found.text, "a start noticed at 20"));
 }
 
 /* The oldest, one in the middle, the newest, of a store that was closed. */
@@ -219,14 +129,6 @@ static void test_gone_by_itself(void **state)
     test_dir_fini(&dir);
 }
 
-static void write_at(const char *path, off_t at, const char *text)
-{
-    int fd = open(path, O_WRONLY);
-    assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, text, strlen(text), at), strlen(text));
-    close(fd);
-}
-
 /* Cut short: what was acknowledged is told apart from a torn tail. */
 static void test_log_segment_cut(void **state)
 {
@@ -242,30 +144,20 @@ static void test_log_segment_cut(void **state)
     const mw_segment_file *last = &files.items[files.count - 1];
     assert_int_equal(truncate(last->path, (off_t)last->size + 4096), 0);
     assert_int_equal(check(dir.store, &found), 0); /* zeros are the end */
+    assert_int_equal(found.notes, 0);
     write_at(last->path, (off_t)last->size, "torn");
-    assert_int_equal(check(dir.store, &found), 1);
+    assert_int_equal(check(dir.store, &found), 0);
+    assert_int_equal(found.notes, 1);
     assert_non_null(strstr(found.text, "a torn tail"));
     assert_int_equal(truncate(last->path, (off_t)last->size - 1), 0);
     assert_int_equal(check(dir.store, &found), 2);
+    assert_non_null(strstr(found.text, "the items in it are lost"));
     assert_non_null(strstr(found.text, "bytes that were acknowledged: commits up to 9 were in it"));
     mw_segment_files_fini(&files);
     test_dir_fini(&dir);
 }
 
 /* ---- copies ---------------------------------------------------------------------------------- */
-
-/* The name of a segment: of that number in the order of ids, or of an id. */
-static void path_of(const char *directory, uint64_t id, char out[160])
-{
-    snprintf(out, 160, "%s/%016llx.seg", directory, (unsigned long long)id);
-}
-
-static void copy_file(const char *from, const char *to)
-{
-    char command[400];
-    snprintf(command, sizeof command, "cp '%s' '%s'", from, to);
-    assert_int_equal(system(command), 0);
-}
 
 /* Nothing that is stored changes, whatever name the copy was given. */
 static void assert_copy_is_harmless(const char *directory, uint64_t id, uint64_t as)
@@ -291,6 +183,8 @@ static void assert_copy_is_harmless(const char *directory, uint64_t id, uint64_t
     assert_int_equal(spans_of(store), APPENDS * PER_APPEND + 1);
     mw_store_close(store);
     assert_int_equal(check(directory, &found), 0);
+    assert_int_equal(found.notes, 1);
+    assert_non_null(strstr(found.text, "set aside by a start"));
 }
 
 static void test_copies(void **state)
@@ -326,14 +220,16 @@ static void test_copies(void **state)
     test_dir_fini(&dir);
 }
 
-/* The only copy, under another name: it is told as gone and as a copy, and back under its own name
- * it is read. */
+/* The only copy, under another name, over another segment: the next start gives it its own again,
+ * and what it was put over is gone. */
 static void test_renamed(void **state)
 {
     (void)state;
     test_dir dir;
     reports found;
-    char own[160], other[160], copy[128];
+    char own[160], other[160];
+    uint64_t seq;
+    test_batch batch;
     test_dir_init(&dir);
     mw_store *store = open_small(dir.store);
     append_all(store);
@@ -341,30 +237,51 @@ static void test_renamed(void **state)
     uint64_t last = count_files(dir.store, ".seg");
     path_of(dir.store, last, own);
     path_of(dir.store, 3, other);
-    assert_int_equal(unlink(other), 0);
     assert_int_equal(rename(own, other), 0);
-    assert_int_equal(check(dir.store, &found), 3); /* the copy, and two that are gone */
-    /* A start neither needs it nor gives its id and sequences away. */
-    snprintf(copy, sizeof copy, "%s/copy", dir.root);
-    copy_directory(dir.store, copy);
-    store = open_small(copy);
-    uint64_t seq;
-    test_batch batch;
+    assert_int_equal(check(dir.store, &found), 3); /* the name, and two that are gone */
+    assert_non_null(strstr(found.text, "the next start gives it its own name again"));
+    store = open_small(dir.store);
+    assert_int_equal(count_spans(store, APPENDS), PER_APPEND);
+    assert_int_equal(access(own, F_OK), 0);
+    assert_int_equal(access(other, F_OK), -1);
+    assert_int_equal(count_files(dir.store, ".aside"), 0);
     test_batch_init(&batch, 1);
     test_span(&batch, 0, 77, 1, 0);
     assert_int_equal(append_wait(store, &batch.batch, &seq), MW_OK);
     test_batch_fini(&batch);
     assert_int_equal(seq, APPENDS + 1);
-    assert_true(store->writer.segment->header.id > last);
-    assert_int_equal(count_spans(store, APPENDS), 0);
     mw_store_close(store);
-    /* Its own name gives it back. */
-    assert_int_equal(rename(other, own), 0);
     assert_int_equal(check(dir.store, &found), 1);
-    store = open_small(dir.store);
-    assert_int_equal(count_spans(store, APPENDS), PER_APPEND);
+    assert_non_null(strstr(found.text, "0000000000000003.seg: a segment is gone"));
+    test_dir_fini(&dir);
+}
+
+/* Moved within the directory and nothing else: after a start nothing is missing, whichever it was,
+ * and whatever the others call it. */
+static void test_renamed_alone(void **state)
+{
+    (void)state;
+    test_dir dir;
+    reports found;
+    char copy[128], from[160], to[160];
+    test_dir_init(&dir);
+    mw_store *store = open_small(dir.store);
+    append_all(store);
     mw_store_close(store);
-    assert_int_equal(check(dir.store, &found), 0);
+    uint64_t files = count_files(dir.store, ".seg");
+    snprintf(copy, sizeof copy, "%s/copy", dir.root);
+    for (uint64_t id = 1; id <= files; id++) {
+        copy_directory(dir.store, copy);
+        path_of(copy, id, from);
+        path_of(copy, id == 1 ? 0x99 : 0, to);
+        assert_int_equal(rename(from, to), 0);
+        assert_int_equal(check(copy, &found), 2);
+        store = open_small(copy);
+        assert_int_equal(spans_of(store), APPENDS * PER_APPEND);
+        mw_store_close(store);
+        assert_int_equal(check(copy, &found), 0);
+        assert_int_equal(found.notes, 0);
+    }
     test_dir_fini(&dir);
 }
 
@@ -410,7 +327,7 @@ int main(void)
         cmocka_unit_test(test_log_segment_gone), cmocka_unit_test(test_gone_after_kill),
         cmocka_unit_test(test_gone_by_itself),   cmocka_unit_test(test_log_segment_cut),
         cmocka_unit_test(test_copies),           cmocka_unit_test(test_renamed),
-        cmocka_unit_test(test_copy_stays),
+        cmocka_unit_test(test_renamed_alone),    cmocka_unit_test(test_copy_stays),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);

@@ -17,7 +17,7 @@ static void make_days(mw_retention_segment segments[ALL])
 static size_t choose(const mw_retention_segment segments[ALL], int64_t age_ns, uint64_t size_bytes,
                      bool goes[ALL])
 {
-    mw_retention_limits limits = {age_ns, size_bytes};
+    mw_retention_limits limits = {.age_ns = age_ns, .size_bytes = size_bytes};
     size_t said = mw_retention_choose(segments, ALL, &limits, NOW, goes);
     size_t counted = 0;
     for (size_t i = 0; i < ALL; i++)
@@ -33,7 +33,9 @@ static void test_no_limits(void **state)
     bool goes[ALL];
     make_days(segments);
     assert_int_equal(choose(segments, 0, 0, goes), 0);
-    assert_int_equal(mw_retention_choose(NULL, 0, &(mw_retention_limits){1, 1}, NOW, NULL), 0);
+    assert_int_equal(mw_retention_choose(
+                         NULL, 0, &(mw_retention_limits){.age_ns = 1, .size_bytes = 1}, NOW, NULL),
+                     0);
 }
 
 static void test_age(void **state)
@@ -116,11 +118,65 @@ static void test_log_goes_by_size(void **state)
     assert_false(goes[5]);
 }
 
+/* What waits counts at what merging will make of it; in full it may be an eighth too much. */
+static void test_log_counts_packed(void **state)
+{
+    (void)state;
+    mw_retention_segment segments[ALL];
+    mw_retention_limits limits = {.size_bytes = 100, .packed_per_mille = 400};
+    bool goes[ALL];
+    make_days(segments);
+    for (size_t i = 0; i < ALL; i++)
+        segments[i].bytes = 20;
+    segments[4].merged = segments[5].merged = false;
+    segments[4].left = true;
+    /* 80, and 20 and 12 of the log, which will be 8 and 4.8. */
+    segments[4].bytes = 12;
+    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 0);
+    limits.packed_per_mille = 0;
+    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 1);
+    limits.packed_per_mille = 1000;
+    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 1);
+    limits.packed_per_mille = 400;
+    segments[4].bytes = 13; /* 93.2 as counted, 113 in full */
+    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 1);
+    assert_true(goes[0]);
+    limits.packed_per_mille = 700;
+    segments[4].bytes = 10; /* 101, 110 */
+    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 1);
+    segments[4].bytes = 8; /* 99.6, 108 */
+    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 0);
+    /* With damage it is never merged. */
+    segments[4].merged = true;
+    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 1);
+    limits.packed_per_mille = 1;
+    limits.size_bytes = UINT64_MAX;
+    segments[5].bytes = UINT64_MAX / 4;
+    assert_int_equal(mw_retention_choose(segments, ALL, &limits, NOW, goes), 0);
+}
+
+static void test_presses(void **state)
+{
+    (void)state;
+    mw_retention_limits limits = {.size_bytes = 0};
+    assert_false(mw_retention_presses(&limits, UINT64_MAX));
+    limits.size_bytes = 80;
+    assert_false(mw_retention_presses(&limits, 85));
+    assert_true(mw_retention_presses(&limits, 86));
+    limits.size_bytes = UINT64_MAX;
+    assert_false(mw_retention_presses(&limits, UINT64_MAX));
+    limits.size_bytes = 80;
+    assert_int_equal(mw_retention_less(&limits, 30).size_bytes, 50);
+    assert_int_equal(mw_retention_less(&limits, 80).size_bytes, 1);
+    limits.size_bytes = 0;
+    assert_int_equal(mw_retention_less(&limits, 30).size_bytes, 0);
+}
+
 static void test_parts_of_the_size(void **state)
 {
     (void)state;
     const uint64_t mib = 1 << 20, least = MW_RETENTION_SEGMENT_LEAST;
-    mw_retention_limits limits = {0, 0};
+    mw_retention_limits limits = {.age_ns = 0};
     assert_int_equal(mw_retention_merge_max(&limits, 256 * mib), 256 * mib);
     assert_int_equal(mw_retention_segment_max(&limits, 64 * mib), 64 * mib);
     limits.size_bytes = 4096 * mib;
@@ -273,7 +329,7 @@ static void test_put_right(void **state)
     mw_retention_clock clock;
     const int64_t age = 30 * DAY_NS, slow = WALL - 365 * DAY_NS;
     mw_retention_segment segment = {.arrival_max_ns = (uint64_t)slow, .bytes = 1, .merged = true};
-    const mw_retention_limits limits = {age, 0};
+    const mw_retention_limits limits = {.age_ns = age};
     bool goes;
     mw_retention_clock_start(&clock, age, 0, 500);
     assert_int_equal(mw_retention_now(&clock, slow, 500), slow);
@@ -306,6 +362,8 @@ int main(void)
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_start),
         cmocka_unit_test(test_log_goes_by_size),
+        cmocka_unit_test(test_log_counts_packed),
+        cmocka_unit_test(test_presses),
         cmocka_unit_test(test_parts_of_the_size),
         cmocka_unit_test(test_slow_stamps),
         cmocka_unit_test(test_fast_stamps),

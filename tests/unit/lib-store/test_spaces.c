@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
 
 #include "lib/base/log.h"
+#include "lib/store/format/segment_format.h"
 #include "lib/store/spaces.h"
 #include "quick_disk.h"
 #include "store_test.h"
@@ -341,6 +344,21 @@ static void test_come_and_go_under_load(void **state)
 
 /* ---- what kills and strangers leave ---------------------------------------------------------- */
 
+/* A segment of a version of the format that this program cannot read. */
+static void put_newer(const house *all, const char *name)
+{
+    unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
+    mw_segment_header header = {.id = 1, .durable_end = MW_SEGMENT_HEADER_SIZE, .first_seq = 1};
+    char path[256];
+    mw_segment_header_write(&header, bytes);
+    mw_put_u32(bytes + 8, MW_SEGMENT_VERSION + 1);
+    mw_put_u64(bytes + 72, XXH3_64bits_withSeed(bytes, 72, header.id));
+    snprintf(path, sizeof path, "%s/%s", all->spaces_directory, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
+    close(fd);
+}
+
 static void put_file(const house *all, const char *name)
 {
     char path[256];
@@ -392,8 +410,8 @@ static void test_damaged_space(void **state)
     house_init(&all);
     assert_int_equal(create(&all, "a"), MW_OK);
     mw_spaces_close(all.spaces);
-    put_file(&all, "a/store/0000000000000001.seg");
-    assert_int_equal(try_open(&all, &detail), MW_E_CORRUPT);
+    put_newer(&all, "a/store/0000000000000001.seg");
+    assert_int_equal(try_open(&all, &detail), MW_E_UNSUPPORTED);
     assert_non_null(strstr(detail.message, "a/store/"));
     assert_null(all.spaces);
     test_dir_fini(&all.dir);

@@ -123,7 +123,7 @@ static void copy_directory(const house *all, char to[128])
 typedef struct findings {
     size_t count;
     uint64_t offset;
-    bool torn;
+    bool torn; /* the last one, which is no damage */
 } findings;
 
 static void note_finding(void *ctx, const mw_store_damage *damage)
@@ -131,14 +131,14 @@ static void note_finding(void *ctx, const mw_store_damage *damage)
     findings *found = ctx;
     found->count++;
     found->offset = damage->offset;
-    found->torn = strncmp(damage->what, "a torn tail", 11) == 0;
+    found->torn = damage->note && strncmp(damage->what, "a torn tail", 11) == 0;
 }
 
 static findings verify(const char *directory)
 {
     findings found = {0};
     mw_err err = mw_store_verify(directory, note_finding, &found, NULL);
-    assert_int_equal(err, found.count ? MW_E_CORRUPT : MW_OK);
+    assert_int_equal(err, found.count && !found.torn ? MW_E_CORRUPT : MW_OK);
     return found;
 }
 

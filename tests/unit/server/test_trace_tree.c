@@ -168,6 +168,35 @@ static void test_critical_path(void **state)
     expect_critical(roots, 3, (const uint64_t[]){10, 20, 0});
 }
 
+/* Of all spans, those of one signature together; rows or not. */
+static void test_critical_top(void **state)
+{
+    (void)state;
+    mw_tree_item items[64];
+    mw_tree tree;
+    size_t count = 0;
+    /* A chain in which each waits a little, and the last one works; two are alike. */
+    for (uint64_t i = 0; i < 30; i++)
+        items[count++] = span(i + 1, i, i, 1000 - i, i == 5 ? 4 : i);
+    for (size_t limit = 0; limit < 8; limit += 7) {
+        assert_int_equal(mw_tree_build(items, count, limit, true, &tree), MW_OK);
+        assert_int_equal(tree.critical_ns, 1000);
+        assert_int_equal(tree.top_count, MW_TREE_TOP_MAX);
+        assert_int_equal(tree.top[0].most, 29);
+        assert_int_equal(tree.top[0].count, 1);
+        assert_int_equal(tree.top[0].critical_ns, 1000 - 58);
+        assert_int_equal(tree.top[1].most, 4);
+        assert_int_equal(tree.top[1].count, 2);
+        assert_int_equal(tree.top[1].critical_ns, 4);
+        for (size_t i = 2; i < MW_TREE_TOP_MAX; i++)
+            assert_int_equal(tree.top[i].most, i < 6 ? i - 2 : i);
+        mw_tree_fini(&tree);
+    }
+    assert_int_equal(mw_tree_build(NULL, 0, 0, true, &tree), MW_OK);
+    assert_int_equal(tree.top_count, 0);
+    mw_tree_fini(&tree);
+}
+
 /* Failures first, then the critical path; parents always, and the numbers of the rest. */
 static void test_limit(void **state)
 {
@@ -246,8 +275,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),         cmocka_unit_test(test_orphans_and_cycles),
         cmocka_unit_test(test_folding),       cmocka_unit_test(test_what_does_not_fold),
-        cmocka_unit_test(test_critical_path), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_large),         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_critical_path), cmocka_unit_test(test_critical_top),
+        cmocka_unit_test(test_limit),         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

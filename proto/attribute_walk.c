@@ -1,42 +1,12 @@
 /* Attributes off the wire. Contract: attribute_walk.h. */
-#include "collector/attribute_walk.h"
-#include "proto/wire.h"
+#include "proto/attribute_walk.h"
+#include "proto/value.h"
 
 void mw_attribute_walk_init(mw_attribute_walk *walk, mw_slice message, uint32_t field)
 {
     walk->at = mw_wire_begin(message);
     walk->end = mw_wire_end(message);
     walk->tag = MW_WIRE_TAG(field, MW_WIRE_BYTES);
-}
-
-/* One member of AnyValue's oneof. */
-static void read_member(const mw_wire_field *field, mw_value *out)
-{
-    switch (field->tag) {
-    case MW_WIRE_TAG(1, MW_WIRE_BYTES):
-        *out = (mw_value){.type = MW_VALUE_STRING, .bytes = field->bytes};
-        break;
-    case MW_WIRE_TAG(2, MW_WIRE_VARINT):
-        *out = (mw_value){.type = MW_VALUE_BOOL, .as.b = field->number != 0};
-        break;
-    case MW_WIRE_TAG(3, MW_WIRE_VARINT):
-        *out = (mw_value){.type = MW_VALUE_INT, .as.i = (int64_t)field->number};
-        break;
-    case MW_WIRE_TAG(4, MW_WIRE_FIXED64):
-        *out = (mw_value){.type = MW_VALUE_DOUBLE};
-        memcpy(&out->as.d, &field->number, sizeof out->as.d);
-        break;
-    case MW_WIRE_TAG(5, MW_WIRE_BYTES):
-        *out = (mw_value){.type = MW_VALUE_ARRAY, .bytes = field->bytes};
-        break;
-    case MW_WIRE_TAG(6, MW_WIRE_BYTES):
-        *out = (mw_value){.type = MW_VALUE_KVLIST, .bytes = field->bytes};
-        break;
-    case MW_WIRE_TAG(7, MW_WIRE_BYTES):
-        *out = (mw_value){.type = MW_VALUE_BYTES, .bytes = field->bytes};
-        break;
-    default: break;
-    }
 }
 
 void mw_attribute_value(mw_slice message, mw_value *out)
@@ -47,7 +17,7 @@ void mw_attribute_value(mw_slice message, mw_value *out)
     for (const uint8_t *at = mw_wire_begin(message); at && at < end;) {
         at = mw_wire_next(at, end, &field);
         if (at)
-            read_member(&field, out);
+            mw_value_take(&field, out);
     }
 }
 

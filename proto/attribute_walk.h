@@ -4,8 +4,8 @@
  * the last part is read. Bytes that are no message end the walk early, which only damage can do:
  * what is stored passed the validating pass. No recursion: arrays and maps stay bytes. Any thread.
  */
-#ifndef MW_COLLECTOR_ATTRIBUTE_WALK_H
-#define MW_COLLECTOR_ATTRIBUTE_WALK_H
+#ifndef MW_PROTO_ATTRIBUTE_WALK_H
+#define MW_PROTO_ATTRIBUTE_WALK_H
 
 #include "proto/scan.h"
 
@@ -19,6 +19,7 @@ enum {
     MW_ATTRIBUTES_OF_LIST = 1, /* KeyValueList */
     MW_ATTRIBUTES_OF_RESOURCE = 1,
     MW_ATTRIBUTES_OF_SCOPE = 3,
+    MW_ATTRIBUTES_OF_LOG = 6,
     MW_ATTRIBUTES_OF_SPAN = 9,
     MW_ATTRIBUTES_OF_EVENT = 3
 };
