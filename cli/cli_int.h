@@ -39,6 +39,7 @@ enum {
     MW_TAKES_TREE = 131072,  /* rows, unfold */
     MW_TAKES_WHERE =
         262144, /* service, agent, model, tool, user, text, errors, attribute, bounds */
+    MW_TAKES_WATCH = 524288, /* watch */
 };
 
 struct mw_cli;
@@ -68,7 +69,7 @@ typedef struct mw_cli {
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
     const char *space, *format, *output, *signal, *otlp, *rows;
     bool yes;
-    bool json, help, follow, errors, unfold;
+    bool json, help, follow, watch, errors, unfold;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
     bool terminal; /* stdout is one */
@@ -221,6 +222,9 @@ void mw_instant_text(const json_t *object, const char *key, char out[MW_CELL_SIZ
 void mw_field(mw_buffer *out, const char *title, mw_slice text);
 /* Peer text, neutralised. */
 void mw_visible(mw_buffer *out, mw_slice text);
+/* Peer text, neutralised, in a column of that width with two blanks behind it: of a line that
+ * cannot wait for the others. */
+void mw_append_padded(mw_buffer *out, mw_slice text, size_t width);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
 
@@ -250,14 +254,27 @@ void mw_tell_otlp(const mw_answer *answer, bool cursor);
 
 /* ---- follow.c ------------------------------------------------------------------------------ */
 
-/* The whole of a list with --follow: prints what `row` writes of each item, a line each (with
- * --json the item), until Ctrl-C, which is no failure. */
-int mw_follow(mw_cli *cli, const char *noun,
-              void (*row)(mw_cli *cli, const json_t *item, mw_buffer *out));
+/* What is done with the items of a list that is followed. */
+typedef struct mw_followed {
+    const char *noun; /* in the API's path */
+    /* Writes an item as a line. */
+    void (*row)(mw_cli *cli, const json_t *item, mw_buffer *out);
+    /* Not NULL: takes an item, whose reference it gets, instead; and writes what is shown whenever
+     * the daemon has told all that there is. */
+    void (*keep)(void *ctx, json_t *item);
+    void (*draw)(void *ctx, mw_cli *cli, mw_buffer *out);
+    void *ctx;
+} mw_followed;
+
+/* The whole of such a list: prints each item (with --json as it came, a line each) until Ctrl-C,
+ * which is no failure. */
+int mw_follow(mw_cli *cli, const mw_followed *followed);
 
 /* ---- commands ------------------------------------------------------------------------------ */
 
 int mw_cmd_session_list(mw_cli *cli);
+/* What --watch shows of sessions (watch_sessions.c); `render` is the list's. */
+int mw_watch_sessions(mw_cli *cli, void (*render)(mw_cli *cli, json_t *root, mw_buffer *out));
 int mw_cmd_session_show(mw_cli *cli);
 int mw_cmd_agent_list(mw_cli *cli);
 int mw_cmd_agent_show(mw_cli *cli);

@@ -33,7 +33,7 @@ const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
 
 const mw_command mw_commands[] = {
     {"session", "list", "", "newest first, by last seen",
-     MW_TAKES_PAGE | MW_TAKES_WHERE | MW_TAKES_SPACE, mw_cmd_session_list},
+     MW_TAKES_PAGE | MW_TAKES_WHERE | MW_TAKES_SPACE | MW_TAKES_WATCH, mw_cmd_session_list},
     {"session", "show", "ID", "one session as its conversation", MW_TAKES_PAGE | MW_TAKES_SPACE,
      mw_cmd_session_show},
     {"agent", "list", "", "newest first, over the newest 30 minutes that hold spans",
