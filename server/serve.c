@@ -22,8 +22,9 @@
 #define DRAIN_POLL_NS (20 * MW_NS_PER_MS)
 /* How often it looks whether there is room for the ballast again, and how fast the disk fills. */
 #define HOUSE_POLL_S 5
-/* One thread decides while another investigates; their jobs are a few words each. */
-#define WATCH_THREADS 2
+/* One thread decides while two others investigate (MW_TRIAGE_RUNNERS); their jobs are a few words
+ * each. */
+#define WATCH_THREADS 3
 #define WATCH_QUEUE_MAX ((size_t)1 << 20)
 /* Requests about state take milliseconds: a second thread for while one waits for a commit. */
 #define DESK_THREADS 2

@@ -294,7 +294,8 @@ static mw_err open_incident(deciding *d, char id[MW_ID_TEXT_SIZE])
 static mw_err link(deciding *d)
 {
     mw_slice id = d->decision.investigation_id;
-    mw_err err = mw_steps_join(&d->steps, d->alarm, id);
+    bool repeat = d->decision.reason_code == MW_REASON_SAME_SERVICE && !d->decision.centers;
+    mw_err err = mw_steps_join(&d->steps, d->alarm, id, repeat);
     if (err == MW_OK)
         err = mw_candidates_add(d->steps.triage->open, id, &d->member);
     if (err == MW_OK && d->decision.centers)

@@ -85,7 +85,7 @@ static mw_err after_leaving(act_job *j, mw_slice investigation_id, mw_slice into
     if (err == MW_OK && count == 0)
         err = mw_state_investigation_end(j->steps.tx, investigation_id, into, j->steps.now_ns);
     else if (err == MW_OK)
-        err = mw_steps_join(&j->steps, &left[0], investigation_id);
+        err = mw_steps_join(&j->steps, &left[0], investigation_id, false);
     if (err == MW_OK)
         err = mw_steps_settle(&j->steps, investigation_id);
     return err == MW_OK ? mw_steps_refresh(&j->steps, investigation_id) : err;
@@ -102,7 +102,7 @@ static mw_err move(act_job *j, mw_reason_code code, mw_slice into)
     if (err == MW_OK && from.len)
         err = after_leaving(j, from, code == MW_REASON_BY_PERSON_SKIPPED ? MW_SLICE("") : into);
     if (err == MW_OK && into.len && code != MW_REASON_BY_PERSON_SKIPPED) {
-        err = mw_steps_join(&j->steps, &j->alarm, into);
+        err = mw_steps_join(&j->steps, &j->alarm, into, false);
         if (err == MW_OK)
             err = journal(j, into, "put in alarm", j->alarm.id);
         if (err == MW_OK)

@@ -36,16 +36,18 @@ static const char sql_incident[] = "SELECT incident_state = 'open', status, cent
                                    " merged_into FROM investigation WHERE id = ?";
 /* Priorities by their order in the list: instr grows with it. An unknown one counts least. */
 #define URGENCY(text) "coalesce(instr('CRITICAL HIGH MEDIUM LOW MINIMAL', nullif(" text ", '')), 0)"
+/* clang-format off */
 static const char sql_join[] =
     "UPDATE investigation SET window_start_ns = min(window_start_ns, ?1),"
     " window_end_ns = max(window_end_ns, ?2),"
-    " priority = CASE WHEN " URGENCY("?3") " > 0 AND (" URGENCY("priority") " = 0 OR " URGENCY(
-        "?3") " < " URGENCY("priority") ") THEN ?3 ELSE priority END,"
-                                        " again = CASE WHEN status = 'IN_PROGRESS' THEN 1 ELSE "
-                                        "again END,"
-                                        " status = CASE WHEN status IN ('COMPLETED', 'FAILED', "
-                                        "'TIMED_OUT') THEN 'PENDING_START'"
-                                        "  ELSE status END WHERE id = ?4";
+    " priority = CASE WHEN " URGENCY("?3") " > 0 AND (" URGENCY("priority") " = 0 OR "
+    URGENCY("?3") " < " URGENCY("priority") ") THEN ?3 ELSE priority END,"
+    " again = CASE WHEN status = 'IN_PROGRESS' THEN 1 ELSE again END,"
+    " status = CASE WHEN status IN ('COMPLETED', 'FAILED', 'TIMED_OUT') THEN 'PENDING_START'"
+    "  ELSE status END WHERE id = ?4"
+    " AND (?5 = 0 OR ?5 NOT BETWEEN window_start_ns AND window_end_ns OR"
+    "  (" URGENCY("?3") " > 0 AND " URGENCY("?3") " < " URGENCY("priority") "))";
+/* clang-format on */
 static const char sql_center[] =
     "UPDATE investigation SET center = ?1, title = CASE WHEN ?2 = '' THEN title ELSE ?2 END"
     " WHERE id = ?3";
@@ -203,14 +205,15 @@ static mw_err run_change(mw_sql *sql)
 }
 
 mw_err mw_state_investigation_join(mw_state_tx *tx, mw_slice investigation_id, int64_t start_ns,
-                                   int64_t end_ns, mw_slice priority)
+                                   int64_t end_ns, mw_slice priority, int64_t repeat_ns)
 {
     mw_sql sql = mw_sql_prepare(tx, sql_join);
     mw_sql_i64(&sql, start_ns);
     mw_sql_i64(&sql, end_ns);
     mw_sql_text(&sql, priority);
     mw_sql_text(&sql, investigation_id);
-    return run_change(&sql);
+    mw_sql_i64(&sql, repeat_ns);
+    return repeat_ns ? mw_sql_run(&sql) : run_change(&sql);
 }
 
 mw_err mw_state_investigation_center(mw_state_tx *tx, mw_slice investigation_id, mw_slice service,

@@ -32,6 +32,7 @@ typedef struct step {
     const char *status, *incident_state;
     event what;
     bool joined;
+    int64_t repeat_ns;
 } step;
 
 static mw_err run_insert(mw_state_job *job, mw_state_tx *tx)
@@ -56,7 +57,9 @@ static mw_err run_event(mw_state_job *job, mw_state_tx *tx)
         err = mw_state_investigation_claim(tx, &arena, &row);
         return err == MW_E_NOT_FOUND ? MW_OK : err;
     case RESTARTED: return mw_state_investigation_requeue(tx);
-    case JOINED: return mw_state_investigation_join(tx, s->id, T0 - 5, T0 + 5, MW_SLICE("HIGH"));
+    case JOINED:
+        return mw_state_investigation_join(tx, s->id, T0 - 5, T0 + 5, MW_SLICE("HIGH"),
+                                           s->repeat_ns);
     default: return mw_state_investigation_end(tx, s->id, MW_SLICE(""), T0);
     }
 }
@@ -103,6 +106,18 @@ static void test_every_pair_of_status_and_event(void **unused)
         }
 }
 
+/* A join that raises the priority, and then a run that ends. */
+static mw_slice raised;
+
+static mw_err run_raise(mw_state_job *job, mw_state_tx *tx)
+{
+    (void)job;
+    mw_investigation_row row = {
+        .id = raised, .status = MW_SLICE("COMPLETED"), .window_start_ns = T0, .window_end_ns = T0};
+    mw_err err = mw_state_investigation_join(tx, raised, T0, T0, MW_SLICE("HIGH"), 0);
+    return err == MW_OK ? mw_state_investigation_update(tx, &row) : err;
+}
+
 /* ---- the end of a run ------------------------------------------------------------------------ */
 
 static mw_err run_finish(mw_state_job *job, mw_state_tx *tx)
@@ -112,7 +127,7 @@ static mw_err run_finish(mw_state_job *job, mw_state_tx *tx)
         .id = s->id, .status = mw_slice_of(s->status), .window_start_ns = T0, .window_end_ns = T0};
     mw_err err = MW_OK;
     if (s->joined)
-        err = mw_state_investigation_join(tx, s->id, T0 - 9, T0 + 9, MW_SLICE(""));
+        err = mw_state_investigation_join(tx, s->id, T0 - 9, T0 + 9, MW_SLICE(""), 0);
     return err == MW_OK ? mw_state_investigation_update(tx, &row) : err;
 }
 
@@ -146,6 +161,26 @@ static void test_a_closed_incident_stays_closed(void **unused)
     }
 }
 
+/* Of a service that is known: within the window it starts nothing, outside it does. */
+static void test_a_repeat_starts_nothing(void **unused)
+{
+    (void)unused;
+    static const struct {
+        int64_t at_ns;
+        const char *status;
+    } rows[] = {{T0, "COMPLETED"}, {T0 + 1, "PENDING_START"}, {T0 - 1, "PENDING_START"}};
+    for (size_t i = 0; i < 3; i++) {
+        mw_slice id = insert("COMPLETED", "open");
+        /* as urgent as it is already */
+        step s = {.job = {.run = run_event}, .id = id, .what = JOINED, .repeat_ns = rows[i].at_ns};
+        mw_state_job first = {.run = run_raise};
+        raised = id;
+        assert_int_equal(mw_state_submit_wait(state_db, &first), MW_OK);
+        assert_int_equal(mw_state_submit_wait(state_db, &s.job), MW_OK);
+        assert_slice(investigation(id).status, rows[i].status);
+    }
+}
+
 static void test_settling_needs_every_member(void **unused)
 {
     (void)unused;
@@ -164,9 +199,8 @@ static void test_settling_needs_every_member(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_TRIAGE(test_every_pair_of_status_and_event),
-        WITH_TRIAGE(test_the_end_of_a_run),
-        WITH_TRIAGE(test_a_closed_incident_stays_closed),
+        WITH_TRIAGE(test_every_pair_of_status_and_event), WITH_TRIAGE(test_the_end_of_a_run),
+        WITH_TRIAGE(test_a_closed_incident_stays_closed), WITH_TRIAGE(test_a_repeat_starts_nothing),
         WITH_TRIAGE(test_settling_needs_every_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
