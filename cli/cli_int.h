@@ -147,8 +147,8 @@ int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *o
 /* The same with a body of one member or more, which it takes; NULL (text that is not UTF-8) is told
  * as the name of `what`. */
 int mw_client_post(mw_cli *cli, const char *path, json_t *body, const char *what, mw_answer *out);
-/* POST to "/api/v1/NOUN/args[0]VERB" ("/rotate"), DELETE without a verb. `body` is taken; NULL is
- * {} (NULL for DELETE). As mw_client_post. */
+/* POST to "/api/v1/NOUN/args[0]VERB" ("/rotate"), DELETE without a verb. `body` is taken; NULL
+ * is {} (NULL for DELETE). As mw_client_post. */
 int mw_client_verb(mw_cli *cli, const char *noun, const char *verb, json_t *body, mw_answer *out);
 /* Asks; MW_EXIT_DONE whatever the answer's status is, and the body of a success is not parsed. */
 int mw_client_fetch(mw_cli *cli, const char *path, mw_answer *out);
