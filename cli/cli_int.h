@@ -38,10 +38,9 @@ enum {
     MW_TAKES_TREE = 131072,  /* rows, unfold */
     MW_TAKES_WHERE =
         262144, /* service, agent, model, tool, user, text, errors, attribute, bounds */
-    MW_TAKES_RECORD = 1 << 19,      /* service, version, region, time, commit */
+    MW_TAKES_RECORD = 1 << 30,      /* service, version, region, time, commit */
     MW_TAKES_INVESTIGATE = 1 << 20, /* service, at, title */
     MW_TAKES_JUDGE = 1 << 21,       /* hash, comment */
-    MW_TAKES_MARKDOWN = 1 << 30,    /* format: markdown */
     MW_TAKES_STORY = 1 << 2,        /* incident */
     MW_TAKES_DEPLOYED = 1 << 11,    /* service: whose deployments */
     MW_TAKES_WHY = 1 << 22,         /* why */
@@ -148,8 +147,8 @@ int mw_client_call(mw_cli *cli, const char *path, const char *body, mw_answer *o
 /* The same with a body of one member or more, which it takes; NULL (text that is not UTF-8) is told
  * as the name of `what`. */
 int mw_client_post(mw_cli *cli, const char *path, json_t *body, const char *what, mw_answer *out);
-/* POST to "/api/v1/NOUN/args[0]VERB" ("/rotate"), DELETE without a verb. `body` is taken; NULL is {}
- * (NULL for DELETE). As mw_client_post. */
+/* POST to "/api/v1/NOUN/args[0]VERB" ("/rotate"), DELETE without a verb. `body` is taken; NULL
+ * is {} (NULL for DELETE). As mw_client_post. */
 int mw_client_verb(mw_cli *cli, const char *noun, const char *verb, json_t *body, mw_answer *out);
 /* Asks; MW_EXIT_DONE whatever the answer's status is, and the body of a success is not parsed. */
 int mw_client_fetch(mw_cli *cli, const char *path, mw_answer *out);

@@ -1,6 +1,7 @@
-/* webhook send: what a vendor does. Reads a JSON file, signs its bytes as they are, and posts them to
- * the webhook's URL, over the network and not through the socket. The secret comes from a file or
- * the environment: it is in no list of processes, and the daemon does not give it out again. */
+/* webhook send: what a vendor does. Reads a JSON file, signs its bytes as they are, and posts
+ * them to the webhook's URL, over the network and not through the socket. The secret comes from
+ * a file or the environment: it is in no list of processes, and the daemon does not give it out
+ * again. */
 #include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

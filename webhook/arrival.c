@@ -1,7 +1,7 @@
 /* From the events of a delivery to rows: DESIGN 4.4. See arrival_int.h.
  *
- * One savepoint holds the replay cache and all events, so that a group of alerts is there as a whole
- * or comes again as a whole.
+ * One savepoint holds the replay cache and all events, so that a group of alerts is there as a
+ * whole or comes again as a whole.
  */
 #include <openssl/evp.h>
 

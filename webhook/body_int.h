@@ -1,7 +1,7 @@
 /* Bodies of deliveries: what the adapters share. Private to the room.
  *
- * From bytes to a JSON object (depth bound before the parser, no member twice), and from its members
- * to texts in the request's arena. Refusals name the member. Pure; on the loop's thread.
+ * From bytes to a JSON object (depth bound before the parser, no member twice), and from its
+ * members to texts in the request's arena. Refusals name the member. Pure; on the loop's thread.
  */
 #ifndef MW_WEBHOOK_BODY_INT_H
 #define MW_WEBHOOK_BODY_INT_H

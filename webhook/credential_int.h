@@ -1,7 +1,7 @@
 /* Who sends: the credentials of a delivery against those of its endpoint. Private to the room.
  *
- * Pure; any thread. All active secrets are tried, without an early end, and as many are tried for an
- * endpoint that has one, or does not exist: the work does not tell.
+ * Pure; any thread. All active secrets are tried, without an early end, and as many are tried for
+ * an endpoint that has one, or does not exist: the work does not tell.
  */
 #ifndef MW_WEBHOOK_CREDENTIAL_INT_H
 #define MW_WEBHOOK_CREDENTIAL_INT_H

@@ -56,8 +56,8 @@ typedef struct mw_access_policy {
     mw_limiter *failures;     /* of credentials, by address; NULL: not counted */
 } mw_access_policy;
 
-/* MW_OK with `who` filled, which is filled as far as it is known also when refused. MW_E_DENIED with
- * a detail whose message and hint name the option or the way that would be allowed;
+/* MW_OK with `who` filled, which is filled as far as it is known also when refused. MW_E_DENIED
+ * with a detail whose message and hint name the option or the way that would be allowed;
  * MW_E_UNAUTHENTICATED (one text for every reason), MW_E_INVALID (credentials sent twice),
  * MW_E_BUSY (too often: retry_after_s), MW_E_CLOSED (tokens cannot be looked up now). */
 MW_MUST_USE mw_err mw_access_check(const mw_access_policy *policy, const mw_access_facts *facts,

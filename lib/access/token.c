@@ -29,7 +29,8 @@ void mw_token_checksum(const char random[MW_TOKEN_RANDOM], char out[MW_TOKEN_CHE
         out[i] = alphabet[rest % BASE];
 }
 
-/* 248 is the largest multiple of 62 that a byte holds: no character comes more often than others. */
+/* 248 is the largest multiple of 62 that a byte holds: no character comes more often than
+ * others. */
 static char random_character(void)
 {
     uint8_t byte;

@@ -3,8 +3,8 @@
  *     mwat_ 30 letters and digits, random      6 letters and digits, CRC-32 of the 30
  *
  * 41 characters; a double click selects all of it. The checksum (alphabet 0-9A-Za-z, padded with
- * zeros on the left) lets scanners and typing errors be told from tokens without asking anybody. 30 characters
- * of base 62 are 178 bits: a fast keyed hash is enough to keep (facts: security 3).
+ * zeros on the left) lets scanners and typing errors be told from tokens without asking anybody. 30
+ * characters of base 62 are 178 bits: a fast keyed hash is enough to keep (facts: security 3).
  */
 #ifndef MW_ACCESS_TOKEN_H
 #define MW_ACCESS_TOKEN_H

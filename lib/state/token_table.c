@@ -1,5 +1,5 @@
-/* Tokens, the switch of each space, and refusals in the audit. Called inside a transaction; text goes
- * to the caller's arena. A token itself never comes here: its keyed digest does. */
+/* Tokens, the switch of each space, and refusals in the audit. Called inside a transaction; text
+ * goes to the caller's arena. A token itself never comes here: its keyed digest does. */
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 

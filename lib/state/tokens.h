@@ -1,5 +1,5 @@
-/* lib/state: tokens, the switch of each space, and refusals in the audit. Beside state.h, whose rules
- * hold here. What a token means is lib/access's business; here are its rows.
+/* lib/state: tokens, the switch of each space, and refusals in the audit. Beside state.h, whose
+ * rules hold here. What a token means is lib/access's business; here are its rows.
  */
 #ifndef MW_STATE_TOKENS_H
 #define MW_STATE_TOKENS_H

@@ -76,10 +76,10 @@ static mw_err act(mw_api_call *call, json_t *root, mw_verb verb, const char *oth
 {
     act_body body;
     mw_acted done;
-    mw_principal *who = mw_arena_zalloc(&call->arena, 1, sizeof *who);
-    mw_err err = who ? read_body(call, root, other, verb, &body) : MW_E_NOMEM;
+    const mw_principal *who;
+    mw_err err = read_body(call, root, other, verb, &body);
     if (!err)
-        err = mw_gate_principal(&call->server->gate, call->request, who);
+        err = mw_api_principal(call, &who);
     if (err)
         return err;
     mw_act wanted = {.verb = verb,
@@ -156,16 +156,16 @@ static mw_err import_from(mw_api_call *call, json_t *root)
 {
     const json_t *list = json_object_get(root, "edges");
     size_t count = json_array_size(list);
-    mw_principal *who = mw_arena_zalloc(&call->arena, 1, sizeof *who);
+    const mw_principal *who;
     mw_call_edge *edges = mw_arena_zalloc(&call->arena, count + 1, sizeof *edges);
-    mw_err err = who && edges ? MW_OK : MW_E_NOMEM;
+    mw_err err = edges ? MW_OK : MW_E_NOMEM;
     if (!err && !json_is_array(list))
         err = mw_detail_set(&call->detail, MW_E_INVALID, "edges",
                             "{\"edges\": [[\"caller\", \"callee\"], ...]}", "not a list");
     for (size_t i = 0; !err && i < count; i++)
         err = read_edge(call, json_array_get(list, i), &edges[i]);
     if (!err)
-        err = mw_gate_principal(&call->server->gate, call->request, who);
+        err = mw_api_principal(call, &who);
     if (err)
         return err;
     count = tidy(edges, count);

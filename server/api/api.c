@@ -324,6 +324,7 @@ typedef struct error_row {
 static const error_row error_rows[] = {
     {MW_E_INVALID, 400, "invalid_parameter", ""},
     {MW_E_SYNTAX, 400, "invalid_parameter", ""},
+    {MW_E_UNAUTHENTICATED, 401, "unauthenticated", ""},
     {MW_E_DENIED, 403, "not_allowed", ""},
     {MW_E_NOT_FOUND, 404, "not_found", "list them to see which there are"},
     {MW_E_AMBIGUOUS, 409, "ambiguous_id", "give more digits of the id"},

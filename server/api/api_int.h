@@ -120,9 +120,6 @@ MW_MUST_USE mw_err mw_api_change(mw_api_call *call,
 /* Who changes something, for its audit row; in the call's arena. MW_E_DENIED (the token has been
  * revoked since), MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_principal(mw_api_call *call, const mw_principal **out);
-/* The row of a change that succeeds; `subject` and `detail` are borrowed. As above. */
-MW_MUST_USE mw_err mw_api_audit_row(mw_api_call *call, const char *action, mw_slice subject,
-                                    mw_slice detail, mw_audit_row *out);
 /* Members of a request's object. Refuses every one that is not in `names` (NULL-terminated), naming
  * it. MW_E_INVALID. */
 MW_MUST_USE mw_err mw_api_members_check(mw_api_call *call, const json_t *root,
@@ -140,8 +137,8 @@ MW_MUST_USE mw_err mw_api_member_number(mw_api_call *call, const json_t *root, c
 /* false when absent. MW_E_INVALID. */
 MW_MUST_USE mw_err mw_api_member_switch(mw_api_call *call, const json_t *root, const char *name,
                                         bool *out);
-/* An array of strings, or one with commas, joined with ", "; in the call's arena. Empty when absent.
- * MW_E_INVALID, MW_E_NOMEM. */
+/* An array of strings, or one with commas, joined with ", "; in the call's arena. Empty when
+ * absent. MW_E_INVALID, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_api_member_list(mw_api_call *call, const json_t *root, const char *name,
                                       mw_slice *out);
 /* The way back: an array of the parts between commas. */

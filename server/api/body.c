@@ -169,20 +169,3 @@ mw_err mw_api_principal(mw_api_call *call, const mw_principal **out)
     return mw_detail_set(&call->detail, MW_E_DENIED, "authorization", "see midwatch token list",
                          "this token is not good any more");
 }
-
-mw_err mw_api_audit_row(mw_api_call *call, const char *action, mw_slice subject, mw_slice detail,
-                        mw_audit_row *out)
-{
-    const mw_principal *who;
-    mw_err err = mw_api_principal(call, &who);
-    if (err)
-        return err;
-    *out = (mw_audit_row){.time_ns = mw_clock_wall_ns(call->server->clock),
-                          .principal = mw_slice_of(who->name),
-                          .source_address = mw_slice_of(call->request->peer->address),
-                          .action = mw_slice_of(action),
-                          .subject = subject,
-                          .outcome = MW_SLICE("ok"),
-                          .detail = detail};
-    return MW_OK;
-}

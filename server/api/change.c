@@ -49,10 +49,8 @@ mw_err mw_api_members(mw_api_call *call, const json_t *root, const mw_api_member
 mw_err mw_api_audit(mw_api_call *call, const char *action, mw_slice subject, mw_slice detail,
                     mw_audit_row *out)
 {
-    mw_principal *who = mw_arena_zalloc(&call->arena, 1, sizeof *who);
-    if (!who)
-        return MW_E_NOMEM;
-    mw_err err = mw_gate_principal(&call->server->gate, call->request, who);
+    const mw_principal *who;
+    mw_err err = mw_api_principal(call, &who);
     if (err)
         return err;
     *out = (mw_audit_row){

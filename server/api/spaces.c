@@ -1,7 +1,9 @@
-/* GET and POST /api/v1/spaces, DELETE /api/v1/spaces/{name}. The switch of a space is in tokens.c. */
+/* GET and POST /api/v1/spaces, DELETE /api/v1/spaces/{name}. The switch of a space is in
+ * tokens.c. */
 #include <jansson.h>
 
 #include "server/api/api_int.h"
+#include "server/api/change.h"
 #include "server/ballast.h"
 
 /* ---- shape ----------------------------------------------------------------------------------- */
@@ -101,7 +103,7 @@ static mw_err submit_note(mw_api_call *call, const char *action, const char *out
     audit_job *audit = mw_arena_zalloc(&call->arena, 1, sizeof *audit);
     if (!audit)
         return MW_E_NOMEM;
-    mw_err err = mw_api_audit_row(call, action, name, MW_SLICE(""), &audit->row);
+    mw_err err = mw_api_audit(call, action, name, MW_SLICE(""), &audit->row);
     if (err)
         return err;
     audit->row.outcome = mw_slice_of(outcome);

@@ -1,8 +1,9 @@
-/* /api/v1/tokens and the switch of a space. A token's value is in the answer of a create and a rotate,
- * and nowhere else. Each change and its audit row are one transaction, and the table that loops ask
- * is read again before the answer goes out. Pool threads. */
+/* /api/v1/tokens and the switch of a space. A token's value is in the answer of a create and a
+ * rotate, and nowhere else. Each change and its audit row are one transaction, and the table
+ * that loops ask is read again before the answer goes out. Pool threads. */
 #include "server/api/api.h"
 #include "server/api/api_int.h"
+#include "server/api/change.h"
 
 /* Facts: security 3. A token that only sends telemetry may last for ever, or for ten years. */
 #define DAYS_MAX 60
@@ -135,7 +136,7 @@ static mw_err run_change(mw_state_job *job, mw_state_tx *tx)
  * lets no token in until it can (tokens.h), so a revocation holds either way. */
 static mw_err commit(mw_api_call *call, change_job *change, const char *action, mw_slice subject)
 {
-    mw_err err = mw_api_audit_row(call, action, subject, change->row.name, &change->audit);
+    mw_err err = mw_api_audit(call, action, subject, change->row.name, &change->audit);
     if (err)
         return err;
     change->job.run = run_change;

@@ -2,6 +2,7 @@
  * change and its audit row are one transaction; the endpoint table is read again before the answer.
  * A secret is in the answer of a create and a rotate, and nowhere else. Pool threads. */
 #include "server/api/api_int.h"
+#include "server/api/change.h"
 
 typedef struct change_job {
     mw_state_job job; /* first: the job is found by its address */
@@ -21,7 +22,7 @@ static mw_err run_change(mw_state_job *job, mw_state_tx *tx)
  * must reach the person now, so that is no failure of the request. */
 static mw_err commit(mw_api_call *call, change_job *change, const char *action)
 {
-    mw_err err = mw_api_audit_row(call, action, change->row.id, change->row.name, &change->audit);
+    mw_err err = mw_api_audit(call, action, change->row.id, change->row.name, &change->audit);
     if (err)
         return err;
     change->job.run = run_change;

@@ -1,5 +1,5 @@
-/* Address lists against inet_pton and a second comparison, bit by bit. Input: a list, a line feed, a
- * peer. */
+/* Address lists against inet_pton and a second comparison, bit by bit. Input: a list, a line
+ * feed, a peer. */
 #include <arpa/inet.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* The alertmanager adapter: what it accepts holds to what is promised of an event, each event stands
- * for the alert of its number, what it refuses says why, and nothing outlives the arena.
+/* The alertmanager adapter: what it accepts holds to what is promised of an event, each event
+ * stands for the alert of its number, what it refuses says why, and nothing outlives the arena.
  */
 #include <jansson.h>
 #include <string.h>
