@@ -87,7 +87,7 @@ const mw_cli_option mw_cli_options[] = {
     {"comment", "TEXT", FIELD(comment), MW_TAKES_JUDGE, "kept with the judgement", NULL},
     {"incident", NULL, FIELD(incident), MW_TAKES_STORY,
      "a deployment, its failures and three alarms instead", NULL},
-    {"format", "FORMAT", FIELD(format), MW_TAKES_FORMAT | MW_TAKES_MARKDOWN,
+    {"format", "FORMAT", FIELD(format), MW_TAKES_FORMAT,
      "otlp: as it was sent, in OTLP/JSON; json: as --json; markdown: as a document", "format"},
     {"signal", "SIGNAL", FIELD(signal), MW_TAKES_EXPORT, "traces, logs or metrics alone", NULL},
     {"output", "FILE", FIELD(output), MW_TAKES_EXPORT,
@@ -342,7 +342,7 @@ static int check_document(scanner *scan)
 static int check_format(scanner *scan)
 {
     mw_cli *cli = scan->cli;
-    if (cli->command->takes & MW_TAKES_MARKDOWN)
+    if (cli->command->run == mw_cmd_investigation_show)
         return check_document(scan);
     bool otlp = cli->format && strcmp(cli->format, "otlp") == 0;
     if (cli->format && !otlp && strcmp(cli->format, "json") != 0)

@@ -38,10 +38,9 @@ enum {
     MW_TAKES_TREE = 131072,  /* rows, unfold */
     MW_TAKES_WHERE =
         262144, /* service, agent, model, tool, user, text, errors, attribute, bounds */
-    MW_TAKES_RECORD = 1 << 19,      /* service, version, region, time, commit */
+    MW_TAKES_RECORD = 1 << 30,      /* service, version, region, time, commit */
     MW_TAKES_INVESTIGATE = 1 << 20, /* service, at, title */
     MW_TAKES_JUDGE = 1 << 21,       /* hash, comment */
-    MW_TAKES_MARKDOWN = 1 << 30,    /* format: markdown */
     MW_TAKES_STORY = 1 << 2,        /* incident */
     MW_TAKES_DEPLOYED = 1 << 11,    /* service: whose deployments */
     MW_TAKES_WHY = 1 << 22,         /* why */

@@ -199,6 +199,9 @@ static void render_head(const json_t *root, mw_buffer *out)
     mw_field(out, "title", mw_text(root, "title"));
     mw_field(out, "status", mw_text(root, "status"));
     mw_field(out, "incident", mw_text(root, "incident_state"));
+    mw_field(out, "center", mw_text(root, "center"));
+    mw_field(out, "owner", mw_text(root, "owner"));
+    mw_field(out, "merged into", mw_text(root, "merged_into"));
     mw_field(out, "priority", mw_text(root, "priority"));
     mw_field(out, "service", mw_text(root, "service"));
     mw_instant_text(root, "created_at", from);

@@ -88,7 +88,7 @@ const mw_command mw_commands[] = {
     {"topology", "import", "FILE", "calls that telemetry does not show", 0, mw_cmd_topology_import},
     {"investigation", "list", "", "newest first, by creation", MW_TAKES_PAGE | MW_TAKES_STATUS,
      mw_cmd_investigation_list},
-    {"investigation", "show", "ID", "root cause, gaps, plan, alarms, journal", MW_TAKES_MARKDOWN,
+    {"investigation", "show", "ID", "root cause, gaps, plan, alarms, journal", MW_TAKES_FORMAT,
      mw_cmd_investigation_show},
     {"investigation", "create", "", "start one by hand", MW_TAKES_INVESTIGATE,
      mw_cmd_investigation_create},

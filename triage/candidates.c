@@ -16,6 +16,8 @@
 /* Services on the way to an alarm's suspects that are looked for: a path of six calls, several
  * times. */
 #define BEFORE_MAX 64
+/* A suspect whose trouble began so much later than before had recovered in between. */
+#define AGAIN_MINUTES 5u
 /* The current minutes of a window and two more. */
 #define MOMENT_NS (UINT64_C(5) * 60 * 1000000000)
 
@@ -455,7 +457,7 @@ static mw_cause compare(const look *l, size_t mine, const kept_suspect *its)
     uint32_t onset = l->alarm->suspects[mine].onset;
     uint32_t between = onset > its->onset ? onset - its->onset : its->onset - onset;
     if (l->suspects[mine] == its->hash)
-        return MW_CAUSE_SAME;
+        return between > AGAIN_MINUTES && onset > its->onset ? MW_CAUSE_OTHER : MW_CAUSE_SAME;
     if (between > TOGETHER_MINUTES)
         return MW_CAUSE_OTHER;
     return is_among(l->before, l->before_count, its->hash) ? MW_CAUSE_RELATED : MW_CAUSE_TOGETHER;

@@ -15,7 +15,7 @@
 /* A caller is the cause of slow calls when calls to at least two others are slow: with one, it is
  * the other. */
 #define CALLEES_MIN 2
-/* Who fails and calls somebody who fails passes it on, as a rule; so does who waits for one other. */
+/* Who fails and calls somebody who fails passes it on; so does who waits for one other. */
 #define VICTIM_SHARE 0.5
 /* Half of the changes that break something show within a quarter of an hour, nearly all within an
  * hour; a rollout takes two minutes to be recorded. */
@@ -134,7 +134,7 @@ static node *find_node(const ranking *r, mw_slice service)
     return bsearch(&wanted, r->nodes, r->count, sizeof *r->nodes, by_name);
 }
 
-/* ---- edges ------------------------------------------------------------------------------------ */
+/* ---- edges ----------------------------------------------------------------------------------- */
 
 static void add_side(side *to, double calls, double added, bool slow)
 {
@@ -174,8 +174,8 @@ static double sum_edges(ranking *r)
     return total;
 }
 
-/* How well "this side of the service is the cause" fits: how much of all added time it explains, and
- * how many of its calls are slow; the harmonic mean of both. */
+/* How well "this side of the service is the cause" fits: how much of all added time it explains,
+ * and how many of its calls are slow; the harmonic mean of both. */
 static double fit(const side *one, double total)
 {
     if (one->calls <= 0 || total <= 0 || one->added <= 0)
@@ -204,7 +204,7 @@ static void score_edges(ranking *r)
             r->nodes[i].edge_score += SELF_SHARE * r->nodes[i].self / busy;
 }
 
-/* ---- other signals ---------------------------------------------------------------------------- */
+/* ---- other signals --------------------------------------------------------------------------- */
 
 static bool is_share(mw_finding_kind kind)
 {
@@ -320,7 +320,7 @@ static double score_by(const ranking *r, const node *n, signal by)
     }
 }
 
-/* ---- changes ---------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static bool is_change(const mw_finding *finding)
 {
@@ -353,7 +353,7 @@ static double change_bonus(const mw_finding *change, uint64_t onset_ns)
     return close ? CHANGE_BONUS : CHANGE_BONUS / 2;
 }
 
-/* ---- candidates ------------------------------------------------------------------------------- */
+/* ---- candidates ------------------------------------------------------------------------------ */
 
 static mw_fault_kind kind_of(const ranking *r, const node *n)
 {
@@ -455,7 +455,7 @@ static void score_all(ranking *r, uint64_t onset_ns)
     }
 }
 
-/* ---- what it was not -------------------------------------------------------------------------- */
+/* ---- what it was not ------------------------------------------------------------------------- */
 
 static mw_err rule_out(mw_causes *out, mw_slice service, mw_slice text)
 {
@@ -507,7 +507,7 @@ static mw_err rule_out_victims(const ranking *r, mw_causes *out)
     return err;
 }
 
-/* ---- the answer ------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 /* How sure the first is: how plain its signal, and how far the second is behind. */
 static double confidence_of(const ranking *r, const node *first, const node *second)

@@ -1,8 +1,8 @@
 /* From findings to a ranked cause. A pure function: no telemetry, no clock, no order of arrival.
  *
  * First the kind of fault is recognised, since each kind shows in one signal far better than in the
- * others and averaging them all is worse than the best; then services are ranked by that signal, and
- * those that only suffer are discounted along the calls. docs/investigation.md tells the rules.
+ * others and averaging them all is worse than the best; then services are ranked by that signal,
+ * and those that only suffer are discounted along the calls. docs/investigation.md tells the rules.
  */
 #ifndef MW_TRIAGE_CAUSES_H
 #define MW_TRIAGE_CAUSES_H
@@ -16,7 +16,7 @@
     X(CPU, "cpu", "it lacks processor")                                                            \
     X(MEMORY, "memory", "it lacks memory")                                                         \
     X(ERRORS, "errors", "it fails")                                                                \
-    X(MISSING, "missing_calls", "from here on work is left out that was always done")                           \
+    X(MISSING, "missing_calls", "from here on work is left out that was always done")              \
     X(TRAFFIC, "traffic", "it is asked far more than before")
 
 typedef enum mw_fault_kind {

@@ -110,8 +110,8 @@ typedef struct mw_findings {
     size_t call_count;
 } mw_findings;
 
-/* Text is formatted into the arena; MW_E_NOMEM. What is beyond the bounds is dropped: providers give
- * their strongest first. */
+/* Text is formatted into the arena; MW_E_NOMEM. What is beyond the bounds is dropped: providers
+ * give their strongest first. */
 MW_MUST_USE mw_err mw_findings_gap(mw_findings *findings, mw_gap_code code, const char *format, ...)
     MW_PRINTF(3, 4);
 MW_MUST_USE mw_err mw_findings_add(mw_findings *findings, const mw_finding *finding);

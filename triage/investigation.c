@@ -165,8 +165,8 @@ static void read_titles(run *r)
     }
 }
 
-/* Calls that somebody knows of and telemetry need not show: they come behind those that it does, and
- * are not measured. */
+/* Calls that somebody knows of and telemetry need not show: they come behind those that it does,
+ * and are not measured. */
 static void add_imported(run *r)
 {
     mw_findings *f = r->findings;

@@ -1,9 +1,9 @@
 /* Log records of a window by kind of message: how many of each in each stretch of time.
  *
- * A kind is a service, a severity class and a template: the first words of the body with what varies
- * left open. Nothing is known of anybody's log lines; a word varies when it looks like a number, a
- * time or an id. Bounded by kinds; what comes beyond is counted by service and severity alone.
- * Memory is the arena's. One thread.
+ * A kind is a service, a severity class and a template: the first words of the body with what
+ * varies left open. Nothing is known of anybody's log lines; a word varies when it looks like a
+ * number, a time or an id. Bounded by kinds; what comes beyond is counted by service and severity
+ * alone. Memory is the arena's. One thread.
  */
 #ifndef MW_TRIAGE_LOG_TABLE_H
 #define MW_TRIAGE_LOG_TABLE_H

@@ -1,11 +1,11 @@
 /* Provider "metric change points": series that left their range.
  *
  * Two things are told. For series of processor, memory and the like: how many spreads what came
- * after the onset is away from what was before; the units say what is no change at all. For services
- * that report how often they are asked, how long they take and how many fail (without spans): the
- * time, or the failures, that each adds to one request of the service that the alarm speaks of, less
- * what those add that it calls. So a service that is asked once in a while cannot be the cause of
- * what all requests suffer. Pure; runs on a pool thread.
+ * after the onset is away from what was before; the units say what is no change at all. For
+ * services that report how often they are asked, how long they take and how many fail (without
+ * spans): the time, or the failures, that each adds to one request of the service that the alarm
+ * speaks of, less what those add that it calls. So a service that is asked once in a while cannot
+ * be the cause of what all requests suffer. Pure; runs on a pool thread.
  */
 #include <math.h>
 
@@ -151,7 +151,7 @@ static mw_err look_at_series(mw_context *context, const mw_series_fact *series, 
     return add_metric(context, series, &finding);
 }
 
-/* ---- what each adds to a request --------------------------------------------------------------- */
+/* ---- what each adds to a request ------------------------------------------------------------- */
 
 typedef struct reporter {
     mw_slice service;

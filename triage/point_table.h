@@ -1,9 +1,9 @@
 /* The data points of a window by series, as numbers that can be compared over time.
  *
- * A gauge is its value; a cumulative counter becomes a rate a second between two points, a histogram
- * or summary the mean of what it took in between; a reset gives no number. When more points lie in
- * the window than the table holds, whole series are left out by hash. Memory is the arena's (names)
- * and the table's. One thread.
+ * A gauge is its value; a cumulative counter becomes a rate a second between two points, a
+ * histogram or summary the mean of what it took in between; a reset gives no number. When more
+ * points lie in the window than the table holds, whole series are left out by hash. Memory is the
+ * arena's (names) and the table's. One thread.
  */
 #ifndef MW_TRIAGE_POINT_TABLE_H
 #define MW_TRIAGE_POINT_TABLE_H

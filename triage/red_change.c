@@ -1,5 +1,5 @@
-/* Provider "RED change": operations that are busy for longer themselves, and services that are asked
- * much more often.
+/* Provider "RED change": operations that are busy for longer themselves, and services that are
+ * asked much more often.
  *
  * What an operation is busy with is its span less its children; a caller that waits inside a child
  * is no slower. Compared at the onset that the edges gave, else at the moment that is surest. Pure;

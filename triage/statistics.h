@@ -1,7 +1,7 @@
 /* Was it like that before? Robust comparisons of two stretches of time. Pure.
  *
- * Samples of one group (an edge, an operation) are sorted by value once; each moment that may be the
- * onset is then one pass over them. Medians and ranks, because a few slow calls are no fault.
+ * Samples of one group (an edge, an operation) are sorted by value once; each moment that may be
+ * the onset is then one pass over them. Medians and ranks, because a few slow calls are no fault.
  */
 #ifndef MW_TRIAGE_STATISTICS_H
 #define MW_TRIAGE_STATISTICS_H
@@ -29,8 +29,8 @@ typedef struct mw_split {
 /* A group, sorted by value, at a moment. `scratch` has room for `count` values. */
 mw_split mw_split_at(const mw_sample *group, size_t count, uint64_t at_ns, double *scratch);
 
-/* Did a share change, `a` of `n` before to `b` of `m` after? The signed root of the likelihood ratio
- * (G), which is a normal deviate when nothing changed. 0 when either is empty. */
+/* Did a share change, `a` of `n` before to `b` of `m` after? The signed root of the likelihood
+ * ratio (G), which is a normal deviate when nothing changed. 0 when either is empty. */
 double mw_share_change(size_t a, size_t n, size_t b, size_t m);
 
 /* Of sorted values: the middle, or the mean of the two. 0 of none. */

@@ -1,8 +1,8 @@
 /* Provider "version change": telemetry that names another version than before.
  *
- * What a resource says of itself (service.version, the tag of its image) is a deployment that nobody
- * had to record. A version is new when it is first seen after another one of the same service and
- * key. Pure; runs on a pool thread.
+ * What a resource says of itself (service.version, the tag of its image) is a deployment that
+ * nobody had to record. A version is new when it is first seen after another one of the same
+ * service and key. Pure; runs on a pool thread.
  */
 #include "lib/store/window.h"
 #include "triage/provider_int.h"

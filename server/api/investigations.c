@@ -1,5 +1,6 @@
 /* GET /api/v1/investigations and /{id}. Lists show the whole shape too: every listed field is
  * always present (DESIGN 4.3). */
+#include "lib/state/incidents.h"
 #include "lib/state/plans.h"
 #include "server/api/api_int.h"
 
@@ -19,6 +20,19 @@ static void write_head(mw_json *json, const mw_investigation_row *row)
     mw_json_kv_time(json, "start", (uint64_t)row->window_start_ns);
     mw_json_kv_time(json, "end", (uint64_t)row->window_end_ns);
     mw_json_object_end(json);
+}
+
+/* What the incident is about, whose it is, and what became of it. */
+static mw_err write_incident(mw_json *json, mw_state_tx *tx, mw_slice id, mw_arena *arena)
+{
+    mw_incident_row row;
+    mw_err err = mw_state_incident_get(tx, id, arena, &row);
+    if (err)
+        return err;
+    mw_json_kv_or_null(json, "center", row.center);
+    mw_json_kv_or_null(json, "owner", row.owner);
+    mw_json_kv_or_null(json, "merged_into", row.merged_into);
+    return MW_OK;
 }
 
 static mw_err write_alarms(mw_json *json, mw_state_tx *tx, mw_slice id, mw_arena *arena)
@@ -78,7 +92,9 @@ mw_err mw_shape_investigation(mw_api_call *call, mw_state_tx *tx, const mw_inves
     mw_json *json = &call->json;
     mw_json_object_begin(json);
     write_head(json, row);
-    mw_err err = write_alarms(json, tx, row->id, &call->arena);
+    mw_err err = write_incident(json, tx, row->id, &call->arena);
+    if (!err)
+        err = write_alarms(json, tx, row->id, &call->arena);
     if (!err)
         err = write_journal(json, tx, row->id, &call->arena);
     if (err)
