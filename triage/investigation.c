@@ -49,8 +49,7 @@ typedef struct run {
     mw_causes causes;
     mw_plan plan;
     bool has_plan, failed, timed_out;
-    bool
-        refused; /* state could not commit a step: to be tried again, and no fault of the telemetry */
+    bool refused; /* state could not commit a step: tried again, no fault of the telemetry */
     mw_journal_row record;
     char record_id[MW_ID_TEXT_SIZE];
 } run;
