@@ -344,11 +344,12 @@ class LifeTest(TokenCase):
 
     def test_a_stream_ends_with_its_token(self):
         self.switch()
-        for end in (lambda made: self.daemon.cli("token", "revoke", made["id"]),
-                    lambda made: self.switch("off")):
+        for path, end in (("sessions", lambda made: self.daemon.cli("token", "revoke", made["id"])),
+                          ("logs", lambda made: self.daemon.cli("token", "rotate", made["id"])),
+                          ("logs", lambda made: self.switch("off"))):
             made = self.make("read")
             connection = http.client.HTTPConnection(*self.daemon.address("web"), timeout=60)
-            connection.request("GET", "/api/v1/logs?follow=true", headers=bearer(made["token"]))
+            connection.request("GET", f"/api/v1/{path}?follow=true", headers=bearer(made["token"]))
             answer = connection.getresponse()
             self.assertEqual(answer.status, 200)
             self.assertTrue(answer.readline())
