@@ -44,7 +44,7 @@ typedef struct mw_server {
     mw_refusals *refusals;
     mw_collector *collector;
     mw_gate gate;
-    mw_pace pace;                 /* of the log's bytes */
+    mw_pace pace;                      /* of the log's bytes */
     mw_stream_group followers;         /* of log records; woken by the store */
     mw_stream_group session_followers; /* woken by the pacer, which the store notes */
     mw_pacer session_pacer;
