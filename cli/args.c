@@ -52,6 +52,8 @@ const mw_cli_option mw_cli_options[] = {
      "namespace"},
     {"follow", NULL, FIELD(follow), MW_TAKES_FOLLOW,
      "print what comes from now on (with --since: from then on), until Ctrl-C", NULL},
+    {"watch", NULL, FIELD(watch), MW_TAKES_WATCH,
+     "the newest, then each that is new or changes, until Ctrl-C", NULL},
     {"name", "NAME", FIELD(name), MW_TAKES_NAME, "what people call it; spans: of this name only",
      "name"},
     {"source", "SOURCE", FIELD(source), MW_TAKES_DOOR,
@@ -134,7 +136,7 @@ bool mw_cli_option_repeats(const mw_cli_option *option)
 
 char mw_cli_option_letter(const mw_cli_option *option)
 {
-    static const char *const names[] = {"follow", "help", "output"};
+    static const char *const names[] = {"follow", "help", "output", "watch"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(option->name, names[i]) == 0)
             return names[i][0];

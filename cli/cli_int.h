@@ -52,6 +52,8 @@ enum {
     MW_TAKES_TRIAL = 1 << 28,       /* investigate */
     MW_TAKES_SECRET = 1 << 29,      /* secret-file */
 };
+/* Behind the thirty-first bit: more than an int has room for. */
+#define MW_TAKES_WATCH (UINT64_C(1) << 31) /* watch */
 
 struct mw_cli;
 
@@ -60,7 +62,7 @@ typedef struct mw_command {
     const char *noun, *verb; /* verb "" = the noun alone */
     const char *args;        /* "", "ID", "ID FILE"; "FILE..." = one or more */
     const char *summary;
-    unsigned takes;
+    uint64_t takes;
     int (*run)(struct mw_cli *cli);
 } mw_command;
 
@@ -83,7 +85,7 @@ typedef struct mw_cli {
     const char *why, *alarm;
     const char *auth, *allow, *rate_limit, *mapping, *grace, *secret_file, *scope, *expires;
     bool yes, investigate;
-    bool json, help, follow, errors, unfold, markdown, incident;
+    bool json, help, follow, watch, errors, unfold, markdown, incident;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
     bool terminal; /* stdout is one */
@@ -114,7 +116,7 @@ typedef struct mw_cli_option {
     const char *name;       /* long name without dashes */
     const char *value_name; /* NULL = a switch */
     size_t offset;          /* in mw_cli: const char *, bool, or the attributes */
-    unsigned takes;         /* 0 = every command */
+    uint64_t takes;         /* 0 = every command */
     const char *help;
     const char *parameter; /* of the API's query; NULL = none */
 } mw_cli_option;
@@ -249,6 +251,9 @@ void mw_field_time(struct mw_cli *cli, const json_t *object, const char *title, 
                    mw_buffer *out);
 /* Peer text, neutralised. */
 void mw_visible(mw_buffer *out, mw_slice text);
+/* Peer text, neutralised, in a column of that width with two blanks behind it: of a line that
+ * cannot wait for the others. */
+void mw_append_padded(mw_buffer *out, mw_slice text, size_t width);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
 
@@ -282,14 +287,27 @@ void mw_tell_otlp(const mw_answer *answer, bool cursor);
 
 /* ---- follow.c ------------------------------------------------------------------------------ */
 
-/* The whole of a list with --follow: prints what `row` writes of each item, a line each (with
- * --json the item), until Ctrl-C, which is no failure. */
-int mw_follow(mw_cli *cli, const char *noun,
-              void (*row)(mw_cli *cli, const json_t *item, mw_buffer *out));
+/* What is done with the items of a list that is followed. */
+typedef struct mw_followed {
+    const char *noun; /* in the API's path */
+    /* Writes an item as a line. */
+    void (*row)(mw_cli *cli, const json_t *item, mw_buffer *out);
+    /* Not NULL: takes an item, whose reference it gets, instead; and writes what is shown whenever
+     * the daemon has told all that there is. */
+    void (*keep)(void *ctx, json_t *item);
+    void (*draw)(void *ctx, mw_cli *cli, mw_buffer *out);
+    void *ctx;
+} mw_followed;
+
+/* The whole of such a list: prints each item (with --json as it came, a line each) until Ctrl-C,
+ * which is no failure. */
+int mw_follow(mw_cli *cli, const mw_followed *followed);
 
 /* ---- commands ------------------------------------------------------------------------------ */
 
 int mw_cmd_session_list(mw_cli *cli);
+/* What --watch shows of sessions (watch_sessions.c); `render` is the list's. */
+int mw_watch_sessions(mw_cli *cli, void (*render)(mw_cli *cli, json_t *root, mw_buffer *out));
 int mw_cmd_session_show(mw_cli *cli);
 int mw_cmd_agent_list(mw_cli *cli);
 int mw_cmd_agent_show(mw_cli *cli);

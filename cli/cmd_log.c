@@ -71,17 +71,6 @@ static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
 /* With less of the body than this the service is left out. */
 #define BODY_MIN 24
 
-static void append_padded(mw_buffer *out, mw_slice text, size_t width)
-{
-    mw_buffer cell;
-    mw_buffer_init(&cell, MW_MEM_BASE, (size_t)1 << 20);
-    mw_visible(&cell, mw_slice_first(text, 4096));
-    for (size_t used = mw_append_cut(out, mw_buffer_slice(&cell), width); used < width; used++)
-        mw_buffer_append_byte(out, ' ');
-    mw_buffer_appendf(out, "  ");
-    mw_buffer_fini(&cell);
-}
-
 static void append_severity(const mw_cli *cli, const json_t *log, mw_buffer *out)
 {
     static const char *const codes[] = {"", "\x1b[31m", "\x1b[33m", "\x1b[32m"};
@@ -90,7 +79,8 @@ static void append_severity(const mw_cli *cli, const json_t *log, mw_buffer *out
     mw_style style = cli->color ? mw_severity_style(severity) : MW_STYLE_NONE;
     mw_severity_text(severity, text);
     mw_buffer_appendf(out, "%s", codes[style]);
-    append_padded(out, text[0] ? mw_slice_of(text) : mw_text(log, "severity_text"), SEVERITY_WIDTH);
+    mw_append_padded(out, text[0] ? mw_slice_of(text) : mw_text(log, "severity_text"),
+                     SEVERITY_WIDTH);
     mw_buffer_appendf(out, "%s", style ? "\x1b[0m" : "");
 }
 
@@ -104,10 +94,10 @@ static void render_row(mw_cli *cli, const json_t *log, mw_buffer *out)
     char time[MW_CELL_SIZE];
     mw_buffer body, shown;
     mw_instant_text(log, "time", time);
-    append_padded(out, mw_slice_of(time), TIME_WIDTH);
+    mw_append_padded(out, mw_slice_of(time), TIME_WIDTH);
     append_severity(cli, log, out);
     if (!narrow)
-        append_padded(out, mw_text(log, "service"), SERVICE_WIDTH);
+        mw_append_padded(out, mw_text(log, "service"), SERVICE_WIDTH);
     before += narrow ? 0 : service;
     mw_buffer_init(&body, MW_MEM_BASE, (size_t)96 << 20);
     mw_buffer_init(&shown, MW_MEM_BASE, (size_t)96 << 20);
@@ -123,7 +113,8 @@ static void render_row(mw_cli *cli, const json_t *log, mw_buffer *out)
 
 int mw_cmd_log_list(mw_cli *cli)
 {
+    const mw_followed followed = {.noun = "logs", .row = render_row};
     if (cli->follow)
-        return mw_follow(cli, "logs", render_row);
+        return mw_follow(cli, &followed);
     return mw_list(cli, "logs", "log records", render_list);
 }

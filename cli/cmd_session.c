@@ -56,7 +56,8 @@ static void render_list(mw_cli *cli, json_t *root, mw_buffer *out)
 
 int mw_cmd_session_list(mw_cli *cli)
 {
-    return mw_list(cli, "sessions", "sessions", render_list);
+    return cli->watch ? mw_watch_sessions(cli, render_list)
+                      : mw_list(cli, "sessions", "sessions", render_list);
 }
 
 /* A session that only log records speak of has no traces to list. The id stands in the command

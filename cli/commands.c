@@ -34,7 +34,7 @@ const size_t mw_noun_count = sizeof mw_nouns / sizeof mw_nouns[0];
 
 const mw_command mw_commands[] = {
     {"session", "list", "", "newest first, by last seen",
-     MW_TAKES_PAGE | MW_TAKES_WHERE | MW_TAKES_SPACE, mw_cmd_session_list},
+     MW_TAKES_PAGE | MW_TAKES_WHERE | MW_TAKES_SPACE | MW_TAKES_WATCH, mw_cmd_session_list},
     {"session", "show", "ID", "one session as its conversation", MW_TAKES_PAGE | MW_TAKES_SPACE,
      mw_cmd_session_show},
     {"agent", "list", "", "newest first, over the newest 30 minutes that hold spans",
@@ -180,7 +180,7 @@ static size_t option_head(const mw_cli_option *option, char out[HEAD_SIZE])
 }
 
 /* Options that any of the noun's commands takes, their help beneath each other. */
-static void append_options(mw_buffer *out, unsigned takes)
+static void append_options(mw_buffer *out, uint64_t takes)
 {
     char head[HEAD_SIZE];
     size_t width = 0;
@@ -207,7 +207,7 @@ static bool has_commands(const mw_noun *noun)
 
 void mw_help_noun(mw_buffer *out, const mw_noun *noun)
 {
-    unsigned takes = 0;
+    uint64_t takes = 0;
     bool ids = false;
     mw_buffer_appendf(out, "midwatch %s: %s\n\n", noun->name, noun->summary);
     for (size_t i = 0; i < mw_command_count; i++) {

@@ -21,9 +21,9 @@ static size_t append_verbs(mw_buffer *out, const char *noun)
     return count;
 }
 
-static unsigned taken_by(const char *noun)
+static uint64_t taken_by(const char *noun)
 {
-    unsigned takes = 0;
+    uint64_t takes = 0;
     for (size_t i = 0; i < mw_command_count; i++)
         if (strcmp(mw_commands[i].noun, noun) == 0)
             takes |= mw_commands[i].takes;
@@ -32,7 +32,7 @@ static unsigned taken_by(const char *noun)
 
 static void append_options(mw_buffer *out, const char *noun)
 {
-    unsigned takes = taken_by(noun);
+    uint64_t takes = taken_by(noun);
     for (size_t i = 0; i < mw_cli_option_count; i++)
         if (!mw_cli_options[i].takes || (mw_cli_options[i].takes & takes))
             mw_buffer_appendf(out, " --%s", mw_cli_options[i].name);
@@ -81,7 +81,7 @@ static void fish_verbs(mw_buffer *out, const mw_noun *noun)
                               "-a %s -d '%s'\n",
                               noun->name, command->verb, command->summary);
     }
-    unsigned takes = taken_by(noun->name);
+    uint64_t takes = taken_by(noun->name);
     for (size_t i = 0; i < mw_cli_option_count; i++) {
         const mw_cli_option *option = &mw_cli_options[i];
         const char letter[2] = {mw_cli_option_letter(option), '\0'};

@@ -20,7 +20,7 @@
 typedef struct following {
     mw_cli *cli;
     const char *noun;
-    void (*row)(mw_cli *cli, const json_t *item, mw_buffer *out);
+    const mw_followed *followed;
     mw_client *client;
     mw_event_reader reader;
     bool lost;  /* and said so */
@@ -46,8 +46,8 @@ static void watch_interrupt(void)
     sigaction(SIGINT, &action, NULL);
 }
 
-/* A line leaves whole. */
-static int print_line(const mw_buffer *line)
+/* It leaves whole. */
+static int print_whole(const mw_buffer *line)
 {
     printing = 1;
     int status = mw_print(line);
@@ -68,17 +68,36 @@ static bool end_with(following *work, int status)
 
 static bool take_record(following *work, mw_slice data)
 {
+    const mw_followed *followed = work->followed;
     mw_buffer line;
-    mw_buffer_init(&line, MW_MEM_BASE, LINE_MAX_BYTES);
     json_t *item = work->cli->json ? NULL : mw_parse_answer(data);
+    if (item && followed->keep) {
+        followed->keep(followed->ctx, item);
+        return true;
+    }
+    mw_buffer_init(&line, MW_MEM_BASE, LINE_MAX_BYTES);
     if (work->cli->json)
         mw_buffer_append_slice(&line, data);
     else if (item)
-        work->row(work->cli, item, &line);
+        followed->row(work->cli, item, &line);
     mw_buffer_append_byte(&line, '\n');
-    int status = print_line(&line);
+    int status = print_whole(&line);
     json_decref(item);
     mw_buffer_fini(&line);
+    return status ? end_with(work, status) : true;
+}
+
+/* All that there is has been told. */
+static bool take_place(following *work)
+{
+    const mw_followed *followed = work->followed;
+    mw_buffer shown;
+    if (!followed->draw || work->cli->json)
+        return true;
+    mw_buffer_init(&shown, MW_MEM_BASE, LINE_MAX_BYTES);
+    followed->draw(followed->ctx, work->cli, &shown);
+    int status = print_whole(&shown);
+    mw_buffer_fini(&shown);
     return status ? end_with(work, status) : true;
 }
 
@@ -111,7 +130,7 @@ static void tell_skipped(const following *work, mw_slice data)
     mw_slice reason = mw_text(root, "reason");
     mw_slice_to_cstr(mw_slice_first(reason, sizeof why - 1), why, sizeof why);
     json_decref(root);
-    mw_complain(MW_EXIT_DONE, work->noun, "one was left out", why);
+    mw_complain(MW_EXIT_DONE, work->noun, "some were left out", why);
 }
 
 static bool take_event(void *ctx, const mw_event *event)
@@ -128,6 +147,8 @@ static bool take_event(void *ctx, const mw_event *event)
         tell_warning(work, event->data);
     else if (event->data.len)
         return take_record(work, event->data);
+    else
+        return take_place(work);
     return true;
 }
 
@@ -176,22 +197,21 @@ static void connect_once(following *work, const char *path)
     mw_answer_free(&answer);
 }
 
-int mw_follow(mw_cli *cli, const char *noun,
-              void (*row)(mw_cli *cli, const json_t *item, mw_buffer *out))
+int mw_follow(mw_cli *cli, const mw_followed *followed)
 {
-    following work = {.cli = cli, .noun = cli->command->noun, .row = row};
+    following work = {.cli = cli, .noun = cli->command->noun, .followed = followed};
     mw_buffer path;
     int status = mw_client_open(cli, &work.client);
     if (status)
         return status;
     mw_buffer_init(&path, MW_MEM_BASE, MW_CLI_PATH_MAX * 4);
-    mw_list_path(cli, noun, &path);
+    mw_list_path(cli, followed->noun, &path);
     bool narrowed = mw_slice_find_byte(mw_buffer_slice(&path), '?') < path.len;
     mw_buffer_appendf(&path, "%cfollow=true", narrowed ? '&' : '?');
     mw_buffer_append_byte(&path, '\0');
     mw_event_reader_init(&work.reader);
     if (path.err)
-        end_with(&work, mw_complain(MW_EXIT_USAGE, noun, "an option's value is too long", ""));
+        end_with(&work, mw_complain(MW_EXIT_USAGE, work.noun, "an option's value is too long", ""));
     watch_interrupt();
     while (!work.ended) {
         connect_once(&work, path.data);

@@ -261,3 +261,14 @@ int mw_list(mw_cli *cli, const char *noun, const char *what,
     mw_buffer_fini(&path);
     return status;
 }
+
+void mw_append_padded(mw_buffer *out, mw_slice text, size_t width)
+{
+    mw_buffer cell;
+    mw_buffer_init(&cell, MW_MEM_BASE, (size_t)1 << 20);
+    mw_visible(&cell, mw_slice_first(text, 4096));
+    for (size_t used = mw_append_cut(out, mw_buffer_slice(&cell), width); used < width; used++)
+        mw_buffer_append_byte(out, ' ');
+    mw_buffer_appendf(out, "  ");
+    mw_buffer_fini(&cell);
+}

@@ -264,6 +264,7 @@ static void stop_rooms(mw_server *server)
     if (server->pool)
         mw_pool_free(server->pool);
     mw_spaces_close(server->spaces);
+    mw_pacer_stop(&server->session_pacer);
     if (server->state)
         mw_state_close(server->state);
     mw_webhooks_free(server->webhooks);
@@ -272,6 +273,7 @@ static void stop_rooms(mw_server *server)
     if (atomic_load(&server->net))
         mw_net_free(atomic_load(&server->net));
     mw_stream_group_fini(&server->followers);
+    mw_stream_group_fini(&server->session_followers);
     mw_pace_fini(&server->pace);
     mw_gate_fini(&server->gate);
     mw_tokens_free(server->tokens);
@@ -447,6 +449,10 @@ static int serve(wiring *all)
         err = mw_data_lock(data, &server->lock_fd, &detail);
     if (err)
         return fail("data directory", err, &detail);
+    err = mw_pacer_start(&server->session_pacer, MW_API_SESSION_FOLLOW_NS,
+                         mw_api_wake_session_followers, server);
+    if (err)
+        return fail("a thread", err, &detail);
     (void)mw_ballast_release(&server->settings.values, "this start");
     mw_endpoints_remove(server);
     int status = run(all);
@@ -503,6 +509,7 @@ int mw_serve_main(int argc, char **argv)
     mw_server_allocators_install();
     all.server.clock = mw_clock_system();
     mw_stream_group_init(&all.server.followers);
+    mw_stream_group_init(&all.server.session_followers);
     mw_pace_init(&all.server.pace);
     all.server.started_ns = mw_clock_mono_ns(all.server.clock);
     sigemptyset(&all.signals);

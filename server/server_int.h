@@ -20,6 +20,7 @@
 #include "server/disk_use.h"
 #include "server/gate.h"
 #include "server/options.h"
+#include "server/pacer.h"
 #include "triage/triage.h"
 #include "webhook/webhook.h"
 
@@ -44,7 +45,9 @@ typedef struct mw_server {
     mw_collector *collector;
     mw_gate gate;
     mw_pace pace;                 /* of the log's bytes */
-    mw_stream_group followers;    /* of log records; woken by the store */
+    mw_stream_group followers;         /* of log records; woken by the store */
+    mw_stream_group session_followers; /* woken by the pacer, which the store notes */
+    mw_pacer session_pacer;
     atomic_size_t followers_hold; /* bytes of events that slow ones have begun to read */
     _Atomic(mw_net *) net;        /* NULL until mw_net_start has returned */
     atomic_bool ready;            /* endpoints.json is written */

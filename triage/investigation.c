@@ -49,11 +49,21 @@ typedef struct run {
     mw_causes causes;
     mw_plan plan;
     bool has_plan, failed, timed_out;
+    bool refused; /* state could not commit a step: tried again, no fault of the telemetry */
     mw_journal_row record;
     char record_id[MW_ID_TEXT_SIZE];
 } run;
 
 /* ---- the journal ----------------------------------------------------------------------------- */
+
+/* No cost in the queue's budget, as a decision: at most MW_TRIAGE_RUNNERS wait at a time. */
+static mw_err commit(run *r, mw_err (*change)(mw_state_job *job, mw_state_tx *tx))
+{
+    r->job = (mw_state_job){.run = change};
+    mw_err err = mw_state_submit_wait(r->triage->state, &r->job);
+    r->refused = err != MW_OK && err != MW_E_CONFLICT;
+    return err;
+}
 
 static mw_err run_record(mw_state_job *job, mw_state_tx *tx)
 {
@@ -77,9 +87,7 @@ static mw_err record(run *r, mw_slice type, mw_slice text, mw_slice evidence_jso
     if (!text.data)
         return MW_E_NOMEM;
     fill_record(r, type, text, evidence_json);
-    /* No cost in the queue's budget, as a decision: at most MW_TRIAGE_RUNNERS wait at a time. */
-    r->job = (mw_state_job){.run = run_record};
-    return mw_state_submit_wait(r->triage->state, &r->job);
+    return commit(r, run_record);
 }
 
 /* ---- start ----------------------------------------------------------------------------------- */
@@ -335,7 +343,7 @@ static bool is_over(void *ctx)
  * what was found and a gap that says so. MW_E_CONFLICT: canceled. */
 static mw_err note_failure(run *r, const char *what, mw_err err)
 {
-    if (err == MW_OK || err == MW_E_CONFLICT || err == MW_E_NO_SPACE)
+    if (err == MW_OK || err == MW_E_CONFLICT || r->refused)
         return err;
     if (err == MW_E_TIMEOUT) {
         r->timed_out = true;
@@ -438,8 +446,7 @@ static mw_err finish(run *r)
     mw_err err = conclude(r);
     if (err != MW_OK)
         return err;
-    r->job = (mw_state_job){.run = run_finish};
-    err = mw_state_submit_wait(r->triage->state, &r->job);
+    err = commit(r, run_finish);
     if (err != MW_OK)
         return err;
     bool completed = !r->failed && !r->timed_out;
@@ -485,7 +492,7 @@ static mw_err investigate(run *r, mw_runner *runner)
         err = investigate_with(r, view);
         mw_store_view_close(view);
     }
-    bool passes = err == MW_OK || err == MW_E_CONFLICT || err == MW_E_NO_SPACE || err == MW_E_IO;
+    bool passes = err == MW_OK || err == MW_E_CONFLICT || r->refused;
     if (passes || ++runner->tries < MW_TRIAGE_TRIES || !r->row.id.len)
         return err;
     return give_up(r);

@@ -318,6 +318,7 @@ typedef struct mw_trace_span {
      * own, not one that another span speaks of too. */
     int64_t counted_input, counted_output;
     bool model_call, tool_call;
+    mw_slice tool; /* what a span of kind tool calls, once mw_store_trace_tools has filled it */
 } mw_trace_span;
 
 /* Derived, recomputed at each question. */
@@ -349,6 +350,11 @@ MW_MUST_USE mw_err mw_store_trace_read(mw_store_view *view,
 MW_MUST_USE mw_err mw_store_trace_outline(mw_store_view *view,
                                           const uint8_t trace_id[MW_TRACE_ID_SIZE], mw_arena *arena,
                                           mw_trace *out);
+/* Names the tools of an outline of this view: by what the attributes of spans of kind tool say,
+ * else by their names. Of a trace with many whose names alone say nothing of a tool, the
+ * attributes of the first 4,096 are read. Cost: the items of the blocks that hold those.
+ * MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
+MW_MUST_USE mw_err mw_store_trace_tools(mw_store_view *view, mw_trace *outline, mw_arena *arena);
 /* The items of some spans of an outline of this view, none named twice: fills what the outline
  * leaves empty. Cost: the items of the blocks that hold them. MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_trace_items(mw_store_view *view, mw_trace_span *const *spans,
@@ -368,7 +374,8 @@ typedef struct mw_attribute_query {
  * texts are those of the span itself and compared whole, but for `text`. */
 typedef struct mw_list_filter {
     mw_slice service, agent, user, model;
-    /* Of a span of kind tool: its name is X, "execute_tool X", "tools/call X" or "X.tool". */
+    /* Of a span of kind tool: its name is X, "execute_tool X", "tools/call X" or "X.tool", or an
+     * attribute that names the tool (lib/store/format/tool_name.h) says X. */
     mw_slice tool;
     mw_slice text;                        /* in the name of a span, ASCII case ignored */
     bool errors_only;                     /* some span failed */
@@ -392,15 +399,16 @@ typedef struct mw_trace_list {
  * MW_E_SYNTAX (cursor), MW_E_NOMEM, MW_E_IO, MW_E_CORRUPT. */
 MW_MUST_USE mw_err mw_store_trace_list(mw_store_view *view, const mw_store_page *page,
                                        mw_arena *arena, mw_trace_list *out);
-/* Those that fit the filter. Cost: as above for the first and newest stretch of blocks; when the
- * page is not full then, a look for the traces with a span that meets one of the conditions, the
- * rarest that the index tells: the columns of all blocks that may have one (errors and services by
- * the index; attributes, agents, users, models, tools and texts of three bytes and more by the
- * filters of merged blocks; of blocks of the log all columns, and for attributes the items), once a
- * page, then the blocks of those traces. A least duration or number of tokens alone costs the
- * columns of all blocks, likewise. Conditions that so many spans meet that their traces exceed the
- * memory of a question, and a longest duration alone, are looked for as an unfiltered list goes
- * on. */
+/* Those that fit the filter. Cost: as above for the first and newest stretches of blocks. When the
+ * page is not full then and hardly any span meets one of the conditions, the rarest that the index
+ * tells: the blocks of the traces of those spans, which are found in the columns of all blocks that
+ * may have one (errors and services by the index; attributes, agents, users, models, tools and
+ * texts of three bytes and more by the filters of merged blocks; of blocks of the log all
+ * columns, and for attributes and tools the items). Else the sums over all traces, which merged
+ * segments keep once they were asked for (lib/store/segment/trace_pieces.h; without room for
+ * that the columns of all blocks, some times), and the blocks of those that may fit, newest
+ * first, until the page is full; when many of these do not fit, of those that meet the condition
+ * alone. */
 MW_MUST_USE mw_err mw_store_trace_list_where(mw_store_view *view, const mw_store_page *page,
                                              const mw_list_filter *filter, mw_arena *arena,
                                              mw_trace_list *out);
@@ -430,11 +438,20 @@ typedef struct mw_session_list {
  * looked at. */
 MW_MUST_USE mw_err mw_store_session_list(mw_store_view *view, const mw_store_page *page,
                                          mw_arena *arena, mw_session_list *out);
-/* Those that fit the filter: log records meet none of its conditions. Cost as trace_list_where, and
- * the blocks of all sessions of the traces found. */
+/* Those that fit the filter: log records meet none of its conditions. Cost as trace_list_where, of
+ * sessions in place of traces. */
 MW_MUST_USE mw_err mw_store_session_list_where(mw_store_view *view, const mw_store_page *page,
                                                const mw_list_filter *filter, mw_arena *arena,
                                                mw_session_list *out);
+
+/* Those that may have changed behind commit `after`: the sessions of the traces that a span or log
+ * record behind it belongs to, and those that it names; of the page since_ns and limit count.
+ * *behind: more came since than is looked at one by one, or some of it is merged already;
+ * nothing is listed then. Cost: the columns of at most 65,536 rows that came since, then the
+ * blocks of all traces of those sessions. Errors as session_list. */
+MW_MUST_USE mw_err mw_store_session_changes(mw_store_view *view, uint64_t after,
+                                            const mw_store_page *page, const mw_list_filter *filter,
+                                            mw_arena *arena, mw_session_list *out, bool *behind);
 
 typedef struct mw_session {
     mw_session_summary summary;

@@ -35,7 +35,7 @@ static const mw_api_entry entries[] = {
     {"GET", "/api/v1/spans", MW_SCOPE_READ, 0, mw_api_span_list, "spans", true,
      "spans by what they carry, newest first by start", true, mw_api_span_filters},
     {"GET", "/api/v1/sessions", MW_SCOPE_READ, 0, mw_api_session_list, "sessions", true,
-     "sessions, newest first by last seen", true, mw_api_list_filters},
+     "sessions, newest first by last seen", true, mw_api_session_filters},
     {"GET", "/api/v1/sessions/{id}", MW_SCOPE_READ, 0, mw_api_session_show, "session", true,
      "one session with its traces", false, NULL},
     {"GET", "/api/v1/sessions/{id}/turns", MW_SCOPE_READ, 0, mw_api_session_turns, "session", true,

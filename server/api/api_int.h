@@ -59,7 +59,7 @@ typedef struct mw_api_call {
     /* Set by a run that answers with a stream: called behind it, the last to touch the call. MW_OK:
      * the request is taken. */
     mw_err (*begin)(struct mw_api_call *call);
-    struct mw_log_follower *follower;
+    struct mw_follower *follower;
 } mw_api_call;
 
 typedef struct mw_api_entry {
@@ -195,6 +195,7 @@ extern const char *const mw_api_page_names[];
 extern const char *const mw_api_log_filters[];
 extern const char *const mw_api_span_filters[];
 extern const char *const mw_api_list_filters[];
+extern const char *const mw_api_session_filters[];
 extern const char *const mw_api_metric_filters[];
 extern const char *const mw_api_point_filters[];
 extern const char *const mw_api_trace_filters[];
@@ -276,6 +277,7 @@ void mw_shape_webhook(mw_api_call *call, const mw_webhook_row *row, const char *
 
 /* Shapes that two nouns share. */
 /* The members alone. */
+void mw_shape_session_members(mw_json *json, mw_slice space, const mw_session_summary *session);
 void mw_shape_session_head(mw_api_call *call, const mw_session_summary *session);
 void mw_shape_trace_summary(mw_json *json, const mw_trace_summary *trace);
 /* The members alone. counts: "spans" and "logs" are numbers; else the numbers are "span_count" and

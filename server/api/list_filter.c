@@ -1,9 +1,12 @@
 /* What a list of traces or sessions is asked for. Pool threads. */
 #include "server/api/api_int.h"
 
-const char *const mw_api_list_filters[] = {
-    "service", "agent",           "model",           "tool",       "user",      "text",
-    "errors",  "duration_min_ms", "duration_max_ms", "tokens_min", "attribute", NULL};
+#define FILTERS                                                                                    \
+    "service", "agent", "model", "tool", "user", "text", "errors", "duration_min_ms",              \
+        "duration_max_ms", "tokens_min", "attribute"
+
+const char *const mw_api_list_filters[] = {FILTERS, NULL};
+const char *const mw_api_session_filters[] = {FILTERS, "follow", NULL};
 
 /* Longer than any trace; what a double holds exactly in nanoseconds. */
 #define DURATION_MAX_MS 9e9

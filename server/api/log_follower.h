@@ -21,8 +21,6 @@
 
 #include "server/api/api_int.h"
 
-typedef struct mw_log_follower mw_log_follower;
-
 typedef struct mw_log_following {
     mw_log_query query; /* texts in the request's arena */
     mw_log_position after;

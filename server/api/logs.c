@@ -1,6 +1,7 @@
 /* GET /api/v1/logs, and the logs of one trace. */
 #include "lib/base/trace_id.h"
 #include "server/api/api_int.h"
+#include "server/api/follower.h"
 #include "server/api/log_follower.h"
 #include "server/api/otlp_answer.h"
 #include "server/api/shape_log.h"
@@ -94,17 +95,6 @@ static mw_err read_query(mw_api_call *call, mw_store_view *view, mw_log_query *q
 
 /* ---- follow -------------------------------------------------------------------------------- */
 
-/* What only a page has. */
-static mw_err refuse_pages(mw_api_call *call)
-{
-    static const char *const names[] = {"limit", "cursor", "until", "format"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (mw_request_query(call->request, mw_slice_of(names[i])).data)
-            return mw_detail_set(&call->detail, MW_E_INVALID, names[i], "leave it out",
-                                 "a list that is followed has no pages, no end and one format");
-    return MW_OK;
-}
-
 /* Where the client was, else from the beginning for what is as new as `since`, else from now. */
 static mw_err read_place(mw_api_call *call, mw_store_view *view, mw_log_following *following)
 {
@@ -127,7 +117,8 @@ static mw_err follow_logs(mw_api_call *call, const mw_api_page *page)
 {
     mw_store_view *view;
     mw_log_following following = {.since_ns = page->since_ns};
-    mw_err err = refuse_pages(call);
+    static const char *const pages[] = {"limit", "cursor", "until", "format", NULL};
+    mw_err err = mw_follower_refuse(call, pages);
     if (!err)
         err = mw_api_view_open(call, &view);
     if (err)

@@ -1,11 +1,12 @@
 /* GET /api/v1/sessions and /{id}. */
 #include "server/api/api_int.h"
+#include "server/api/follower.h"
+#include "server/api/session_follower.h"
 
-void mw_shape_session_head(mw_api_call *call, const mw_session_summary *session)
+void mw_shape_session_members(mw_json *json, mw_slice space, const mw_session_summary *session)
 {
-    mw_json *json = &call->json;
     mw_json_kv(json, "session_id", session->session_id);
-    mw_json_kv(json, "space", mw_slice_of(mw_space_name(call->space)));
+    mw_json_kv(json, "space", space);
     mw_json_kv_or_null(json, "agent", session->agent);
     mw_json_kv_or_null(json, "user", session->user);
     mw_json_kv_time(json, "first_seen", session->first_seen_ns);
@@ -22,15 +23,61 @@ void mw_shape_session_head(mw_api_call *call, const mw_session_summary *session)
                       mw_duration_ms(session->first_seen_ns, session->last_seen_ns));
 }
 
+void mw_shape_session_head(mw_api_call *call, const mw_session_summary *session)
+{
+    mw_shape_session_members(&call->json, mw_slice_of(mw_space_name(call->space)), session);
+}
+
+/* ---- follow -------------------------------------------------------------------------------- */
+
+/* Where the client was, else with the newest. */
+static mw_err read_place(mw_api_call *call, mw_session_following *following)
+{
+    mw_store_view *view;
+    mw_slice last = mw_sse_last_event_id(call->request);
+    following->resumes = last.len > 0;
+    if (!following->resumes)
+        return MW_OK;
+    mw_err err = mw_api_view_open(call, &view);
+    if (err)
+        return err;
+    uint64_t seq = mw_store_view_seq(view);
+    mw_store_view_close(view);
+    if (mw_slice_u64(last, &following->after) == MW_OK && following->after <= seq)
+        return MW_OK;
+    return mw_detail_set(&call->detail, MW_E_INVALID, "Last-Event-ID",
+                         "leave the header out to begin with the newest",
+                         "not the id of an event of this store");
+}
+
+static mw_err follow_sessions(mw_api_call *call, const mw_api_page *page,
+                              const mw_list_filter *filter)
+{
+    static const char *const pages[] = {"cursor", "until", NULL};
+    mw_session_following following = {
+        .filter = *filter, .since_ns = page->since_ns, .limit = page->limit};
+    mw_err err = mw_follower_refuse(call, pages);
+    if (!err)
+        err = read_place(call, &following);
+    return err ? err : mw_session_follower_prepare(call, &following);
+}
+
+/* ---- list and show ------------------------------------------------------------------------- */
+
 mw_err mw_api_session_list(mw_api_call *call)
 {
     mw_api_page page;
     mw_store_view *view;
     mw_session_list list = {.items = NULL};
     mw_list_filter filter;
-    mw_err err = mw_api_page_read(call, mw_api_list_filters, &page);
+    bool follow = false;
+    mw_err err = mw_api_page_read(call, mw_api_session_filters, &page);
     if (!err)
         err = mw_api_list_filter(call, &filter);
+    if (!err)
+        err = mw_api_switch(call, "follow", &follow);
+    if (!err && follow)
+        return follow_sessions(call, &page, &filter);
     if (!err)
         err = mw_api_view_open(call, &view);
     if (err)

@@ -221,17 +221,3 @@ mw_err mw_span_write(mw_span_writer *writer, const mw_trace_span *stored_span)
     mw_arena_reset(&writer->scratch);
     return err ? err : writer->json->out->err;
 }
-
-mw_slice mw_tool_of_name(mw_slice name)
-{
-    static const char *const prefixes[] = {"execute_tool ", "tools/call "};
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        mw_slice prefix = mw_slice_of(prefixes[i]);
-        if (mw_slice_starts(name, prefix) && name.len > prefix.len)
-            return mw_slice_from(name, prefix.len);
-    }
-    const mw_slice suffix = MW_SLICE(".tool");
-    if (mw_slice_ends(name, suffix) && name.len > suffix.len)
-        return mw_slice_first(name, name.len - suffix.len);
-    return name;
-}

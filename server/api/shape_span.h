@@ -36,8 +36,4 @@ static inline double mw_duration_ms(uint64_t start_ns, uint64_t end_ns)
     return -((double)(start_ns - end_ns) / 1e6);
 }
 
-/* The tool that a span of kind tool is a call of, by the names that conventions give such spans:
- * "execute_tool X", "tools/call X", "X.tool", else the name itself. A slice of `name`. Pure. */
-mw_slice mw_tool_of_name(mw_slice name);
-
 #endif

@@ -1,7 +1,7 @@
 /* GET /api/v1/traces/{id}/tree: a trace as a person reads it, in a bounded number of rows.
  *
- * Reads columns alone, and the newest log records; what is folded and what is left out when there
- * are more rows than asked for is trace_tree.h's. Pool threads.
+ * Reads columns, the names of tools, and the newest log records; what is folded and what is left
+ * out when there are more rows than asked for is trace_tree.h's. Pool threads.
  */
 #include <xxhash.h>
 
@@ -167,10 +167,11 @@ static uint64_t number_of(const uint8_t *span_id)
     return number;
 }
 
-static mw_tree_item span_item(const mw_span_row *row)
+static mw_tree_item span_item(const mw_trace_span *span)
 {
+    const mw_span_row *row = &span->row;
     uint64_t what = mix(row->operation_kind, row->name);
-    what = mix(mix(what, row->service), row->model);
+    what = mix(mix(mix(what, row->service), row->model), span->tool);
     return (mw_tree_item){.id = number_of(row->span_id),
                           .parent_id = number_of(row->parent_span_id),
                           .start_ns = row->start_ns,
@@ -208,7 +209,7 @@ static void merge_items(outline *work)
             work->items[work->count++] = log_item(&record->row, record->text);
         } else {
             work->source[work->count] = (uint32_t)span++;
-            work->items[work->count++] = span_item(&next->row);
+            work->items[work->count++] = span_item(next);
         }
     }
 }
@@ -227,11 +228,16 @@ static mw_err make_items(outline *work)
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
-static const mw_span_row *row_of(const outline *work, uint32_t item)
+static const mw_trace_span *span_of(const outline *work, uint32_t item)
 {
     uint32_t at = work->source[item];
     MW_ASSERT(at < work->trace.span_count);
-    return &work->trace.spans[at].row;
+    return &work->trace.spans[at];
+}
+
+static const mw_span_row *row_of(const outline *work, uint32_t item)
+{
+    return &span_of(work, item)->row;
 }
 
 static void write_id(mw_json *json, const char *key, const uint8_t *id)
@@ -290,14 +296,13 @@ static void write_note(mw_json *json, uint8_t note)
 }
 
 /* What tells spans apart that are alike: the signature's parts. */
-static void write_what(mw_json *json, const mw_span_row *span)
+static void write_what(mw_json *json, const mw_trace_span *told)
 {
+    const mw_span_row *span = &told->row;
     mw_json_kv(json, "name", span->name);
     mw_json_kv(json, "operation_kind",
                mw_slice_of(mw_operation_kind_name((mw_operation_kind)span->operation_kind)));
-    mw_json_kv_or_null(json, "tool",
-                       span->operation_kind == MW_OP_TOOL ? mw_tool_of_name(span->name)
-                                                          : MW_SLICE_NONE);
+    mw_json_kv_or_null(json, "tool", told->tool);
     mw_json_kv_or_null(json, "service", span->service);
     mw_json_kv_or_null(json, "model", span->model);
 }
@@ -307,7 +312,7 @@ static void write_span(const outline *work, const mw_tree_row *row)
     mw_json *json = &work->call->json;
     const mw_span_row *span = row_of(work, row->first);
     bool folded = row->count > 1;
-    write_what(json, span);
+    write_what(json, span_of(work, row->first));
     mw_json_kv_or_null(json, "agent", span->agent);
     write_id(json, "span_id", row_of(work, folded ? row->longest : row->first)->span_id);
     mw_json_kv_time(json, "start", span->start_ns);
@@ -367,7 +372,7 @@ static void write_top(const outline *work)
         const mw_tree_share *share = &work->tree.top[i];
         const mw_span_row *span = row_of(work, share->most);
         mw_json_object_begin(json);
-        write_what(json, span);
+        write_what(json, span_of(work, share->most));
         mw_json_kv_u64(json, "count", share->count);
         write_id(json, "span_id", span->span_id);
         write_ms(json, "critical_ms", share->critical_ns);
@@ -414,6 +419,8 @@ static mw_err read_trace(outline *work, mw_store_view *view, mw_slice id)
     mw_err err = mw_store_trace_find(view, id, trace_id);
     if (!err)
         err = mw_store_trace_outline(view, trace_id, &work->call->arena, &work->trace);
+    if (!err)
+        err = mw_store_trace_tools(view, &work->trace, &work->call->arena);
     if (!err)
         err = read_logs(work, view);
     return err ? err : make_items(work);

@@ -128,7 +128,7 @@ static void add_span(mw_arena *arena, turn *to, const mw_trace_span *span)
     add_tokens(&to->input_tokens, span->counted_input);
     add_tokens(&to->output_tokens, span->counted_output);
     if (row->operation_kind == MW_OP_TOOL)
-        count_name(arena, to->tools, &to->tool_count, mw_tool_of_name(row->name), failed);
+        count_name(arena, to->tools, &to->tool_count, span->tool, failed);
     if (row->operation_kind == MW_OP_MODEL)
         count_name(arena, to->models, &to->model_count, row->model, failed);
     if (!to->agent.len && row->agent.len)
@@ -189,6 +189,8 @@ static mw_err read_turn(reading *work, const mw_trace_summary *summary)
     mw_said_init(&to->said, arena);
     mw_arena_init(&scratch, MW_MEM_QUERY, MW_API_ARENA_MAX);
     mw_err err = mw_store_trace_outline(work->view, summary->trace_id, &scratch, &trace);
+    if (!err)
+        err = mw_store_trace_tools(work->view, &trace, &scratch);
     for (size_t i = 0; !err && i < trace.span_count; i++)
         if (mw_slice_equal(trace.spans[i].row.session_id, session))
             add_span(arena, to, &trace.spans[i]);

@@ -7,6 +7,8 @@
  *
  *   traces   spans of about 742 bytes, 16 to a trace: an agent with three event-loop cycles, each
  *            with a model call, a tool call and the HTTP calls below them
+ *   mixed    such spans with many agents, models, tools, users and durations: for questions, not
+ *            for what a span costs
  *   callees  six SERVER spans for each trace of such a request, of two other services: the other
  *            side of its HTTP calls, for edges between services that come in different requests
  *   logs     records of about 520 bytes, seven attributes, in the context of such spans
@@ -36,7 +38,13 @@ typedef struct load_bytes {
     size_t len, capacity;
 } load_bytes;
 
-typedef enum load_signal { LOAD_TRACES, LOAD_METRICS, LOAD_LOGS, LOAD_CALLEES } load_signal;
+typedef enum load_signal {
+    LOAD_TRACES,
+    LOAD_METRICS,
+    LOAD_LOGS,
+    LOAD_CALLEES,
+    LOAD_MIXED
+} load_signal;
 
 /* Where the changing parts of one item are, as offsets of the body; 0 = absent. A record's times
  * are `start` and `end`, a point's start and time likewise. */
@@ -51,6 +59,7 @@ typedef struct load_template {
     load_bytes body;
     load_patch *patches;
     unsigned spans;
+    bool mixed;
 } load_template;
 
 /* ---- randomness (splitmix64: fast, and reproducible from the seed) ------------------------ */
@@ -202,6 +211,32 @@ static void load_span_attributes(load_bytes *out, unsigned role, uint64_t random
     }
 }
 
+/* What makes mixed spans differ, in place of what all others have; tools are named by an
+ * attribute alone. */
+static void load_mixed_attributes(load_bytes *out, unsigned role, uint64_t random)
+{
+    char text[64];
+    snprintf(text, sizeof text, "agent-%u", (unsigned)(random % 20));
+    load_attribute(out, 9, "gen_ai.agent.name", text, 0);
+    snprintf(text, sizeof text, "user-%u", (unsigned)(random % 1000));
+    load_attribute(out, 9, "user.id", text, 0);
+    load_attribute(out, 9, "app.customer.tier", random % 3 ? "standard" : "gold", 0);
+    load_attribute(out, 9, "app.attempt", NULL, (int64_t)(random % 4));
+    load_attribute(out, 9, "thread.name", "worker-7", 0);
+    load_attribute(out, 9, "code.function.name", "handle_request", 0);
+    if (load_roles[role].operation)
+        load_attribute(out, 9, "gen_ai.operation.name", load_roles[role].operation, 0);
+    if (role == 2) {
+        snprintf(text, sizeof text, "model-%u", (unsigned)(random % 8));
+        load_attribute(out, 9, "gen_ai.request.model", text, 0);
+        load_attribute(out, 9, "gen_ai.usage.input_tokens", NULL, (int64_t)(random % 4000));
+        load_attribute(out, 9, "gen_ai.usage.output_tokens", NULL, (int64_t)(random % 700));
+    } else if (role == 4) {
+        snprintf(text, sizeof text, "tool-%u", (unsigned)(random % 40));
+        load_attribute(out, 9, "gen_ai.tool.name", text, 0);
+    }
+}
+
 /* The calls of the trace: the HTTP client spans, three cycles of two. */
 static unsigned load_call_of(unsigned callee)
 {
@@ -219,7 +254,8 @@ static void load_move(load_patch *patch, size_t base)
 }
 
 /* Encodes the span at the end of `out`; the patch's offsets count from the start of `out`. */
-static void load_span(load_bytes *out, load_patch *patch, unsigned index, uint64_t random)
+static void load_span(load_bytes *out, load_patch *patch, unsigned index, uint64_t random,
+                      bool mixed)
 {
     static const uint8_t zero[16];
     static const char session[] = "sess-0000000000000000";
@@ -234,13 +270,16 @@ static void load_span(load_bytes *out, load_patch *patch, unsigned index, uint64
         load_len_field(&span, 4, zero, 8);
         patch->parent_id = span.len - 8;
     }
-    load_text_field(&span, 5, load_roles[role].name);
+    load_text_field(&span, 5, mixed && role == 4 ? "run tool" : load_roles[role].name);
     load_varint_field(&span, 6, load_roles[role].kind);
     patch->start = load_fixed64_field(&span, 7);
     patch->end = load_fixed64_field(&span, 8);
     load_attribute(&span, 9, "session.id", session, 0);
     patch->session = span.len - LOAD_SESSION_TEXT;
-    load_span_attributes(&span, role, random);
+    if (mixed)
+        load_mixed_attributes(&span, role, random);
+    else
+        load_span_attributes(&span, role, random);
     if (random % 5 == 0) {
         load_bytes event = {0};
         size_t at = load_fixed64_field(&event, 1);
@@ -416,7 +455,7 @@ static void load_item(load_signal signal, load_bytes *out, load_patch *patch, un
     else if (signal == LOAD_LOGS)
         load_log(out, patch, item % LOAD_SPANS_PER_TRACE, random);
     else
-        load_span(out, patch, item % LOAD_SPANS_PER_TRACE, random);
+        load_span(out, patch, item % LOAD_SPANS_PER_TRACE, random, signal == LOAD_MIXED);
 }
 
 static const char *load_service_name(load_signal signal, unsigned resource)
@@ -448,7 +487,7 @@ static void load_template_init(load_template *template, load_signal signal, unsi
 {
     if (signal == LOAD_CALLEES)
         spans = spans / LOAD_SPANS_PER_TRACE * LOAD_CALLEES_PER_TRACE;
-    *template = (load_template){.spans = spans};
+    *template = (load_template){.spans = spans, .mixed = signal == LOAD_MIXED};
     template->patches = calloc(spans, sizeof *template->patches);
     if (!template->patches)
         abort();
@@ -504,6 +543,15 @@ static void load_le64(uint8_t *out, uint64_t value)
         out[i] = (uint8_t)(value >> (8 * i));
 }
 
+/* By how much the root of a trace outlives its calls: half a second on average, now and then three
+ * seconds more. */
+static uint64_t load_longer_ns(const uint8_t trace_id[16])
+{
+    uint64_t low;
+    memcpy(&low, trace_id + 8, 8);
+    return low % 1000000000u + (low % 500 ? 0 : 3000000000u);
+}
+
 /* Rewrites the copy of the template's body at `body` for send `number`. */
 static void load_patch_body(const load_template *template, uint8_t *body, uint64_t seed,
                             uint64_t number)
@@ -530,7 +578,8 @@ static void load_patch_body(const load_template *template, uint8_t *body, uint64
         if (p->parent_id)
             load_span_id(trace_id, p->parent, body + p->parent_id);
         load_le64(body + p->start, wall - 2000000000u + p->index * 1000000u);
-        load_le64(body + p->end, wall - 1000000000u + p->index * 1000000u);
+        uint64_t longer = template->mixed && p->index == 0 ? load_longer_ns(trace_id) : 0;
+        load_le64(body + p->end, wall - 1000000000u + p->index * 1000000u + longer);
         if (p->event)
             load_le64(body + p->event, wall - 1500000000u);
         if (p->session)

@@ -63,7 +63,7 @@ typedef struct load_connection {
 } load_connection;
 
 typedef struct load_options {
-    bool grpc, framed;
+    bool grpc, framed, mixed;
     load_signal signal;
     unsigned port, in_flight, spans, templates, split;
     uint64_t requests, seed;

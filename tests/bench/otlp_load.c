@@ -5,11 +5,12 @@
  *       sends one body and prints the answer as JSON (--framed: F holds the gRPC prefix already)
  *   otlp_load load --transport http|grpc --port P [--signal traces|metrics|logs] [--in-flight N]
  *                  [--requests N] [--seconds S] [--spans N] [--rate SPANS_PER_S] [--seed N]
- *                  [--templates N] [--split D] [--acked FILE]
+ *                  [--templates N] [--split D] [--mixed] [--acked FILE]
  *       generates load and prints rate and acknowledgement times as JSON, in which "spans" are
  *       items of the signal; FILE gets one line "trace-id span-id" for every span of every
  *       acknowledged request; --split D (traces): every other request brings the callees of the
- *       calls of one D requests away, before or behind it in turns
+ *       calls of one D requests away, before or behind it in turns; --mixed (traces): spans that
+ *       differ, for questions
  *   otlp_load body [--signal S] [--spans N] [--seed N]      one request's bytes on stdout
  *
  * One thread, poll(2). Over HTTP/1.1 a connection carries one request at a time; over gRPC at
@@ -133,8 +134,11 @@ static load_part load_part_at(const load_run *run, bool callees, uint64_t number
     size_t at = number % options->templates;
     load_template *template = &run->templates[at + (callees ? options->templates : 0)];
     if (template->spans == 0)
-        load_template_init(template, callees ? LOAD_CALLEES : options->signal, options->spans,
-                           options->seed + at * options->spans);
+        load_template_init(template,
+                           callees          ? LOAD_CALLEES
+                           : options->mixed ? LOAD_MIXED
+                                            : options->signal,
+                           options->spans, options->seed + at * options->spans);
     return (load_part){template, number};
 }
 
@@ -390,6 +394,8 @@ int main(int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--framed") == 0)
             options.framed = true;
+        else if (strcmp(argv[i], "--mixed") == 0)
+            options.mixed = true;
         else if (i + 1 >= argc || !load_set(&options, argv[i], argv[i + 1]))
             return load_usage();
         else
@@ -398,7 +404,7 @@ int main(int argc, char **argv)
     unsigned unit = LOAD_RESOURCES * LOAD_SPANS_PER_TRACE;
     if (options.spans == 0 || options.spans % unit || options.in_flight == 0 ||
         options.in_flight > LOAD_IN_FLIGHT_MAX || options.templates == 0 ||
-        (options.split && options.signal != LOAD_TRACES))
+        ((options.split || options.mixed) && options.signal != LOAD_TRACES))
         return load_usage();
     if (options.requests && options.seconds <= 10)
         options.seconds = 60;

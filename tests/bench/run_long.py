@@ -6,6 +6,8 @@
 Parts (all of them when none is named):
 
   lookups   10 M spans stored and merged: disk, questions, start (cold where caches may be dropped)
+  filters   10 M spans of many kinds (--millions when fewer), and log records: each list under each of
+            its filters, where many, few and none fit
   growth    50 M spans (--millions): CPU a span of the last two million against the second one
   steady    M minutes (10) at full speed, 4 requests in flight: memory, files and the unmerged log
             stay bounded; then M minutes at 50 k spans/s beside merging, retention and questions
@@ -44,6 +46,16 @@ def bench_lookups(options):
         store.print_lookups(server, requests, SEED)
         store.print_disk(server, result["spans_acknowledged"])
         store.print_start(server, requests, SEED)
+
+
+def bench_filters(options):
+    requests = requests_of(min(options.millions, 10))
+    with Midwatch(["--merge-after", "2s"]) as server:
+        moments = store.fill_mixed(server, requests, SEED)
+        stored = store.Asker(server).status()["stored"]
+        print(f"{int(stored['spans']) / 1e6:.2f} M spans, {int(stored['logs']) / 1e6:.2f} M log "
+              f"records", flush=True)
+        store.print_filters(server, moments)
 
 
 # ---- growth -------------------------------------------------------------------------------------
@@ -166,7 +178,8 @@ def bench_steady(options):
                       flush=True)
 
 
-PARTS = {"lookups": (bench_lookups, 4), "growth": (bench_growth, 14), "steady": (bench_steady, 12)}
+PARTS = {"lookups": (bench_lookups, 4), "filters": (bench_filters, 4),
+         "growth": (bench_growth, 14), "steady": (bench_steady, 12)}
 
 
 def main():

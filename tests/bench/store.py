@@ -177,6 +177,109 @@ def print_lookups(server, requests, seed, rounds=300):
           flush=True)
 
 
+# ---- filters ------------------------------------------------------------------------------------
+
+RARE = 10  # traces that have what hardly any has
+
+
+def rare_request(number):
+    """A trace with rare names and sums, its own session, and one that ends at once."""
+    import otlp
+    start = time.time_ns()
+
+    def span(at, name, operation, longest_ns, attributes, n):
+        return otlp.span(bytes.fromhex(trace_id(77, number, n)), (at + 1).to_bytes(8, "big"),
+                         b"" if at == 0 else (1).to_bytes(8, "big"), name, start,
+                         [("gen_ai.operation.name", operation), ("session.id", f"rare-{n}-{number}"),
+                          *attributes], 0, start + longest_ns)
+
+    tokens = otlp.varint_field(3, 3_000_000)
+    rare = [("app.rare", "yes"), ("user.id", "user-rare"), ("gen_ai.agent.name", "agent-rare")]
+    spans = [span(0, "invoke needle", "invoke_agent", 500 * 10 ** 9, rare, 0),
+             span(1, "chat", "chat", 10 ** 9, [("gen_ai.request.model", "model-rare"),
+                                               ("gen_ai.usage.input_tokens", tokens)], 0),
+             span(2, "run tool", "execute_tool", 10 ** 9, [("gen_ai.tool.name", "tool-rare")], 0),
+             span(0, "short", "invoke_agent", 1000, [], 1)]
+    return otlp.request(spans, "service-rare")
+
+
+def rare_logs(number):
+    import signals
+    attributes = [("app.rare", "yes"), ("gen_ai.agent.name", "agent-rare"),
+                  ("session.id", f"rare-0-{number}")]
+    record = signals.log(time.time_ns(), "a needle in it", 21, attributes=attributes, event="rare")
+    return signals.request([record], "service-rare")
+
+
+def fill_mixed(server, requests, seed):
+    """Mixed spans, and log records of every eighth request's traces; rare ones between them."""
+    import signals
+    asker, part = Asker(server), requests // RARE
+    moments = []
+    for number in range(RARE):
+        moments.append(time.time_ns())
+        for path, body in (("/v1/traces", rare_request(number)), ("/v1/logs", rare_logs(number))):
+            answer = signals.post(server.daemon, path, body)
+            assert answer.status == 200, answer.body
+        for extra, count in ((("--mixed",), part), (("--signal", "logs"), part // 8)):
+            measure.load(server, "http", "--requests", count, "--seconds", 3600, "--in-flight", 4,
+                         "--seed", seed + (number << 40), *extra)
+    wait_until_merged(asker)
+    return moments
+
+
+def filter_rows(noun, moments):
+    """Of each filter: its name, and a query that many fit, one that few do, one that none does."""
+    middle = moments[len(moments) // 2]
+    names = {"agent": "agent-3", "model": "model-5", "tool": "tool-7", "user": "user-77"}
+    rows = [("service", "service=support-agent", "service=service-rare", "service=nobody")]
+    rows += [(key, f"{key}={common}", f"{key}={key}-rare", f"{key}={key}-none")
+             for key, common in names.items() if noun != "logs" or key == "agent"]
+    rows.append(("attribute", "attribute=app.customer.tier=gold", "attribute=app.rare=yes",
+                 "attribute=app.rare=no"))
+    rows.append(("time", f"until={middle}", f"since={middle}&until={middle + 10 ** 7}",
+                 "until=2001-01-01"))
+    if noun == "logs":
+        rows[1] = ("agent", "agent=support", "agent=agent-rare", "agent=agent-none")
+        rows.append(("severity", "severity=ERROR", "severity=FATAL", "severity=24"))
+        rows.append(("text", "text=refund", "text=needle", "text=nowhere"))
+        rows.append(("event", None, "event=rare", "event=none"))
+        return rows
+    rows.append(("errors", "errors=true", "errors=true&agent=agent-rare", "errors=true&user=none"))
+    rows.append(("duration", "duration_min_ms=900", "duration_min_ms=400000",
+                 "duration_min_ms=5000000"))
+    rows.append(("shortest", "duration_max_ms=50000", "duration_max_ms=0.5", "duration_max_ms=0"))
+    if noun == "spans":
+        rows.append(("name", "name=invoke_agent%20support", "name=invoke%20needle", "name=nobody"))
+        return rows
+    rows.append(("tokens", "tokens_min=1000", "tokens_min=2000000", "tokens_min=1000000000"))
+    rows.append(("text", "text=chat", "text=needle", "text=nowhere"))
+    rows.append(("both", "agent=agent-3&tokens_min=1000", "agent=agent-3&tokens_min=60000",
+                 "tool=tool-7&tokens_min=1000000000"))
+    return rows
+
+
+def print_filters(server, moments, rounds=9):
+    """Times of the first page of each list under each filter; the first question of each is told by
+    itself, since sums over traces are made by it."""
+    asker, worst = Asker(server), []
+    for noun in ("sessions", "traces", "spans", "logs"):
+        for name, *queries in filter_rows(noun, moments):
+            shown = []
+            for kind, query in zip(("many", "few", "none"), queries):
+                if query is None:
+                    continue
+                path = f"/api/v1/{noun}?limit=100&{query}"
+                first, answer = asker.ask(path)
+                times = asker.times([path] * (rounds if first < 2 else 3))
+                worst.append((quantile(times, 0.99), f"{noun} {query}"))
+                shown.append(f"{kind} ({len(answer['items'])}) {quantile(times, 0.5):.0f}/"
+                             f"{quantile(times, 0.99):.0f}, first {first * 1000:.0f}")
+            print(f"{noun} by {name}: {'; '.join(shown)} ms", flush=True)
+    print("slowest: " + "; ".join(f"{what} {ms:.0f} ms" for ms, what in sorted(worst)[:-6:-1]) +
+          " (p99; bar 1000)", flush=True)
+
+
 def drop_caches():
     """Makes the next reads go to the disk; False where that is not allowed."""
     try:

@@ -17,6 +17,8 @@ BASE = 1_700_000_000_000_000_000
 MS = 10 ** 6
 # More blocks than the stretches that are gone through before rare spans are looked for.
 REQUESTS, TRACES_EACH = 150, 3
+# Of what is merged: more rows than four blocks hold (lib/store/merge/block_pack.h).
+BULK, BULK_TRACES, BULK_SPANS = 40, 30, 32
 
 
 def number(value):
@@ -77,6 +79,20 @@ class Model:
                     [(k, number(v) if isinstance(v, int) else v) for k, v in attributes.items()],
                     2 if item["failed"] else 0, item["end"]))
         return otlp.request(encoded, service)
+
+    def bulk(self, at):
+        """Spans that no filter but time chooses: blocks to pass over between the others."""
+        encoded, session = [], f"bulk {at}"
+        for n in range(BULK_TRACES):
+            trace = hashlib.md5(b"bulk %d %d" % (at, n)).digest()
+            start = BASE + self.random.randrange(10 ** 6) * MS
+            for own in range(1, BULK_SPANS + 1):
+                item = {"name": "bulk", "attributes": {"gen_ai.operation.name": "none", "session.id": session},
+                        "service": "bulk", "start": start + own, "end": start + own + 500 * MS, "failed": False}
+                self.traces.setdefault(trace.hex(), []).append(item)
+                encoded.append(otlp.span(trace, span_id(own), span_id(1) if own > 1 else b"", "bulk", item["start"],
+                                         [("session.id", session)], 0, item["end"]))
+        return otlp.request(encoded, "bulk")
 
     def session_of(self, spans):
         return spans[0]["attributes"].get("session.id")
@@ -142,11 +158,16 @@ QUERIES = [
 
 
 class WhereTest(DaemonCase):
+    BULK = 0
+
     @classmethod
     def prepare(cls):
         cls.model = Model(4711)
-        for at in range(REQUESTS):
-            answer = cls.daemon.post_traces(cls.model.request(at))
+        requests = [cls.model.request(at) for at in range(REQUESTS)]
+        requests += [cls.model.bulk(at) for at in range(cls.BULK)]
+        cls.model.random.shuffle(requests)
+        for body in requests:
+            answer = cls.daemon.post_traces(body)
             assert answer.status == 200, answer.body
 
     def pages(self, path, query, key, limit):
@@ -162,7 +183,7 @@ class WhereTest(DaemonCase):
 
     def test_traces(self):
         for query in QUERIES:
-            for limit in (1000, 23):
+            for limit in (1000, 23 if query else 200):
                 with self.subTest(query=query, limit=limit):
                     self.assertEqual(self.pages("traces", query, "trace_id", limit),
                                      self.model.trace_ids(query))
@@ -184,7 +205,8 @@ class WhereTest(DaemonCase):
 
     def test_what_is_listed_is_what_is_stored(self):
         """A filter chooses; it changes nothing of what it lets pass."""
-        every = {t["trace_id"]: t for t in self.daemon.api("traces?limit=1000")["items"]}
+        every = {t["trace_id"]: t for t in self.daemon.api("traces?limit=1000&service=shop")["items"]}
+        every.update({t["trace_id"]: t for t in self.daemon.api("traces?limit=1000&service=bank")["items"]})
         for item in self.daemon.api("traces?errors=true&limit=1000")["items"]:
             self.assert_json(item, every[item["trace_id"]])
             self.assertGreater(item["errors"], 0)
@@ -226,9 +248,10 @@ class WhereTest(DaemonCase):
 
 
 class MergedWhereTest(WhereTest):
-    """The same of merged segments."""
+    """The same of merged segments, in several blocks of which most have nothing to tell."""
 
     ARGUMENTS = ("--merge-after", "1s")
+    BULK = BULK
 
     @classmethod
     def prepare(cls):
@@ -238,10 +261,13 @@ class MergedWhereTest(WhereTest):
             store = cls.daemon.api("status")["store"]
             return store["merged_segments"] and not store["unmerged_bytes"]
         wait_for("merging", merged, 60)
+        assert not cls.BULK or cls.daemon.api("spaces")["items"][0]["blocks"] > 4
 
 
 class RestartedWhereTest(MergedWhereTest):
     """And after a start whose footer was damaged and made again."""
+
+    BULK = 0
 
     @classmethod
     def prepare(cls):

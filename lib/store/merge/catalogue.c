@@ -281,17 +281,9 @@ void mw_catalogue_discard(const char *directory)
     }
 }
 
-/* The losses that can still be read: of them the segments know nothing. */
-static mw_err keep_loss(void *ctx, const mw_catalogue_loss *loss)
-{
-    return mw_catalogue_note_loss(ctx, loss);
-}
-
 mw_err mw_catalogue_begin_anew(mw_catalogue *catalogue)
 {
-    mw_err partly =
-        catalogue->db ? mw_catalogue_read_losses(catalogue, keep_loss, catalogue) : MW_OK;
-    (void)partly; /* it is damaged: what it gives is all there is */
+    mw_catalogue_keep_losses(catalogue);
     MW_LOG(MW_LOG_WARN, "store", "the catalogue is damaged or foreign: it is made again",
            MW_KV_STR("file", catalogue->path));
     disconnect(catalogue);
@@ -592,7 +584,17 @@ typedef struct row_reader {
     mw_err (*segment)(void *ctx, const mw_catalogue_segment *segment);
     mw_err (*loss)(void *ctx, const mw_catalogue_loss *loss);
     void *ctx;
+    bool passes_over; /* losses that cannot be true */
 } row_reader;
+
+/* A page that was never written reads as a row of zeros. */
+static bool is_sound(const mw_catalogue_loss *loss)
+{
+    const mw_catalogue_segment *of = &loss->of;
+    return of->id > 0 && of->id < INT64_MAX && of->kind <= MW_SEGMENT_MERGED && of->blocks > 0 &&
+           of->first_seq > 0 && of->first_seq <= of->last_seq && of->last_seq < INT64_MAX &&
+           loss->noticed_ns > 0;
+}
 
 static mw_err give_row(sqlite3_stmt *statement, const row_reader *reader)
 {
@@ -603,6 +605,8 @@ static mw_err give_row(sqlite3_stmt *statement, const row_reader *reader)
     if (sqlite3_column_int64(statement, SEGMENT_COLUMNS) == MW_LOSS_END)
         row.part = MW_LOSS_END;
     row.noticed_ns = (uint64_t)sqlite3_column_int64(statement, SEGMENT_COLUMNS + 1);
+    if (!is_sound(&row))
+        return reader->passes_over ? MW_OK : MW_E_CORRUPT;
     return reader->loss(reader->ctx, &row);
 }
 
@@ -635,6 +639,18 @@ mw_err mw_catalogue_read_losses(mw_catalogue *catalogue,
 {
     const row_reader reader = {.loss = loss, .ctx = ctx};
     return read_rows(catalogue, SQL_EACH_LOSS, &reader);
+}
+
+static mw_err keep_loss(void *ctx, const mw_catalogue_loss *loss)
+{
+    return mw_catalogue_note_loss(ctx, loss);
+}
+
+void mw_catalogue_keep_losses(mw_catalogue *catalogue)
+{
+    const row_reader reader = {.loss = keep_loss, .ctx = catalogue, .passes_over = true};
+    mw_err partly = catalogue->db ? read_rows(catalogue, SQL_EACH_LOSS, &reader) : MW_OK;
+    (void)partly; /* it is damaged: what it gives is all there is */
 }
 
 mw_err mw_catalogue_each_loss(mw_catalogue *catalogue,

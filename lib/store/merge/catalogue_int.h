@@ -38,6 +38,8 @@ MW_MUST_USE mw_err mw_catalogue_begin(mw_catalogue *catalogue);
 MW_MUST_USE mw_err mw_catalogue_settle(mw_catalogue *catalogue, mw_err err);
 /* Replaces a damaged file by an empty one; the losses it still tells wait in `pending`. */
 MW_MUST_USE mw_err mw_catalogue_begin_anew(mw_catalogue *catalogue);
+/* The losses that can still be read in it wait in `pending`: of them the segments know nothing. */
+void mw_catalogue_keep_losses(mw_catalogue *catalogue);
 
 /* Within a transaction; errors as mw_catalogue_put. */
 MW_MUST_USE mw_err mw_catalogue_put_row(mw_catalogue *catalogue,

@@ -581,6 +581,44 @@ mw_err mw_collect_sessions(mw_store_view *view, const uint64_t *keys, size_t cou
     return err;
 }
 
+static mw_err tell_sessions_of(mw_store_view *view, const mw_hot *hot, const uint64_t *keys,
+                               size_t count,
+                               mw_err (*text)(void *ctx, uint64_t key, mw_slice session_id),
+                               void *ctx)
+{
+    mw_err err = MW_OK;
+    uint32_t last = 0;
+    for (uint32_t row = 0; err == MW_OK && row < hot->count; row++) {
+        uint32_t ref = mw_hot_ref(hot, MW_HOT_SESSION, row);
+        if (ref == 0 || ref == last)
+            continue;
+        last = ref;
+        mw_slice id = mw_hot_string(hot, ref);
+        uint64_t key = mw_text_key(view->store->key_seed, id);
+        if (mw_keys_contain(keys, count, key))
+            err = text(ctx, key, id);
+    }
+    return err;
+}
+
+mw_err mw_each_session_text(mw_store_view *view, const uint64_t *keys, size_t count,
+                            mw_err (*text)(void *ctx, uint64_t key, mw_slice session_id), void *ctx)
+{
+    mw_block_set blocks;
+    mw_err err = mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks);
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        mw_hot hot;
+        if (mw_block_holds(block, MW_SIGNAL_METRICS) || !mw_block_set_has(&blocks, i))
+            continue;
+        err = mw_view_hot(view, block, &hot);
+        if (err == MW_OK)
+            err = tell_sessions_of(view, &hot, keys, count, text, ctx);
+    }
+    mw_block_set_fini(&blocks);
+    return err;
+}
+
 /* `err` is what the collecting of `set` ended with: too many traces to name them means all, in
  * parts. */
 static mw_err gather_set(mw_store_view *view, const mw_gather_question *question, mw_err err,

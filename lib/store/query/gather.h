@@ -73,6 +73,13 @@ typedef struct mw_trace_share {
 MW_MUST_USE mw_err mw_collect_sessions(mw_store_view *view, const uint64_t *keys, size_t count,
                                        const mw_trace_share *share, mw_trace_set *set);
 
+/* Tells the texts of the sessions of the ascending keys that a span or log record has as its own,
+ * each perhaps more than once. As above. */
+MW_MUST_USE mw_err mw_each_session_text(mw_store_view *view, const uint64_t *keys, size_t count,
+                                        mw_err (*text)(void *ctx, uint64_t key,
+                                                       mw_slice session_id),
+                                        void *ctx);
+
 /* A log record with a session of its own. */
 typedef struct mw_own_session_log {
     uint64_t session; /* mw_text_key */

@@ -157,6 +157,7 @@ static mw_err open_block(mw_item_search *search, const mw_hot *hot)
     if (err != MW_OK)
         return err;
     search->open = true;
+    search->item_row = UINT32_MAX;
     return search->wanted_count ? judge_contexts(search) : MW_OK;
 }
 
@@ -224,18 +225,36 @@ static mw_err body_fits(mw_item_search *search, mw_slice item, bool *fits)
     return err;
 }
 
-static mw_err item_fits(mw_item_search *search, uint32_t row, uint32_t missing, bool *fits)
+/* The walk goes forward alone, and a row may be asked for several things. */
+static mw_err read_item(mw_item_search *search, uint32_t row, mw_slice *item)
 {
     uint32_t len = mw_items_walk_item_length(&search->walk, row);
 
+    *item = MW_SLICE_NONE;
     if (mw_is_oversized(len))
         return MW_OK;
-    if (!mw_block_reader_room(&search->item, &search->item_size, len))
-        return MW_E_NOMEM;
-    mw_err err = mw_items_walk_item(&search->walk, row, search->item);
+    if (search->item_row != row) {
+        search->item_row = UINT32_MAX;
+        if (!mw_block_reader_room(&search->item, &search->item_size, len))
+            return MW_E_NOMEM;
+        mw_err err = mw_items_walk_item(&search->walk, row, search->item);
+        if (err != MW_OK)
+            return err;
+        search->item_row = row;
+        search->item_len = len;
+    }
+    *item = mw_slice_bytes(search->item, search->item_len);
+    return MW_OK;
+}
+
+static mw_err item_fits(mw_item_search *search, uint32_t row, uint32_t missing, bool *fits)
+{
+    mw_slice item;
+    if (mw_is_oversized(mw_items_walk_item_length(&search->walk, row)))
+        return MW_OK;
+    mw_err err = read_item(search, row, &item);
     if (err != MW_OK)
         return err;
-    mw_slice item = mw_slice_bytes(search->item, len);
     if (missing)
         missing &= ~mw_attributes_held(item, search->field, search->wanted, search->wanted_count);
     return missing ? MW_OK : body_fits(search, item, fits);
@@ -268,20 +287,10 @@ uint32_t mw_item_search_may(const mw_item_search *search, mw_slice filter)
     return may;
 }
 
-mw_err mw_item_search_enter(mw_item_search *search, const mw_index_block *block, uint32_t *may)
+void mw_item_search_begin(mw_item_search *search, const mw_index_block *block)
 {
-    char *data;
-    size_t len;
     mw_item_search_leave(search);
     search->block = block;
-    *may = 0;
-    if (!search->wanted_count)
-        return MW_OK;
-    mw_err err = mw_block_filter_read(block, &data, &len);
-    if (err == MW_OK)
-        *may = mw_item_search_may(search, mw_slice_bytes(data, len));
-    mw_free(MW_MEM_QUERY, data);
-    return err;
 }
 
 mw_err mw_item_search_held(mw_item_search *search, const mw_hot *hot, uint32_t row, uint32_t asked,
@@ -295,14 +304,21 @@ mw_err mw_item_search_held(mw_item_search *search, const mw_hot *hot, uint32_t r
     if (err != MW_OK)
         return err;
     *held = asked & ~missing_of(search, row);
-    uint32_t len = mw_items_walk_item_length(&search->walk, row);
-    if (*held == asked || mw_is_oversized(len))
-        return MW_OK;
-    if (!mw_block_reader_room(&search->item, &search->item_size, len))
-        return MW_E_NOMEM;
-    err = mw_items_walk_item(&search->walk, row, search->item);
-    if (err == MW_OK)
-        *held |= asked & mw_attributes_held(mw_slice_bytes(search->item, len), search->field,
-                                            search->wanted, search->wanted_count);
+    mw_slice item = MW_SLICE_NONE;
+    if (*held != asked)
+        err = read_item(search, row, &item);
+    if (err == MW_OK && item.len)
+        *held |=
+            asked & mw_attributes_held(item, search->field, search->wanted, search->wanted_count);
     return err;
+}
+
+mw_err mw_item_search_item(mw_item_search *search, const mw_hot *hot, uint32_t row, mw_slice *item)
+{
+    mw_err err = MW_OK;
+    MW_ASSERT(search->block);
+    *item = MW_SLICE_NONE;
+    if (!search->open)
+        err = open_block(search, hot);
+    return err == MW_OK ? read_item(search, row, item) : err;
 }

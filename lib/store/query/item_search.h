@@ -34,6 +34,7 @@ typedef struct mw_item_search {
     size_t held_size;
     char *item; /* what is being judged */
     size_t item_size;
+    uint32_t item_row, item_len; /* whose item it is; UINT32_MAX = nobody's */
 } mw_item_search;
 
 /* Asks nothing yet. `field` is MW_SPAN_ATTRIBUTES or MW_LOG_ATTRIBUTES. */
@@ -57,12 +58,16 @@ MW_MUST_USE mw_err mw_item_search_fits(mw_item_search *search, const mw_hot *hot
  * lets all pass, for a block of the log, and for one that is damaged, which is logged: filters are
  * derived, so that costs the block's reading, no answer. MW_E_IO, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_block_filter_read(const mw_index_block *block, char **data, size_t *len);
-/* The same by attribute: bit i of the answers is the i-th. Which a row of the block may have; which
- * of `asked` the item of a row has. Errors as mw_item_search_fits. */
-MW_MUST_USE mw_err mw_item_search_enter(mw_item_search *search, const mw_index_block *block,
-                                        uint32_t *may);
+/* Before the rows of a block, whatever its filter says. */
+void mw_item_search_begin(mw_item_search *search, const mw_index_block *block);
+/* By attribute: bit i of the answer is the i-th. Which of `asked` the item of a row has. Errors as
+ * mw_item_search_fits. */
 MW_MUST_USE mw_err mw_item_search_held(mw_item_search *search, const mw_hot *hot, uint32_t row,
                                        uint32_t asked, uint32_t *held);
+/* The item of a row of the block that was entered, until the next call; empty when it is oversized.
+ * Rows in ascending order. Errors as mw_item_search_fits. */
+MW_MUST_USE mw_err mw_item_search_item(mw_item_search *search, const mw_hot *hot, uint32_t row,
+                                       mw_slice *item);
 /* By a filter that was read: the attributes that a row of its block may have. */
 uint32_t mw_item_search_may(const mw_item_search *search, mw_slice filter);
 /* Behind the rows of a block: what reads items next may use the view's buffers. */

@@ -7,6 +7,7 @@
  * stretch with very many sessions is gone through in parts by the hash of the session's id.
  */
 #include "lib/store/format/key_set.h"
+#include "lib/store/query/list_few.h"
 #include "lib/store/query/page.h"
 #include "lib/store/query/session_total.h"
 
@@ -38,8 +39,13 @@ typedef struct session_listing {
     size_t found_count, found_capacity;
     mw_text_requests requests;
     mw_span_match match;
-    const mw_trace_set
-        *rare; /* traces that may have the wanted spans; NULL = those of the stretch */
+    /* Traces that may have the wanted spans, or keys of sessions that may be as wanted, ascending;
+     * both NULL: those of the stretch. */
+    const mw_trace_set *rare;
+    const uint64_t *named;
+    size_t named_count;
+    bool recent;           /* with `rare`: log records name sessions too, those behind */
+    uint64_t recent_after; /* this commit */
     mw_session_list *out;
 } session_listing;
 
@@ -126,15 +132,46 @@ static mw_err note_own_log(void *ctx, const mw_own_session_log *log)
     return note_session(ctx, log->session, log->session_id);
 }
 
+/* Of a block of the log all rows are of one commit. */
+static bool is_recent(const mw_index_block *block, uint64_t after)
+{
+    return !block->segment->footer && block->header.seq > after &&
+           !mw_block_holds(block, MW_SIGNAL_METRICS);
+}
+
+static mw_err note_recent_logs(session_listing *listing)
+{
+    mw_store_view *view = listing->view;
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        mw_hot hot;
+        if (!is_recent(block, listing->recent_after) || !mw_block_holds(block, MW_SIGNAL_LOGS) ||
+            !block->has_sessions)
+            continue;
+        err = mw_view_hot(view, block, &hot);
+        for (uint32_t row = 0; err == MW_OK && row < hot.count; row++) {
+            mw_slice id = mw_hot_string(&hot, mw_hot_ref(&hot, MW_HOT_SESSION, row));
+            if (id.len)
+                err = note_session(listing, mw_text_key(view->store->key_seed, id), id);
+        }
+    }
+    return err;
+}
+
 /* Every session that was seen last in the stretch, and others. */
 static mw_err find_candidates(session_listing *listing)
 {
     mw_gather_question question = {
         .trace_spans_max = MW_GATHER_TRACE_SPANS_MAX, .session = note_session, .ctx = listing};
     seen_fini(&listing->seen);
+    if (listing->named)
+        return mw_each_session_text(listing->view, listing->named, listing->named_count,
+                                    note_session, listing);
     if (listing->rare) {
         question.wanted = listing->rare;
-        return mw_gather(listing->view, &question);
+        mw_err found = listing->rare->count ? mw_gather(listing->view, &question) : MW_OK;
+        return found == MW_OK && listing->recent ? note_recent_logs(listing) : found;
     }
     mw_err err = mw_gather_between(listing->view, &question, MW_GATHER_LATEST, listing->from_ns,
                                    listing->to_ns);
@@ -336,30 +373,58 @@ static mw_err all_settled(session_listing *listing, bool *all)
     return err == MW_E_NOT_FOUND ? MW_OK : err;
 }
 
-/* All that is left of the list at once, by the traces that meet the rarest condition. *done is
- * false when they are too many to be named. */
-static mw_err take_rare(session_listing *listing, uint64_t to_ns, bool *done)
+static mw_err take_candidates(void *ctx, const mw_list_candidate *items, size_t count)
 {
-    uint64_t from_ns = listing->from_ns, since_ns = listing->bounds.since_ns;
-    mw_trace_set set;
-    mw_trace_set_init(&set, listing->view->store->key_seed);
-    mw_err err = mw_span_match_collect(&listing->match, 0, listing->view->query_budget, &set);
-    *done = err != MW_E_LIMIT;
-    listing->rare = &set;
-    listing->from_ns = since_ns;
-    listing->to_ns = to_ns;
-    if (err == MW_OK && set.count > 0)
-        err = take_stretch(listing);
-    mw_trace_set_fini(&set);
+    session_listing *listing = ctx;
+    uint64_t *keys = mw_alloc(MW_MEM_QUERY, count * sizeof *keys);
+    if (!keys)
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        keys[i] = items[i].session;
+    qsort(keys, count, sizeof *keys, key_compare);
+    listing->named = keys;
+    listing->named_count = count;
+    mw_err err = take_stretch(listing);
+    listing->named = NULL;
+    mw_free(MW_MEM_QUERY, keys);
+    return err;
+}
+
+static mw_err take_set(void *ctx, const mw_trace_set *set)
+{
+    session_listing *listing = ctx;
+    listing->rare = set;
+    mw_err err = set->count ? take_stretch(listing) : MW_OK;
     listing->rare = NULL;
+    return err;
+}
+
+/* All that is left of the list, from `to_ns` down. */
+static mw_err take_rest(session_listing *listing, uint64_t to_ns, bool *done)
+{
+    const mw_list_few few = {.view = listing->view,
+                             .match = &listing->match,
+                             .top = &listing->top,
+                             .sessions = true,
+                             .since_ns = listing->bounds.since_ns,
+                             .to_ns = to_ns,
+                             .take_set = take_set,
+                             .take = take_candidates,
+                             .ctx = listing};
+    uint64_t from_ns = listing->from_ns, stretch_ns = listing->to_ns;
+    listing->from_ns = few.since_ns;
+    listing->to_ns = to_ns;
+    mw_err err = mw_list_few_take(&few, done);
     listing->from_ns = from_ns;
-    return *done ? err : MW_OK;
+    listing->to_ns = stretch_ns;
+    return err;
 }
 
 static mw_err find_page(session_listing *listing)
 {
     mw_window window;
     bool all = false;
+    bool selects = listing->match.all || mw_list_bounds_asked(listing->match.filter);
     size_t taken = 0;
     mw_err err = mw_window_init(&window, listing->view, MW_WINDOW_SESSIONS, &listing->bounds);
 
@@ -367,16 +432,14 @@ static mw_err find_page(session_listing *listing)
         uint64_t to_ns = window.next_to_ns;
         if (!mw_window_next(&window, &listing->from_ns, &listing->to_ns))
             break;
-        if (taken++ == MW_WINDOWS_BEFORE_MATCH && listing->match.all)
-            err = take_rare(listing, to_ns, &all);
+        if (taken++ == MW_WINDOWS_BEFORE_MATCH && selects)
+            err = take_rest(listing, to_ns, &all);
         if (err != MW_OK || all)
             break;
         err = take_stretch(listing);
         if (err == MW_OK && listing->top.count < listing->top.capacity)
             err = all_settled(listing, &all);
     }
-    seen_fini(&listing->seen);
-    mw_session_totals_fini(&listing->totals);
     mw_window_fini(&window);
     return err;
 }
@@ -408,6 +471,32 @@ static mw_err show_page(session_listing *listing)
     return err;
 }
 
+/* A listing with all it needs, to be ended in any case. */
+static mw_err begin(session_listing *listing, const mw_store_page *page,
+                    const mw_list_filter *filter)
+{
+    memset(listing->out, 0, sizeof *listing->out);
+    mw_text_requests_init(&listing->requests);
+    mw_key_set_init(&listing->settled, listing->view->query_budget / 4);
+    mw_err err = mw_page_bounds_read(page, 's', &listing->bounds);
+    if (err == MW_OK)
+        err = mw_top_init(&listing->top, listing->bounds.limit);
+    if (err == MW_OK)
+        err = mw_span_match_init(&listing->match, listing->view, filter);
+    return err;
+}
+
+static void end(session_listing *listing)
+{
+    seen_fini(&listing->seen);
+    mw_session_totals_fini(&listing->totals);
+    mw_top_fini(&listing->top);
+    mw_span_match_fini(&listing->match);
+    mw_key_set_fini(&listing->settled);
+    mw_free(MW_MEM_QUERY, listing->found);
+    mw_text_requests_fini(&listing->requests);
+}
+
 mw_err mw_store_session_list(mw_store_view *view, const mw_store_page *page, mw_arena *arena,
                              mw_session_list *out)
 {
@@ -419,24 +508,70 @@ mw_err mw_store_session_list_where(mw_store_view *view, const mw_store_page *pag
                                    mw_session_list *out)
 {
     session_listing listing = {.view = view, .arena = arena, .out = out};
-
-    memset(out, 0, sizeof *out);
-    mw_err err = mw_page_bounds_read(page, 's', &listing.bounds);
-    if (err != MW_OK)
-        return err;
-    mw_text_requests_init(&listing.requests);
-    mw_key_set_init(&listing.settled, view->query_budget / 4);
-    err = mw_top_init(&listing.top, listing.bounds.limit);
-    if (err == MW_OK)
-        err = mw_span_match_init(&listing.match, view, filter);
+    mw_err err = begin(&listing, page, filter);
     if (err == MW_OK)
         err = find_page(&listing);
     if (err == MW_OK)
         err = show_page(&listing);
-    mw_top_fini(&listing.top);
-    mw_span_match_fini(&listing.match);
-    mw_key_set_fini(&listing.settled);
-    mw_free(MW_MEM_QUERY, listing.found);
-    mw_text_requests_fini(&listing.requests);
+    end(&listing);
+    return err;
+}
+
+/* ---- what has changed ------------------------------------------------------------------------ */
+
+/* Some seconds of a busy sender; a trace an entry at worst. */
+#define CHANGED_ROWS_MAX 65536u
+
+/* Is what came behind the commit all in the log, and little enough? */
+static bool is_near(const mw_store_view *view, uint64_t after)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        const mw_footer *footer = block->segment->footer;
+        if (footer && footer->last_seq > after)
+            return false;
+        rows += is_recent(block, after) ? block->header.item_count : 0;
+    }
+    return rows <= CHANGED_ROWS_MAX;
+}
+
+static mw_err collect_recent(mw_store_view *view, uint64_t after, mw_trace_set *set)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        mw_hot hot;
+        uint32_t number;
+        if (!is_recent(block, after))
+            continue;
+        err = mw_view_hot(view, block, &hot);
+        for (uint32_t t = 0; err == MW_OK && t < hot.traces; t++)
+            err = mw_trace_set_add(set, mw_hot_trace_id(&hot, t), &number);
+    }
+    return err;
+}
+
+mw_err mw_store_session_changes(mw_store_view *view, uint64_t after, const mw_store_page *page,
+                                const mw_list_filter *filter, mw_arena *arena, mw_session_list *out,
+                                bool *behind)
+{
+    session_listing listing = {
+        .view = view, .arena = arena, .out = out, .recent = true, .recent_after = after};
+    mw_trace_set set;
+    mw_trace_set_init(&set, view->store->key_seed);
+    mw_err err = begin(&listing, page, filter);
+    *behind = !is_near(view, after);
+    if (err == MW_OK && !*behind)
+        err = collect_recent(view, after, &set);
+    listing.rare = &set;
+    listing.from_ns = listing.bounds.since_ns;
+    listing.to_ns = UINT64_MAX;
+    if (err == MW_OK && !*behind)
+        err = take_stretch(&listing);
+    if (err == MW_OK)
+        err = show_page(&listing);
+    end(&listing);
+    mw_trace_set_fini(&set);
     return err;
 }

@@ -13,6 +13,7 @@
 #include "lib/store/query/item_search.h"
 #include "lib/store/query/page.h"
 #include "lib/store/query/row_fetch.h"
+#include "lib/store/query/tool_match.h"
 #include "lib/store/segment/block_set.h"
 
 #define CURSOR_KIND 'n'
@@ -41,6 +42,7 @@ typedef struct span_scan {
     uint64_t cut_ns; /* what starts earlier is behind the page */
     /* of the present block */
     uint32_t service, session, name, agent, user, model;
+    bool tool_in_items;   /* an attribute may name the tool */
     mw_trace_span *spans; /* the page; the arena's */
 } span_scan;
 
@@ -111,12 +113,19 @@ static bool lasts(const span_scan *scan, const mw_hot *hot, uint32_t row)
            (!filter->duration_max_ns || duration <= filter->duration_max_ns);
 }
 
-static bool calls_tool(const span_scan *scan, const mw_hot *hot, uint32_t row)
+static bool names_tool(const span_scan *scan, const mw_hot *hot, uint32_t row)
 {
-    mw_slice tool = scan->filter->tool;
-    return !tool.len ||
-           (hot->narrow[MW_NARROW_OPERATION][row] == MW_OP_TOOL &&
-            mw_names_tool(mw_hot_string(hot, mw_hot_ref(hot, MW_HOT_NAME, row)), tool));
+    mw_slice name = mw_hot_string(hot, mw_hot_ref(hot, MW_HOT_NAME, row));
+    return hot->narrow[MW_NARROW_OPERATION][row] == MW_OP_TOOL &&
+           mw_names_tool(name, scan->filter->tool);
+}
+
+static mw_err calls_tool(span_scan *scan, const mw_hot *hot, uint32_t row, bool *calls)
+{
+    *calls = !scan->filter->tool.len || names_tool(scan, hot, row);
+    if (*calls || !scan->tool_in_items)
+        return MW_OK;
+    return mw_tool_match_row(&scan->search, hot, row, scan->filter->tool, calls);
 }
 
 static bool columns_fit(const span_scan *scan, const mw_hot *hot, uint32_t row)
@@ -131,8 +140,7 @@ static bool columns_fit(const span_scan *scan, const mw_hot *hot, uint32_t row)
            mw_ref_fits(hot, MW_HOT_NAME, row, scan->name) &&
            mw_ref_fits(hot, MW_HOT_AGENT, row, scan->agent) &&
            mw_ref_fits(hot, MW_HOT_USER, row, scan->user) &&
-           mw_ref_fits(hot, MW_HOT_MODEL, row, scan->model) && lasts(scan, hot, row) &&
-           calls_tool(scan, hot, row);
+           mw_ref_fits(hot, MW_HOT_MODEL, row, scan->model) && lasts(scan, hot, row);
 }
 
 static mw_err offer_row(span_scan *scan, const mw_hot *hot, uint32_t block, uint32_t row)
@@ -145,7 +153,9 @@ static mw_err offer_row(span_scan *scan, const mw_hot *hot, uint32_t block, uint
     key_of(hot, row, &key);
     if (!mw_page_admits(&scan->bounds, &key))
         return MW_OK;
-    mw_err err = mw_item_search_fits(&scan->search, hot, row, &fits);
+    mw_err err = calls_tool(scan, hot, row, &fits);
+    if (err == MW_OK && fits)
+        err = mw_item_search_fits(&scan->search, hot, row, &fits);
     if (err == MW_OK && fits)
         keep_hit(scan, &key, hot, block, row);
     return err;
@@ -181,7 +191,7 @@ static bool find_texts(span_scan *scan, const mw_hot *hot)
 }
 
 /* By the filter of a merged block. */
-static mw_err names_admit(const span_scan *scan, const mw_index_block *block, bool *may)
+static mw_err names_admit(span_scan *scan, const mw_index_block *block, bool *may)
 {
     const mw_span_filter *filter = scan->filter;
     const mw_slice names[] = {[MW_FILTER_AGENT] = filter->agent,
@@ -193,14 +203,18 @@ static mw_err names_admit(const span_scan *scan, const mw_index_block *block, bo
     char *data;
 
     *may = true;
+    scan->tool_in_items = false;
     for (size_t i = 0; i < count; i++)
         asked += names[i].len;
     if (!asked)
         return MW_OK;
     mw_err err = mw_block_filter_read(block, &data, &len);
+    mw_slice bytes = err == MW_OK ? mw_slice_bytes(data, len) : MW_SLICE_NONE;
+    if (err == MW_OK && filter->tool.len)
+        scan->tool_in_items = mw_tool_match_may(bytes, filter->tool);
     for (size_t i = 0; err == MW_OK && i < count; i++)
-        *may &= !names[i].len ||
-                mw_filter_may_name(mw_slice_bytes(data, len), (mw_filter_name)i, names[i]);
+        *may &= !names[i].len || mw_filter_may_name(bytes, (mw_filter_name)i, names[i]) ||
+                (i == MW_FILTER_TOOL && scan->tool_in_items);
     mw_free(MW_MEM_QUERY, data);
     return err;
 }

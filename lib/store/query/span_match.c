@@ -5,6 +5,7 @@
 #include "lib/store/format/tool_name.h"
 #include "lib/store/query/hot_filter.h"
 #include "lib/store/query/log_text.h"
+#include "lib/store/query/tool_match.h"
 
 #define STATUS_ERROR 2u
 
@@ -91,18 +92,34 @@ static mw_err begin_names(mw_span_match *match, const mw_hot *hot)
     return MW_OK;
 }
 
+/* What only items tell, as far as the block's filter lets it be. */
+static mw_err enter_items(mw_span_match *match, const mw_index_block *block)
+{
+    char *data;
+    size_t len;
+    mw_item_search_begin(&match->search, block);
+    mw_err err = mw_block_filter_read(block, &data, &len);
+    if (err == MW_OK) {
+        mw_slice filter = mw_slice_bytes(data, len);
+        uint32_t held = mw_item_search_may(&match->search, filter);
+        match->possible &= held * ATTRIBUTES | (ATTRIBUTES - 1);
+        match->tool_in_items =
+            match->possible & MEETS_TOOL && mw_tool_match_may(filter, match->filter->tool);
+    }
+    mw_free(MW_MEM_QUERY, data);
+    return err;
+}
+
 mw_err mw_span_match_block(mw_span_match *match, const mw_index_block *block, const mw_hot *hot)
 {
-    uint32_t held = 0;
+    match->tool_in_items = false;
     match->possible = match->asked & ~excluded_by_entry(match, block);
     if (!match->possible)
         return MW_OK;
     match->possible &= ~excluded_by_texts(match, hot);
     mw_err err = begin_names(match, hot);
-    if (err == MW_OK && match->possible >= ATTRIBUTES) {
-        err = mw_item_search_enter(&match->search, block, &held);
-        match->possible &= held * ATTRIBUTES | (ATTRIBUTES - 1);
-    }
+    if (err == MW_OK && (match->possible >= ATTRIBUTES || match->possible & MEETS_TOOL))
+        err = enter_items(match, block);
     return err;
 }
 
@@ -146,13 +163,17 @@ static uint32_t met_by_columns(mw_span_match *match, const mw_hot *hot, uint32_t
 mw_err mw_span_match_row(mw_span_match *match, const mw_hot *hot, uint32_t row, uint32_t *met)
 {
     uint32_t held = 0;
+    bool tool = false;
     mw_err err = MW_OK;
     *met = 0;
     if (!match->possible)
         return MW_OK;
     if (match->possible & (ATTRIBUTES - 1))
         *met = met_by_columns(match, hot, row);
-    if (match->possible >= ATTRIBUTES)
+    if (match->tool_in_items && !(*met & MEETS_TOOL))
+        err = mw_tool_match_row(&match->search, hot, row, match->filter->tool, &tool);
+    *met |= tool ? MEETS_TOOL : 0u;
+    if (err == MW_OK && match->possible >= ATTRIBUTES)
         err = mw_item_search_held(&match->search, hot, row, match->possible / ATTRIBUTES, &held);
     *met |= held * ATTRIBUTES & match->possible;
     return err;
@@ -236,6 +257,8 @@ static uint32_t admitted_by_filter(const mw_span_match *match, mw_slice bytes)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].name.len && mw_filter_may_name(bytes, names[i].column, names[i].name))
             may |= names[i].condition;
+    if (filter->tool.len && mw_tool_match_may(bytes, filter->tool))
+        may |= MEETS_TOOL;
     return may | (mw_filter_may_contain(bytes, filter->text) ? MEETS_NAME : 0u);
 }
 

@@ -19,6 +19,7 @@ typedef struct mw_span_match {
     mw_item_search search;
     /* of the present block */
     uint32_t possible;                    /* conditions that a row may meet */
+    bool tool_in_items;                   /* an attribute may name the tool */
     uint32_t service, agent, user, model; /* references */
     uint8_t *verdicts;                    /* of names, by reference */
     size_t verdict_capacity;

@@ -3,9 +3,9 @@
  * One thread each: the view's. Work memory is MW_MEM_QUERY and gone at the return; what is
  * returned lives in the caller's arena.
  */
+#include "lib/store/query/list_few.h"
 #include "lib/store/query/page.h"
 #include "lib/store/query/row_fetch.h"
-#include "lib/store/query/trace_bounds.h"
 #include "lib/store/query/trace_summary.h"
 
 /* ---- find ------------------------------------------------------------------------------------ */
@@ -285,6 +285,7 @@ mw_err mw_store_trace_items(mw_store_view *view, mw_trace_span *const *spans, si
 
 typedef struct trace_listing {
     mw_store_view *view;
+    mw_gather_question question; /* that offers traces */
     mw_arena *arena;
     mw_page_bounds bounds;
     uint64_t from_ns, to_ns; /* the present stretch: traces that start in it are seen */
@@ -308,59 +309,70 @@ static mw_err offer_trace(void *ctx, const uint8_t *trace_id, const mw_join *joi
     return MW_OK;
 }
 
-/* The traces that meet the rarest condition, or may reach the bounds. */
-static mw_err collect_rare(trace_listing *listing, mw_trace_set *set)
+static mw_err offer_set(void *ctx, const mw_trace_set *set)
 {
-    mw_store_view *view = listing->view;
-    uint64_t since_ns = listing->bounds.since_ns;
-    return listing->match.all
-               ? mw_span_match_collect(&listing->match, since_ns, view->query_budget, set)
-               : mw_trace_bounds_collect(view, listing->match.filter, since_ns, view->query_budget,
-                                         set);
+    trace_listing *listing = ctx;
+    mw_gather_question asked = listing->question;
+    asked.wanted = set;
+    return set->count ? mw_gather(listing->view, &asked) : MW_OK;
 }
 
-/* All that is left of the list at once, by the traces that may fit. *done is false when they are
- * too many to be named. */
-static mw_err offer_rare(trace_listing *listing, const mw_gather_question *question, uint64_t to_ns,
-                         bool *done)
+static mw_err offer_candidates(void *ctx, const mw_list_candidate *items, size_t count)
 {
-    mw_gather_question asked = *question;
-    uint64_t from_ns = listing->from_ns, since_ns = listing->bounds.since_ns;
+    trace_listing *listing = ctx;
     mw_trace_set set;
+    uint32_t number;
+    mw_err err = MW_OK;
     mw_trace_set_init(&set, listing->view->store->key_seed);
-    mw_err err = collect_rare(listing, &set);
-    *done = err != MW_E_LIMIT;
-    asked.wanted = &set;
-    listing->from_ns = since_ns;
-    listing->to_ns = to_ns;
-    if (err == MW_OK && set.count > 0)
-        err = mw_gather(listing->view, &asked);
+    for (size_t i = 0; err == MW_OK && i < count; i++)
+        err = mw_trace_set_add(&set, items[i].trace, &number);
+    if (err == MW_OK)
+        err = offer_set(listing, &set);
     mw_trace_set_fini(&set);
+    return err;
+}
+
+/* All that is left of the list, from `to_ns` down. */
+static mw_err offer_rest(trace_listing *listing, uint64_t to_ns, bool *done)
+{
+    const mw_list_few few = {.view = listing->view,
+                             .match = &listing->match,
+                             .top = &listing->top,
+                             .since_ns = listing->bounds.since_ns,
+                             .to_ns = to_ns,
+                             .take_set = offer_set,
+                             .take = offer_candidates,
+                             .ctx = listing};
+    uint64_t from_ns = listing->from_ns, stretch_ns = listing->to_ns;
+    listing->from_ns = few.since_ns;
+    listing->to_ns = to_ns;
+    mw_err err = mw_list_few_take(&few, done);
     listing->from_ns = from_ns;
-    return *done ? err : MW_OK;
+    listing->to_ns = stretch_ns;
+    return err;
 }
 
 static mw_err find_page(trace_listing *listing)
 {
-    mw_gather_question question = {.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
-                                   .match = listing->match.all ? &listing->match : NULL,
-                                   .trace = offer_trace,
-                                   .ctx = listing};
     mw_window window;
-    bool rare = false;
-    bool selects = listing->match.all || mw_trace_bounds_asked(listing->match.filter);
+    bool all = false;
+    bool selects = listing->match.all || mw_list_bounds_asked(listing->match.filter);
+    listing->question = (mw_gather_question){.trace_spans_max = MW_GATHER_TRACE_SPANS_MAX,
+                                             .match = listing->match.all ? &listing->match : NULL,
+                                             .trace = offer_trace,
+                                             .ctx = listing};
     mw_err err = mw_window_init(&window, listing->view, MW_WINDOW_TRACES, &listing->bounds);
 
-    for (size_t taken = 0; err == MW_OK && !rare && listing->top.count < listing->top.capacity;
+    for (size_t taken = 0; err == MW_OK && !all && listing->top.count < listing->top.capacity;
          taken++) {
         uint64_t to_ns = window.next_to_ns;
         if (!mw_window_next(&window, &listing->from_ns, &listing->to_ns))
             break;
         if (taken == MW_WINDOWS_BEFORE_MATCH && selects)
-            err = offer_rare(listing, &question, to_ns, &rare);
-        if (err == MW_OK && !rare)
-            err = mw_gather_between(listing->view, &question, MW_GATHER_STARTS, listing->from_ns,
-                                    listing->to_ns);
+            err = offer_rest(listing, to_ns, &all);
+        if (err == MW_OK && !all)
+            err = mw_gather_between(listing->view, &listing->question, MW_GATHER_STARTS,
+                                    listing->from_ns, listing->to_ns);
     }
     mw_window_fini(&window);
     return err;

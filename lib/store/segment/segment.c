@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/store/segment/piece_list.h"
 #include "lib/store/segment/segment_footer.h"
 #include "lib/store/segment/spare.h"
 
@@ -272,6 +273,7 @@ void mw_segment_unref(mw_segment *segment)
         mw_free(MW_MEM_STORE, block);
     }
     mw_footer_free(segment->footer);
+    mw_piece_list_free(atomic_load_explicit(&segment->pieces, memory_order_acquire));
     close(segment->fd);
     if (segment->spare)
         mw_spare_give(segment->spare, segment->spare_path);

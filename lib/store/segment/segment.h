@@ -22,6 +22,7 @@ typedef struct mw_segment {
                                * in the order of the file, and then immutable once published */
     size_t block_count;       /* likewise */
     struct mw_footer *footer; /* merged: owned, immutable; else NULL */
+    _Atomic(struct mw_piece_list *) pieces; /* merged: owned, once a question made it; else NULL */
     uint64_t size; /* writer's thread: of the file; more than `end` in what was a spare one */
     atomic_bool reusable;   /* this process made it for the log, and no write failed in it */
     struct mw_spare *spare; /* the keeper's, until it lets go; the last reference hands over */

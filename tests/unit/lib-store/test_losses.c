@@ -535,6 +535,7 @@ static void test_damaged_catalogue(void **state)
     assert_int_equal(losses_of(store).count, 1);
     mw_store_close(store);
     assert_lost(dir.store, "a segment is gone, which a start noticed");
+    run_sql(dir.store, "INSERT INTO loss VALUES (0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)");
     run_sql(dir.store, "PRAGMA application_id = 7");
     store = open_small(dir.store);
     assert_int_equal(losses_of(store).count, 1);
