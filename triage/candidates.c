@@ -56,6 +56,14 @@ typedef struct incident {
     char id[MW_ID_TEXT_SIZE];
 } incident;
 
+/* An incident that a look met, and the way that says most. */
+typedef struct found {
+    uint32_t incident;
+    mw_relation relation;
+    uint32_t distance;
+    mw_slice service;
+} found;
+
 struct mw_candidates {
     uint64_t seed;
     incident *incidents;
@@ -68,7 +76,7 @@ struct mw_candidates {
     name *ids; /* investigation ids, the same way; one entry each */
     size_t id_count, id_capacity;
     uint64_t mark;
-    mw_candidate *found; /* of one look */
+    found *found; /* of one look */
     size_t found_capacity;
 };
 
@@ -507,20 +515,24 @@ static mw_cause cause_of(const look *l, const incident *i, mw_slice *service)
     return compare_all(l, i, service);
 }
 
-static bool make_candidate(look *l, incident *i, mw_candidate *out)
+/* All facts but the time, as if it were the same moment. */
+static void fill_candidate(const look *l, const incident *i, mw_candidate *out)
 {
-    uint64_t away = nearest(i, l->alarm->started_ns);
-    if (away > (uint64_t)MW_LOOK_BACK_NS)
-        return false;
-    *out = (mw_candidate){.investigation_id = mw_slice_of(i->id),
-                          .apart_ns = away,
-                          .service = MW_SLICE(""),
-                          .region = region_of(l, i),
-                          .shared_resource = shares_resource(l, i),
-                          .same_title = is_among(i->titles, i->title_count, l->title),
-                          .members = (uint32_t)i->time_count};
+    out->investigation_id = mw_slice_of(i->id);
+    out->apart_ns = 0;
+    out->region = region_of(l, i);
+    out->shared_resource = shares_resource(l, i);
+    out->same_title = is_among(i->titles, i->title_count, l->title);
+    out->members = (uint32_t)i->time_count;
     out->cause = cause_of(l, i, &out->cause_service);
-    return true;
+}
+
+/* Some member may be within the look-back. */
+static bool may_be_near(const incident *i, int64_t time_ns)
+{
+    int64_t first = i->times[0], last = i->times[i->time_count - 1];
+    return (time_ns >= first || apart(first, time_ns) <= (uint64_t)MW_LOOK_BACK_NS) &&
+           (time_ns <= last || apart(last, time_ns) <= (uint64_t)MW_LOOK_BACK_NS);
 }
 
 /* One incident, met by one way: keeps the way that says most. */
@@ -534,12 +546,14 @@ static bool meet(look *l, entry e, mw_relation relation, uint32_t distance, mw_s
             return false;
         i->mark = set->mark;
         i->best = UINT32_MAX;
-        if (make_candidate(l, i, &set->found[l->count]))
+        if (may_be_near(i, l->alarm->started_ns)) {
             i->best = (uint32_t)l->count++;
+            set->found[i->best] = (found){.incident = e.incident};
+        }
     }
     if (i->best == UINT32_MAX)
         return true;
-    mw_candidate *c = &set->found[i->best];
+    found *c = &set->found[i->best];
     if (c->relation == MW_RELATION_NONE || mw_decision_component(relation, distance) >
                                                mw_decision_component(c->relation, c->distance)) {
         c->relation = relation;
@@ -580,18 +594,27 @@ static bool meet_near(look *l)
     return tags != NULL;
 }
 
-/* The best few of all, best first. */
+/* The best few of all, best first. How near in time an incident is costs a search among its members:
+ * one that would not be among them at the very same moment is passed over. */
 static size_t choose(const look *l, mw_candidate *out, size_t max)
 {
     size_t count = 0;
     for (size_t i = 0; i < l->count; i++) {
-        const mw_candidate *c = &l->set->found[i];
-        if (count == max && mw_candidate_compare(c, &out[count - 1]) >= 0)
+        const found *from = &l->set->found[i];
+        const incident *of = &l->set->incidents[from->incident];
+        mw_candidate c = {
+            .relation = from->relation, .distance = from->distance, .service = from->service};
+        fill_candidate(l, of, &c);
+        if (count == max && mw_candidate_compare(&c, &out[count - 1]) >= 0)
+            continue;
+        c.apart_ns = nearest(of, l->alarm->started_ns);
+        if (c.apart_ns > (uint64_t)MW_LOOK_BACK_NS ||
+            (count == max && mw_candidate_compare(&c, &out[count - 1]) >= 0))
             continue;
         size_t at = count < max ? count++ : count - 1;
-        for (; at > 0 && mw_candidate_compare(c, &out[at - 1]) < 0; at--)
+        for (; at > 0 && mw_candidate_compare(&c, &out[at - 1]) < 0; at--)
             out[at] = out[at - 1];
-        out[at] = *c;
+        out[at] = c;
     }
     return count;
 }
