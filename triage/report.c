@@ -158,9 +158,11 @@ mw_slice mw_report_summary(const mw_findings *findings, const mw_causes *causes,
     bool elsewhere = entry.len && !mw_slice_equal(entry, first->service);
     mw_slice change = first->change ? first->change->text : MW_SLICE("");
     mw_time_format(causes->onset_ns, onset);
-    return mw_sentence(arena, "%s%.*s: %s, since about %.19sZ.%s%.*s%s%s%.*s%s",
+    mw_slice since =
+        causes->onset_ns ? mw_sentence(arena, ", since about %.19sZ", onset) : MW_SLICE("");
+    return mw_sentence(arena, "%s%.*s: %s%.*s.%s%.*s%s%s%.*s%s",
                        causes->probable ? "" : "Not certain; first in line is ",
-                       MW_SLICE_FMT(service), mw_fault_kind_words(first->kind), onset,
+                       MW_SLICE_FMT(service), mw_fault_kind_words(first->kind), MW_SLICE_FMT(since),
                        elsewhere ? " " : "", elsewhere ? (int)where.len : 0,
                        elsewhere ? where.data : "", elsewhere ? " only suffers from it." : "",
                        change.len ? " Before that, " : "", MW_SLICE_FMT(change),

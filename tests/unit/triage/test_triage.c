@@ -38,6 +38,7 @@ static void check_inconclusive(mw_slice text)
     json_t *root = load(text);
     assert_string_equal(string_at(root, "verdict"), "INCONCLUSIVE");
     assert_true(strlen(string_at(root, "summary")) > 10);
+    assert_null(strstr(string_at(root, "summary"), "1970")); /* no onset, no time */
     assert_true(json_is_real(json_object_get(root, "confidence")));
     assert_true(json_real_value(json_object_get(root, "confidence")) < 0.3);
     assert_true(json_is_array(json_object_get(root, "candidates")));
