@@ -594,8 +594,8 @@ static bool meet_near(look *l)
     return tags != NULL;
 }
 
-/* The best few of all, best first. How near in time an incident is costs a search among its members:
- * one that would not be among them at the very same moment is passed over. */
+/* The best few of all, best first. How near in time an incident is costs a search among its
+ * members: one that would not be among them at the very same moment is passed over. */
 static size_t choose(const look *l, mw_candidate *out, size_t max)
 {
     size_t count = 0;

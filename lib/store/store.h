@@ -12,6 +12,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/id.h"
+#include "lib/store/stats.h"
 
 typedef struct mw_store mw_store;
 
@@ -775,40 +776,5 @@ typedef struct mw_metric {
 MW_MUST_USE mw_err mw_store_metric_read(mw_store_view *view, mw_slice name,
                                         const mw_store_page *page, const mw_metric_query *query,
                                         mw_arena *arena, mw_metric *out);
-
-/* ---- accounting ---------------------------------------------------------------------------- */
-
-/* What is known to be gone and nobody has accepted yet (mw_store_rebuild), earlier losses too. */
-typedef struct mw_store_losses {
-    uint64_t count;               /* segments, and ends of segments */
-    uint64_t spans, logs, points; /* in them, at least; repeats included */
-    uint64_t noticed_ns;          /* the last one; 0 = none */
-} mw_store_losses;
-
-typedef struct mw_store_stats {
-    uint64_t commit_seq, segments, blocks, bytes;
-    /* Stored. A span that came twice counts twice until the later one is merged, a point until both
-     * are merged together; log records have no identity. */
-    uint64_t spans, logs, points;
-    size_t queue_bytes, queue_count;
-    size_t retry_digests; /* requests that would be recognised when sent again */
-    bool writable;        /* false after a failed write until one succeeds */
-    mw_err last_error;
-    uint64_t merged_segments, merged_bytes;
-    uint64_t unmerged_bytes;       /* of the log; beyond MW_MERGE_BACKLOG_MAX appends wait */
-    uint64_t repeats, conflicting; /* removed by merges since the start; the latter differed */
-    uint64_t retired_segments, retired_items; /* since the start */
-    uint64_t merges, merge_failures;
-    uint64_t merge_failed_ns;   /* when it last was; 0 = never */
-    bool merging_fails;         /* and none has succeeded since */
-    uint64_t oldest_arrival_ns; /* of what is stored; 0 = nothing */
-    mw_store_losses losses;
-    uint64_t spare_bytes;      /* of the file that is kept for the next segment */
-    unsigned packed_per_mille; /* what merging makes of a byte of the log, as far as it was seen */
-} mw_store_stats;
-void mw_store_stats_read(mw_store *store, mw_store_stats *out);
-/* Bytes free on the store's disk, as of a second ago or of the last write that failed; UINT64_MAX =
- * not known. Any thread, cheap. */
-uint64_t mw_store_disk_free(const mw_store *store);
 
 #endif
