@@ -32,7 +32,7 @@ class OptionsTest(Case):
 class UsageTest(Case):
     def test_what_does_not_fit_is_named(self):
         rows = {("span", "show"): "span show: no such verb; it has list, see midwatch help span",
-                ("space",): "space: say what to do; it has list, create, delete, see midwatch help "
+                ("space",): "space: say what to do; it has list, create, delete, token-access, see midwatch help "
                             "space",
                 ("service", "list", "--limit", "4"):
                     "--limit: not an option of service list; see midwatch help service",
