@@ -369,10 +369,15 @@ class LifeTest(TokenCase):
             return subprocess.run([BINARY, *words], capture_output=True, text=True, env=env,
                                   timeout=60, check=False)
         self.assertEqual(run(made["token"], "trace", "list").returncode, 0)
-        self.assertEqual(run(made["token"], "space", "create", "x").returncode, 4)
+        record = ("deployment", "record", "--service", "x", "--version", "1")
+        self.assertEqual(run(made["token"], *record).returncode, 4)
         self.assertEqual(run("mwat_wrong", "trace", "list").returncode, 4)
         operate = self.make("operate")["token"]
-        self.assertEqual(run(operate, "space", "create", "x").returncode, 0)
+        self.assertEqual(run(operate, *record).returncode, 0)
+        for words in (("create", "x"), ("delete", "default", "--yes")):
+            done = run(operate, "space", *words)
+            self.assertEqual(done.returncode, 4)
+            self.assertIn("socket", done.stderr)
         done = run(operate, "token", "create", "--name", "x", "--scope", "ingest")
         self.assertEqual(done.returncode, 4)
         self.assertIn("socket", done.stderr)
