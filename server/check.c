@@ -106,7 +106,8 @@ static int check_one(mw_check_report *report, const char *space, const char *lab
 {
     mw_store_verified verified = {.blocks = 0};
     mw_check_store_begin(report, space, path);
-    int rebuilt = rebuild ? rebuild_store(report, path) : MW_EXIT_DONE;
+    /* Nothing is made where nothing is: it would look whole. */
+    int rebuilt = rebuild && !gone ? rebuild_store(report, path) : MW_EXIT_DONE;
     mw_err err = verify_store(report, path, &verified);
     bool exists = err != MW_E_NOT_FOUND && !gone;
     bool whole = !gone && (!exists || err == MW_OK);

@@ -503,6 +503,8 @@ class MissingTest(Case):
         self.daemon.kill()
         shutil.rmtree(self.path("store"))
         os.mkdir(self.path("store"), 0o700)
+        self.daemon.cli("check", "--rebuild", code=1)
+        self.assertEqual(os.listdir(self.path("store")), [])
         self.goes("store", self.STORE)
         self.daemon.cli("check", "--rebuild")
 
