@@ -10,6 +10,7 @@
 #include "lib/state/state.h"
 #include "lib/store/spaces.h"
 #include "server/check_report.h"
+#include "server/missing.h"
 #include "server/options.h"
 #include "server/serve.h"
 
@@ -20,7 +21,8 @@ static void print_help(void)
            "verifies every block of the store of each space, and the state file. It only reads,\n"
            "so it may run while the daemon does.\n\n"
            "A segment that vanished is named until it is there again, or until --rebuild. What\n"
-           "is only worth knowing is a note, and no damage.\n\n"
+           "is only worth knowing is a note, and no damage. A state file that is gone beside its\n"
+           "key, or a store beside its state file, is damage until a start makes a new one.\n\n"
            "  --rebuild\n"
            "        First makes again what can be made again: footers of merged segments that are\n"
            "        damaged, from their blocks, and the catalogue; removes segments that another\n"
@@ -98,17 +100,22 @@ static mw_err verify_store(mw_check_report *report, const char *path, mw_store_v
     return err;
 }
 
-/* `label` is what stands in front of the line: "store", "space team-a". */
+/* `label` is what stands in front of the line: "store", "space team-a". `gone`: it was there. */
 static int check_one(mw_check_report *report, const char *space, const char *label,
-                     const char *path, bool rebuild)
+                     const char *path, bool rebuild, bool gone)
 {
     mw_store_verified verified = {.blocks = 0};
     mw_check_store_begin(report, space, path);
-    int rebuilt = rebuild ? rebuild_store(report, path) : MW_EXIT_DONE;
+    /* Nothing is made where nothing is: it would look whole. */
+    int rebuilt = rebuild && !gone ? rebuild_store(report, path) : MW_EXIT_DONE;
     mw_err err = verify_store(report, path, &verified);
-    bool exists = err != MW_E_NOT_FOUND;
-    mw_check_store_end(report, label, path, exists, &verified, !exists || err == MW_OK);
-    return rebuilt ? rebuilt : exists && err ? MW_EXIT_FAILED : MW_EXIT_DONE;
+    bool exists = err != MW_E_NOT_FOUND && !gone;
+    bool whole = !gone && (!exists || err == MW_OK);
+    if (gone)
+        mw_check_problem(report, "store", MW_MISSING_STORE,
+                         "mount it or restore a backup: a start makes a new one");
+    mw_check_store_end(report, label, path, exists, &verified, whole);
+    return rebuilt ? rebuilt : whole ? MW_EXIT_DONE : MW_EXIT_FAILED;
 }
 
 /* Every space beside "default". The first exit status that is not 0. */
@@ -130,7 +137,7 @@ static int check_spaces(mw_check_report *report, const mw_server_options *option
         snprintf(below, sizeof below, "spaces/%.*s/store", MW_SLICE_FMT(name));
         snprintf(label, sizeof label, "space %.*s", MW_SLICE_FMT(name));
         mw_data_path(options, below, path);
-        int one = check_one(report, entry->d_name, label, path, rebuild);
+        int one = check_one(report, entry->d_name, label, path, rebuild, false);
         status = status ? status : one;
     }
     if (dir)
@@ -143,7 +150,8 @@ static int check_stores(mw_check_report *report, const mw_server_options *option
     char path[MW_PATH_SIZE];
     mw_data_path(options, "store", path);
     mw_check_stores_begin(report);
-    int store = check_one(report, MW_SPACE_DEFAULT, "store", path, rebuild);
+    bool gone = mw_missing_store(options);
+    int store = check_one(report, MW_SPACE_DEFAULT, "store", path, rebuild, gone);
     int spaces = check_spaces(report, options, rebuild);
     mw_check_stores_end(report);
     return store ? store : spaces;
@@ -166,10 +174,15 @@ static int check_state(mw_check_report *report, const mw_server_options *options
     mw_data_path(options, "state.db", path);
     mw_data_path(options, "state.key", key_path);
     mw_err err = mw_state_verify(path, key_path, &detail);
+    bool missing = mw_missing_state(options);
+    if (missing)
+        err = mw_detail_set(&detail, MW_E_CORRUPT, "state",
+                            "restore a backup with the daemon stopped: a start makes a new one",
+                            "%s", MW_MISSING_STATE);
     const mw_check_part part = {.name = "state",
                                 .path = path,
                                 .fine = "whole",
-                                .exists = err != MW_E_NOT_FOUND,
+                                .exists = !missing && err != MW_E_NOT_FOUND,
                                 .detail = fill_detail(&detail, err)};
     mw_check_tell_part(report, &part);
     return part.detail ? MW_EXIT_FAILED : MW_EXIT_DONE;

@@ -159,7 +159,7 @@ static void print_store(const char *label, const char *path, const mw_store_veri
                         bool whole, uint64_t damaged)
 {
     if (!verified) {
-        printf("%-16s none yet at ", label);
+        printf("%-16s %s ", label, whole ? "none yet at" : "GONE from");
         mw_check_print(stdout, path);
         printf("\n");
         return;
@@ -199,7 +199,7 @@ static void print_part(const mw_check_part *part)
         fprintf(stderr, "%s%s\n", part->detail->hint[0] ? "; " : "", part->detail->hint);
     }
     if (!part->exists)
-        printf("%-16s none yet at %s\n", part->name, part->path);
+        printf("%-16s %s %s\n", part->name, part->detail ? "GONE from" : "none yet at", part->path);
     else if (!part->detail)
         printf("%-16s %s\n", part->name, part->fine);
     else if (part->path)

@@ -12,6 +12,7 @@
 #include "server/api/api.h"
 #include "server/ballast.h"
 #include "server/health.h"
+#include "server/missing.h"
 #include "server/process.h"
 #include "server/serve.h"
 #include "server/space_of.h"
@@ -413,6 +414,7 @@ static int run(wiring *all)
 {
     mw_detail detail = {.message = ""};
     mw_server *server = &all->server;
+    mw_missing_warn(&server->settings.values);
     mw_err err = open_store(server, &detail);
     if (err)
         return fail("store", err, &detail);

@@ -22,9 +22,8 @@ static mw_err find(mw_server *server, mw_slice name, const char *field, mw_space
     return mw_detail_set(detail, err, field, hint, "there is no space %.*s", MW_SLICE_FMT(name));
 }
 
-/* The space that the request's token is bound to, in `out`; empty without one. */
-static mw_err bound_space(mw_server *server, const mw_request *request,
-                          char out[MW_TOKEN_SPACE_SIZE], mw_detail *detail)
+mw_err mw_space_bound(mw_server *server, const mw_request *request, char out[MW_TOKEN_SPACE_SIZE],
+                      mw_detail *detail)
 {
     size_t credentials;
     mw_principal who;
@@ -60,7 +59,7 @@ mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target
     char bound[MW_TOKEN_SPACE_SIZE];
     mw_slice name = mw_request_header(request, MW_SPACE_HEADER, &count);
     *out = (mw_export_target){.store = server->store};
-    mw_err err = bound_space(server, request, bound, detail);
+    mw_err err = mw_space_bound(server, request, bound, detail);
     if (err || (count == 0 && !bound[0]))
         return err;
     if (count > 1)
@@ -94,7 +93,7 @@ mw_err mw_space_of_question(mw_server *server, const mw_request *request, mw_sli
                             mw_space **out, mw_detail *detail)
 {
     char bound[MW_TOKEN_SPACE_SIZE];
-    mw_err err = bound_space(server, request, bound, detail);
+    mw_err err = mw_space_bound(server, request, bound, detail);
     if (err)
         return err;
     if (bound[0])
@@ -105,7 +104,7 @@ mw_err mw_space_of_question(mw_server *server, const mw_request *request, mw_sli
 mw_err mw_space_of_state(mw_server *server, const mw_request *request, mw_detail *detail)
 {
     char bound[MW_TOKEN_SPACE_SIZE];
-    mw_err err = bound_space(server, request, bound, detail);
+    mw_err err = mw_space_bound(server, request, bound, detail);
     if (err || !bound[0] || mw_slice_equal(mw_slice_of(bound), MW_DEFAULT_SPACE))
         return err;
     return mw_detail_set(detail, MW_E_NOT_FOUND, "", "ask with a token of the space default",

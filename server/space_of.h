@@ -9,6 +9,7 @@
 #define MW_SERVER_SPACE_OF_H
 
 #include "collector/collector.h"
+#include "lib/access/access.h"
 #include "lib/store/spaces.h"
 
 struct mw_server;
@@ -16,6 +17,10 @@ struct mw_server;
 #define MW_SPACE_HEADER MW_SLICE("x-midwatch-space")
 #define MW_SPACE_PARAMETER "space"
 
+/* The space that the request's token is bound to, in `out`; empty without a token. MW_E_DENIED when
+ * the token is not good any more. */
+MW_MUST_USE mw_err mw_space_bound(struct mw_server *server, const mw_request *request,
+                                  char out[MW_TOKEN_SPACE_SIZE], mw_detail *detail);
 /* For mw_collector_spaces; ctx is the mw_server. MW_E_NOT_FOUND, MW_E_INVALID (sent twice, no name
  * of a space), with detail. */
 MW_MUST_USE mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target *out,

@@ -152,11 +152,11 @@ static mw_err check_tokenless_scope(mw_scope wanted, mw_principal *who, mw_detai
     case MW_SCOPE_ADMINISTER: break;
     }
     who->reason = "no_credentials";
-    return mw_detail_set(detail, MW_E_DENIED, "",
-                         wanted == MW_SCOPE_OPERATE ? HINT_OPERATE : HINT_SOCKET,
-                         wanted == MW_SCOPE_OPERATE
-                             ? "changes need the unix socket or a token with the scope operate"
-                             : "tokens and their switch are changed through the unix socket alone");
+    return mw_detail_set(
+        detail, MW_E_DENIED, "", wanted == MW_SCOPE_OPERATE ? HINT_OPERATE : HINT_SOCKET,
+        wanted == MW_SCOPE_OPERATE
+            ? "changes need the unix socket or a token with the scope operate"
+            : "spaces, tokens and their switch are changed through the unix socket alone");
 }
 
 /* ---- tokens -------------------------------------------------------------------------------- */
@@ -240,8 +240,9 @@ static mw_err deny(mw_token_refusal refusal, mw_scope wanted, const char *space,
                              "access by token is switched off");
     }
     if (wanted == MW_SCOPE_ADMINISTER)
-        return mw_detail_set(detail, MW_E_DENIED, "scope", HINT_SOCKET,
-                             "tokens and their switch are changed through the unix socket alone");
+        return mw_detail_set(
+            detail, MW_E_DENIED, "scope", HINT_SOCKET,
+            "spaces, tokens and their switch are changed through the unix socket alone");
     return mw_detail_set(detail, MW_E_DENIED, "scope",
                          "make one with midwatch token create --scope",
                          "this token lacks the scope %s",

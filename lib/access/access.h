@@ -20,8 +20,8 @@ typedef enum mw_scope {
     MW_SCOPE_WEBHOOK, /* carries its own signature */
     MW_SCOPE_READ,
     MW_SCOPE_OPERATE,
-    MW_SCOPE_ADMINISTER /* tokens and their switch: the unix socket alone, so that no token makes
-                           another that outlives it */
+    MW_SCOPE_ADMINISTER /* spaces, tokens and their switch: the unix socket alone, so that no token
+                           makes another that outlives it, or deletes what others keep */
 } mw_scope;
 
 typedef struct mw_access_facts {

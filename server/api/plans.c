@@ -7,6 +7,8 @@
 
 #define COMMENT_MAX_BYTES 2000
 #define HASH_MAX_BYTES 64
+/* Of a name in a message, which has room for 256 bytes. */
+#define WHO_SHOWN 120
 
 typedef struct judge_job {
     mw_state_job job;
@@ -102,16 +104,45 @@ static mw_err run_refusal(mw_state_job *job, mw_state_tx *tx)
     return mw_state_audit_insert(tx, &judge->audit);
 }
 
+static mw_err read_newest(mw_api_call *call, mw_slice id, mw_plan_row *row)
+{
+    mw_state_tx *tx;
+    mw_err err = mw_state_read_begin(call->server->state, &tx);
+    if (err)
+        return err;
+    err = mw_state_plan_get(tx, id, &call->arena, row);
+    mw_state_read_end(tx);
+    return err;
+}
+
+/* Reading again helps who has read another plan, and nobody else. */
+static mw_err say_why(mw_api_call *call, const judge_job *judge)
+{
+    char when[MW_TIME_TEXT_SIZE];
+    mw_plan_row row;
+    mw_err err = read_newest(call, judge->investigation_id, &row);
+    if (err)
+        return err;
+    if (mw_slice_equal(row.status, MW_SLICE("SUPERSEDED")))
+        return mw_detail_set(&call->detail, MW_E_CONFLICT, "plan_hash", "see midwatch plan show",
+                             "the plan is SUPERSEDED: a later run proposes none");
+    if (!mw_slice_equal(row.hash, judge->judgement.hash) || !row.judged_ns)
+        return mw_detail_set(&call->detail, MW_E_CONFLICT, "plan_hash",
+                             "read it again with midwatch plan show, and give the hash shown there",
+                             "the plan has changed since that hash was read");
+    mw_time_format((uint64_t)row.judged_ns, when);
+    return mw_detail_set(&call->detail, MW_E_CONFLICT, "plan_hash",
+                         "a plan is judged once; midwatch plan show has the comment",
+                         "the plan is %.*s already, by %.*s at %s", MW_SLICE_FMT(row.status),
+                         MW_SLICE_FMT(mw_slice_first(row.judged_by, WHO_SHOWN)), when);
+}
+
 static mw_err refuse(mw_api_call *call, judge_job *judge)
 {
     judge->audit.outcome = MW_SLICE("failed");
     judge->job.run = run_refusal;
     mw_err err = mw_state_submit_wait(call->server->state, &judge->job);
-    if (err)
-        return err;
-    return mw_detail_set(&call->detail, MW_E_CONFLICT, "plan_hash",
-                         "read it again with midwatch plan show, and give the hash shown there",
-                         "the plan has changed or was judged since that hash was read");
+    return err ? err : say_why(call, judge);
 }
 
 static mw_err submit(mw_api_call *call, judge_job *judge)

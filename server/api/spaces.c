@@ -1,5 +1,6 @@
 /* GET and POST /api/v1/spaces, DELETE /api/v1/spaces/{name}. The switch of a space is in
- * tokens.c. */
+ * tokens.c. Changes come through the unix socket alone (api.c): a token is of one space, and what
+ * others keep is not there for it. */
 #include <jansson.h>
 
 #include "server/api/api_int.h"
@@ -63,20 +64,39 @@ static void write_space(void *ctx, const char *name, mw_store *store)
     mw_json_object_end(json);
 }
 
-/* There are at most MW_SPACES_MAX, so a list has no pages. */
+typedef struct shown {
+    shape to;
+    mw_slice name;
+} shown;
+
+static void write_if_named(void *ctx, const char *name, mw_store *store)
+{
+    shown *one = ctx;
+    if (mw_slice_equal(one->name, mw_slice_of(name)))
+        write_space(&one->to, name, store);
+}
+
+/* There are at most MW_SPACES_MAX, so a list has no pages. For a token there is one space. */
 mw_err mw_api_space_list(mw_api_call *call)
 {
     mw_space_totals totals;
-    shape to;
+    char bound[MW_TOKEN_SPACE_SIZE];
+    shown list;
     mw_err err = mw_api_no_parameters(call);
     if (!err)
-        err = prepare(call, &to);
+        err = mw_space_bound(call->server, call->request, bound, &call->detail);
+    if (!err)
+        err = prepare(call, &list.to);
     if (err)
         return err;
+    list.name = mw_slice_of(bound);
     mw_space_totals_read(call->server, &totals);
     mw_api_list_begin(call);
-    mw_spaces_each(call->server->spaces, write_space, &to);
-    mw_api_list_end(call, MW_SLICE_NONE, (int64_t)totals.spaces);
+    if (bound[0])
+        mw_spaces_each(call->server->spaces, write_if_named, &list);
+    else
+        mw_spaces_each(call->server->spaces, write_space, &list.to);
+    mw_api_list_end(call, MW_SLICE_NONE, bound[0] ? 1 : (int64_t)totals.spaces);
     return MW_OK;
 }
 
@@ -137,18 +157,6 @@ static mw_err read_name(mw_api_call *call, const json_t *root, mw_slice *name)
                              "the body is an object with the name of the space and nothing else");
     *name = mw_slice_bytes(json_string_value(value), json_string_length(value));
     return MW_OK;
-}
-
-typedef struct shown {
-    shape to;
-    mw_slice name;
-} shown;
-
-static void write_if_named(void *ctx, const char *name, mw_store *store)
-{
-    shown *one = ctx;
-    if (mw_slice_equal(one->name, mw_slice_of(name)))
-        write_space(&one->to, name, store);
 }
 
 static mw_err create_from(mw_api_call *call, json_t *root)

@@ -405,5 +405,109 @@ class DamageTest(Case):
             self.assertEqual(self.daemon.api("sessions/" + session)["session_id"], session)
 
 
+class MissingTest(Case):
+    """A part of the directory that is gone as a whole: check says so, a start does, and after it all
+    is well."""
+
+    STATE = "the state file is missing, though its key is there"
+    STORE = "the store is missing, though the state file is there"
+
+    def setUp(self):
+        self.daemon = Daemon().start()
+        self.addCleanup(self.daemon.remove)
+        self.addCleanup(lambda: self.daemon.process and self.daemon.kill())
+        self.path = lambda name: os.path.join(self.daemon.data, name)
+        self.daemon.post_traces(one_of("traces"))
+        self.daemon.cli("space", "create", "team-a")
+
+    def check(self, part, said):
+        done = self.daemon.cli_raw("check", "--json")
+        told = json.loads(done.stdout)
+        one = told["stores"][0] if part == "store" else told["state"]
+        self.assertEqual((done.returncode, told["whole"], one["whole"], one["exists"]),
+                         (1, False, False, False))
+        done = self.daemon.cli_raw("check")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(said, done.stderr)
+        self.assertRegex(done.stdout, f"(?m)^{part} +GONE from /")
+
+    def is_well(self):
+        done = self.daemon.cli_raw("check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertNotIn("GONE", done.stdout)
+
+    def goes(self, part, said):
+        """It has gone, which nobody has told yet."""
+        self.assertNotIn(said, self.daemon.log())
+        self.check(part, said)
+        self.daemon.start()
+        self.assertIn(said, self.daemon.log())
+        self.is_well()
+        told = self.daemon.log().count(said)
+        self.daemon.restart()
+        self.assertEqual(self.daemon.log().count(said), told)
+        self.daemon.stop()
+        self.is_well()
+
+    def test_state_file(self):
+        self.daemon.stop()
+        self.is_well()
+        os.unlink(self.path("state.db"))
+        self.goes("state", self.STATE)
+        self.daemon.start()
+        self.assertEqual(len(self.daemon.api("traces")["items"]), 1)
+        self.assertEqual(self.daemon.api("audit")["items"], [])
+
+    def test_state_file_after_a_kill(self):
+        self.daemon.kill()
+        self.is_well()
+        os.unlink(self.path("state.db"))  # its log stays
+        self.goes("state", self.STATE)
+
+    def test_state_file_that_is_empty(self):
+        self.daemon.stop()
+        os.truncate(self.path("state.db"), 0)
+        self.goes("state", self.STATE)
+
+    def test_key_alone(self):
+        """As a kill in a first start would leave it at worst."""
+        self.daemon.stop()
+        shutil.copy(self.path("state.key"), self.path("kept"))
+        for name in os.listdir(self.daemon.data):
+            path = self.path(name)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            elif name != "kept":
+                os.unlink(path)
+        os.rename(self.path("kept"), self.path("state.key"))
+        self.goes("state", self.STATE)
+
+    def test_state_and_key(self):
+        """A store whose first start was cut off before there was a state file."""
+        self.daemon.stop()
+        os.unlink(self.path("state.db"))
+        os.unlink(self.path("state.key"))
+        self.is_well()
+        self.daemon.start()
+        self.assertNotIn(self.STATE, self.daemon.log())
+
+    def test_store(self):
+        self.daemon.stop()
+        shutil.rmtree(self.path("store"))
+        self.goes("store", self.STORE)
+        self.daemon.start()
+        self.assertEqual(self.daemon.api("traces")["items"], [])
+        self.assertEqual(self.daemon.api("spaces")["total"], 2)
+
+    def test_store_that_is_not_mounted(self):
+        self.daemon.kill()
+        shutil.rmtree(self.path("store"))
+        os.mkdir(self.path("store"), 0o700)
+        self.daemon.cli("check", "--rebuild", code=1)
+        self.assertEqual(os.listdir(self.path("store")), [])
+        self.goes("store", self.STORE)
+        self.daemon.cli("check", "--rebuild")
+
+
 if __name__ == "__main__":
     unittest.main()

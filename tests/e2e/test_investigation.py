@@ -106,22 +106,37 @@ class PlanTest(Case):
                          ["Prepare", "Pre-Validate", "Apply", "Post-Validate"])
         self.assertIn("2.4.0 to 2.3.9", plan["phases"][2]["steps"][0]["title"])
         self.daemon.cli("plan", "approve", self.id, code=2)
-        self.daemon.cli("plan", "approve", self.id, "--hash", "0" * 64, code=6)
+        self.assertIn("has changed", self.refused("approve", "0" * 64))
         self.assertEqual(self.daemon.cli_json("plan", "show", self.id)["status"], "PROPOSED")
         done = self.daemon.cli_json("plan", "approve", self.id, "--hash", plan["plan_hash"],
                                     "--comment", "looks right")
         self.assertEqual((done["status"], done["comment"]), ("APPROVED", "looks right"))
         self.assertTrue(done["judged_by"].startswith("local:"), done["judged_by"])
         # Judged once; also over a restart.
-        self.daemon.cli("plan", "reject", self.id, "--hash", plan["plan_hash"], code=6)
+        for verb in ("reject", "approve"):
+            said = self.refused(verb, plan["plan_hash"])
+            self.assertIn(f"APPROVED already, by {done['judged_by']} at {done['judged_at']}", said)
+            self.assertNotIn("read it again", said)
+        self.assertIn("has changed", self.refused("reject", "0" * 64))
         self.daemon.restart()
         self.assert_json(self.daemon.cli_json("plan", "show", self.id), done)
         rows = self.daemon.cli_json("audit", "list")["items"]
         self.assertEqual([(r["action"], r["outcome"]) for r in rows if "plan." in r["action"]],
-                         [("plan.reject", "failed"), ("plan.approve", "ok"),
+                         [("plan.reject", "failed"), ("plan.approve", "failed"),
+                          ("plan.reject", "failed"), ("plan.approve", "ok"),
                           ("plan.approve", "failed")])
         shown = self.daemon.cli_json("investigation", "show", self.id)
         self.assert_json(shown["plan"], done)
+
+    def refused(self, verb, plan_hash):
+        done = self.daemon.cli_raw("plan", verb, self.id, "--hash", plan_hash)
+        self.assertEqual(done.returncode, 6, done.stderr)
+        return done.stderr
+
+    def test_reject(self):
+        plan = self.daemon.cli_json("plan", "show", self.id)
+        self.daemon.cli("plan", "reject", self.id, "--hash", plan["plan_hash"])
+        self.assertIn("REJECTED already, by local:", self.refused("approve", plan["plan_hash"]))
 
     def test_another_run_with_the_same_plan_leaves_the_judgement(self):
         plan = self.daemon.cli_json("plan", "show", self.id)

@@ -60,7 +60,8 @@ class TokenCase(Case):
                                    port="http")
 
     def change(self, token, name="x"):
-        return self.daemon.request("POST", "/api/v1/spaces", json.dumps({"name": name}).encode(),
+        return self.daemon.request("POST", "/api/v1/deployments",
+                                   json.dumps({"service": name, "version": "1"}).encode(),
                                    {"content-type": "application/json", **bearer(token)})
 
     def denied(self):
@@ -209,10 +210,10 @@ class RefusalTest(TokenCase):
         self.assertEqual(self.export(bearer(ingest)).status, 200)
         self.assertEqual(self.export(bearer(self.token)).status, 403)
         self.assertEqual(self.daemon.get("/healthz", headers=bearer("x")).status, 200)
-        names = [s["name"] for s in self.daemon.cli_json("space", "list")["items"]]
-        self.assertEqual(names, ["default", "yes"])
+        names = [d["service"] for d in self.daemon.cli_json("deployment", "list")["items"]]
+        self.assertEqual(names, ["yes"])
         rows = [r for r in self.daemon.cli_json("audit", "list")["items"]
-                if r["action"] == "space.create"]
+                if r["action"] == "deployment.record"]
         self.assertTrue(rows[0]["principal"].startswith("token:"))
         self.assertIn("for operate", rows[0]["principal"])
         # Nobody makes tokens by token.
@@ -368,10 +369,15 @@ class LifeTest(TokenCase):
             return subprocess.run([BINARY, *words], capture_output=True, text=True, env=env,
                                   timeout=60, check=False)
         self.assertEqual(run(made["token"], "trace", "list").returncode, 0)
-        self.assertEqual(run(made["token"], "space", "create", "x").returncode, 4)
+        record = ("deployment", "record", "--service", "x", "--version", "1")
+        self.assertEqual(run(made["token"], *record).returncode, 4)
         self.assertEqual(run("mwat_wrong", "trace", "list").returncode, 4)
         operate = self.make("operate")["token"]
-        self.assertEqual(run(operate, "space", "create", "x").returncode, 0)
+        self.assertEqual(run(operate, *record).returncode, 0)
+        for words in (("create", "x"), ("delete", "default", "--yes")):
+            done = run(operate, "space", *words)
+            self.assertEqual(done.returncode, 4)
+            self.assertIn("socket", done.stderr)
         done = run(operate, "token", "create", "--name", "x", "--scope", "ingest")
         self.assertEqual(done.returncode, 4)
         self.assertIn("socket", done.stderr)
@@ -397,12 +403,36 @@ class SpaceTest(TokenCase):
         self.assertEqual(self.ask(read, "/api/v1/spans?space=default").status, 404)
         theirs = self.daemon.api("spans?space=team-b")["items"]
         self.assertEqual(self.ask(read, f"/api/v1/traces/{theirs[0]['trace_id']}").status, 404)
-        for path in ("alarms", "webhooks", "tokens", "audit", "status", "spaces"):
+        for path in ("alarms", "webhooks", "tokens", "audit", "status"):
             self.assertEqual(self.ask(read, f"/api/v1/{path}").status, 404, path)
+        self.assert_lists(read, "team-a")
         self.assertEqual(self.ask(read, "/api/v1").status, 200)
         # The switch is the space's own.
         default = self.make("read")["token"]
         self.assertEqual(self.ask(default).status, 403)
+
+    def assert_lists(self, token, own):
+        listed = self.ask(token, "/api/v1/spaces").json()
+        self.assertEqual(([s["name"] for s in listed["items"]], listed["total"]), ([own], 1))
+
+    def test_spaces_are_changed_through_the_socket_alone(self):
+        self.daemon.cli("space", "create", "team-a")
+        self.export({"x-midwatch-space": "team-a"})
+        for own in ("default", "team-a"):
+            self.switch("on", "--space", own)
+            token = self.make("operate", "--space", own)["token"]
+            self.assert_lists(token, own)
+            for method, path, body in (("POST", "", b'{"name":"team-b"}'),
+                                       ("DELETE", "/team-a", None), ("DELETE", "/nobody", None)):
+                answer = self.daemon.request(method, "/api/v1/spaces" + path, body, {
+                    "content-type": "application/json", **bearer(token)})
+                self.assertEqual(answer.status, 403, (own, method, path))
+                self.assertIn(b"unix socket alone", answer.body)
+        self.assertEqual(len(self.daemon.api("spans?space=team-a")["items"]), 1)
+        names = [s["name"] for s in self.daemon.cli_json("space", "list")["items"]]
+        self.assertEqual(names, ["default", "team-a"])
+        actions = {row["action"] for row in self.denied()}
+        self.assertIn("access.administer", actions)
 
     def test_tokens_go_with_their_space(self):
         self.daemon.cli("space", "create", "team-a")
