@@ -2,6 +2,7 @@
 """Investigations, plans and deployments through the real program: the demo's incident from its
 alarms to an approved plan, an investigation by hand, cancelling, and real faults that are small
 enough to lie here."""
+import datetime
 import json
 import os
 import subprocess
@@ -53,6 +54,27 @@ class DemoIncident(DaemonCase):
         for query in queries:
             self.assertTrue(query.startswith("midwatch "), query)
             self.assertTrue(self.daemon.cli(*query.split()[1:]), query)
+
+    def investigated(self, service):
+        alarms = self.daemon.cli_json("investigation", "show", self.id)["alarms"]
+        at = int(alarms[-1]["started_at_unix_nano"]) // 10 ** 9
+        moment = datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
+        made = self.daemon.cli_json("investigation", "create", "--service", service, "--at",
+                                    moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        wait_for("the run to end",
+                 lambda: status_of(self.daemon, made["investigation_id"]) == "COMPLETED")
+        return self.daemon.cli_json("investigation", "show", made["investigation_id"])
+
+    def test_a_service_that_does_not_call_it_gets_no_plan_for_it(self):
+        for service in ("billing-batch", "catalog"):
+            shown = self.investigated(service)
+            cause = shown["root_cause"]
+            self.assertEqual(cause["verdict"], "INCONCLUSIVE", cause["summary"])
+            self.assertLess(cause["confidence"], 0.3)
+            self.assertNotIn("suffers", json.dumps(cause))
+            self.assertIsNone(shown["plan"])
+            gaps = {gap["code"]: gap["text"] for gap in cause["gaps"]}
+            self.assertIn("from %s to what else is wrong: payments" % service, gaps["no_path"])
 
     def test_the_page_and_the_document(self):
         page = self.daemon.cli("investigation", "show", self.id)
