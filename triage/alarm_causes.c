@@ -15,6 +15,8 @@
 #define UNTIED_SHARE 0.1
 /* What stands out of everything may be what an alarm without a service is of, or not. */
 #define UNNAMED_CONFIDENCE 0.5
+/* In the sentence of a gap; all are among the candidates. */
+#define NAMED_MAX 3
 
 /* The findings of services that are reached, or of the others. The copy is as large as the
  * original, which an investigation has once. */
@@ -80,9 +82,6 @@ mw_err mw_causes_of_alarm(const mw_findings *findings, const mw_alarmed *alarmed
     return err;
 }
 
-static const char *const between[] = {"", ", ", ", "};
-#define NAMED_MAX (sizeof between / sizeof between[0])
-
 mw_err mw_causes_tell_untied(mw_findings *findings, mw_slice entry, const mw_causes *causes)
 {
     mw_arena *arena = findings->arena;
@@ -94,7 +93,7 @@ mw_err mw_causes_tell_untied(mw_findings *findings, mw_slice entry, const mw_cau
         if (!causes->items[i].untied)
             continue;
         mw_slice one = mw_shown(arena, causes->items[i].service, 80);
-        names = mw_sentence(arena, "%.*s%s%.*s", MW_SLICE_FMT(names), between[named++],
+        names = mw_sentence(arena, "%.*s%s%.*s", MW_SLICE_FMT(names), named++ ? ", " : "",
                             MW_SLICE_FMT(one));
         if (!names.data)
             return MW_E_NOMEM;
