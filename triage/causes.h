@@ -56,7 +56,8 @@ typedef struct mw_causes {
     uint64_t onset_ns; /* 0 = not known */
 } mw_causes;
 
-/* Of all findings, whatever the alarm is of. `entry` is where the trouble was noticed. MW_E_NOMEM. */
+/* Of all findings, whatever the alarm is of; `entry` is where the trouble was noticed.
+ * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_causes_rank(const mw_findings *findings, mw_slice entry, mw_causes *out);
 
 /* The services that an incident's alarms, or a person, name. */

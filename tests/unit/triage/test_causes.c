@@ -205,7 +205,7 @@ static void test_nothing(void **unused)
     assert_int_equal(causes.onset_ns, 0);
 }
 
-/* ---- what has nothing to do with the alarm ---------------------------------------------------- */
+/* ---- what has nothing to do with the alarm -------------------------------------------------- */
 
 static void rank_for(const char *entry, const char *also)
 {
