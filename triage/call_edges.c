@@ -15,7 +15,9 @@
 #define NS_PER_MS 1e6
 /* In a key: the edge is there, but what its calls take cannot be told. Services have ten bits. */
 #define KNOWN_ALONE (UINT32_C(1) << 31)
-_Static_assert(MW_SPAN_TABLE_SERVICES <= 1 << 15, "the bit is free");
+/* And this one: a message. */
+#define KNOWN_MESSAGE (UINT32_C(1) << 15)
+_Static_assert(MW_SPAN_TABLE_SERVICES <= 1 << 15, "the bits are free");
 /* Findings that a person can still look through. */
 #define EDGES_SHOWN 64
 
@@ -39,11 +41,16 @@ static double duration_ms(const mw_span_fact *span)
     return (double)span->duration_ns / NS_PER_MS;
 }
 
+static bool crosses(const mw_span_table *table, const mw_span_fact *span)
+{
+    return span->parent_at != MW_NO_ROW && table->rows[span->parent_at].service != span->service;
+}
+
 /* A message waits in its queue for as long as it likes. */
 static bool is_call(const mw_span_table *table, const mw_span_fact *span)
 {
-    return span->parent_at != MW_NO_ROW && table->rows[span->parent_at].service != span->service &&
-           span->kind != CONSUMER && table->rows[span->parent_at].kind != PRODUCER;
+    return crosses(table, span) && span->kind != CONSUMER &&
+           table->rows[span->parent_at].kind != PRODUCER;
 }
 
 /* The caller's span is of that call alone: else it holds what the caller does besides. */
@@ -57,11 +64,13 @@ static void take_samples(edge_work *work)
     const mw_span_table *table = &work->context->spans;
     for (size_t i = 0; i < table->count; i++) {
         const mw_span_fact *span = &table->rows[i];
-        if (!is_call(table, span))
+        if (!crosses(table, span))
             continue;
         const mw_span_fact *caller = &table->rows[span->parent_at];
         uint32_t key = key_of(caller->service, span->service);
-        if (!is_of_one_call(caller))
+        if (!is_call(table, span))
+            key |= KNOWN_ALONE | KNOWN_MESSAGE;
+        else if (!is_of_one_call(caller))
             key |= KNOWN_ALONE;
         work->samples[work->count++] =
             (mw_sample){key, duration_ms(caller) - duration_ms(span), span->start_ns};
@@ -186,11 +195,13 @@ static void add_call(edge_work *work, uint32_t key, const mw_split *split)
 {
     mw_findings *findings = work->context->findings;
     const mw_span_table *table = &work->context->spans;
+    bool message = key & KNOWN_MESSAGE;
+    key &= ~(KNOWN_ALONE | KNOWN_MESSAGE);
     if (findings->call_count == MW_CALLS_MAX)
         return;
     findings->calls[findings->call_count++] =
         (mw_call){table->services[key >> 16], table->services[key & 0xffff],
-                  is_measured(split) ? (double)split->after : 0};
+                  is_measured(split) ? (double)split->after : 0, message};
 }
 
 static mw_err report(edge_work *work)
@@ -202,7 +213,7 @@ static mw_err report(edge_work *work)
         mw_split split = {.before = 0};
         if (!(key & KNOWN_ALONE))
             split = mw_split_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
-        add_call(work, key & ~KNOWN_ALONE, &split);
+        add_call(work, key, &split);
         if (work->best > 0 && is_measured(&split) && split.z >= MW_Z_PART &&
             mw_latency_effect(&split) >= MW_EFFECT_PART)
             err = add_finding(work, key, &split);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "triage/causes.h"
+#include "triage/reach.h"
 
 /* Services that some finding or call names. */
 #define NODES_MAX 2048
@@ -243,7 +244,7 @@ static void mark_victims(ranking *r)
         for (size_t i = 0; i < f->call_count; i++) {
             node *caller = find_node(r, f->calls[i].caller);
             const node *callee = find_node(r, f->calls[i].callee);
-            if (!caller || !callee || caller == callee || caller->victim ||
+            if (f->calls[i].message || !caller || !callee || caller == callee || caller->victim ||
                 !(callee->share >= SHARE_SURE || callee->victim))
                 continue;
             caller->victim = changed = true;
@@ -491,13 +492,16 @@ static mw_err rule_out_changes(const ranking *r, mw_causes *out)
 static mw_err rule_out_victims(const ranking *r, mw_causes *out)
 {
     mw_slice cause = mw_shown(r->findings->arena, out->items[0].service, 80);
-    mw_err err = MW_OK;
+    mw_reach reach;
     if (mw_slice_equal(r->entry, out->items[0].service) || !r->entry.len)
-        return err;
-    err = rule_out(out, r->entry,
-                   mw_sentence(r->findings->arena,
-                               "the alarm speaks of it, but what it suffers begins at %.*s",
-                               MW_SLICE_FMT(cause)));
+        return MW_OK;
+    mw_err err = mw_reach_make(r->findings, &r->entry, 1, &reach);
+    out->entry_leads = err == MW_OK && mw_reach_has(&reach, out->items[0].service);
+    if (out->entry_leads)
+        err = rule_out(out, r->entry,
+                       mw_sentence(r->findings->arena,
+                                   "the alarm speaks of it, but what it suffers begins at %.*s",
+                                   MW_SLICE_FMT(cause)));
     for (size_t i = 0; err == MW_OK && i < r->count; i++)
         if (r->signal == BY_SHARES && r->nodes[i].victim && r->nodes[i].share > 0 &&
             !mw_slice_equal(r->nodes[i].service, out->items[0].service) &&

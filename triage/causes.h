@@ -36,6 +36,7 @@ typedef struct mw_ranked_cause {
     const mw_finding *reasons[MW_FAULT_REASONS_MAX]; /* the most telling first */
     size_t reason_count;
     const mw_finding *change; /* a deployment, or version, shortly before the onset; NULL = none */
+    bool untied;              /* no known call leads to it from a service of the alarms */
 } mw_ranked_cause;
 
 typedef struct mw_ruled_out {
@@ -51,10 +52,28 @@ typedef struct mw_causes {
     size_t ruled_out_count;
     double confidence; /* 0 to 1 */
     bool probable;
+    bool entry_leads;  /* from `entry`, known calls lead to the first, which is another */
     uint64_t onset_ns; /* 0 = not known */
 } mw_causes;
 
-/* `entry` is where the trouble was noticed. MW_E_NOMEM. */
+/* Of all findings, whatever the alarm is of; `entry` is where the trouble was noticed.
+ * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_causes_rank(const mw_findings *findings, mw_slice entry, mw_causes *out);
+
+/* The services that an incident's alarms, or a person, name. */
+typedef struct mw_alarmed {
+    mw_slice entry; /* of the oldest that names one; empty = none does */
+    const mw_slice *services;
+    size_t count;
+} mw_alarmed;
+
+/* alarm_causes.c. What known calls lead to from the alarmed services comes first; the rest is
+ * behind it and alone never probable. Without any service all is ranked, and no more than half
+ * sure. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_causes_of_alarm(const mw_findings *findings, const mw_alarmed *alarmed,
+                                      mw_causes *out);
+/* The gap that says so, when nothing is probable and what is wrong is not tied. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_causes_tell_untied(mw_findings *findings, mw_slice entry,
+                                         const mw_causes *causes);
 
 #endif

@@ -5,6 +5,7 @@
  * failure on. Pure; runs on a pool thread.
  */
 #include "triage/provider_int.h"
+#include "triage/reach.h"
 
 #define STATUS_UNSET 0
 #define STATUS_ERROR 2
@@ -171,22 +172,46 @@ static mw_err report_sure(error_work *work)
 }
 
 /* An agent that runs once an hour has no "before": its failures are told all the same, those of the
- * alarm's service first, and never make a cause PROBABLE by themselves. */
-static mw_err report_few(error_work *work)
+ * alarm's service first, and never make a cause PROBABLE by themselves. `reach`: of these services
+ * alone; NULL = of all. */
+static mw_err report_few(error_work *work, const mw_reach *reach)
 {
     const mw_context *context = work->context;
     mw_err err = MW_OK;
+    size_t shown = 0;
     for (int own = 1; own >= 0; own--)
         for (uint32_t k = 0; err == MW_OK && k < context->spans.operation_count; k++) {
             const tally *one = &work->tallies[k];
             mw_slice service = context->spans.services[context->spans.operations[k].service];
             size_t failed = one->failed_before + one->failed_after;
-            if (!failed || work->found == FEW_SHOWN ||
+            if (!failed || shown == FEW_SHOWN || (reach && !mw_reach_has(reach, service)) ||
                 mw_slice_equal(service, context->entry) != (bool)own)
                 continue;
+            shown++;
             err = add_finding(work, k, (double)failed / (double)(one->before + one->after));
         }
     return err;
+}
+
+/* What surely fails more often may be nothing that the alarm's service calls: then its own few
+ * failures are told as if there were no other. */
+static mw_err report_few_of_entry(error_work *work)
+{
+    const mw_context *context = work->context;
+    const mw_findings *findings = context->findings;
+    mw_reach reach;
+    if (!context->entry.len)
+        return MW_OK;
+    mw_err err = mw_reach_make(findings, &context->entry, 1, &reach);
+    if (err != MW_OK)
+        return err;
+    for (size_t i = 0; i < findings->count; i++)
+        if (findings->items[i].kind == MW_FOUND_ERRORS &&
+            mw_reach_has(&reach, findings->items[i].service))
+            return MW_OK;
+    work->onset_ns = 0; /* the others' */
+    count(work, 0);
+    return report_few(work, &reach);
 }
 
 static mw_err look(error_work *work)
@@ -198,15 +223,16 @@ static mw_err look(error_work *work)
         work->onset_ns = 0;
     count(work, work->onset_ns);
     mw_err err = report_sure(work);
-    bool sure = work->found > 0;
-    if (err == MW_OK && !sure)
-        err = report_few(work);
+    size_t surely = work->found;
+    bool sure = surely > 0;
+    if (err == MW_OK)
+        err = sure ? report_few_of_entry(work) : report_few(work, NULL);
     if (err == MW_OK)
         context->said =
             !work->found ? MW_SLICE("no operation fails by itself more often")
             : sure
                 ? mw_sentence(context->arena, "operations that fail by themselves more often: %zu",
-                              work->found)
+                              surely)
                 : mw_sentence(context->arena,
                               "operations that fail, no more often than before: %zu", work->found);
     return err;

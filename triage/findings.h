@@ -23,6 +23,7 @@
     X(NO_STATUS, "no_status")                 /* no span ever says whether it failed */            \
     X(NO_BASELINE, "no_baseline")             /* too little from before the onset */               \
     X(NO_CHANGE, "no_change")                 /* nothing differs from before */                    \
+    X(NO_PATH, "no_path")                     /* no call leads to what is wrong */                 \
     X(SERVICE_SILENT, "service_silent")       /* nothing of the alarm's service */                 \
     X(SAMPLED, "sampled")                     /* too much to look at: a share was */               \
     X(PROVIDER_FAILED, "provider_failed")     /* telemetry could not be read */                    \
@@ -94,6 +95,7 @@ typedef struct mw_finding {
 typedef struct mw_call {
     mw_slice caller, callee;
     double calls; /* in the window; 0 = known by import alone */
+    bool message; /* handed over, not waited for: `caller` sends, `callee` takes */
 } mw_call;
 
 #define MW_FINDINGS_MAX 512

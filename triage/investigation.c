@@ -113,6 +113,21 @@ static int64_t at_of(const run *r)
     return at;
 }
 
+/* Of all alarms and of the person: any of them may be where a path to the cause begins. */
+static mw_err alarmed_of(const run *r, mw_alarmed *out)
+{
+    mw_slice *services = mw_arena_zalloc(r->findings->arena, r->alarm_count + 1, sizeof *services);
+    if (!services)
+        return MW_E_NOMEM;
+    *out = (mw_alarmed){.entry = r->context.entry, .services = services};
+    if (r->context.entry.len)
+        services[out->count++] = r->context.entry;
+    for (size_t i = 0; i < r->alarm_count; i++)
+        if (r->alarms[i].service.len)
+            services[out->count++] = r->alarms[i].service;
+    return MW_OK;
+}
+
 /* By a person, else of the oldest alarm that names one. */
 static mw_slice entry_of(const run *r)
 {
@@ -179,7 +194,7 @@ static void add_imported(run *r)
 {
     mw_findings *f = r->findings;
     for (size_t i = 0; i < r->edge_count && f->call_count < MW_CALLS_MAX; i++)
-        f->calls[f->call_count++] = (mw_call){r->edges[i].caller, r->edges[i].callee, 0};
+        f->calls[f->call_count++] = (mw_call){r->edges[i].caller, r->edges[i].callee, 0, false};
 }
 
 static mw_err begin(run *r, mw_store_view *view)
@@ -249,7 +264,7 @@ static mw_err note_missing(run *r)
     if (!c->entry.len)
         err = mw_findings_gap(r->findings, MW_GAP_NO_SERVICE,
                               "no alarm names a service: where the trouble was noticed is not "
-                              "known");
+                              "known, and no cause is more than half sure");
     if (err == MW_OK && !c->spans.count && !c->points.count && !c->logs.records)
         err = mw_findings_gap(r->findings, MW_GAP_NO_TELEMETRY,
                               "no telemetry of any service lies in the window");
@@ -394,7 +409,7 @@ static mw_err make_plan(run *r)
         return MW_OK;
     mw_plan_input input = {.kind = first->kind,
                            .service = first->service,
-                           .entry = r->context.entry,
+                           .entry = r->causes.entry_leads ? r->context.entry : MW_SLICE_NONE,
                            .investigation_id = r->row.id};
     if (first->change) {
         input.version = first->change->other;
@@ -410,7 +425,12 @@ static mw_err make_plan(run *r)
 
 static mw_err conclude(run *r)
 {
-    mw_err err = mw_causes_rank(r->findings, r->context.entry, &r->causes);
+    mw_alarmed alarmed;
+    mw_err err = alarmed_of(r, &alarmed);
+    if (err == MW_OK)
+        err = mw_causes_of_alarm(r->findings, &alarmed, &r->causes);
+    if (err == MW_OK)
+        err = mw_causes_tell_untied(r->findings, r->context.entry, &r->causes);
     if (err == MW_OK && !r->causes.count && !r->failed && !r->timed_out)
         err = mw_findings_gap(r->findings, MW_GAP_NO_CHANGE,
                               "nothing that was looked at differs enough from before");

@@ -267,8 +267,8 @@ static void mark_reachable(sums *all, size_t entry)
         for (size_t i = 0; i < findings->call_count; i++) {
             size_t from = find_reporter(all, findings->calls[i].caller);
             size_t to = find_reporter(all, findings->calls[i].callee);
-            if (from == all->count || to == all->count || !all->reachable[from] ||
-                all->reachable[to])
+            if (findings->calls[i].message || from == all->count || to == all->count ||
+                !all->reachable[from] || all->reachable[to])
                 continue;
             all->reachable[to] = changed = true;
         }
@@ -281,7 +281,8 @@ static double net_of(const sums *all, size_t at)
     const mw_findings *findings = all->context->findings;
     double left = all->added[at].by, least = EXPLAINED_SHARE * left;
     for (size_t i = 0; i < findings->call_count; i++) {
-        if (!mw_slice_equal(findings->calls[i].caller, all->reporters[at].service))
+        if (findings->calls[i].message ||
+            !mw_slice_equal(findings->calls[i].caller, all->reporters[at].service))
             continue;
         size_t callee = find_reporter(all, findings->calls[i].callee);
         if (callee < all->count && callee != at && all->added[callee].by > 0)

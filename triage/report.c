@@ -155,12 +155,19 @@ mw_slice mw_report_summary(const mw_findings *findings, const mw_causes *causes,
     const mw_ranked_cause *first = &causes->items[0];
     mw_slice service = mw_shown(arena, first->service, 120);
     mw_slice where = mw_shown(arena, entry, 120);
-    bool elsewhere = entry.len && !mw_slice_equal(entry, first->service);
+    bool elsewhere = causes->entry_leads;
     mw_slice change = first->change ? first->change->text : MW_SLICE("");
     mw_time_format(causes->onset_ns, onset);
     mw_slice since =
         causes->onset_ns ? mw_sentence(arena, ", since about %.19sZ", onset) : MW_SLICE("");
-    return mw_sentence(arena, "%s%.*s: %s%.*s.%s%.*s%s%s%.*s%s",
+    if (first->untied)
+        return mw_sentence(arena,
+                           "No cause is named: no known call leads from %.*s to what is wrong. "
+                           "Elsewhere, %.*s: %s%.*s.",
+                           MW_SLICE_FMT(where), MW_SLICE_FMT(service),
+                           mw_fault_kind_words(first->kind), MW_SLICE_FMT(since));
+    return mw_sentence(arena, "%s%s%.*s: %s%.*s.%s%.*s%s%s%.*s%s",
+                       entry.len ? "" : "No alarm names a service; of all, this stands out. ",
                        causes->probable ? "" : "Not certain; first in line is ",
                        MW_SLICE_FMT(service), mw_fault_kind_words(first->kind), MW_SLICE_FMT(since),
                        elsewhere ? " " : "", elsewhere ? (int)where.len : 0,

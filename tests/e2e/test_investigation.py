@@ -2,6 +2,7 @@
 """Investigations, plans and deployments through the real program: the demo's incident from its
 alarms to an approved plan, an investigation by hand, cancelling, and real faults that are small
 enough to lie here."""
+import datetime
 import json
 import os
 import subprocess
@@ -15,6 +16,36 @@ CASES = os.path.join(ROOT, "tests/data/rca")
 
 def status_of(daemon, investigation_id):
     return daemon.cli_json("investigation", "show", investigation_id)["status"]
+
+
+def investigated(daemon, like, service):
+    """What an investigation of a service says, at the moment of another one's last alarm."""
+    alarms = daemon.cli_json("investigation", "show", like)["alarms"]
+    at = int(alarms[-1]["started_at_unix_nano"]) // 10 ** 9
+    moment = datetime.datetime.fromtimestamp(at, datetime.timezone.utc)
+    made = daemon.cli_json("investigation", "create", "--service", service, "--at",
+                           moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    wait_for("the run to end",
+             lambda: status_of(daemon, made["investigation_id"]) == "COMPLETED")
+    return daemon.cli_json("investigation", "show", made["investigation_id"])
+
+
+class BothStories(DaemonCase):
+    """Two faults in one window, with no call between them."""
+
+    def test_each_is_told_of_its_own(self):
+        demo = self.daemon.cli_json("demo", "--incident")
+        self.daemon.cli("demo")
+        shown = investigated(self.daemon, demo["investigation_id"], "support-desk")
+        cause = shown["root_cause"]
+        services = [c["service"] for c in cause["candidates"]]
+        self.assertIn(services[0], ("order-tools", "support-desk"), cause["summary"])
+        self.assertIn("order-tools", services)
+        self.assertGreater(services.index("payments"), services.index("order-tools"))
+        self.assertIn("payment-gateway", json.dumps(cause["candidates"][0]))
+        self.assertIn(services[0], cause["summary"])
+        self.assertNotIn("payments", cause["summary"])
+        self.assertNotIn("rollout", json.dumps(shown["plan"]) if shown["plan"] else "")
 
 
 class DemoIncident(DaemonCase):
@@ -53,6 +84,17 @@ class DemoIncident(DaemonCase):
         for query in queries:
             self.assertTrue(query.startswith("midwatch "), query)
             self.assertTrue(self.daemon.cli(*query.split()[1:]), query)
+
+    def test_a_service_that_does_not_call_it_gets_no_plan_for_it(self):
+        for service in ("billing-batch", "catalog"):
+            shown = investigated(self.daemon, self.id, service)
+            cause = shown["root_cause"]
+            self.assertEqual(cause["verdict"], "INCONCLUSIVE", cause["summary"])
+            self.assertLess(cause["confidence"], 0.3)
+            self.assertNotIn("suffers", json.dumps(cause))
+            self.assertIsNone(shown["plan"])
+            gaps = {gap["code"]: gap["text"] for gap in cause["gaps"]}
+            self.assertIn("from %s to what else is wrong: payments" % service, gaps["no_path"])
 
     def test_the_page_and_the_document(self):
         page = self.daemon.cli("investigation", "show", self.id)

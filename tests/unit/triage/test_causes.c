@@ -1,7 +1,7 @@
 /* The ranking, a pure function: each kind of fault from the findings that show it, victims behind
  * causes, changes, what is ruled out, and an honest "not certain". */
 #include "tests/check.h"
-#include "triage/causes.h"
+#include "triage/report_int.h"
 
 static mw_arena arena;
 static mw_findings *found;
@@ -27,7 +27,8 @@ static int tear_down(void **unused)
 
 static void calls(const char *caller, const char *callee, double count)
 {
-    found->calls[found->call_count++] = (mw_call){mw_slice_of(caller), mw_slice_of(callee), count};
+    found->calls[found->call_count++] =
+        (mw_call){mw_slice_of(caller), mw_slice_of(callee), count, false};
 }
 
 static mw_finding *add(mw_finding_kind kind, const char *service, const char *other,
@@ -204,6 +205,125 @@ static void test_nothing(void **unused)
     assert_int_equal(causes.onset_ns, 0);
 }
 
+/* ---- what has nothing to do with the alarm -------------------------------------------------- */
+
+static void rank_for(const char *entry, const char *also)
+{
+    const mw_slice services[] = {mw_slice_of(entry), mw_slice_of(also)};
+    mw_alarmed alarmed = {.entry = services[0], .services = services, .count = *also ? 2 : 1};
+    assert_int_equal(mw_causes_of_alarm(found, &alarmed, &causes), MW_OK);
+    assert_int_equal(mw_causes_tell_untied(found, services[0], &causes), MW_OK);
+}
+
+static bool summary_has(const char *entry, const char *words)
+{
+    mw_slice text = mw_report_summary(found, &causes, mw_slice_of(entry));
+    return mw_slice_contains(text, mw_slice_of(words));
+}
+
+/* storefront -> orders -> payments, which fails; nobody else calls it. */
+static void payments_fails(void)
+{
+    calls("storefront", "orders", 50);
+    calls("orders", "payments", 50);
+    calls("support", "tools", 50);
+    add(MW_FOUND_ERRORS, "payments", "charge", 40, 50);
+    add(MW_FOUND_DEPLOYMENT, "payments", "2.4.0", 1, 0);
+}
+
+static void test_no_path_is_not_probable(void **unused)
+{
+    (void)unused;
+    payments_fails();
+    rank_for("support", "");
+    assert_false(causes.probable);
+    assert_true(causes.confidence < 0.3);
+    assert_int_equal(causes.count, 1); /* told nevertheless */
+    assert_true(causes.items[0].untied);
+    assert_int_equal(causes.ruled_out_count, 0);
+    assert_int_equal(found->gap_count, 1);
+    assert_int_equal(found->gaps[0].code, MW_GAP_NO_PATH);
+    assert_slice(found->gaps[0].text,
+                 "no known call leads from support to what else is wrong: payments");
+    assert_true(summary_has("support", "no known call leads from support"));
+    assert_false(summary_has("support", "only suffers"));
+}
+
+static void test_a_path_of_calls_ties(void **unused)
+{
+    (void)unused;
+    payments_fails();
+    rank_for("storefront", "");
+    assert_true(causes.probable);
+    assert_true(causes.entry_leads);
+    assert_int_equal(found->gap_count, 0);
+    assert_true(summary_has("storefront", "storefront only suffers from it"));
+}
+
+/* Its caller is not what it suffers from. */
+static void test_calls_are_followed_one_way(void **unused)
+{
+    (void)unused;
+    payments_fails();
+    calls("payments", "ledger", 50);
+    rank_for("ledger", "");
+    assert_false(causes.probable);
+}
+
+static void test_an_import_and_a_message_tie(void **unused)
+{
+    (void)unused;
+    payments_fails();
+    calls("billing", "payments", 0);
+    rank_for("billing", "");
+    assert_true(causes.probable);
+    calls("payments", "mailer", 0);
+    found->calls[found->call_count - 1].message = true;
+    rank_for("mailer", "");
+    assert_true(causes.probable);
+}
+
+static void test_any_alarm_of_the_incident_ties(void **unused)
+{
+    (void)unused;
+    payments_fails();
+    rank_for("balancer", "storefront");
+    assert_true(causes.probable);
+    assert_false(causes.entry_leads);
+    assert_int_equal(causes.ruled_out_count, 0);
+    assert_false(summary_has("balancer", "only suffers"));
+}
+
+/* However plain another fault is, and in another signal: the alarm's own comes first. */
+static void test_the_tied_comes_before_the_plainer(void **unused)
+{
+    (void)unused;
+    payments_fails();
+    add(MW_FOUND_WIRE, "orders", "payments", 50, 20000);
+    add(MW_FOUND_ERRORS, "tools", "find", 6, 10);
+    rank_for("support", "");
+    assert_slice(causes.items[0].service, "tools");
+    assert_true(causes.probable);
+    assert_true(causes.count > 1);
+    for (size_t i = 1; i < causes.count; i++) {
+        assert_true(causes.items[i].untied);
+        assert_true(causes.items[i].score < causes.items[i - 1].score);
+    }
+    assert_int_equal(found->gap_count, 0);
+}
+
+static void test_without_a_service_half_sure(void **unused)
+{
+    (void)unused;
+    payments_fails();
+    const mw_alarmed nobody = {.count = 0};
+    assert_int_equal(mw_causes_of_alarm(found, &nobody, &causes), MW_OK);
+    assert_slice(causes.items[0].service, "payments");
+    assert_true(causes.probable);
+    assert_true(causes.confidence <= 0.5);
+    assert_true(summary_has("", "No alarm names a service"));
+}
+
 /* The order in which findings come changes nothing. */
 static void test_order_does_not_matter(void **unused)
 {
@@ -233,6 +353,13 @@ int main(void)
         WITH_FINDINGS(test_a_change_after_the_onset_is_none),
         WITH_FINDINGS(test_hints_are_not_probable),
         WITH_FINDINGS(test_nothing),
+        WITH_FINDINGS(test_no_path_is_not_probable),
+        WITH_FINDINGS(test_a_path_of_calls_ties),
+        WITH_FINDINGS(test_calls_are_followed_one_way),
+        WITH_FINDINGS(test_an_import_and_a_message_tie),
+        WITH_FINDINGS(test_any_alarm_of_the_incident_ties),
+        WITH_FINDINGS(test_the_tied_comes_before_the_plainer),
+        WITH_FINDINGS(test_without_a_service_half_sure),
         WITH_FINDINGS(test_order_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
