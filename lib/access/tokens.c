@@ -239,7 +239,7 @@ mw_err mw_tokens_digest(const mw_tokens *tokens, mw_slice token, uint8_t out[MW_
  * all the same. */
 static const entry *find(const table *held, const uint8_t digest[MW_TOKEN_DIGEST_SIZE])
 {
-    entry key;
+    entry key = {0};
     if (!held->count)
         return NULL;
     memcpy(key.digest, digest, sizeof key.digest);

@@ -188,7 +188,7 @@ mw_err mw_api_topology_import(mw_api_call *call)
 
 mw_err mw_api_alarm_replay(mw_api_call *call)
 {
-    mw_slice id;
+    mw_slice id = MW_SLICE_NONE;
     mw_replayed done;
     mw_json *json = &call->json;
     mw_err err = mw_api_no_parameters(call);
