@@ -239,6 +239,13 @@ class DamageTest(Case):
         self.assertEqual((store["losses"], store["lost_spans"] > 0), (1, True))
         self.assertRegex(store["last_loss"], r"^20\d\d-")
         self.assertRegex(self.daemon.cli("status"), r"(?m)^  LOST +1 segments .* at least \d+ spans")
+        findings = json.loads(self.daemon.cli("doctor", "--json", code=1))["findings"]
+        finding, = [one for one in findings if one["code"] == "losses"]
+        self.assertEqual(finding["severity"], "error")
+        self.assertRegex(finding["seen"], r"^1 segments .* at least \d+ spans.*noticed \d")
+        self.assertIn("midwatch check --rebuild", finding["fix"])
+        self.assertRegex(self.daemon.request("GET", "/metrics").body.decode(),
+                         rf"(?m)^midwatch_lost_segments 1\n(#.*\n)+midwatch_lost_spans {store['lost_spans']}$")
         self.assertGreaterEqual(self.answers()[0]["traces"], 1)
         # It is not forgotten by that, but by who accepts it.
         self.daemon.restart()
