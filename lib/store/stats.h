@@ -38,6 +38,8 @@ typedef struct mw_store_stats {
     unsigned packed_per_mille; /* what merging makes of a byte of the log, as far as it was seen */
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);
+/* The same losses alone. Any thread, cheap. */
+mw_store_losses mw_store_losses_of(const mw_store *store);
 /* Bytes free on the store's disk, as of a second ago or of the last write that failed; UINT64_MAX =
  * not known. Any thread, cheap. */
 uint64_t mw_store_disk_free(const mw_store *store);

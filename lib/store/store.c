@@ -407,6 +407,11 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     out->last_error = (mw_err)atomic_load(&store->writer.last_error);
 }
 
+mw_store_losses mw_store_losses_of(const mw_store *store)
+{
+    return store->losses;
+}
+
 uint64_t mw_store_disk_free(const mw_store *store)
 {
     return atomic_load_explicit(&store->writer.disk_free, memory_order_relaxed);

@@ -246,7 +246,7 @@ class DamageTest(Case):
         self.assertIn("midwatch check --rebuild", finding["fix"])
         self.assertRegex(self.daemon.request("GET", "/metrics").body.decode(),
                          rf"(?m)^midwatch_lost_segments 1\n(#.*\n)+midwatch_lost_spans {store['lost_spans']}$")
-        self.assertGreaterEqual(self.answers()[0]["traces"], 1)
+        self.answers_tell_losses()
         # It is not forgotten by that, but by who accepts it.
         self.daemon.restart()
         self.daemon.stop()
@@ -258,6 +258,29 @@ class DamageTest(Case):
         self.daemon.start()
         self.assertEqual(self.daemon.api("status")["store"]["losses"], 0)
         self.assertNotIn("LOST", self.daemon.cli("status"))
+        self.assertNotIn("gone", self.daemon.cli_raw("export").stderr)
+        self.assertNotIn("warnings", self.daemon.api("sessions"))
+
+    def answers_tell_losses(self):
+        """Each list and show of telemetry, in JSON, in text and as OTLP, and the export; what is kept
+        beside the store has nothing to do with it."""
+        trace = self.daemon.api("traces")["items"][0]["trace_id"]
+        metric = self.daemon.api("metrics")["items"]
+        paths = ["traces", "spans", "sessions", "logs", "metrics", "agents", "topology", "services",
+                 f"traces/{trace}", f"traces/{trace}/tree"]
+        paths += [f"metrics/{one['name']}" for one in metric[:1]]
+        paths += [f"sessions/{one['session_id']}" for one in self.daemon.api("sessions")["items"][:1]]
+        for path in paths:
+            told = self.daemon.api(path)["warnings"]
+            self.assertEqual([one["code"] for one in told], ["losses"], path)
+            self.assertIn("1 stored segments or ends of some are gone", told[0]["message"])
+        self.assertNotIn("warnings", self.daemon.api("alarms"))
+        self.assertEqual(self.daemon.get("/api/v1/spans?format=otlp").headers["x-midwatch-lost-segments"], "1")
+        for words in (("trace", "list"), ("trace", "show", trace), ("span", "list", "--format", "otlp"),
+                      ("session", "list"), ("export",)):
+            done = self.daemon.cli_raw(*words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("1 stored segments or ends of some are gone", done.stderr, words)
 
     def test_renamed(self):
         """`mv` within the directory: the next start gives the segment its own name again."""
