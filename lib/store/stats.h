@@ -34,6 +34,9 @@ typedef struct mw_store_stats {
     bool merging_fails;         /* and none has succeeded since */
     uint64_t oldest_arrival_ns; /* of what is stored; 0 = nothing */
     mw_store_losses losses;
+    /* The catalogue was missing or unreadable, and made anew then: which segments vanished before
+     * cannot be told. 0 = no, or a rebuild has accepted it. */
+    uint64_t catalogue_made_ns;
     uint64_t spare_bytes;      /* of the file that is kept for the next segment */
     unsigned packed_per_mille; /* what merging makes of a byte of the log, as far as it was seen */
 } mw_store_stats;

@@ -288,7 +288,9 @@ class DamageTest(Case):
         segment = self.segments()[0]
         other = os.path.join(os.path.dirname(segment), "0000000000000099.seg")
         os.rename(segment, other)
-        self.assertIn("the next start gives it its own name again", self.check(1))
+        told = self.check(1)
+        self.assertIn("the next start gives it its own name again", told)
+        self.assertNotIn("lost", told)  # it is there
         self.daemon.start()
         self.assertIn("it was given that again", self.daemon.log())
         self.assertEqual(self.answers(), ({kind: REQUESTS for kind in SIGNALS}, {()}))
@@ -330,8 +332,22 @@ class DamageTest(Case):
         self.assertRegex(told, r"note .*catalogue\.db: there is no catalogue: .*could not be compared")
         self.daemon.start()
         self.assertIn("there was no catalogue", self.daemon.log())
+        # What it knew is gone: said until somebody accepts it, in the first start's words.
+        made = self.daemon.api("status")["store"]["catalogue_made_anew"]
+        self.assertRegex(made, r"^20\d\d-")
+        self.daemon.restart()
+        self.assertEqual(self.daemon.api("status")["store"]["catalogue_made_anew"], made)
+        self.assertRegex(self.daemon.cli("status"), r"(?m)^  catalogue +missing or unreadable, made anew")
         self.daemon.stop()
+        told = self.daemon.cli("check")
+        self.assertRegex(told, r"note .*catalogue\.db: .* made anew at 20.* vanished before cannot be told")
+        finding, = self.daemon.cli_json("check")["stores"][0]["findings"]
+        self.assertEqual((finding["kind"], made[:19] in finding["what"]), ("note", True))
+        self.daemon.cli("check", "--rebuild")
         self.assertNotIn("note ", self.daemon.cli("check"))
+        self.daemon.start()
+        self.assertIsNone(self.daemon.api("status")["store"]["catalogue_made_anew"])
+        self.assertNotIn("made anew", self.daemon.cli("status"))
 
     def test_json(self):
         """The same as in lines, in one object."""
