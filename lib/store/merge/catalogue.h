@@ -87,8 +87,8 @@ MW_MUST_USE mw_err mw_catalogue_put_logs(mw_catalogue *catalogue, const mw_catal
 MW_MUST_USE mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id);
 /* A write failed since it was opened or reconciled. */
 bool mw_catalogue_is_behind(const mw_catalogue *catalogue);
-/* When it was made anew beside segments: what vanished before that it cannot tell. 0: it was not, or
- * that is accepted. A new one is MW_CATALOGUE_JUST_MADE, also after a kill, until it is judged:
+/* When it was made anew beside segments: what vanished before that it cannot tell. 0: it was not,
+ * or that is accepted. A new one is MW_CATALOGUE_JUST_MADE, also after a kill, until it is judged:
  * with the time, or with 0 when there was nothing to know. Errors as _each, and as _put. */
 #define MW_CATALOGUE_JUST_MADE UINT64_MAX
 MW_MUST_USE mw_err mw_catalogue_made_at(mw_catalogue *catalogue, uint64_t *at_ns);

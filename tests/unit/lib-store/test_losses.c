@@ -558,8 +558,8 @@ static void assert_made(const char *directory, uint64_t notes)
         assert_non_null(strstr(found.text, "vanished before cannot be told"));
 }
 
-/* Missing or damaged beside segments it is made anew, and says so; a kill before it is judged leaves
- * that to the next start. What nothing was stored beside was never missing. */
+/* Missing or damaged beside segments it is made anew, and says so; a kill before it is judged
+ * leaves that to the next start. What nothing was stored beside was never missing. */
 static void test_made_anew(void **state)
 {
     (void)state;
