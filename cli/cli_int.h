@@ -140,7 +140,7 @@ typedef struct mw_answer {
     json_t *root; /* NULL when the body is not JSON, or was not to be read */
     /* What is told beside a body that is OTLP. */
     char next_cursor[MW_CLI_CURSOR_SIZE]; /* empty = none */
-    uint64_t items, left_out, undecided, damaged;
+    uint64_t items, left_out, undecided, damaged, lost;
 } mw_answer;
 
 /* Asks and parses. A refusal or a failure is printed on stderr in one line. Returns the exit

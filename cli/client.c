@@ -169,6 +169,7 @@ static size_t receive_header(char *data, size_t size, size_t count, void *ctx)
     } numbers[] = {{"x-midwatch-items", &out->items},
                    {"x-midwatch-left-out", &out->left_out},
                    {"x-midwatch-pattern-undecided", &out->undecided},
+                   {"x-midwatch-lost-segments", &out->lost},
                    {"x-midwatch-damaged-blocks", &out->damaged}};
     mw_slice line = {data, size * count};
     mw_slice cursor = value_of_header(line, "x-midwatch-next-cursor");

@@ -78,6 +78,9 @@ static void render_daemon(const json_t *status, mw_buffer *out)
                                                                    : MW_SLICE("in order"));
     mw_buffer_appendf(out, "  %-13s %lld blocks\n", "damaged",
                       (long long)mw_integer(store, "damaged_blocks"));
+    if (mw_integer(store, "losses") > 0)
+        mw_buffer_appendf(out, "  %-13s %lld segments or ends of some\n", "LOST",
+                          (long long)mw_integer(store, "losses"));
 }
 
 static void render_findings(const json_t *findings, mw_buffer *out)

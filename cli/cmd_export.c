@@ -25,7 +25,7 @@ typedef struct exporting {
     char temporary[MW_CLI_PATH_MAX]; /* becomes the file once it is whole; empty = none */
     int fd;                          /* the same file, for its sync */
     uint64_t counts[3];              /* spans, records, points */
-    uint64_t left_out, damaged, bytes;
+    uint64_t left_out, damaged, lost, bytes;
     bool progress;
     int64_t told_ns;
 } exporting;
@@ -185,6 +185,8 @@ static int take_page(exporting *work, size_t signal, const mw_answer *answer)
     work->left_out += answer->left_out;
     if (answer->damaged > work->damaged)
         work->damaged = answer->damaged;
+    if (answer->lost > work->lost)
+        work->lost = answer->lost;
     tell_progress(work);
     return status;
 }
@@ -305,7 +307,8 @@ static void tell_result(const exporting *work, unsigned chosen)
         separator = ", ";
     }
     fprintf(stderr, "\n");
-    const mw_answer lost = {.left_out = work->left_out, .damaged = work->damaged};
+    const mw_answer lost = {
+        .left_out = work->left_out, .damaged = work->damaged, .lost = work->lost};
     mw_tell_otlp(&lost, false);
 }
 
@@ -331,6 +334,7 @@ int mw_cmd_export(mw_cli *cli)
     if (status)
         return status;
     tell_result(&work, chosen);
-    /* What is missing was told; a script is to hear of it too. */
+    /* What is missing was told; a script is to hear of it too. A recorded loss is another thing: it
+     * may be of a time that nobody asked for, and no repetition brings more. */
     return work.left_out || work.damaged ? MW_EXIT_FAILED : MW_EXIT_DONE;
 }

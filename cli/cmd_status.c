@@ -70,6 +70,18 @@ static void render_losses(const json_t *store, mw_buffer *out)
                       (long long)mw_integer(store, "lost_points"), last);
 }
 
+static void render_catalogue(const json_t *store, mw_buffer *out)
+{
+    char made[MW_CELL_SIZE];
+    if (!mw_text(store, "catalogue_made_anew").len)
+        return;
+    mw_instant_text(store, "catalogue_made_anew", made);
+    mw_buffer_appendf(out,
+                      "  %-13s missing or unreadable, made anew %s: segments that vanished before "
+                      "cannot be told; `midwatch check --rebuild` accepts that\n",
+                      "catalogue", made);
+}
+
 static void render_store(const json_t *root, mw_buffer *out)
 {
     char text[MW_CELL_SIZE];
@@ -90,6 +102,7 @@ static void render_store(const json_t *root, mw_buffer *out)
                           "  %-13s %lld blocks, left out of answers; `midwatch check` names them\n",
                           "DAMAGED", (long long)mw_integer(store, "damaged_blocks"));
     render_losses(store, out);
+    render_catalogue(store, out);
     if (!json_is_true(json_object_get(store, "writable")))
         mw_field(out, "NOT WRITABLE", mw_text(store, "last_error"));
     if (!json_is_true(json_object_get(root, "state_writable")))

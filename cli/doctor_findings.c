@@ -146,6 +146,25 @@ static bool judge_disk(findings *all)
     return full;
 }
 
+/* Segments that are gone: the daemon names them until somebody accepts it. */
+static void judge_losses(findings *all, const json_t *store)
+{
+    char last[MW_CELL_SIZE];
+    mw_buffer seen;
+    if (!count_of(store, "losses"))
+        return;
+    mw_instant_text(store, "last_loss", last);
+    begin(&seen);
+    mw_buffer_appendf(&seen,
+                      "%lld segments or ends of some are gone, with at least %lld spans, %lld logs "
+                      "and %lld points; the last was noticed %s",
+                      count_of(store, "losses"), count_of(store, "lost_spans"),
+                      count_of(store, "lost_logs"), count_of(store, "lost_points"), last);
+    add(all, SEVERITY_ERROR, "losses", &seen,
+        "midwatch check names them: put them back into the store's directory and start again, or, "
+        "with the daemon stopped, accept it with midwatch check --rebuild");
+}
+
 static void judge_daemon(findings *all)
 {
     const json_t *store = json_object_get(all->status, "store");
@@ -167,6 +186,7 @@ static void judge_daemon(findings *all)
         add_plain(all, SEVERITY_ERROR, "damaged",
                   "stored blocks are damaged, answers leave them out",
                   "midwatch check names them; look at the disk");
+    judge_losses(all, store);
     if (count_of(turned_away, "tls_on_clear_text"))
         add_plain(all, SEVERITY_WARNING, "tls_on_clear_text",
                   "a client spoke TLS to a port without TLS",

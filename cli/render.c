@@ -135,6 +135,21 @@ static void tell_undecided(uint64_t count)
                 (unsigned long long)count, count == 1 ? "" : "s");
 }
 
+/* What the daemon says of an answer that lacks something. In JSON it stands there. */
+static void tell_warnings(const json_t *root)
+{
+    size_t i;
+    json_t *warning;
+    mw_buffer text;
+    json_array_foreach(json_object_get(root, "warnings"), i, warning)
+    {
+        mw_buffer_init(&text, MW_MEM_BASE, 4096);
+        mw_visible(&text, mw_text(warning, "message"));
+        fprintf(stderr, "midwatch: %.*s\n", MW_SLICE_FMT(mw_buffer_slice(&text)));
+        mw_buffer_fini(&text);
+    }
+}
+
 /* ---- as it was sent ------------------------------------------------------------------------ */
 
 bool mw_wants_otlp(const mw_cli *cli)
@@ -153,6 +168,11 @@ void mw_tell_otlp(const mw_answer *answer, bool cursor)
         fprintf(stderr,
                 "midwatch: %llu stored blocks are damaged and left out; see midwatch check\n",
                 (unsigned long long)answer->damaged);
+    if (answer->lost)
+        fprintf(stderr,
+                "midwatch: %llu stored segments or ends of some are gone, and what they held is "
+                "missing; see midwatch check\n",
+                (unsigned long long)answer->lost);
     tell_undecided(answer->undecided);
     if (cursor)
         tell_cursor(mw_slice_of(answer->next_cursor));
@@ -192,8 +212,10 @@ int mw_show(mw_cli *cli, const char *path, void (*render)(mw_cli *, json_t *, mw
     int status = mw_client_call(cli, path, NULL, &answer);
     if (!status)
         status = cli->json ? print_body(&answer) : render_answer(cli, &answer, render);
-    if (!status && !cli->json)
+    if (!status && !cli->json) {
+        tell_warnings(answer.root);
         tell_cursor(mw_text(answer.root, "next_cursor"));
+    }
     mw_answer_free(&answer);
     return status;
 }
@@ -251,6 +273,8 @@ int mw_list(mw_cli *cli, const char *noun, const char *what,
         tell_empty(cli, what);
     if (!status)
         tell_undecided((uint64_t)mw_integer(answer.root, "pattern_undecided"));
+    if (!status && !cli->json)
+        tell_warnings(answer.root);
     if (!status && cli->json) {
         status = print_body(&answer);
     } else if (!status && json_array_size(json_object_get(answer.root, "items"))) {

@@ -73,6 +73,17 @@ static void render_merging(mw_buffer *out, const mw_gauges *gauges)
     total(out, "midwatch_retired_items_total", "Items in them", gauges->retired_items);
 }
 
+/* What vanished, and nobody has accepted yet. */
+static void render_losses(mw_buffer *out, const mw_gauges *gauges)
+{
+    gauge(out, "midwatch_lost_segments",
+          "Segments, and ends of segments, that are gone and nobody has accepted that yet",
+          gauges->losses);
+    gauge(out, "midwatch_lost_spans", "Spans in them, at least", gauges->lost_spans);
+    gauge(out, "midwatch_lost_logs", "Log records in them, at least", gauges->lost_logs);
+    gauge(out, "midwatch_lost_points", "Metric points in them, at least", gauges->lost_points);
+}
+
 static void render_memory(mw_buffer *out)
 {
     gauge(out, "midwatch_memory_limit_bytes", "Bound of all allocators together, 0 is none",
@@ -130,6 +141,7 @@ void mw_metrics_render(mw_buffer *out, const mw_gauges *gauges)
     gauge(out, "midwatch_segments", "Segments", gauges->segments);
     gauge(out, "midwatch_blocks", "Blocks in all segments", gauges->blocks);
     render_merging(out, gauges);
+    render_losses(out, gauges);
     gauge(out, "midwatch_commit_sequence", "Newest commit of the store", gauges->commit_seq);
     gauge(out, "midwatch_store_writable", "0 after a failed write of telemetry",
           gauges->store_writable);

@@ -16,6 +16,7 @@ typedef struct mw_gauges {
     uint64_t stored_spans, stored_logs, stored_points;
     uint64_t stored_bytes, segments, blocks, commit_seq;
     uint64_t merged_segments, merged_bytes, unmerged_bytes;
+    uint64_t losses, lost_spans, lost_logs, lost_points;
     double oldest_arrival_seconds; /* since 1970; 0 = nothing is stored */
     uint64_t merges, merge_failures, repeats, conflicting, retired_segments, retired_items;
     bool store_writable, state_writable, ready;

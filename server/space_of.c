@@ -158,6 +158,8 @@ static void add(void *ctx, const char *name, mw_store *store)
         to->merge_failed_ns = one.merge_failed_ns;
     if (one.losses.noticed_ns > to->losses.noticed_ns)
         to->losses.noticed_ns = one.losses.noticed_ns;
+    if (one.catalogue_made_ns > to->catalogue_made_ns)
+        to->catalogue_made_ns = one.catalogue_made_ns;
     if (one.oldest_arrival_ns &&
         (!to->oldest_arrival_ns || one.oldest_arrival_ns < to->oldest_arrival_ns))
         to->oldest_arrival_ns = one.oldest_arrival_ns;

@@ -34,10 +34,15 @@ typedef struct mw_store_stats {
     bool merging_fails;         /* and none has succeeded since */
     uint64_t oldest_arrival_ns; /* of what is stored; 0 = nothing */
     mw_store_losses losses;
+    /* The catalogue was missing or unreadable, and made anew then: which segments vanished before
+     * cannot be told. 0 = no, or a rebuild has accepted it. */
+    uint64_t catalogue_made_ns;
     uint64_t spare_bytes;      /* of the file that is kept for the next segment */
     unsigned packed_per_mille; /* what merging makes of a byte of the log, as far as it was seen */
 } mw_store_stats;
 void mw_store_stats_read(mw_store *store, mw_store_stats *out);
+/* The same losses alone. Any thread, cheap. */
+mw_store_losses mw_store_losses_of(const mw_store *store);
 /* Bytes free on the store's disk, as of a second ago or of the last write that failed; UINT64_MAX =
  * not known. Any thread, cheap. */
 uint64_t mw_store_disk_free(const mw_store *store);

@@ -181,21 +181,38 @@ static mw_err sum_loss(void *ctx, const mw_catalogue_loss *loss)
     return MW_OK;
 }
 
+/* A new catalogue beside segments: told from then on until a rebuild. */
+static void judge_made(mw_store *store)
+{
+    uint64_t at_ns = 0;
+    mw_err err = mw_catalogue_made_at(store->catalogue, &at_ns);
+    if (err == MW_OK && at_ns == MW_CATALOGUE_JUST_MADE) {
+        int64_t wall_ns = mw_clock_wall_ns(store->writer.clock);
+        at_ns = store->index.block_count == 0 ? 0 : wall_ns > 0 ? (uint64_t)wall_ns : 1;
+        if (at_ns)
+            MW_LOG(MW_LOG_WARN, "store",
+                   "there was no catalogue: it is made again of the segments that are there, and "
+                   "cannot tell whether others are missing",
+                   MW_KV_STR("directory", store->directory));
+        err = mw_catalogue_judge_made(store->catalogue, at_ns);
+    }
+    store->catalogue_made_ns = at_ns;
+    if (err != MW_OK)
+        MW_LOG(MW_LOG_WARN, "store", "the catalogue cannot tell when it was made", MW_KV_ERR(err),
+               MW_KV_STR("directory", store->directory));
+}
+
 static void reconcile_catalogue(mw_store *store)
 {
     const mw_index_table *table = store->index.table;
     mw_catalogue_changes changes;
-    if (mw_catalogue_was_made(store->catalogue) && store->index.block_count > 0)
-        MW_LOG(MW_LOG_WARN, "store",
-               "there was no catalogue: it is made again of the segments that are there, and "
-               "cannot tell whether others are missing",
-               MW_KV_STR("directory", store->directory));
     mw_err err =
         mw_catalogue_reconcile(store->catalogue, (const mw_segment *const *)table->segments,
                                table->segment_count, tell_loss, store, &changes);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err),
                MW_KV_STR("directory", store->directory));
+    judge_made(store);
     err = mw_catalogue_each_loss(store->catalogue, sum_loss, &store->losses);
     if (err != MW_OK)
         MW_LOG(MW_LOG_WARN, "store", "the catalogue cannot be read", MW_KV_ERR(err),
@@ -401,10 +418,16 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     out->merge_failed_ns = atomic_load(&store->merge_failed_ns);
     out->merging_fails = atomic_load(&store->keeper.failing);
     out->losses = store->losses;
+    out->catalogue_made_ns = store->catalogue_made_ns;
     out->spare_bytes = mw_spare_bytes(&store->spare);
     out->packed_per_mille = atomic_load(&store->packed_per_mille);
     out->writable = atomic_load(&store->writer.writable);
     out->last_error = (mw_err)atomic_load(&store->writer.last_error);
+}
+
+mw_store_losses mw_store_losses_of(const mw_store *store)
+{
+    return store->losses;
 }
 
 uint64_t mw_store_disk_free(const mw_store *store)

@@ -33,6 +33,7 @@ struct mw_store {
     size_t merge_earlier_max; /* 0 = MW_MERGE_EARLIER_MAX; tests make it small */
     struct mw_catalogue *catalogue;
     mw_store_losses losses; /* as the start found them */
+    uint64_t catalogue_made_ns;
     struct mw_rollup_tail *tail;
     /* written by the keeper, read by statistics and appends */
     _Atomic uint64_t unmerged_bytes, repeats, conflicting, retired_segments, retired_items;

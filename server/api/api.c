@@ -222,19 +222,46 @@ void mw_api_damage_text(size_t blocks, char out[MW_DAMAGE_TEXT_SIZE])
              blocks);
 }
 
+uint64_t mw_api_lost_segments(const mw_api_call *call)
+{
+    return call->space ? mw_store_losses_of(mw_space_store(call->space)).count : 0;
+}
+
+static void write_warning(mw_json *json, const char *code, const char *message)
+{
+    mw_json_object_begin(json);
+    mw_json_kv(json, "code", mw_slice_of(code));
+    mw_json_kv(json, "message", mw_slice_of(message));
+    mw_json_object_end(json);
+}
+
 void mw_api_warnings(mw_api_call *call)
 {
     char text[MW_DAMAGE_TEXT_SIZE];
     mw_json *json = &call->json;
-    if (call->damaged == 0)
+    unsigned long long lost = mw_api_lost_segments(call), unread = call->unread;
+    if (call->damaged == 0 && lost == 0 && unread == 0)
         return;
-    mw_api_damage_text(call->damaged, text);
     mw_json_key(json, MW_SLICE("warnings"));
     mw_json_array_begin(json);
-    mw_json_object_begin(json);
-    mw_json_kv(json, "code", MW_SLICE("damaged_blocks"));
-    mw_json_kv(json, "message", mw_slice_of(text));
-    mw_json_object_end(json);
+    if (call->damaged) {
+        mw_api_damage_text(call->damaged, text);
+        write_warning(json, "damaged_blocks", text);
+    }
+    if (lost) {
+        snprintf(text, sizeof text,
+                 "%llu stored segments or ends of some are gone, and what they held is in no "
+                 "answer; `midwatch check` names them",
+                 lost);
+        write_warning(json, "losses", text);
+    }
+    if (unread) {
+        snprintf(text, sizeof text,
+                 "the figures of %llu segments cannot be read and are not in this answer; "
+                 "`midwatch check --rebuild` makes them again",
+                 unread);
+        write_warning(json, "damaged_rollups", text);
+    }
     mw_json_array_end(json);
 }
 

@@ -36,7 +36,7 @@
     "since or until"
 
 /* What an answer may tell beside its body. */
-#define MW_API_HEADERS_MAX 6
+#define MW_API_HEADERS_MAX 7
 
 typedef struct mw_api_call {
     mw_job job;
@@ -53,6 +53,7 @@ typedef struct mw_api_call {
     unsigned status;      /* of success; 200 unless run changes it */
     int64_t received_ns;  /* monotonic */
     size_t damaged;       /* blocks that its view leaves out */
+    uint64_t unread;      /* segments whose figures are not in the answer */
     uint64_t damage_seen; /* the counter of damaged blocks when it was last run again */
     mw_header headers[MW_API_HEADERS_MAX]; /* of the answer, beside its own */
     size_t header_count;
@@ -168,6 +169,8 @@ void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
 /* What is said of that many damaged blocks, NUL-terminated. Pure. */
 #define MW_DAMAGE_TEXT_SIZE 160
 void mw_api_damage_text(size_t blocks, char out[MW_DAMAGE_TEXT_SIZE]);
+/* Segments of its space that are known to be gone; 0 of a question about state. */
+uint64_t mw_api_lost_segments(const mw_api_call *call);
 /* Member "warnings" when there is something to say: [{"code","message"}]. Lists have it by
  * themselves. */
 void mw_api_warnings(mw_api_call *call);

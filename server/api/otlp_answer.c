@@ -219,6 +219,9 @@ static mw_err write_answer(mw_otlp_answer *answer)
         err = mw_api_header_u64(call, MW_SLICE("x-midwatch-left-out"), answer->left_out);
     if (!err && call->damaged)
         err = mw_api_header_u64(call, MW_SLICE("x-midwatch-damaged-blocks"), call->damaged);
+    if (!err && mw_api_lost_segments(call))
+        err = mw_api_header_u64(call, MW_SLICE("x-midwatch-lost-segments"),
+                                mw_api_lost_segments(call));
     if (!err && answer->undecided)
         err = mw_api_header_u64(call, MW_SLICE("x-midwatch-pattern-undecided"), answer->undecided);
     return err;

@@ -5,7 +5,8 @@
  * came in. The body is the request and nothing else, so what a list tells beside its items is told
  * in headers: x-midwatch-items (how many), x-midwatch-next-cursor, x-midwatch-left-out (items of
  * the page that are too long to be shown, or whose resource, scope or metric is),
- * x-midwatch-damaged-blocks and x-midwatch-pattern-undecided; all but the first are absent when
+ * x-midwatch-damaged-blocks, x-midwatch-lost-segments and
+ * x-midwatch-pattern-undecided; all but the first are absent when
  * there is nothing to tell. Pool threads.
  *
  * An item that is too long to be shown beside others (store.h) is a page of its own: it is given as

@@ -100,6 +100,7 @@ static mw_err write_metric(mw_api_call *call, const mw_metric *metric)
         return err;
     mw_json_array_end(json);
     mw_json_kv_or_null(json, "next_cursor", metric->next_cursor);
+    mw_api_warnings(call);
     mw_json_object_end(json);
     return MW_OK;
 }

@@ -117,6 +117,7 @@ mw_err mw_api_session_show(mw_api_call *call)
     for (size_t i = 0; i < session.trace_count; i++)
         mw_shape_trace_summary(&call->json, &session.traces[i]);
     mw_json_array_end(&call->json);
+    mw_api_warnings(call);
     mw_json_object_end(&call->json);
     return MW_OK;
 }

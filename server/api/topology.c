@@ -54,27 +54,6 @@ static void write_window(mw_json *json, uint64_t since_ns, uint64_t until_ns, ui
     mw_json_kv_u64(json, "left_out", left_out);
 }
 
-/* Before the end of the answer: what it lacks. */
-static void write_warnings(mw_json *json, uint64_t unread)
-{
-    char text[160];
-    if (unread == 0)
-        return;
-    snprintf(text, sizeof text,
-             "the figures of %llu segments cannot be read and are not in this answer; "
-             "`midwatch check --rebuild` makes them again",
-             (unsigned long long)unread);
-    mw_json_key(json, MW_SLICE("warnings"));
-    mw_json_array_begin(json);
-    mw_json_object_begin(json);
-    mw_json_kv(json, "code", MW_SLICE("damaged_rollups"));
-    mw_json_kv(json, "message", mw_slice_of(text));
-    mw_json_object_end(json);
-    mw_json_array_end(json);
-}
-
-/* ---- figures --------------------------------------------------------------------------------- */
-
 static void write_ms(mw_json *json, const char *key, const mw_red *red, uint64_t ns)
 {
     if (red->count)
@@ -180,7 +159,8 @@ mw_err mw_api_topology_show(mw_api_call *call)
     for (size_t i = 0; i < graph.edge_count; i++)
         write_edge(json, &graph.edges[i]);
     mw_json_array_end(json);
-    write_warnings(json, graph.unread);
+    call->unread = graph.unread;
+    mw_api_warnings(call);
     mw_json_object_end(json);
     return MW_OK;
 }
@@ -232,7 +212,7 @@ mw_err mw_api_service_list(mw_api_call *call)
         mw_json_object_end(json);
     }
     mw_api_items_end(call);
-    write_warnings(json, list.unread);
+    call->unread = list.unread;
     mw_api_list_close(call, MW_SLICE_NONE, total);
     return MW_OK;
 }
@@ -297,7 +277,8 @@ mw_err mw_api_service_show(mw_api_call *call)
         write_callee(json, known);
     write_edges(json, "callers", &graph, query.service, true);
     write_edges(json, "callees", &graph, query.service, false);
-    write_warnings(json, list.unread);
+    call->unread = list.unread;
+    mw_api_warnings(call);
     mw_json_object_end(json);
     return MW_OK;
 }

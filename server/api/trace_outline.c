@@ -395,6 +395,7 @@ static mw_err write_tree(const outline *work)
     mw_json_array_end(json);
     write_counts(json, "hidden", &work->tree.hidden);
     mw_json_kv_u64(json, "logs_left_out", work->logs_left_out);
+    mw_api_warnings(work->call);
     mw_json_object_end(json);
     return work->call->text.err;
 }

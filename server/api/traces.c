@@ -66,9 +66,11 @@ static mw_err write_trace(mw_api_call *call, mw_store_view *view, const mw_trace
         return err;
     mw_json_array_end(json);
     err = write_logs(call, view, trace->summary.trace_id);
-    if (!err)
-        mw_json_object_end(json);
-    return err;
+    if (err)
+        return err;
+    mw_api_warnings(call);
+    mw_json_object_end(json);
+    return MW_OK;
 }
 
 /* Its spans alone: log records are a request of their own (/logs?trace=). Of mw_otlp_source. */

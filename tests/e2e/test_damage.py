@@ -239,7 +239,14 @@ class DamageTest(Case):
         self.assertEqual((store["losses"], store["lost_spans"] > 0), (1, True))
         self.assertRegex(store["last_loss"], r"^20\d\d-")
         self.assertRegex(self.daemon.cli("status"), r"(?m)^  LOST +1 segments .* at least \d+ spans")
-        self.assertGreaterEqual(self.answers()[0]["traces"], 1)
+        findings = json.loads(self.daemon.cli("doctor", "--json", code=1))["findings"]
+        finding, = [one for one in findings if one["code"] == "losses"]
+        self.assertEqual(finding["severity"], "error")
+        self.assertRegex(finding["seen"], r"^1 segments .* at least \d+ spans.*noticed \d")
+        self.assertIn("midwatch check --rebuild", finding["fix"])
+        self.assertRegex(self.daemon.request("GET", "/metrics").body.decode(),
+                         rf"(?m)^midwatch_lost_segments 1\n(#.*\n)+midwatch_lost_spans {store['lost_spans']}$")
+        self.answers_tell_losses()
         # It is not forgotten by that, but by who accepts it.
         self.daemon.restart()
         self.daemon.stop()
@@ -251,6 +258,29 @@ class DamageTest(Case):
         self.daemon.start()
         self.assertEqual(self.daemon.api("status")["store"]["losses"], 0)
         self.assertNotIn("LOST", self.daemon.cli("status"))
+        self.assertNotIn("gone", self.daemon.cli_raw("export").stderr)
+        self.assertNotIn("warnings", self.daemon.api("sessions"))
+
+    def answers_tell_losses(self):
+        """Each list and show of telemetry, in JSON, in text and as OTLP, and the export; what is kept
+        beside the store has nothing to do with it."""
+        trace = self.daemon.api("traces")["items"][0]["trace_id"]
+        metric = self.daemon.api("metrics")["items"]
+        paths = ["traces", "spans", "sessions", "logs", "metrics", "agents", "topology", "services",
+                 f"traces/{trace}", f"traces/{trace}/tree"]
+        paths += [f"metrics/{one['name']}" for one in metric[:1]]
+        paths += [f"sessions/{one['session_id']}" for one in self.daemon.api("sessions")["items"][:1]]
+        for path in paths:
+            told = self.daemon.api(path)["warnings"]
+            self.assertEqual([one["code"] for one in told], ["losses"], path)
+            self.assertIn("1 stored segments or ends of some are gone", told[0]["message"])
+        self.assertNotIn("warnings", self.daemon.api("alarms"))
+        self.assertEqual(self.daemon.get("/api/v1/spans?format=otlp").headers["x-midwatch-lost-segments"], "1")
+        for words in (("trace", "list"), ("trace", "show", trace), ("span", "list", "--format", "otlp"),
+                      ("session", "list"), ("export",)):
+            done = self.daemon.cli_raw(*words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("1 stored segments or ends of some are gone", done.stderr, words)
 
     def test_renamed(self):
         """`mv` within the directory: the next start gives the segment its own name again."""
@@ -258,7 +288,9 @@ class DamageTest(Case):
         segment = self.segments()[0]
         other = os.path.join(os.path.dirname(segment), "0000000000000099.seg")
         os.rename(segment, other)
-        self.assertIn("the next start gives it its own name again", self.check(1))
+        told = self.check(1)
+        self.assertIn("the next start gives it its own name again", told)
+        self.assertNotIn("lost", told)  # it is there
         self.daemon.start()
         self.assertIn("it was given that again", self.daemon.log())
         self.assertEqual(self.answers(), ({kind: REQUESTS for kind in SIGNALS}, {()}))
@@ -300,8 +332,22 @@ class DamageTest(Case):
         self.assertRegex(told, r"note .*catalogue\.db: there is no catalogue: .*could not be compared")
         self.daemon.start()
         self.assertIn("there was no catalogue", self.daemon.log())
+        # What it knew is gone: said until somebody accepts it, in the first start's words.
+        made = self.daemon.api("status")["store"]["catalogue_made_anew"]
+        self.assertRegex(made, r"^20\d\d-")
+        self.daemon.restart()
+        self.assertEqual(self.daemon.api("status")["store"]["catalogue_made_anew"], made)
+        self.assertRegex(self.daemon.cli("status"), r"(?m)^  catalogue +missing or unreadable, made anew")
         self.daemon.stop()
+        told = self.daemon.cli("check")
+        self.assertRegex(told, r"note .*catalogue\.db: .* made anew at 20.* vanished before cannot be told")
+        finding, = self.daemon.cli_json("check")["stores"][0]["findings"]
+        self.assertEqual((finding["kind"], made[:19] in finding["what"]), ("note", True))
+        self.daemon.cli("check", "--rebuild")
         self.assertNotIn("note ", self.daemon.cli("check"))
+        self.daemon.start()
+        self.assertIsNone(self.daemon.api("status")["store"]["catalogue_made_anew"])
+        self.assertNotIn("made anew", self.daemon.cli("status"))
 
     def test_json(self):
         """The same as in lines, in one object."""

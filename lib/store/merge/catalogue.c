@@ -2,6 +2,8 @@
  *
  *   segment  one row a segment: its size, counts by signal, sequences and times, its kind and salt
  *   block    one row a block of a merged one, by its number in the file
+ *   made     one row while it is not accepted that it was made anew: when, 0 before a start judged
+ *            it; none in catalogues that were made before this table was
  *   loss     one row for each segment, or end of one, that is gone; until a rebuild
  *
  * All values are integers; times are unsigned nanoseconds of which SQLite sees the bits. Memory is
@@ -58,6 +60,8 @@ static const char schema[] =
                                           " event_min_ns INTEGER NOT NULL, event_max_ns INTEGER "
                                           "NOT NULL,"
                                           " PRIMARY KEY(segment, number)) STRICT, WITHOUT ROWID;"
+                                          "CREATE TABLE made(at_ns INTEGER NOT NULL) STRICT;"
+                                          "INSERT INTO made VALUES (0);"
                                           "COMMIT;";
 
 /* From version 2, which a new file has for a moment. */
@@ -99,6 +103,8 @@ static const char *const sql_texts[SQL_COUNT] = {
     [SQL_REMOVE] = "DELETE FROM segment WHERE id = ?",
     [SQL_REMOVE_BLOCKS] = "DELETE FROM block WHERE segment = ?",
     [SQL_REMOVE_LOSS] = "DELETE FROM loss WHERE segment = ? AND part = ?",
+    [SQL_PUT_MADE] = "INSERT INTO made VALUES (?)",
+    [SQL_REMOVE_MADE] = "DELETE FROM made",
     [SQL_EACH] = "SELECT * FROM segment ORDER BY id",
     [SQL_EACH_LOSS] = ("SELECT segment, bytes, blocks, spans, points, logs, first_seq, last_seq,"
                        " arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns, kind, salt,"
@@ -265,7 +271,6 @@ static mw_err connect_and_prepare(mw_catalogue *catalogue)
         code = sqlite3_exec(catalogue->db, upgrade, NULL, NULL, NULL);
     if (code == SQLITE_OK)
         catalogue->version = SCHEMA_VERSION;
-    catalogue->made |= empty;
     return code == SQLITE_OK ? MW_OK : error_of(catalogue->db, code);
 }
 
@@ -356,9 +361,29 @@ void mw_catalogue_close(mw_catalogue *catalogue)
     mw_free(MW_MEM_STORE, catalogue);
 }
 
-bool mw_catalogue_was_made(const mw_catalogue *catalogue)
+mw_err mw_catalogue_made_at(mw_catalogue *catalogue, uint64_t *at_ns)
 {
-    return catalogue && catalogue->made;
+    int64_t tables = 0, at = -1;
+    *at_ns = 0;
+    if (!catalogue)
+        return MW_OK;
+    mw_err err = read_number(catalogue->db,
+                             "SELECT count(*) FROM sqlite_schema WHERE name = 'made'", &tables);
+    if (err == MW_OK && tables > 0)
+        err = read_number(catalogue->db, "SELECT coalesce(max(at_ns), -1) FROM made", &at);
+    if (err == MW_OK && at >= 0)
+        *at_ns = at ? (uint64_t)at : MW_CATALOGUE_JUST_MADE;
+    return err;
+}
+
+mw_err mw_catalogue_judge_made(mw_catalogue *catalogue, uint64_t at_ns)
+{
+    mw_err err = mw_catalogue_begin(catalogue);
+    if (err == MW_OK)
+        err = run(catalogue, SQL_REMOVE_MADE, NULL, 0);
+    if (err == MW_OK && at_ns)
+        err = run(catalogue, SQL_PUT_MADE, &at_ns, 1);
+    return mw_catalogue_settle(catalogue, err);
 }
 
 bool mw_catalogue_is_behind(const mw_catalogue *catalogue)

@@ -23,6 +23,9 @@
  * check --rebuild`. Losses are the one thing here that the segments do not know; a catalogue that
  * is damaged passes on those that can be read.
  *
+ * That it was missing or unreadable beside segments is remembered as well, for as long: what was in
+ * it is the knowledge of which segments ought to be there, and nothing else has that.
+ *
  * Functions for which that makes sense take NULL for a catalogue that could not be opened and then
  * do nothing: the store works without.
  *
@@ -84,8 +87,12 @@ MW_MUST_USE mw_err mw_catalogue_put_logs(mw_catalogue *catalogue, const mw_catal
 MW_MUST_USE mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id);
 /* A write failed since it was opened or reconciled. */
 bool mw_catalogue_is_behind(const mw_catalogue *catalogue);
-/* There was none when it was opened, or none that could be read: it cannot tell what is missing. */
-bool mw_catalogue_was_made(const mw_catalogue *catalogue);
+/* When it was made anew beside segments: what vanished before that it cannot tell. 0: it was not,
+ * or that is accepted. A new one is MW_CATALOGUE_JUST_MADE, also after a kill, until it is judged:
+ * with the time, or with 0 when there was nothing to know. Errors as _each, and as _put. */
+#define MW_CATALOGUE_JUST_MADE UINT64_MAX
+MW_MUST_USE mw_err mw_catalogue_made_at(mw_catalogue *catalogue, uint64_t *at_ns);
+MW_MUST_USE mw_err mw_catalogue_judge_made(mw_catalogue *catalogue, uint64_t at_ns);
 
 typedef struct mw_catalogue_changes {
     size_t kept, added, removed;

@@ -16,6 +16,8 @@ typedef enum sql_number {
     SQL_REMOVE,
     SQL_REMOVE_BLOCKS,
     SQL_REMOVE_LOSS,
+    SQL_PUT_MADE,
+    SQL_REMOVE_MADE,
     SQL_EACH,
     SQL_EACH_LOSS,
     SQL_COUNT
@@ -27,7 +29,6 @@ struct mw_catalogue {
     struct sqlite3_stmt *prepared[SQL_COUNT];
     int version; /* of the tables as they are */
     bool behind;
-    bool made; /* there was none, or none that could be read */
     /* Losses that no transaction has taken yet: the next that reconciles does. */
     mw_catalogue_loss *pending;
     size_t pending_count, pending_capacity;

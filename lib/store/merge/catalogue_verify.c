@@ -20,6 +20,7 @@ typedef struct checking {
     void (*report)(void *ctx, const mw_store_damage *damage);
     void *ctx;
     mw_segment_files files;
+    mw_known_segments known;
     doubt *items; /* all rows, then those in doubt */
     size_t count, capacity;
     bool damaged;
@@ -89,14 +90,23 @@ static bool fits(const mw_segment_file *file, const mw_catalogue_segment *row)
 /* Also which of the files are another store's. */
 static mw_err load_files(checking *run, mw_catalogue *catalogue)
 {
-    mw_known_segments known = {.items = NULL};
-    mw_err err = mw_catalogue_remember(catalogue, &known);
+    mw_err err = mw_catalogue_remember(catalogue, &run->known);
     if (err == MW_OK)
         err = mw_segment_files_load(run->directory, &run->files);
     if (err == MW_OK)
-        mw_segment_files_recall(&run->files, &known, NULL);
-    mw_known_fini(&known);
+        mw_segment_files_recall(&run->files, &run->known, NULL);
     return err;
+}
+
+/* Somebody renamed it: who reads the files says so, and that the next start puts it right. */
+static bool has_another_name(const checking *run, uint64_t id)
+{
+    for (size_t i = 0; i < run->files.count; i++)
+        if (run->files.items[i].header_err == MW_E_CONFLICT &&
+            run->files.items[i].header.id == id &&
+            mw_segment_file_belongs(&run->files, i, &run->known, NULL))
+            return true;
+    return false;
 }
 
 /* Keeps the rows that do not fit a file. */
@@ -106,7 +116,8 @@ static void compare(checking *run)
     for (size_t i = 0; i < run->count; i++) {
         const mw_catalogue_segment *row = &run->items[i].row;
         const mw_segment_file *file = find_file(run, row->id);
-        if (file ? !fits(file, row) : !was_replaced(run, row->id))
+        if (file ? !fits(file, row)
+                 : !was_replaced(run, row->id) && !has_another_name(run, row->id))
             run->items[kept++] = run->items[i];
     }
     run->count = kept;
@@ -153,8 +164,9 @@ static mw_err say_loss(void *ctx, const mw_catalogue_loss *loss)
     char text[MW_CATALOGUE_LOST_SIZE + MW_TIME_TEXT_SIZE + 128];
     const mw_segment_file *file = find_file(run, loss->of.id);
     segment_path(run, loss->of.id, path);
-    if (loss->part == MW_LOSS_WHOLE && file && file->header_err == MW_OK &&
-        (!loss->of.salt || loss->of.salt == file->header.salt)) {
+    bool own =
+        file && file->header_err == MW_OK && (!loss->of.salt || loss->of.salt == file->header.salt);
+    if (loss->part == MW_LOSS_WHOLE && (own || has_another_name(run, loss->of.id))) {
         note(run, path, "a segment that was gone is there again: the next start takes it back");
         return MW_OK;
     }
@@ -164,6 +176,25 @@ static mw_err say_loss(void *ctx, const mw_catalogue_loss *loss)
              "%s is gone, which a start noticed at %s: %s; `midwatch check --rebuild` accepts that",
              loss->part == MW_LOSS_WHOLE ? "a segment" : "the end of a segment", noticed, lost);
     say(run, path, 0, text);
+    return MW_OK;
+}
+
+/* What the catalogue cannot know is no damage, and worth knowing. */
+static mw_err note_made(const checking *run, mw_catalogue *catalogue)
+{
+    char path[PATH_SIZE], at[MW_TIME_TEXT_SIZE], text[MW_TIME_TEXT_SIZE + 256];
+    uint64_t at_ns = 0;
+    mw_err err = mw_catalogue_made_at(catalogue, &at_ns);
+    if (err != MW_OK || at_ns == 0 || at_ns == MW_CATALOGUE_JUST_MADE)
+        return err;
+    snprintf(path, sizeof path, "%s/" MW_CATALOGUE_NAME, run->directory);
+    mw_time_format(at_ns, at);
+    snprintf(text, sizeof text,
+             "the catalogue was missing or could not be read, and was made anew at %s of the "
+             "segments that were there: segments that vanished before cannot be told; `midwatch "
+             "check --rebuild` accepts that",
+             at);
+    note(run, path, text);
     return MW_OK;
 }
 
@@ -182,7 +213,9 @@ static mw_err check_rows(checking *run, mw_catalogue *catalogue)
     for (size_t i = 0; err == MW_OK && i < run->count; i++)
         if (run->items[i].confirmed)
             say_doubt(run, &run->items[i].row);
-    return err == MW_OK ? mw_catalogue_each_loss(catalogue, say_loss, run) : err;
+    if (err == MW_OK)
+        err = mw_catalogue_each_loss(catalogue, say_loss, run);
+    return err == MW_OK ? note_made(run, catalogue) : err;
 }
 
 /* Why nothing could be compared, where that is no damage. */
@@ -201,14 +234,17 @@ static mw_err note_why(checking *run, mw_err err)
         return MW_OK;
     case MW_E_CORRUPT:
         say(run, path, 0,
-            "the catalogue: nothing is lost by that; the next start makes it again, with the "
-            "losses that can still be read in it");
+            "the catalogue cannot be read: no item is lost by that, but the knowledge of which "
+            "segments ought to be there is; the next start makes it again of those that are there, "
+            "with the losses that can still be read in it");
         return MW_OK;
     case MW_E_NOT_FOUND:
         if (mw_segment_files_load(run->directory, &run->files) == MW_OK && run->files.count > 0)
             note(run, path,
                  "there is no catalogue: which segments ought to be there could not be compared; "
-                 "the next start makes it again, of those that are there");
+                 "the next start makes it again, of those that are there, and says so until "
+                 "`midwatch "
+                 "check --rebuild` accepts it");
         return err;
     default: return err;
     }
@@ -227,6 +263,7 @@ mw_err mw_store_verify_catalogue(const char *directory,
     if (err != MW_OK)
         err = note_why(&run, err);
     mw_segment_files_fini(&run.files);
+    mw_known_fini(&run.known);
     mw_free(MW_MEM_STORE, run.items);
     return err == MW_OK && run.damaged ? MW_E_CORRUPT : err;
 }

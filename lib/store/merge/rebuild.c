@@ -369,6 +369,8 @@ static mw_err make_catalogue(rebuilding *run)
                                      run->merged_count, NULL, NULL, &changes);
     if (err == MW_OK)
         err = mw_catalogue_put_logs(catalogue, run->logs, run->log_count);
+    if (err == MW_OK) /* last: a kill before leaves it to the next start to say so */
+        err = mw_catalogue_judge_made(catalogue, 0);
     mw_catalogue_close(catalogue);
     if (err != MW_OK)
         return refuse(run, err, path);

@@ -9,7 +9,9 @@ static const char well[] =
     "\"store\":{\"writable\":true,\"merging_fails\":false,\"damaged_blocks\":0}}";
 static const char ill[] =
     "{\"ready\":false,\"state_writable\":false,"
-    "\"store\":{\"writable\":false,\"merging_fails\":true,\"damaged_blocks\":2}}";
+    "\"store\":{\"writable\":false,\"merging_fails\":true,\"damaged_blocks\":2,"
+    "\"losses\":3,\"lost_spans\":40,\"lost_logs\":5,\"lost_points\":6,"
+    "\"last_loss\":\"2026-11-21T09:08:07Z\"}}";
 static const char refused[] =
     "{\"items\":[],\"refusals\":[{\"port\":\"http\",\"grpc\":false,\"status\":413,\"path\":\"/\","
     "\"requests\":1,\"last_seen_unix_nano\":\"1795246400000000000\"}]}";
@@ -46,15 +48,20 @@ static void test_refusals_age(void **state)
 static void test_trouble(void **state)
 {
     (void)state;
-    static const char *const codes[] = {"not_ready", "not_writable", "state_not_writable",
-                                        "merging_fails", "damaged"};
+    static const char *const codes[] = {"not_ready",     "not_writable", "state_not_writable",
+                                        "merging_fails", "damaged",      "losses"};
     json_t *findings = judge(ill, refused, SEEN_NS + MW_DOCTOR_RECENT_NS);
-    assert_int_equal(json_array_size(findings), 6);
-    for (size_t i = 0; i < 5; i++) {
+    assert_int_equal(json_array_size(findings), 7);
+    for (size_t i = 0; i < 6; i++) {
         assert_string_equal(member(findings, i, "code"), codes[i]);
         assert_string_equal(member(findings, i, "severity"), "error");
     }
-    assert_string_equal(member(findings, 5, "severity"), "warning"); /* the worst came first */
+    assert_non_null(
+        strstr(member(findings, 5, "seen"),
+               "3 segments or ends of some are gone, with at least 40 spans, 5 logs and "
+               "6 points; the last was noticed 2026-11-21"));
+    assert_non_null(strstr(member(findings, 5, "fix"), "midwatch check --rebuild"));
+    assert_string_equal(member(findings, 6, "severity"), "warning"); /* the worst came first */
     json_decref(findings);
 }
 

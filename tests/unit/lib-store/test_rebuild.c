@@ -539,7 +539,7 @@ static void test_catalogue_tells_what_vanished(void **state)
     snprintf(path, sizeof path, "%s/%s", dir.store, MW_CATALOGUE_NAME);
     flip_byte(path, 20);
     assert_int_equal(verify_catalogue(dir.store, &found), MW_E_CORRUPT);
-    assert_non_null(strstr(found.text, "nothing is lost"));
+    assert_non_null(strstr(found.text, "no item is lost by that"));
     assert_int_equal(rebuild(dir.store, &found), MW_OK);
     assert_int_equal(verify_catalogue(dir.store, &found), MW_OK);
     test_dir_fini(&dir);

@@ -55,7 +55,7 @@ static void check_sample(mw_slice line, mw_slice family)
 static void test_every_line(void **state)
 {
     (void)state;
-    mw_gauges gauges = {.uptime_seconds = 1.5, .stored_spans = 7, .ready = true};
+    mw_gauges gauges = {.uptime_seconds = 1.5, .stored_spans = 7, .lost_spans = 3, .ready = true};
     mw_buffer out;
     mw_slice line, family = MW_SLICE_NONE;
     mw_slice seen[256];
@@ -84,6 +84,7 @@ static void test_every_line(void **state)
     }
     assert_true(samples > MW_COUNTER_TABLE_SIZE);
     assert_true(mw_slice_contains(mw_buffer_slice(&out), MW_SLICE("\nmidwatch_stored_spans 7\n")));
+    assert_true(mw_slice_contains(mw_buffer_slice(&out), MW_SLICE("\nmidwatch_lost_spans 3\n")));
     assert_true(mw_slice_contains(mw_buffer_slice(&out), MW_SLICE("\nmidwatch_ready 1\n")));
     mw_buffer_fini(&out);
 }
