@@ -167,7 +167,7 @@ static int replay_one(mw_cli *cli, mw_slice id, tally *count)
 /* A page of alarms; the cursor of the next, or none. */
 static int replay_page(mw_cli *cli, tally *count, char cursor[MW_CLI_CURSOR_SIZE])
 {
-    mw_answer answer;
+    mw_answer answer = {.root = NULL};
     mw_buffer path;
     mw_buffer_init(&path, MW_MEM_BASE, MW_CLI_PATH_MAX * 4);
     mw_list_path(cli, "alarms", &path);

@@ -100,8 +100,9 @@ static mw_err run_claim(mw_state_job *job, mw_state_tx *tx)
 
 static mw_err claim(run *r)
 {
+    mw_state *state = r->triage->state;
     r->job = (mw_state_job){.run = run_claim};
-    return mw_state_submit_wait(r->triage->state, &r->job);
+    return mw_state_submit_wait(state, &r->job);
 }
 
 static int64_t at_of(const run *r)

@@ -296,6 +296,7 @@ static mw_err add_reporter(sums *all, size_t at, bool errors, uint64_t at_ns)
     mw_context *context = all->context;
     const reporter *one = &all->reporters[at];
     const added *sum = &all->added[at];
+    MW_ASSERT(errors ? one->success != NULL : one->latency != NULL);
     mw_slice whose = mw_shown(context->arena, one->service, 80);
     mw_slice entry = mw_shown(context->arena, context->entry, 80);
     mw_finding finding = {

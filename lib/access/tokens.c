@@ -161,7 +161,7 @@ static void release(mw_tokens *tokens, table *held)
  * and the older one might stay. So they take turns. */
 mw_err mw_tokens_reload(mw_tokens *tokens)
 {
-    table *fresh;
+    table *fresh = NULL;
     pthread_mutex_lock(&tokens->turn);
     mw_err err = load(tokens, &fresh);
     pthread_mutex_lock(&tokens->lock);

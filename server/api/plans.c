@@ -33,7 +33,7 @@ void mw_shape_plan(mw_json *json, const mw_plan_row *row)
 static mw_err whole_id(mw_api_call *call, mw_state_tx *tx, mw_slice *id)
 {
     mw_investigation_row row;
-    mw_slice prefix;
+    mw_slice prefix = MW_SLICE_NONE;
     mw_err err = mw_api_hex_id(call, call->request->params[0], &prefix);
     if (!err)
         err = mw_state_investigation_get(tx, prefix, &call->arena, &row);
@@ -48,7 +48,7 @@ static mw_err whole_id(mw_api_call *call, mw_state_tx *tx, mw_slice *id)
 static mw_err show_in(mw_api_call *call, mw_state_tx *tx)
 {
     mw_plan_row row;
-    mw_slice id;
+    mw_slice id = MW_SLICE_NONE;
     mw_err err = whole_id(call, tx, &id);
     if (!err)
         err = mw_state_plan_get(tx, id, &call->arena, &row);

@@ -204,6 +204,7 @@ static void add_spans(building *work, const mw_hot *hot)
         last = trace;
         if (work->failed)
             return;
+        MW_ASSERT(work->items && work->first != SIZE_MAX);
         uint64_t session = session_of(work, hot, row, &memo);
         if (session && session != work->items[work->first].session)
             add_session(work, session);
