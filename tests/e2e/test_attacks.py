@@ -180,7 +180,7 @@ class ContentAttacksTest(AttackCase):
         for _ in range(20):  # buffers and arenas reach their size
             self.assertEqual(self.post(body()).status, 200)
         # A table of the roll-ups that doubles lies beside its successor for a moment.
-        with self.under_attack(peak=(6 if SOAK else 4) * FLAT, rest=(4 if SOAK else 3) * FLAT):
+        with self.under_attack(peak=(6 if SOAK else 4) * FLAT, rest=(4 if SOAK else 2) * FLAT):
             for _ in range(requests):
                 self.assertEqual(self.post(body()).status, 200)
         self.assertGreaterEqual(self.stored("spans") - before, (20 + requests) * spans)

@@ -69,6 +69,30 @@ mw_err mw_store_each_point(mw_store_view *view, uint64_t since_ns, uint64_t unti
     return err;
 }
 
+/* `take` is called for each block of the window's signal that may hold something of it, with its
+ * columns and items. */
+static mw_err walk_items(const window *w,
+                         mw_err (*take)(void *ctx, const mw_hot *hot, mw_items_walk *items),
+                         void *ctx)
+{
+    mw_items_walk items;
+    mw_hot hot;
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(w->view); i++) {
+        const mw_index_block *block = mw_view_block(w->view, i);
+        if (!meets(w, block) || mw_view_leaves_out(w->view, block))
+            continue;
+        err = mw_view_hot(w->view, block, &hot);
+        if (err == MW_OK)
+            err = mw_view_items(w->view, block, &hot, &items);
+        if (err != MW_OK)
+            break;
+        err = take(ctx, &hot, &items);
+        mw_items_walk_end(&items);
+    }
+    return err;
+}
+
 /* ---- log records ----------------------------------------------------------------------------- */
 
 typedef struct log_walk {
@@ -121,8 +145,9 @@ static mw_err read_record(log_walk *logs, mw_items_walk *items, uint32_t at)
     return MW_OK;
 }
 
-static mw_err take_records(log_walk *logs, const mw_hot *hot, mw_items_walk *items)
+static mw_err take_records(void *ctx, const mw_hot *hot, mw_items_walk *items)
 {
+    log_walk *logs = ctx;
     mw_log_row row;
     mw_err err = MW_OK;
     for (uint32_t at = 0; err == MW_OK && at < hot->count; at++) {
@@ -137,27 +162,6 @@ static mw_err take_records(log_walk *logs, const mw_hot *hot, mw_items_walk *ite
     return err;
 }
 
-static mw_err walk_logs(log_walk *logs)
-{
-    mw_store_view *view = logs->w.view;
-    mw_items_walk items;
-    mw_hot hot;
-    mw_err err = MW_OK;
-    for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
-        const mw_index_block *block = mw_view_block(view, i);
-        if (!meets(&logs->w, block) || mw_view_leaves_out(view, block))
-            continue;
-        err = mw_view_hot(view, block, &hot);
-        if (err == MW_OK)
-            err = mw_view_items(view, block, &hot, &items);
-        if (err != MW_OK)
-            break;
-        err = take_records(logs, &hot, &items);
-        mw_items_walk_end(&items);
-    }
-    return err;
-}
-
 mw_err mw_store_each_log(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
                          mw_err (*take)(void *ctx, const mw_log_row *row, mw_slice text), void *ctx)
 {
@@ -167,7 +171,7 @@ mw_err mw_store_each_log(mw_store_view *view, uint64_t since_ns, uint64_t until_
     logs->w = (window){view, since_ns, until_ns, MW_SIGNAL_LOGS};
     logs->take = take;
     logs->ctx = ctx;
-    mw_err err = walk_logs(logs);
+    mw_err err = walk_items(&logs->w, take_records, logs);
     mw_free(MW_MEM_QUERY, logs->item);
     mw_free(MW_MEM_QUERY, logs);
     return err;
@@ -242,8 +246,9 @@ static mw_err take_resource(resource_walk *walk, mw_items_walk *items, uint32_t 
     return err;
 }
 
-static mw_err take_resources(resource_walk *walk, const mw_hot *hot, mw_items_walk *items)
+static mw_err take_resources(void *ctx, const mw_hot *hot, mw_items_walk *items)
 {
+    resource_walk *walk = ctx;
     mw_err err = MW_OK;
     if (!mw_have_room(MW_MEM_QUERY, &walk->seen, &walk->seen_size, items->resources,
                       sizeof *walk->seen))
@@ -252,27 +257,6 @@ static mw_err take_resources(resource_walk *walk, const mw_hot *hot, mw_items_wa
     note_rows(walk, hot, items);
     for (uint32_t at = 0; err == MW_OK && at < items->resources; at++)
         err = take_resource(walk, items, at);
-    return err;
-}
-
-static mw_err walk_resources(resource_walk *walk)
-{
-    mw_store_view *view = walk->w.view;
-    mw_items_walk items;
-    mw_hot hot;
-    mw_err err = MW_OK;
-    for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
-        const mw_index_block *block = mw_view_block(view, i);
-        if (!meets(&walk->w, block) || mw_view_leaves_out(view, block))
-            continue;
-        err = mw_view_hot(view, block, &hot);
-        if (err == MW_OK)
-            err = mw_view_items(view, block, &hot, &items);
-        if (err != MW_OK)
-            break;
-        err = take_resources(walk, &hot, &items);
-        mw_items_walk_end(&items);
-    }
     return err;
 }
 
@@ -285,7 +269,7 @@ mw_err mw_store_each_resource(mw_store_view *view, uint64_t since_ns, uint64_t u
                           .key_count = key_count,
                           .take = take,
                           .ctx = ctx};
-    mw_err err = walk_resources(&walk);
+    mw_err err = walk_items(&walk.w, take_resources, &walk);
     mw_free(MW_MEM_QUERY, walk.seen);
     mw_free(MW_MEM_QUERY, walk.context);
     return err;
