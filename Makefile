@@ -45,6 +45,10 @@ may_see_lib/store/segment := format
 may_see_lib/store/rollup := format segment
 may_see_lib/store/merge := format segment rollup
 may_see_lib/store/query := format segment rollup
+folders_triage := decision evidence conclusion
+may_see_triage/decision :=
+may_see_triage/evidence :=
+may_see_triage/conclusion := evidence
 
 # What a room's archive needs behind it at link time, itself first.
 closure = $(1) $(may_include_$(1)) $(foreach r,$(may_include_$(1)),$(may_include_$(r)))

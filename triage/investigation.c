@@ -10,9 +10,9 @@
 #include "lib/base/log.h"
 #include "lib/state/incidents.h"
 #include "lib/state/plans.h"
-#include "triage/plan.h"
-#include "triage/provider_int.h"
-#include "triage/report_int.h"
+#include "triage/conclusion/plan.h"
+#include "triage/conclusion/report_int.h"
+#include "triage/evidence/provider_int.h"
 #include "triage/triage_int.h"
 
 /* Names of services and operations, templates, findings, JSON: far below. Bounds what stored text

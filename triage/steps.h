@@ -6,7 +6,7 @@
 #define MW_TRIAGE_STEPS_H
 
 #include "lib/state/incidents.h"
-#include "triage/candidates.h"
+#include "triage/decision/candidates.h"
 #include "triage/triage_int.h"
 
 typedef struct mw_steps {

@@ -12,7 +12,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/state/incidents.h"
-#include "triage/topology.h"
+#include "triage/decision/topology.h"
 
 /* Alarms come in order of time but for stragglers and bursts of history. */
 #define MW_WINDOWS_MAX 16

@@ -10,7 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/pool.h"
 #include "lib/state/incidents.h"
-#include "triage/topology.h"
+#include "triage/decision/topology.h"
 
 typedef struct mw_triage mw_triage;
 

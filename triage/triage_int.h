@@ -11,8 +11,8 @@
 
 #include <pthread.h>
 
-#include "triage/candidates.h"
-#include "triage/decision_json.h"
+#include "triage/decision/candidates.h"
+#include "triage/decision/decision_json.h"
 #include "triage/topology_cache.h"
 #include "triage/triage.h"
 

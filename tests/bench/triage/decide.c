@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "triage/candidates.h"
+#include "triage/decision/candidates.h"
 
 #define SERVICES 300
 #define EDGES 900

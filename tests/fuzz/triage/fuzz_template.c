@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "triage/log_table.h"
+#include "triage/evidence/log_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

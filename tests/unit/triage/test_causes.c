@@ -1,7 +1,7 @@
 /* The ranking, a pure function: each kind of fault from the findings that show it, victims behind
  * causes, changes, what is ruled out, and an honest "not certain". */
 #include "tests/check.h"
-#include "triage/report_int.h"
+#include "triage/conclusion/report_int.h"
 
 static mw_arena arena;
 static mw_findings *found;

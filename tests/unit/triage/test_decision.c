@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "tests/check.h"
-#include "triage/change.h"
-#include "triage/decision.h"
+#include "triage/decision/change.h"
+#include "triage/decision/decision.h"
 
 static void test_table(void **state)
 {

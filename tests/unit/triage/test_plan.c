@@ -2,7 +2,7 @@
 #include <jansson.h>
 
 #include "tests/check.h"
-#include "triage/plan.h"
+#include "triage/conclusion/plan.h"
 
 static mw_arena arena;
 

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "tests/unit/triage/fixture.h"
-#include "triage/provider_int.h"
+#include "triage/evidence/provider_int.h"
 
 #define REQUESTS 300
 #define EVERY_NS (2 * MW_NS_PER_S)

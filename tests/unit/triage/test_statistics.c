@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "tests/check.h"
-#include "triage/statistics.h"
+#include "triage/evidence/statistics.h"
 
 static void assert_near(double found, double expected)
 {

@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "tests/check.h"
-#include "triage/candidates.h"
-#include "triage/decision_json.h"
+#include "triage/decision/candidates.h"
+#include "triage/decision/decision_json.h"
 
 #define SERVICES_MAX 40
 #define EDGES_MAX 160
