@@ -392,6 +392,7 @@ static void keep_house(mw_server *server)
     mw_ballast_keep(&server->settings.values);
     mw_pace_note(&server->pace, mw_clock_mono_ns(server->clock),
                  mw_counter_value(MW_COUNT_STORE_BYTES));
+    mw_give_back_look(&server->give_back, mw_counter_value(MW_COUNT_NET_BYTES_IN));
     mw_refusals_tick(server->refusals, false);
     mw_tokens_tick(server->tokens);
     mw_webhooks_tick(server->webhooks);

@@ -19,6 +19,7 @@
 #include "lib/store/spaces.h"
 #include "server/disk_use.h"
 #include "server/gate.h"
+#include "server/give_back.h"
 #include "server/options.h"
 #include "server/pacer.h"
 #include "triage/triage.h"
@@ -45,6 +46,7 @@ typedef struct mw_server {
     mw_collector *collector;
     mw_gate gate;
     mw_pace pace;                      /* of the log's bytes */
+    mw_give_back give_back;            /* main thread */
     mw_stream_group followers;         /* of log records; woken by the store */
     mw_stream_group session_followers; /* woken by the pacer, which the store notes */
     mw_pacer session_pacer;

@@ -29,6 +29,8 @@ struct mw_rollup_tail {
     bool begun;             /* join is there */
     uint64_t known_from_ns; /* arrival of the first block that it knows; 0 = none */
     uint64_t seq;           /* commits of the log up to here are counted */
+    uint64_t seen_seq;      /* the same at the keeper's last look */
+    int64_t grown_at_ns;    /* monotonic: when it last saw that move */
     tail_segment *segments; /* in the order of the index */
     size_t segment_count, segment_capacity;
     size_t spans_max, step, earlier_max;
@@ -374,12 +376,19 @@ static mw_err count_new(tail_step *step, size_t most)
     return MW_OK;
 }
 
-/* Others have no room, and this one was not asked and brought nothing: it can be read again. */
-static void give_way(mw_rollup_tail *tail, uint64_t seq_before)
+/* Nothing came for a while, or since others have no room: what is known can be read again. */
+static void give_way(mw_rollup_tail *tail)
 {
+    int64_t now_ns = mw_clock_mono_ns(tail->store->writer.clock);
+    bool grew = tail->seq != tail->seen_seq;
+    tail->seen_seq = tail->seq;
+    if (grew)
+        tail->grown_at_ns = now_ns;
+    if (!tail->begun || grew)
+        return;
     bool least = mw_share_admits(MW_SHARE_TAILS, tail->bytes, SIZE_MAX / 2, bytes_max());
-    if (tail->begun && tail->seq == seq_before && !least &&
-        mw_share_is_short(MW_SHARE_TAILS, bytes_max()))
+    bool wanted = !least && mw_share_is_short(MW_SHARE_TAILS, bytes_max());
+    if (wanted || now_ns - tail->grown_at_ns >= MW_TAIL_IDLE_NS)
         forget(tail);
 }
 
@@ -403,13 +412,12 @@ mw_err mw_rollup_tail_update(mw_rollup_tail *tail, const mw_store_stop *stop)
 {
     mw_store_view *view;
     pthread_mutex_lock(&tail->lock);
-    uint64_t before = tail->seq;
     mw_err err = mw_store_view_open(tail->store, &view);
     if (err == MW_OK) {
         mw_store_view_tolerate(view);
         err = bring_up_to(tail, view, tail->step, stop);
         mw_store_view_close(view);
-        give_way(tail, before);
+        give_way(tail);
     }
     pthread_mutex_unlock(&tail->lock);
     return err;

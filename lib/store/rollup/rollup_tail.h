@@ -31,6 +31,9 @@
 #define MW_TAIL_EARLIER_MAX MW_TAIL_SPANS_MAX
 /* Spans are known for that long: slow traffic need not hold them all the same. */
 #define MW_TAIL_KNOWN_NS (20 * 60 * (uint64_t)MW_NS_PER_S)
+/* And when nothing came for that long: after a rush the memory is not held for what may never come.
+ * Long enough for what is exported once a minute. */
+#define MW_TAIL_IDLE_NS (2 * 60 * MW_NS_PER_S)
 /* Spans that one call of the keeper takes in: some 20 ms of work a second at most, for a load at
  * which nobody may be asking. Also what is settled at a time. */
 #define MW_TAIL_STEP ((size_t)1 << 16)

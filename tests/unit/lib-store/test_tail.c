@@ -285,6 +285,33 @@ static void test_idle_gives_way(void **state)
     mw_share_limit(MW_SHARE_TAILS, 0);
 }
 
+/* After a rush, memory is given back even when nobody else wants it, and nothing is miscounted. */
+static void test_idle_forgets(void **state)
+{
+    (void)state;
+    test_dir dir;
+    mw_fake_clock clock;
+    test_dir_init(&dir);
+    mw_fake_clock_init(&clock, 1000);
+    mw_store *store =
+        open_with(dir.store, &clock.clock, MW_STORE_QUEUE_DEFAULT, MW_STORE_SEGMENT_DEFAULT);
+    append_same(store, 1, 1, SPANS_EACH);
+    assert_int_equal(counted(store), SPANS_EACH);
+    assert_int_equal(mw_rollup_tail_update(store->tail, NULL), MW_OK);
+    size_t known = mw_share_held(MW_SHARE_TAILS);
+    assert_true(known > SPANS_EACH * sizeof(mw_join_node));
+    mw_fake_clock_advance(&clock, MW_TAIL_IDLE_NS - 1);
+    assert_int_equal(mw_rollup_tail_update(store->tail, NULL), MW_OK);
+    assert_int_equal(mw_share_held(MW_SHARE_TAILS), known);
+    mw_fake_clock_advance(&clock, 1);
+    assert_int_equal(mw_rollup_tail_update(store->tail, NULL), MW_OK);
+    assert_true(mw_share_held(MW_SHARE_TAILS) < known / 4);
+    append_same(store, 1, 1 + SPANS_EACH, SPANS_EACH);
+    assert_int_equal(counted(store), 2 * SPANS_EACH);
+    mw_store_close(store);
+    test_dir_fini(&dir);
+}
+
 /* Filters and roll-ups of merged segments likewise: without room they are read each time. */
 static void test_budget_of_merged(void **state)
 {
@@ -318,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_more_children_than_memory),
         cmocka_unit_test(test_one_budget),
         cmocka_unit_test(test_idle_gives_way),
+        cmocka_unit_test(test_idle_forgets),
         cmocka_unit_test(test_budget_of_merged),
     };
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
