@@ -30,6 +30,8 @@ static const char sql_prune[] =
     " ORDER BY t.revoked_ns DESC LIMIT -1 OFFSET " TEXT(MW_TOKENS_OF_SPACE_MAX) ")";
 static const char sql_known[] = "SELECT count(*) FROM token WHERE id = ?";
 static const char sql_forget[] = "DELETE FROM token WHERE space = ?";
+static const char sql_audit_forget[] =
+    "UPDATE audit SET space = '' WHERE space = ? AND space <> ''";
 static const char sql_access_all[] = "SELECT space FROM token_access ORDER BY space";
 static const char sql_access_on[] =
     "INSERT INTO token_access(space, changed_ns) VALUES (?, ?) ON CONFLICT(space) DO NOTHING";
@@ -157,7 +159,9 @@ static mw_err run_with_text(mw_state_tx *tx, const char *text, mw_slice value)
 mw_err mw_state_token_forget_space(mw_state_tx *tx, mw_slice space)
 {
     mw_err err = run_with_text(tx, sql_forget, space);
-    return err == MW_OK ? run_with_text(tx, sql_access_off, space) : err;
+    if (err == MW_OK)
+        err = run_with_text(tx, sql_access_off, space);
+    return err == MW_OK ? run_with_text(tx, sql_audit_forget, space) : err;
 }
 
 mw_err mw_state_token_access_all(mw_state_tx *tx, mw_arena *arena, mw_slice **spaces, size_t *count)

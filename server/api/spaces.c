@@ -80,11 +80,9 @@ static void write_if_named(void *ctx, const char *name, mw_store *store)
 mw_err mw_api_space_list(mw_api_call *call)
 {
     mw_space_totals totals;
-    char bound[MW_TOKEN_SPACE_SIZE];
     shown list;
+    const char *bound = call->bound;
     mw_err err = mw_api_no_parameters(call);
-    if (!err)
-        err = mw_space_bound(call->server, call->request, bound, &call->detail);
     if (!err)
         err = prepare(call, &list.to);
     if (err)
@@ -111,10 +109,8 @@ typedef struct audit_job {
 static mw_err run_audit(mw_state_job *job, mw_state_tx *tx)
 {
     const audit_job *audit = (audit_job *)job;
-    mw_err err = mw_state_audit_insert(tx, &audit->row);
-    if (!err && audit->forget)
-        err = mw_state_token_forget_space(tx, audit->row.subject);
-    return err;
+    mw_err err = audit->forget ? mw_state_token_forget_space(tx, audit->row.subject) : MW_OK;
+    return err ? err : mw_state_audit_insert(tx, &audit->row);
 }
 
 static mw_err submit_note(mw_api_call *call, const char *action, const char *outcome, mw_slice name,
@@ -127,6 +123,7 @@ static mw_err submit_note(mw_api_call *call, const char *action, const char *out
     if (err)
         return err;
     audit->row.outcome = mw_slice_of(outcome);
+    audit->row.space = name;
     audit->forget = forget;
     audit->job.run = run_audit;
     audit->job.item.cost_bytes = sizeof *audit + name.len;

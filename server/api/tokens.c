@@ -46,6 +46,12 @@ static void write_row(mw_api_call *call, const mw_token_row *row)
 
 /* ---- list, show ---------------------------------------------------------------------------- */
 
+/* Another space's tokens are not there for a token. */
+static bool is_visible(const mw_api_call *call, const mw_token_row *row)
+{
+    return !call->bound[0] || mw_slice_equal(row->space, mw_slice_of(call->bound));
+}
+
 static bool within(const mw_token_row *row, const mw_api_page *page)
 {
     uint64_t created = (uint64_t)row->created_ns;
@@ -61,7 +67,7 @@ static mw_err write_page(mw_api_call *call, const mw_token_row *rows, size_t cou
     bool started = page->cursor.len == 0, more = false;
     mw_api_list_begin(call);
     for (size_t i = count; i-- > 0;) {
-        if (!within(&rows[i], page))
+        if (!is_visible(call, &rows[i]) || !within(&rows[i], page))
             continue;
         total++;
         if (started && shown < page->limit) {
@@ -106,7 +112,7 @@ static mw_err read_token(mw_api_call *call, mw_token_row *out)
         return err;
     err = mw_state_token_get(tx, call->request->params[0], &call->arena, out);
     mw_state_read_end(tx);
-    return err;
+    return err || is_visible(call, out) ? err : MW_E_NOT_FOUND;
 }
 
 mw_err mw_api_token_show(mw_api_call *call)
@@ -139,6 +145,7 @@ static mw_err commit(mw_api_call *call, change_job *change, const char *action, 
     mw_err err = mw_api_audit(call, action, subject, change->row.name, &change->audit);
     if (err)
         return err;
+    change->audit.space = change->row.space;
     change->job.run = run_change;
     change->job.item.cost_bytes = sizeof *change + call->request->body.len;
     err = mw_state_submit_wait(call->server->state, &change->job);
