@@ -327,6 +327,28 @@ class ImportTest(DaemonCase, Folder):
         self.daemon.cli("import", self.path("whole.gz", whole + gzip.compress(lines[2].encode())))
         self.assertEqual(self.stored()["spans"], before + 3)
 
+    def test_a_wrong_checksum(self):
+        """Not a line of a damaged member is sent, out of a file as out of a pipe; what came before
+        it was, and the file may come again once it is whole."""
+        lines = [json.dumps(self.request({**self.SPAN, "spanId": os.urandom(8).hex()})) + "\n"
+                 for _ in range(3)]
+        first, rest = (gzip.compress("".join(part).encode()) for part in (lines[:1], lines[1:]))
+        before = self.stored()["spans"]
+        for damaged in (rest[:-5] + bytes([rest[-5] ^ 1]) + rest[-4:], rest[:-4]):
+            path = self.path("damaged.jsonl.gz", first + damaged)
+            for arguments, source in (((path,), None), (("-",), path)):
+                with open(source or os.devnull, "rb") as content:
+                    command = [BINARY, "import", *arguments, "--data", self.daemon.data]
+                    feed = content.read() if source else b""
+                    done = subprocess.run(command, input=feed, capture_output=True, check=False)
+                self.assertEqual(done.returncode, 1)
+                for words in (f"member at byte {len(first)} is ", "nothing of it was sent",
+                              "import the file again once it is whole"):
+                    self.assertIn(words, done.stderr.decode())
+                self.assertEqual(self.stored()["spans"], before + 1)
+        self.daemon.cli("import", self.path("whole.jsonl.gz", first + rest))
+        self.assertEqual(self.stored()["spans"], before + 3)
+
     def test_hostile_words(self):
         """What a file makes the daemon say is neutralised."""
         content = json.dumps({"resourceSpans": {"\x1b[31m": 1}}) + "\n{\"\x1b]0;x\x07"
