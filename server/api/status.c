@@ -192,16 +192,6 @@ static void write_memory(mw_json *json)
     mw_json_object_end(json);
 }
 
-static void write_endpoints(mw_json *json, mw_net *net)
-{
-    mw_json_key(json, MW_SLICE("endpoints"));
-    mw_json_object_begin(json);
-    mw_json_kv(json, "grpc", mw_slice_of(mw_net_endpoint(net, MW_PORT_GRPC)));
-    mw_json_kv(json, "http", mw_slice_of(mw_net_endpoint(net, MW_PORT_HTTP)));
-    mw_json_kv(json, "web", mw_slice_of(mw_net_endpoint(net, MW_PORT_WEB)));
-    mw_json_object_end(json);
-}
-
 /* What is stored, as whoever asks may see it: a token, its own space alone. The process's figures
  * (disk, memory, queues, counters) are those of the machine for everybody, as in /metrics. */
 static void read_stored(const mw_api_call *call, const mw_space_totals *totals, size_t *spaces,
@@ -257,10 +247,7 @@ static void write_status(mw_api_call *call, const mw_gauges *gauges)
     mw_json_kv_u64(json, "connections", gauges->connections);
     mw_json_kv_u64(json, "requests_in_flight", gauges->in_flight);
     mw_json_kv_u64(json, "triage_active", gauges->investigating);
-    if (net)
-        write_endpoints(json, net);
-    else
-        mw_json_kv_null(json, "endpoints");
+    mw_ports_write(json, net);
     mw_json_kv_bool(json, "tls", net && mw_net_tls_on(net));
     mw_json_kv(json, "data", mw_slice_of(server->settings.values.data));
 }

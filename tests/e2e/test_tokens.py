@@ -551,6 +551,50 @@ class NothingCrossesTest(TokenCase):
                       done.stderr)
 
 
+class WordsTest(TokenCase):
+    """What the command line says of a refusal: once, with what helps in this case."""
+
+    def complaint(self, token, *command, code=4, otlp_port=False):
+        env = {**self.daemon.environment(), "MIDWATCH_TOKEN": token}
+        where = ("--server", "http://" + self.daemon.endpoints["web"])
+        done = subprocess.run([BINARY, *command, *where], env=env, capture_output=True, text=True,
+                              check=False, input="")
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stderr
+
+    def test_one_hint(self):
+        read = self.make("read")["token"]
+        made = ("webhook", "create", "--name", "x", "--source", "generic")
+        rows = ((read, made, "access by token is switched off; midwatch space token-access on"),
+                ("", made, "changes need the unix socket or a token with the scope operate; run as "
+                 "the daemon's user (unix socket) or set MIDWATCH_TOKEN"),
+                ("", ("space", "create", "x"), "spaces, tokens and their switch are changed "
+                 "through the unix socket alone; run as the daemon's user, with its --data"))
+        for token, command, words in rows:
+            self.assertRegex(self.complaint(token, *command), r"^midwatch: [\w: ]+: " +
+                             words.replace("(", r"\(").replace(")", r"\)") + "\n$")
+        self.switch()
+        self.assertEqual(self.complaint(read, *made).count("; "), 1)
+        self.assertRegex(self.complaint("mwat_x", *made), r"^midwatch: webhook: authorization: the "
+                         r"credentials are not valid; send [\w: ]+\n$")
+        answer = self.change(read)
+        error = answer.json()["error"]
+        self.assertEqual((answer.status, error["field"]), (403, "scope"))
+        self.assertIn("token create", error["hint"])
+        self.assertNotIn(error["hint"], error["message"])
+
+    def test_import_with_a_token_for_that_alone(self):
+        """Who may ingest need not read: the port is found without it."""
+        ingest, read = self.make("ingest")["token"], self.make("read")["token"]
+        self.switch()
+        self.assertIn("0 requests taken by http://127.0.0.1:",
+                      self.complaint(ingest, "import", os.devnull, code=0))
+        self.complaint(ingest, "demo", code=0)
+        self.assertGreater(self.daemon.api("status")["stored"]["spans"], 0)
+        self.assertIn("lacks the scope ingest", self.complaint(read, "demo"))
+        self.assertIn("lacks the scope read", self.complaint(ingest, "status"))
+
+
 class SpaceTest(TokenCase):
     def test_a_token_is_of_one_space(self):
         # Row 27.

@@ -154,6 +154,22 @@ class ExportTest(DaemonCase, Folder):
         self.daemon.cli("export", "-o", self.path("no/such/folder"), code=1)
         self.assertEqual(os.listdir(self.folder), [])
 
+    def test_a_file_that_is_there(self):
+        """Is not written over unless that is asked for; an empty one is nothing."""
+        kept = self.path("kept.jsonl", "what was exported last year")
+        done = self.daemon.cli_raw("export", "-o", kept)
+        self.assertEqual((done.returncode, done.stdout), (6, ""))
+        self.assertIn("kept.jsonl: the file is there already; choose another name, or give --force",
+                      done.stderr)
+        with open(kept, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "what was exported last year")
+        self.assertEqual(os.listdir(self.folder), ["kept.jsonl"])
+        self.daemon.cli("export", "-o", kept, "--force")
+        self.daemon.cli("export", "-o", self.path("empty.jsonl", ""))
+        for name in ("kept.jsonl", "empty.jsonl"):
+            with open(self.path(name), encoding="utf-8") as file:
+                self.assertEqual(len(items(file.read())), len(items(self.daemon.cli("export"))))
+
     def test_special_files(self):
         self.assertEqual(self.daemon.cli("export", "-o", "/dev/null"), "")
         done = self.daemon.cli_raw("export", "-o", "/dev/full")
