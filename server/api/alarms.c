@@ -125,8 +125,7 @@ mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row, m
         return err;
     mw_json_object_begin(json);
     write_head(json, row);
-    mw_json_kv_or_null(json, "state",
-                       state_of(row, events, count, decided ? &decision : NULL));
+    mw_json_kv_or_null(json, "state", state_of(row, events, count, decided ? &decision : NULL));
     write_events(json, events, count);
     mw_json_key(json, MW_SLICE("decision"));
     if (decided)
