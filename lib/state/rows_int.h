@@ -65,8 +65,8 @@ MW_MUST_USE void *mw_rows_add(mw_arena *arena, void **rows, size_t *count, size_
 
 /* Takes the columns of the row at hand, all in order, into `row`, which is of its table's type. */
 typedef void mw_row_take(mw_sql *sql, mw_arena *arena, void *row);
-/* All rows of a bound statement, each of `size` bytes and zeroed before, in the arena; NULL when there
- * are none. The statement is still to be ended. */
+/* All rows of a bound statement, each of `size` bytes and zeroed before, in the arena; NULL when
+ * there are none. The statement is still to be ended. */
 void *mw_rows_take(mw_sql *sql, mw_arena *arena, mw_row_take *take, size_t size, size_t *count);
 /* The one row of a bound statement, then ends it. MW_E_NOT_FOUND when there is none. */
 MW_MUST_USE mw_err mw_rows_take_one(mw_sql *sql, mw_arena *arena, mw_row_take *take, void *row);
