@@ -256,6 +256,8 @@ void mw_visible(mw_buffer *out, mw_slice text);
 void mw_append_padded(mw_buffer *out, mw_slice text, size_t width);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
+/* "  midwatch COMMAND", with the options that chose the daemon. */
+void mw_append_command(const mw_cli *cli, mw_buffer *out, const char *command);
 
 /* What a person reads: mw_print with no line wider than the terminal (fit.h). */
 int mw_print_fitting(const mw_cli *cli, const mw_buffer *text);
