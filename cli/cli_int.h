@@ -110,7 +110,7 @@ size_t mw_append_verbs(mw_buffer *out, const mw_noun *noun);
 void mw_help_all(mw_buffer *out);
 void mw_help_noun(mw_buffer *out, const mw_noun *noun);
 
-/* ---- args.c -------------------------------------------------------------------------------- */
+/* ---- option_table.c ------------------------------------------------------------------------ */
 
 typedef struct mw_cli_option {
     const char *name;       /* long name without dashes */
@@ -126,6 +126,8 @@ extern const size_t mw_cli_option_count;
 bool mw_cli_option_repeats(const mw_cli_option *option);
 /* Of the short form, '\0' when there is none. */
 char mw_cli_option_letter(const mw_cli_option *option);
+
+/* ---- args.c -------------------------------------------------------------------------------- */
 
 /* Fills cli from argv (program name first). MW_EXIT_DONE, or MW_EXIT_USAGE with one line in
  * `error`. command is NULL when only help was asked for; *noun is set when one was named. Pure:
