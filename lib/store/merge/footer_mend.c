@@ -8,6 +8,7 @@
 #include "lib/store/merge/footer_mend.h"
 #include "lib/store/rollup/rollup_rows.h"
 #include "lib/store/segment/items_walk.h"
+#include "lib/store/segment/pread_all.h"
 #include "proto/wire.h"
 
 /* As much is copied at a time. */

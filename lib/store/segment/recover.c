@@ -7,6 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/store/format/digest_key.h"
 #include "lib/store/segment/block_reader.h"
+#include "lib/store/segment/pread_all.h"
 #include "lib/store/segment/recover.h"
 #include "lib/store/segment/recover_int.h"
 #include "lib/store/segment/spare.h"

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/store/format/digest_key.h"
+#include "lib/store/segment/pread_all.h"
 #include "lib/store/segment/segment_walk.h"
 
 /* A daemon beside us merges for as long as we look: so often a file may go between its name and its
