@@ -242,21 +242,38 @@ static mw_err suggest(looking *l)
     return text ? mw_steps_journal(&d->steps, l->own, "SUGGESTION", mw_slice_of(text)) : MW_E_NOMEM;
 }
 
-/* The smaller joins the larger; one that a person claimed goes on. */
-static mw_err merge(looking *l, const char *why)
+/* Which of the two goes on: the one that a person claimed, else the larger, else the older. */
+static mw_err choose(looking *l, mw_slice *from, mw_slice *into)
 {
-    mw_incident_row into;
+    mw_incident_row other;
+    mw_investigation_row mine, its;
     mw_steps *s = &l->d.steps;
     uint64_t members = 0;
-    mw_err err = mw_state_incident_get(s->tx, l->done.into, s->arena, &into);
+    mw_err err = mw_state_incident_get(s->tx, l->done.into, s->arena, &other);
     if (err == MW_OK)
         err = mw_state_members_count(s->tx, l->done.into, &members);
+    if (err == MW_OK)
+        err = mw_state_investigation_get(s->tx, l->own, s->arena, &mine);
+    if (err == MW_OK)
+        err = mw_state_investigation_get(s->tx, l->done.into, s->arena, &its);
     if (err != MW_OK)
         return err;
-    bool gives = into.owner.len > 0 || members >= l->others + 1;
-    l->d.decision.investigation_id = gives ? l->done.into : l->own;
-    err = mw_steps_merge(s, gives ? l->own : l->done.into, l->d.decision.investigation_id,
-                         MW_REASON_MERGED, mw_slice_of(why));
+    bool older = its.created_ns <= mine.created_ns;
+    bool larger = members == l->others + 1 ? older : members > l->others;
+    bool gives = other.owner.len > 0 || larger;
+    *from = gives ? l->own : l->done.into;
+    *into = gives ? l->done.into : l->own;
+    return MW_OK;
+}
+
+static mw_err merge(looking *l, const char *why)
+{
+    mw_slice from, into;
+    mw_err err = choose(l, &from, &into);
+    if (err != MW_OK)
+        return err;
+    l->d.decision.investigation_id = into;
+    err = mw_steps_merge(&l->d.steps, from, into, MW_REASON_MERGED, mw_slice_of(why));
     return err == MW_OK && l->d.record.input.is_suspect ? mw_deciding_center(&l->d) : err;
 }
 
