@@ -370,7 +370,9 @@ mw_err mw_triage_import(mw_triage *triage, const mw_call_edge *edges, size_t cou
                               .space = MW_SLICE(MW_SPACE_DEFAULT)}};
     j.job.item.cost_bytes = sizeof j + count * sizeof *edges;
     mw_err err = mw_state_submit_wait(triage->state, &j.job);
-    if (err == MW_OK)
+    if (err == MW_OK) {
         __atomic_store_n(&triage->edges_changed, true, __ATOMIC_RELEASE);
+        __atomic_store_n(&triage->look_edges_changed, true, __ATOMIC_RELEASE);
+    }
     return err;
 }

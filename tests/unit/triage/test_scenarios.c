@@ -11,6 +11,7 @@
  *         "-" is no service. The incident is ID unless it is named. The alarm is decided before the
  *         next step.
  *     event ID ACTION          updated, resolved or closed, for the incident ID
+ *     look SECONDS             so much later decisions that are due are looked at again
  *     restart                  the daemon ends and starts
  *     imported a>b             calls that telemetry does not show
  *     link|unlink|proceed|skip ID [OTHER]      what a person does to an alarm; OTHER: an alarm of
@@ -24,7 +25,10 @@
  *     open ID | ended ID               the incident of the alarm
  *     center ID SERVICE                what the incident is about
  *     suspect ID SERVICE               where its trouble ends
- *     journal ID WORD                  the word stands in the investigation's journal
+ *     journal ID WORD                  the word stands in the investigation's journal, as text or
+ *                                      as the type of a record
+ *     looked ID LOOK                   what came of the last look at it
+ *     times ID N                       as often it was looked at and its telemetry differed
  *     status ID STATUS
  *
  * After each file every decision is replayed, and must be the same.
@@ -32,6 +36,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 
+#include "lib/state/looks.h"
 #include "tests/unit/triage/fixture.h"
 
 #define NIGHT (INT64_C(1789948800) * MW_NS_PER_S) /* 2026-09-21T00:00:00Z */
@@ -269,6 +274,14 @@ static void do_restart(void)
     settle();
 }
 
+static void do_look(void)
+{
+    fake.wall_ns += (int64_t)strtoul(words[1], NULL, 10) * MW_NS_PER_S;
+    fake.mono_ns += (int64_t)strtoul(words[1], NULL, 10) * MW_NS_PER_S;
+    mw_triage_wake_looks(triage);
+    settle();
+}
+
 static void do_imported(void)
 {
     stage stages[SERVICES_MAX];
@@ -389,9 +402,39 @@ static void check_journal(void)
     size_t count;
     mw_journal_row *records = journal(incident_of(words[1]), &count);
     for (size_t i = 0; i < count; i++)
-        if (mw_slice_contains(records[i].text, mw_slice_of(words[2])))
+        if (mw_slice_contains(records[i].text, mw_slice_of(words[2])) ||
+            mw_slice_equal(records[i].type, mw_slice_of(words[2])))
             return;
     WRONG("no record with %s", words[2]);
+}
+
+static size_t looks_at(const char *name, mw_look_row **out)
+{
+    size_t count;
+    mw_state_tx *tx;
+    assert_int_equal(mw_state_read_begin(state_db, &tx), MW_OK);
+    assert_int_equal(mw_state_looks(tx, id_of(name), &arena, out, &count), MW_OK);
+    mw_state_read_end(tx);
+    return count;
+}
+
+static void check_looked(void)
+{
+    mw_look_row *looks;
+    size_t count = looks_at(words[1], &looks);
+    if (!count)
+        WRONG("%s was not looked at again", words[1]);
+    if (!mw_slice_equal(looks[count - 1].look, mw_slice_of(words[2])))
+        WRONG("it %.*s: %.*s", MW_SLICE_FMT(looks[count - 1].look),
+              MW_SLICE_FMT(looks[count - 1].reason));
+}
+
+static void check_times(void)
+{
+    mw_look_row *looks;
+    size_t count = looks_at(words[1], &looks);
+    if (count != strtoul(words[2], NULL, 10))
+        WRONG("it was %zu times", count);
 }
 
 static void check_replay(void)
@@ -425,6 +468,10 @@ static void check_line(void)
         check_suspect();
     else if (strcmp(word, "journal") == 0)
         check_journal();
+    else if (strcmp(word, "looked") == 0)
+        check_looked();
+    else if (strcmp(word, "times") == 0)
+        check_times();
     else if (strcmp(word, "status") == 0)
         check_text(incident_row(words[1]).status, words[2]);
     else
@@ -440,6 +487,8 @@ static void do_line(void)
         do_alarm();
     else if (strcmp(words[0], "event") == 0)
         do_event();
+    else if (strcmp(words[0], "look") == 0)
+        do_look();
     else if (strcmp(words[0], "restart") == 0)
         do_restart();
     else if (strcmp(words[0], "imported") == 0)
