@@ -18,9 +18,6 @@
 /* Names of services and operations, templates, findings, JSON: far below. Bounds what stored text
  * can make a run hold. */
 #define RUN_MEMORY ((size_t)64 << 20)
-/* Metrics may be reported every five minutes only, and a dozen points make a baseline; longer, and
- * the hour of the day begins to count. */
-#define METRICS_BEFORE_NS (INT64_C(4) * 3600 * MW_NS_PER_S)
 /* Deployments that long before the window are still told. */
 #define DEPLOYMENTS_BEFORE_NS (INT64_C(3600) * MW_NS_PER_S)
 #define DEPLOYMENTS_MAX 100
@@ -232,15 +229,14 @@ static mw_err begin(run *r, mw_store_view *view)
 static mw_err read_tables(run *r)
 {
     mw_context *c = &r->context;
-    uint64_t metrics =
-        c->since_ns > (uint64_t)METRICS_BEFORE_NS ? c->since_ns - (uint64_t)METRICS_BEFORE_NS : 0;
     mw_span_table_fini(&c->spans);
     mw_point_table_fini(&c->points);
-    mw_err err = mw_span_table_read(c->view, c->since_ns, c->until_ns, c->arena, &c->spans);
+    c->plan = mw_read_plan_make(c->view, c->since_ns, c->until_ns);
+    mw_err err = mw_span_table_read(c->view, &c->plan.spans, c->arena, &c->spans);
     if (err == MW_OK)
-        err = mw_point_table_read(c->view, metrics, c->until_ns, c->arena, &c->points);
+        err = mw_point_table_read(c->view, &c->plan.points, c->arena, &c->points);
     if (err == MW_OK)
-        err = mw_log_table_read(c->view, c->since_ns, c->until_ns, c->arena, &c->logs);
+        err = mw_log_table_read(c->view, &c->plan.logs, c->arena, &c->logs);
     return err;
 }
 
@@ -255,7 +251,23 @@ static bool is_seen(const mw_context *c, mw_slice service)
     for (size_t i = 0; i < c->logs.count; i++)
         if (mw_slice_equal(c->logs.kinds[i].service, service))
             return true;
-    return false;
+    bool sampled = c->plan.spans.period_ns || c->plan.logs.period_ns || c->plan.points.period_ns;
+    return sampled && mw_store_window_names(c->view, &c->plan.spans, service);
+}
+
+static mw_err note_sample(run *r)
+{
+    const mw_context *c = &r->context;
+    mw_err err = MW_OK;
+    if (c->spans.one_in > 1)
+        err = mw_findings_gap(r->findings, MW_GAP_SAMPLED,
+                              "of %llu spans in the window, those of one trace in %.0f were looked "
+                              "at",
+                              (unsigned long long)c->plan.span_count.rows, c->spans.one_in);
+    if (err == MW_OK && c->points.sampled)
+        err = mw_findings_gap(r->findings, MW_GAP_SAMPLED, "one of %u series was looked at",
+                              1u << c->points.sampled);
+    return err == MW_OK ? mw_read_plan_tell(&c->plan, r->findings) : err;
 }
 
 static mw_err note_missing(run *r)
@@ -281,11 +293,7 @@ static mw_err note_missing(run *r)
         err = mw_findings_gap(r->findings, MW_GAP_SERVICE_SILENT,
                               "nothing of %.*s lies in the window", MW_SLICE_FMT(entry));
     }
-    if (err == MW_OK && (c->spans.sampled || c->points.sampled))
-        err = mw_findings_gap(r->findings, MW_GAP_SAMPLED,
-                              "one of %u traces and one of %u series was looked at",
-                              1u << c->spans.sampled, 1u << c->points.sampled);
-    return err;
+    return err == MW_OK ? note_sample(r) : err;
 }
 
 static mw_err read_telemetry(run *r)
