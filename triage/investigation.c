@@ -12,6 +12,7 @@
 #include "lib/state/plans.h"
 #include "triage/conclusion/plan.h"
 #include "triage/conclusion/report_int.h"
+#include "triage/evidence/entries.h"
 #include "triage/evidence/provider_int.h"
 #include "triage/triage_int.h"
 
@@ -112,17 +113,18 @@ static int64_t at_of(const run *r)
 }
 
 /* Of all alarms and of the person: any of them may be where a path to the cause begins. */
-static mw_err alarmed_of(const run *r, mw_alarmed *out)
+static mw_err set_begins(run *r)
 {
-    mw_slice *services = mw_arena_zalloc(r->findings->arena, r->alarm_count + 1, sizeof *services);
+    mw_context *context = &r->context;
+    mw_slice *services = mw_arena_zalloc(&r->arena, r->alarm_count + 1, sizeof *services);
     if (!services)
         return MW_E_NOMEM;
-    *out = (mw_alarmed){.entry = r->context.entry, .services = services};
-    if (r->context.entry.len)
-        services[out->count++] = r->context.entry;
+    context->begins = services;
+    if (context->entry.len)
+        services[context->begin_count++] = context->entry;
     for (size_t i = 0; i < r->alarm_count; i++)
         if (r->alarms[i].service.len)
-            services[out->count++] = r->alarms[i].service;
+            services[context->begin_count++] = r->alarms[i].service;
     return MW_OK;
 }
 
@@ -213,6 +215,9 @@ static mw_err begin(run *r, mw_store_view *view)
                             .deployment_count = r->deployment_count,
                             .findings = r->findings};
     read_titles(r);
+    mw_err err = set_begins(r);
+    if (err != MW_OK)
+        return err;
     mw_time_format(context->since_ns, since);
     mw_time_format(context->until_ns, until);
     mw_slice entry = mw_shown(&r->arena, context->entry, 120);
@@ -225,6 +230,12 @@ static mw_err begin(run *r, mw_store_view *view)
 }
 
 /* ---- telemetry ------------------------------------------------------------------------------- */
+
+static bool is_over(void *ctx)
+{
+    const run *r = ctx;
+    return mw_clock_mono_ns(r->triage->clock) > r->deadline_mono_ns;
+}
 
 static mw_err read_tables(run *r)
 {
@@ -270,6 +281,15 @@ static mw_err note_sample(run *r)
     return err == MW_OK ? mw_read_plan_tell(&c->plan, r->findings) : err;
 }
 
+/* By its callers. */
+static bool told_silent(const run *r)
+{
+    for (size_t i = 0; i < r->findings->gap_count; i++)
+        if (r->findings->gaps[i].code == MW_GAP_SERVICE_SILENT)
+            return true;
+    return false;
+}
+
 static mw_err note_missing(run *r)
 {
     const mw_context *c = &r->context;
@@ -288,12 +308,18 @@ static mw_err note_missing(run *r)
     if (err == MW_OK && !c->spans.count && !r->edge_count)
         err = mw_findings_gap(r->findings, MW_GAP_NO_TOPOLOGY,
                               "who calls whom is known neither from spans nor by import");
-    if (err == MW_OK && c->entry.len && !is_seen(c, c->entry)) {
+    if (err == MW_OK && c->entry.len && !told_silent(r) && !is_seen(c, c->entry)) {
         mw_slice entry = mw_shown(&r->arena, c->entry, 120);
         err = mw_findings_gap(r->findings, MW_GAP_SERVICE_SILENT,
                               "nothing of %.*s lies in the window", MW_SLICE_FMT(entry));
     }
     return err == MW_OK ? note_sample(r) : err;
+}
+
+static mw_err add_callers(run *r)
+{
+    const mw_store_stop stop = {is_over, r};
+    return mw_entries_add_callers(&r->context, r->triage->store, r->edges, r->edge_count, &stop);
 }
 
 static mw_err read_telemetry(run *r)
@@ -303,6 +329,8 @@ static mw_err read_telemetry(run *r)
     /* What is damaged is left out; everything else may still say what happened. */
     while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(c->view))
         err = read_tables(r);
+    if (err == MW_OK)
+        err = add_callers(r);
     if (err == MW_OK)
         err = note_missing(r);
     if (err != MW_OK)
@@ -355,12 +383,6 @@ static mw_err ask(run *r, const mw_provider *provider)
         return MW_OK;
     return record(r, r->findings->count > before ? MW_SLICE("FINDING") : MW_SLICE("ANALYSIS"),
                   mw_sentence(&r->arena, "%s: %.*s", provider->name, MW_SLICE_FMT(text)), evidence);
-}
-
-static bool is_over(void *ctx)
-{
-    const run *r = ctx;
-    return mw_clock_mono_ns(r->triage->clock) > r->deadline_mono_ns;
 }
 
 /* MW_OK also for what costs the run its whole answer, but not its end: FAILED or TIMED_OUT, with
@@ -434,12 +456,11 @@ static mw_err make_plan(run *r)
 
 static mw_err conclude(run *r)
 {
-    mw_alarmed alarmed;
-    mw_err err = alarmed_of(r, &alarmed);
+    const mw_context *c = &r->context;
+    const mw_alarmed alarmed = {c->entry, c->begins, c->begin_count};
+    mw_err err = mw_causes_of_alarm(r->findings, &alarmed, &r->causes);
     if (err == MW_OK)
-        err = mw_causes_of_alarm(r->findings, &alarmed, &r->causes);
-    if (err == MW_OK)
-        err = mw_causes_tell_untied(r->findings, r->context.entry, &r->causes);
+        err = mw_causes_tell_untied(r->findings, c->entry, &r->causes);
     if (err == MW_OK && !r->causes.count && !r->failed && !r->timed_out)
         err = mw_findings_gap(r->findings, MW_GAP_NO_CHANGE,
                               "nothing that was looked at differs enough from before");

@@ -203,7 +203,7 @@ static mw_err report_few_of_entry(error_work *work)
     mw_reach reach;
     if (!context->entry.len)
         return MW_OK;
-    mw_err err = mw_reach_make(findings, &context->entry, 1, &reach);
+    mw_err err = mw_reach_make(findings, context->begins, context->begin_count, &reach);
     if (err != MW_OK)
         return err;
     for (size_t i = 0; i < findings->count; i++)
