@@ -19,6 +19,7 @@ typedef struct mw_triage_config {
     mw_state *state;
     mw_pool *pool;
     const mw_clock *clock;
+    unsigned look_ms; /* how often due looks are asked for; 0 = every second */
 } mw_triage_config;
 
 /* Takes up what a former run left. MW_E_NOMEM, MW_E_IO. */

@@ -59,8 +59,9 @@ static const char sql_end[] =
     "  ELSE status END WHERE id = ?3";
 
 #define MEMBER_COLUMNS                                                                             \
-    "d.investigation_id, a.id, a.service, a.region, a.title, a.resources_json, d.detail_json,"     \
-    " a.started_ns"
+    "d.investigation_id, a.id, a.service, a.region, a.title, a.resources_json,"                    \
+    " coalesce((SELECT l.detail_json FROM decision_look l WHERE l.alarm_id = a.id"                 \
+    " ORDER BY l.seq DESC LIMIT 1), d.detail_json), a.started_ns"
 static const char sql_open_members[] =
     "SELECT " MEMBER_COLUMNS " FROM investigation i JOIN decision d ON d.investigation_id = i.id"
     " AND d.verdict <> 'SKIPPED' JOIN alarm a ON a.id = d.alarm_id"

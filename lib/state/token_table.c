@@ -28,6 +28,8 @@ static const char sql_prune[] =
     " ORDER BY t.revoked_ns DESC LIMIT -1 OFFSET " MW_SQL_CONSTANT(MW_TOKENS_OF_SPACE_MAX) ")";
 static const char sql_known[] = "SELECT count(*) FROM token WHERE id = ?";
 static const char sql_forget[] = "DELETE FROM token WHERE space = ?";
+static const char sql_audit_forget[] =
+    "UPDATE audit SET space = '' WHERE space = ? AND space <> ''";
 static const char sql_access_all[] = "SELECT space FROM token_access ORDER BY space";
 static const char sql_access_on[] =
     "INSERT INTO token_access(space, changed_ns) VALUES (?, ?) ON CONFLICT(space) DO NOTHING";
@@ -127,7 +129,9 @@ mw_err mw_state_token_revoke(mw_state_tx *tx, mw_slice id, int64_t now_ns)
 mw_err mw_state_token_forget_space(mw_state_tx *tx, mw_slice space)
 {
     mw_err err = mw_sql_simple_with(tx, sql_forget, space);
-    return err == MW_OK ? mw_sql_simple_with(tx, sql_access_off, space) : err;
+    if (err == MW_OK)
+        err = mw_sql_simple_with(tx, sql_access_off, space);
+    return err == MW_OK ? mw_sql_simple_with(tx, sql_audit_forget, space) : err;
 }
 
 static void take_space(mw_sql *sql, mw_arena *arena, void *out)

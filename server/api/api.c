@@ -260,18 +260,33 @@ static void reply_error(mw_api_call *call, mw_err err)
 
 /* ---- spaces --------------------------------------------------------------------------------- */
 
+/* Those that leave out by themselves what is not of call->bound. */
+static bool tells_own(const mw_api_call *call)
+{
+    static mw_err (*const runs[])(mw_api_call *) = {
+        index_show,        mw_api_space_list, mw_api_token_list, mw_api_token_show,
+        mw_api_audit_list, mw_api_sender_list, mw_api_status};
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++)
+        if (call->entry->run == runs[i])
+            return true;
+    return false;
+}
+
 /* Whether the parameter may stand there, and once, is asked with the others (parameters.c). */
 static mw_err enter_space(mw_api_call *call)
 {
     mw_slice asked;
-    if (call->entry->run == index_show || call->entry->run == mw_api_space_list)
-        return MW_OK; /* the list asks by itself whose token it is */
-    if (!call->entry->scans)
-        return mw_space_of_state(call->server, call->request, &call->detail);
-    mw_err err = mw_api_filter(call, MW_SPACE_PARAMETER, &asked);
-    if (err)
+    mw_err err = MW_OK;
+    if (call->entry->scans) {
+        err = mw_api_filter(call, MW_SPACE_PARAMETER, &asked);
+        return err ? err
+                   : mw_space_of_question(call->server, call->request, asked, &call->space,
+                                          &call->detail);
+    }
+    err = mw_space_bound(call->server, call->request, call->bound, &call->detail);
+    if (err || tells_own(call))
         return err;
-    return mw_space_of_question(call->server, call->request, asked, &call->space, &call->detail);
+    return mw_space_of_state(call->bound, call->request->params[0].len > 0, &call->detail);
 }
 
 /* A question that was cut short because its space is deleted was asked of one that is not there. */

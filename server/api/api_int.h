@@ -46,6 +46,8 @@ typedef struct mw_api_call {
     /* Of a question about telemetry: the space it is asked of, held until the answer is put
      * together, or for as long as a follower follows (who takes it, and leaves NULL). */
     mw_space *space;
+    /* Of any other: the space of its token, empty without one. What lies in another is not told. */
+    char bound[MW_TOKEN_SPACE_SIZE];
     mw_arena arena;
     mw_buffer text;
     mw_json json;
@@ -271,6 +273,8 @@ mw_err mw_api_space_list(mw_api_call *call);
 mw_err mw_api_space_create(mw_api_call *call);
 mw_err mw_api_space_delete(mw_api_call *call);
 mw_err mw_api_audit_list(mw_api_call *call);
+/* Not of another space than the call's token is. */
+bool mw_api_sender_is_own(const mw_api_call *call, const mw_sender_row *row);
 mw_err mw_api_sender_list(mw_api_call *call);
 mw_err mw_api_status(mw_api_call *call);
 

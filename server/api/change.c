@@ -61,6 +61,7 @@ mw_err mw_api_audit(mw_api_call *call, const char *action, mw_slice subject, mw_
         .subject = subject,
         .outcome = MW_SLICE("ok"),
         .detail = detail.data ? detail : MW_SLICE(""),
+        .space = MW_DEFAULT_SPACE,
     };
     return MW_OK;
 }

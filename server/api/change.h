@@ -16,7 +16,8 @@ typedef struct mw_api_member {
  * member: unknown, missing, empty, not a string, too long. */
 MW_MUST_USE mw_err mw_api_members(mw_api_call *call, const json_t *root,
                                   const mw_api_member *members, size_t count, const char *example);
-/* The record of who does it; texts live as long as the call. MW_E_NOMEM, MW_E_DENIED. */
+/* The record of who does it, to something of the space default; texts live as long as the call.
+ * MW_E_NOMEM, MW_E_DENIED. */
 MW_MUST_USE mw_err mw_api_audit(mw_api_call *call, const char *action, mw_slice subject,
                                 mw_slice detail, mw_audit_row *out);
 /* A change of the state and the record of who made it, one transaction. The first member of each

@@ -80,11 +80,9 @@ static void write_if_named(void *ctx, const char *name, mw_store *store)
 mw_err mw_api_space_list(mw_api_call *call)
 {
     mw_space_totals totals;
-    char bound[MW_TOKEN_SPACE_SIZE];
     shown list;
+    const char *bound = call->bound;
     mw_err err = mw_api_no_parameters(call);
-    if (!err)
-        err = mw_space_bound(call->server, call->request, bound, &call->detail);
     if (!err)
         err = prepare(call, &list.to);
     if (err)
@@ -118,6 +116,7 @@ static mw_err submit_note(mw_api_call *call, const char *action, const char *out
     if (err)
         return err;
     note->audit.outcome = mw_slice_of(outcome);
+    note->audit.space = name;
     note->change = change;
     return mw_api_commit(call, note, sizeof *note);
 }

@@ -45,12 +45,19 @@ static void write_row(mw_api_call *call, const mw_token_row *row)
 
 /* ---- list, show ---------------------------------------------------------------------------- */
 
+/* Another space's tokens are not there for a token. */
+static bool is_visible(const mw_api_call *call, const mw_token_row *row)
+{
+    return !call->bound[0] || mw_slice_equal(row->space, mw_slice_of(call->bound));
+}
+
 static mw_err write_page(mw_api_call *call, const mw_token_row *rows, size_t count,
                          const mw_api_page *page)
 {
     mw_api_short_list list = mw_api_short_list_begin(call, page);
     for (size_t i = count; i-- > 0;) {
-        if (!mw_api_short_list_shows(&list, rows[i].id, rows[i].created_ns))
+        if (!is_visible(call, &rows[i]) ||
+            !mw_api_short_list_shows(&list, rows[i].id, rows[i].created_ns))
             continue;
         mw_json_object_begin(&call->json);
         write_row(call, &rows[i]);
@@ -83,7 +90,7 @@ static mw_err read_token(mw_api_call *call, mw_token_row *out)
         return err;
     err = mw_state_token_get(tx, call->request->params[0], &call->arena, out);
     mw_state_read_end(tx);
-    return err;
+    return err || is_visible(call, out) ? err : MW_E_NOT_FOUND;
 }
 
 mw_err mw_api_token_show(mw_api_call *call)
@@ -114,6 +121,7 @@ static mw_err commit(mw_api_call *call, change_job *change, const char *action, 
     mw_err err = mw_api_audit(call, action, subject, change->row.name, &change->base.audit);
     if (err)
         return err;
+    change->base.audit.space = change->row.space;
     err = mw_api_commit(call, &change->base, sizeof *change);
     if (err)
         return err;

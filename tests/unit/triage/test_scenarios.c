@@ -6,11 +6,13 @@
  *     calls FROM TO a>b>c N [ms S=MS]... [errors S=SHARE]... [slow S=MS]...
  *         N requests a minute from FROM until TO through a chain of services. Each service adds 20
  *         ms of its own (ms: another number). errors: that share of its calls fails, and with them
- *         those above. slow: it takes so much longer.
+ *         those above. slow: it takes so much longer. A last one in brackets, a>(b), has no spans:
+ *         it is the peer of a call of the one before.
  *     alarm ID TIME SERVICE [region R] [resource R] [title T] [incident I] [priority P]
  *         "-" is no service. The incident is ID unless it is named. The alarm is decided before the
  *         next step.
  *     event ID ACTION          updated, resolved or closed, for the incident ID
+ *     look SECONDS             so much later decisions that are due are looked at again
  *     restart                  the daemon ends and starts
  *     imported a>b             calls that telemetry does not show
  *     link|unlink|proceed|skip ID [OTHER]      what a person does to an alarm; OTHER: an alarm of
@@ -24,7 +26,11 @@
  *     open ID | ended ID               the incident of the alarm
  *     center ID SERVICE                what the incident is about
  *     suspect ID SERVICE               where its trouble ends
- *     journal ID WORD                  the word stands in the investigation's journal
+ *     journal ID WORD                  the word stands in the investigation's journal, as text or
+ *                                      as the type of a record
+ *     looked ID LOOK                   what came of the last look at it
+ *     times ID N                       as often it was looked at and its telemetry differed
+ *     cause ID SERVICE VERDICT         the first candidate of the investigation
  *     status ID STATUS
  *
  * After each file every decision is replayed, and must be the same.
@@ -32,6 +38,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 
+#include "lib/state/looks.h"
 #include "tests/unit/triage/fixture.h"
 
 #define NIGHT (INT64_C(1789948800) * MW_NS_PER_S) /* 2026-09-21T00:00:00Z */
@@ -92,6 +99,7 @@ static mw_slice incident_of(const char *name)
 typedef struct stage {
     char name[32];
     double ms, errors, slow;
+    bool peer; /* without spans */
 } stage;
 
 static mw_span_row rows[SERVICES_MAX * 64];
@@ -140,6 +148,11 @@ static void add_trace(stage *stages, size_t count, int64_t start_ns, unsigned nu
                              .output_tokens = MW_TOKENS_UNKNOWN,
                              .name = MW_SLICE("handle"),
                              .service = mw_slice_of(stages[i].name)};
+        if (stages[i].peer) {
+            row->kind = 3; /* the caller's own, CLIENT */
+            row->peer_service = row->service;
+            row->service = mw_slice_of(stages[i - 1].name);
+        }
         memcpy(row->trace_id, &trace, sizeof trace);
         row->trace_id[15] = 1;
         memcpy(row->span_id, &trace, 6);
@@ -156,8 +169,11 @@ static size_t read_chain(char *text, stage *stages)
     size_t count = 0;
     for (char *save, *name = strtok_r(text, ">", &save); name; name = strtok_r(NULL, ">", &save)) {
         assert_true(count < SERVICES_MAX);
-        stages[count] = (stage){.ms = 20.0};
-        snprintf(stages[count++].name, sizeof stages[0].name, "%s", name);
+        stages[count] = (stage){.ms = 20.0, .peer = *name == '('};
+        assert_true(count || !stages[count].peer);
+        name += stages[count].peer;
+        snprintf(stages[count++].name, sizeof stages[0].name, "%.*s", (int)strcspn(name, ")"),
+                 name);
     }
     return count;
 }
@@ -266,6 +282,14 @@ static void do_restart(void)
     close_all();
     open_all();
     start();
+    settle();
+}
+
+static void do_look(void)
+{
+    fake.wall_ns += (int64_t)strtoul(words[1], NULL, 10) * MW_NS_PER_S;
+    fake.mono_ns += (int64_t)strtoul(words[1], NULL, 10) * MW_NS_PER_S;
+    mw_triage_wake_looks(triage);
     settle();
 }
 
@@ -389,9 +413,52 @@ static void check_journal(void)
     size_t count;
     mw_journal_row *records = journal(incident_of(words[1]), &count);
     for (size_t i = 0; i < count; i++)
-        if (mw_slice_contains(records[i].text, mw_slice_of(words[2])))
+        if (mw_slice_contains(records[i].text, mw_slice_of(words[2])) ||
+            mw_slice_equal(records[i].type, mw_slice_of(words[2])))
             return;
     WRONG("no record with %s", words[2]);
+}
+
+static size_t looks_at(const char *name, mw_look_row **out)
+{
+    size_t count;
+    mw_state_tx *tx;
+    assert_int_equal(mw_state_read_begin(state_db, &tx), MW_OK);
+    assert_int_equal(mw_state_looks(tx, id_of(name), &arena, out, &count), MW_OK);
+    mw_state_read_end(tx);
+    return count;
+}
+
+static void check_looked(void)
+{
+    mw_look_row *looks;
+    size_t count = looks_at(words[1], &looks);
+    if (!count)
+        WRONG("%s was not looked at again", words[1]);
+    if (!mw_slice_equal(looks[count - 1].look, mw_slice_of(words[2])))
+        WRONG("it %.*s: %.*s", MW_SLICE_FMT(looks[count - 1].look),
+              MW_SLICE_FMT(looks[count - 1].reason));
+}
+
+static void check_times(void)
+{
+    mw_look_row *looks;
+    size_t count = looks_at(words[1], &looks);
+    if (count != strtoul(words[2], NULL, 10))
+        WRONG("it was %zu times", count);
+}
+
+/* {"candidates":[{"service":"NAME",... */
+static void check_cause(void)
+{
+    char wanted[96];
+    mw_slice text = investigation(incident_of(words[1])).root_cause_json;
+    snprintf(wanted, sizeof wanted, "\"candidates\":[{\"service\":\"%s\"", words[2]);
+    if (!mw_slice_contains(text, mw_slice_of(wanted)))
+        WRONG("the cause is another: %.*s", MW_SLICE_FMT(text));
+    snprintf(wanted, sizeof wanted, "\"verdict\":\"%s\"", words[3]);
+    if (!mw_slice_contains(text, mw_slice_of(wanted)))
+        WRONG("it is not %s: %.*s", words[3], MW_SLICE_FMT(text));
 }
 
 static void check_replay(void)
@@ -425,6 +492,12 @@ static void check_line(void)
         check_suspect();
     else if (strcmp(word, "journal") == 0)
         check_journal();
+    else if (strcmp(word, "looked") == 0)
+        check_looked();
+    else if (strcmp(word, "times") == 0)
+        check_times();
+    else if (strcmp(word, "cause") == 0)
+        check_cause();
     else if (strcmp(word, "status") == 0)
         check_text(incident_row(words[1]).status, words[2]);
     else
@@ -440,6 +513,8 @@ static void do_line(void)
         do_alarm();
     else if (strcmp(words[0], "event") == 0)
         do_event();
+    else if (strcmp(words[0], "look") == 0)
+        do_look();
     else if (strcmp(words[0], "restart") == 0)
         do_restart();
     else if (strcmp(words[0], "imported") == 0)
