@@ -22,15 +22,6 @@ typedef struct reconciliation {
     mw_catalogue_changes changes;
 } reconciliation;
 
-mw_err mw_catalogue_note_loss(mw_catalogue *catalogue, const mw_catalogue_loss *loss)
-{
-    if (!mw_have_room(MW_MEM_STORE, &catalogue->pending, &catalogue->pending_capacity,
-                      catalogue->pending_count + 1, sizeof *catalogue->pending))
-        return MW_E_NOMEM;
-    catalogue->pending[catalogue->pending_count++] = *loss;
-    return MW_OK;
-}
-
 static int segment_compare(const void *left, const void *right)
 {
     const mw_segment *const *a = left, *const *b = right;
