@@ -1,8 +1,8 @@
 /* The story that `midwatch demo` loads: a support agent and the two services that it calls.
  *
  * Data alone (demo_story.c): turns of conversations, each with the shape of its trace; demo_write.c
- * makes OTLP/JSON of it (demo_otlp.h), cmd_demo.c sends that. Times are relative, so that a demo is always news.
- * Private to the room.
+ * makes OTLP/JSON of it (demo_otlp.h), cmd_demo.c sends that. Times are relative, so that a demo is
+ * always news. Private to the room.
  */
 #ifndef MW_CLI_DEMO_H
 #define MW_CLI_DEMO_H

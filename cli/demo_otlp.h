@@ -1,5 +1,5 @@
-/* OTLP/JSON as both stories of `midwatch demo` write it: one resource and one scope a request. Private
- * to the room. */
+/* OTLP/JSON as both stories of `midwatch demo` write it: one resource and one scope a request.
+ * Private to the room. */
 #ifndef MW_CLI_DEMO_OTLP_H
 #define MW_CLI_DEMO_OTLP_H
 

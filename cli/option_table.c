@@ -1,5 +1,5 @@
-/* The table of options: the command line is read by it (args.c), and help, completion and the questions
- * to the API are written from it. */
+/* The table of options: the command line is read by it (args.c), and help, completion and the
+ * questions to the API are written from it. */
 #include <stddef.h>
 
 #include "cli/cli_int.h"

@@ -1,5 +1,5 @@
-/* Rows of the catalogue in memory: made of a segment or of a log's blocks, as losses that wait, and in
- * words. Nothing here touches the file. See catalogue.h. MW_MEM_STORE. */
+/* Rows of the catalogue in memory: made of a segment or of a log's blocks, as losses that wait, and
+ * in words. Nothing here touches the file. See catalogue.h. MW_MEM_STORE. */
 #include "lib/store/merge/catalogue_int.h"
 
 void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out)
