@@ -387,6 +387,8 @@ int mw_webhook_deliver(mw_cli *cli, const json_t *hook, const char *secret, mw_s
 void mw_render_plan(const json_t *plan, mw_buffer *out);
 /* An investigation as a document. */
 void mw_render_markdown(mw_cli *cli, json_t *root, mw_buffer *out);
+/* What the alarm said of its time, where that cannot be; else nothing. */
+void mw_alarm_claim(const json_t *alarm, mw_buffer *out);
 /* The rows of an alarm list, which an investigation shows too. */
 void mw_alarm_table(mw_cli *cli, const json_t *items, mw_buffer *out);
 
