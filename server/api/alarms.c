@@ -2,6 +2,7 @@
 #include "lib/state/incidents.h"
 #include "lib/state/looks.h"
 #include "server/api/api_int.h"
+#include "triage/version.h"
 
 /* All that the decision ever was, the first one included; one entry when it never changed. */
 static void write_history(mw_json *json, const mw_decision_row *row, const mw_decision_step *steps,
@@ -89,6 +90,7 @@ static void write_looks(mw_json *json, const mw_look_row *looks, size_t count)
 
 static void write_decision(mw_json *json, const decided *of)
 {
+    char version[MW_VERSION_SIZE];
     const mw_decision_row *row = &of->row;
     mw_json_object_begin(json);
     mw_json_kv(json, "verdict", row->verdict);
@@ -101,6 +103,8 @@ static void write_decision(mw_json *json, const decided *of)
     mw_json_kv_time(json, "decided_at", (uint64_t)row->decided_ns);
     mw_json_kv_i64(json, "decided_in_us", row->decided_in_us);
     write_history(json, row, of->steps, of->step_count);
+    mw_version_of_alarm(row, of->step_count, version);
+    mw_json_kv(json, "version", mw_slice_of(version));
     write_looks(json, of->looks, of->look_count);
     mw_json_object_end(json);
 }
@@ -170,8 +174,7 @@ mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row, m
         return err;
     mw_json_object_begin(json);
     write_head(json, row);
-    mw_json_kv_or_null(json, "state",
-                       state_of(row, events, count, decided ? &decision : NULL));
+    mw_json_kv_or_null(json, "state", state_of(row, events, count, err ? NULL : &of.row));
     write_events(json, events, count);
     mw_json_key(json, MW_SLICE("decision"));
     if (!err)
