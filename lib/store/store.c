@@ -275,6 +275,7 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
 static void release(mw_store *store)
 {
     mw_rollup_tail_free(store->tail);
+    mw_trace_filters_fini(&store->trace_filters);
     mw_catalogue_close(store->catalogue);
     mw_keeper_fini(store);
     mw_damage_fini(&store->damage);
@@ -298,6 +299,7 @@ mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *d
     mw_keeper_init(store);
     mw_damage_init(&store->damage);
     mw_spare_init(&store->spare);
+    mw_trace_filters_init(&store->trace_filters);
     mw_retry_window_init(&store->writer.retries);
     store->directory = mw_alloc(MW_MEM_STORE, len + 1);
     mw_err err = MW_E_NOMEM;

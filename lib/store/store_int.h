@@ -7,6 +7,7 @@
 #include "lib/store/segment/damage.h"
 #include "lib/store/segment/items_walk.h"
 #include "lib/store/segment/spare.h"
+#include "lib/store/segment/trace_filters.h"
 #include "lib/store/segment/writer.h"
 
 /* What a question may hold in memory for its own work, its answer aside: larger questions run in
@@ -36,6 +37,7 @@ struct mw_store {
     uint64_t catalogue_made_ns;
     bool key_made; /* by this start, beside segments */
     struct mw_rollup_tail *tail;
+    mw_trace_filters trace_filters; /* of recent merged segments: merging and the tail ask them */
     /* written by the keeper, read by statistics and appends */
     _Atomic uint64_t unmerged_bytes, repeats, conflicting, retired_segments, retired_items;
     _Atomic uint64_t merge_count, merge_failures, merge_failed_ns;

@@ -152,6 +152,8 @@ void mw_api_list_member(mw_json *json, const char *name, mw_slice list);
 MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
 /* The same limits, for questions that open a view of their own; valid as long as the call. */
 mw_store_stop mw_api_stop(mw_api_call *call);
+/* Of a call, as the stop of a view: is its time up, or does nobody wait for it? */
+bool mw_api_is_over(void *call);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
 /* `text` of the path, checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */

@@ -91,6 +91,32 @@ class FormTest(TokenCase):
         self.assertNotIn("token", json.loads(shown[2]))
         self.assertNotIn("digest", shown[2])
 
+    def pages(self, path, limit):
+        """Ids a page, following the cursors, and the totals that were told."""
+        pages, totals, cursor = [], set(), ""
+        while cursor is not None:
+            behind = f"&cursor={cursor}" if cursor else ""
+            answer = self.daemon.api(f"{path}?limit={limit}{behind}")
+            pages.append([row["id"] for row in answer["items"]])
+            totals.add(answer["total"])
+            cursor = answer["next_cursor"]
+        return pages, totals
+
+    def test_pages(self):
+        tokens = [self.make() for _ in range(5)]
+        webhooks = [self.daemon.cli_json("webhook", "create", "--name", f"w{i}", "--source",
+                                         "devops-agent") for i in range(5)]
+        for path, made in (("tokens", tokens), ("webhooks", webhooks)):
+            newest = [row["id"] for row in self.daemon.api(path)["items"]]
+            self.assertEqual(sorted(newest), sorted(row["id"] for row in made))
+            pages, totals = self.pages(path, 2)
+            self.assertEqual((pages, totals), ([newest[:2], newest[2:4], newest[4:]], {5}))
+            self.assertEqual(self.pages(path, 5), ([newest], {5}))
+            oldest = next(row["created_at"] for row in made if row["id"] == newest[-1])
+            self.assertEqual(self.daemon.api(f"{path}?until={oldest}")["total"], 0)
+            answer = self.daemon.get(f"/api/v1/{path}?cursor={'0' * 32}")
+            self.assertEqual((answer.status, answer.json()["error"]["field"]), (400, "cursor"))
+
     def test_expiry_at_creation(self):
         # Row 30; and ingest may do without.
         def create(scopes, days):

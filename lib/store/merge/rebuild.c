@@ -302,14 +302,9 @@ static mw_err say_of(rebuilding *run, uint64_t id, const char *text)
 
 static mw_err keep_row(rebuilding *run, const mw_catalogue_segment *row)
 {
-    if (run->log_count == run->log_capacity) {
-        size_t wanted = run->log_capacity ? run->log_capacity * 2 : 16;
-        mw_catalogue_segment *grown = mw_realloc(MW_MEM_STORE, run->logs, wanted * sizeof *grown);
-        if (!grown)
-            return MW_E_NOMEM;
-        run->logs = grown;
-        run->log_capacity = wanted;
-    }
+    if (!mw_have_room(MW_MEM_STORE, &run->logs, &run->log_capacity, run->log_count + 1,
+                      sizeof *run->logs))
+        return MW_E_NOMEM;
     run->logs[run->log_count++] = *row;
     return MW_OK;
 }

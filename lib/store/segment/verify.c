@@ -65,22 +65,10 @@ static void tell(verification *run, const char *file, const finding *one)
         run->report(run->ctx, &damage);
 }
 
-static bool have_place(verification *run)
-{
-    if (run->finding_count < run->finding_capacity)
-        return true;
-    size_t wanted = run->finding_capacity ? run->finding_capacity * 2 : 16;
-    finding *grown = mw_realloc(MW_MEM_STORE, run->findings, wanted * sizeof *grown);
-    if (!grown)
-        return false;
-    run->findings = grown;
-    run->finding_capacity = wanted;
-    return true;
-}
-
 static void add_finding(verification *run, uint64_t offset, const char *what, bool note)
 {
-    if (!have_place(run)) {
+    if (!mw_have_room(MW_MEM_STORE, &run->findings, &run->finding_capacity, run->finding_count + 1,
+                      sizeof *run->findings)) {
         run->out_of_memory = true;
         return;
     }
