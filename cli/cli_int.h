@@ -43,7 +43,7 @@ enum {
     MW_TAKES_JUDGE = 1 << 21,       /* hash, comment */
     MW_TAKES_STORY = 1 << 2,        /* incident */
     MW_TAKES_DEPLOYED = 1 << 11,    /* service: whose deployments */
-    MW_TAKES_WHY = 1 << 22,         /* why */
+    MW_TAKES_WHY = 1 << 22,         /* why, version-seen: of what people do */
     MW_TAKES_REPLAY = 1 << 23,      /* alarm */
     MW_TAKES_DOOR = 1 << 24,        /* source, auth, rate-limit, mapping: what a webhook is */
     MW_TAKES_ALLOW = 1 << 25,       /* allow: who may come to a webhook, or with a token */
@@ -82,7 +82,7 @@ typedef struct mw_cli {
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
     const char *space, *format, *output, *signal, *otlp, *rows;
     const char *version, *region, *time, *commit, *at, *title, *hash, *comment;
-    const char *why, *alarm;
+    const char *why, *version_seen, *alarm;
     const char *auth, *allow, *rate_limit, *mapping, *grace, *secret_file, *scope, *expires;
     bool yes, investigate, force;
     bool json, help, follow, watch, errors, unfold, markdown, incident;
@@ -387,6 +387,8 @@ int mw_webhook_deliver(mw_cli *cli, const json_t *hook, const char *secret, mw_s
 void mw_render_plan(const json_t *plan, mw_buffer *out);
 /* An investigation as a document. */
 void mw_render_markdown(mw_cli *cli, json_t *root, mw_buffer *out);
+/* What the alarm said of its time, where that cannot be; else nothing. */
+void mw_alarm_claim(const json_t *alarm, mw_buffer *out);
 /* The rows of an alarm list, which an investigation shows too. */
 void mw_alarm_table(mw_cli *cli, const json_t *items, mw_buffer *out);
 

@@ -102,6 +102,8 @@ const mw_cli_option mw_cli_options[] = {
      "unfold"},
     {"yes", NULL, FIELD(yes), MW_TAKES_YES, "delete without asking", NULL},
     {"why", "TEXT", FIELD(why), MW_TAKES_WHY, "kept with the change", NULL},
+    {"version-seen", "VERSION", FIELD(version_seen), MW_TAKES_WHY,
+     "only if it is still as it was: its version in --json", NULL},
     {"alarm", "ID", FIELD(alarm), MW_TAKES_REPLAY, "of this alarm only", NULL},
     {"json", NULL, FIELD(json), 0, "print the API's answer as it is", NULL},
     {"data", "DIR", FIELD(data), 0, "data directory of the daemon to ask", NULL},

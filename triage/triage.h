@@ -44,7 +44,7 @@ typedef enum mw_verb {
     MW_VERB_SKIP,    /* an alarm is set aside */
     MW_VERB_MERGE,   /* an investigation, into `other` */
     MW_VERB_SPLIT,   /* `alarms` of an investigation, into a new one */
-    MW_VERB_CLAIM,   /* an investigation is the person's */
+    MW_VERB_CLAIM,   /* an investigation is the person's; another's only with its version */
     MW_VERB_COMMENT, /* `text` goes into the journal */
     MW_VERB_CLOSE,   /* an incident is over, whatever its alarms say */
     MW_VERB_COUNT
@@ -57,6 +57,7 @@ typedef struct mw_act {
     const mw_slice *alarms;
     size_t alarm_count;
     mw_slice text;         /* of a comment; else why, may be empty */
+    mw_slice version;      /* of the subject as it was seen (version.h); empty = whatever it is */
     mw_slice who, address; /* for journal, history and audit */
 } mw_act;
 

@@ -379,7 +379,8 @@ static mw_err make_catalogue(rebuilding *run)
 static mw_err rebuild_locked(rebuilding *run)
 {
     uint8_t key[MW_DIGEST_KEY_SIZE];
-    mw_err err = mw_digest_key_load(run->directory, key, run->detail);
+    bool made;
+    mw_err err = mw_digest_key_load(run->directory, key, &made, run->detail);
     if (err != MW_OK)
         return err;
     run->key_seed = mw_key_seed(key);
