@@ -34,18 +34,6 @@ static bool log_matches(const model_log *log, const model_query *query)
            (!query->stream || log->stream == query->stream) && log->severity >= query->severity;
 }
 
-static void assert_name(mw_slice got, const char *kind, int number)
-{
-    char text[128] = "";
-    if (number && strcmp(kind, "session") == 0)
-        session_name(text, number);
-    else if (number)
-        snprintf(text, sizeof text, "%s%d", kind, number);
-    assert_int_equal(got.len, strlen(text));
-    if (got.len)
-        assert_memory_equal(got.data, text, got.len);
-}
-
 static void assert_log(const mw_log_record *got, const model_log *want)
 {
     uint8_t id[16] = {0}, span[8];
