@@ -92,6 +92,7 @@ const mw_cli_option mw_cli_options[] = {
     {"signal", "SIGNAL", FIELD(signal), MW_TAKES_EXPORT, "traces, logs or metrics alone", NULL},
     {"output", "FILE", FIELD(output), MW_TAKES_EXPORT,
      "write here, gzip when it ends in .gz (standard output)", NULL},
+    {"force", NULL, FIELD(force), MW_TAKES_EXPORT, "write over a file that is there", NULL},
     {"otlp", "URL", FIELD(otlp), MW_TAKES_OTLP,
      "send to this OTLP/HTTP port (the one of the daemon that answers)", NULL},
     {"space", "NAME", FIELD(space), MW_TAKES_SPACE, "of this space (default)", "space"},

@@ -84,7 +84,7 @@ typedef struct mw_cli {
     const char *version, *region, *time, *commit, *at, *title, *hash, *comment;
     const char *why, *version_seen, *alarm;
     const char *auth, *allow, *rate_limit, *mapping, *grace, *secret_file, *scope, *expires;
-    bool yes, investigate;
+    bool yes, investigate, force;
     bool json, help, follow, watch, errors, unfold, markdown, incident;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;

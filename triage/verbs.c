@@ -3,6 +3,7 @@
  * commit together. The open incidents in memory are brought in step in the same job, on the thread
  * that owns them; when the commit fails they are made again.
  */
+#include "lib/store/spaces.h"
 #include "triage/steps.h"
 #include "triage/version.h"
 
@@ -294,7 +295,8 @@ static mw_err audit(act_job *j)
                         .outcome = MW_SLICE("ok"),
                         .detail = mw_slice_equal(subject, j->out->investigation_id)
                                       ? act->text
-                                      : j->out->investigation_id};
+                                      : j->out->investigation_id,
+                        .space = MW_SLICE(MW_SPACE_DEFAULT)};
     return mw_state_audit_insert(j->steps.tx, &row);
 }
 
@@ -417,7 +419,8 @@ mw_err mw_triage_import(mw_triage *triage, const mw_call_edge *edges, size_t cou
                               .action = MW_SLICE("topology.import"),
                               .subject = MW_SLICE("topology"),
                               .outcome = MW_SLICE("ok"),
-                              .detail = mw_slice_of(detail)}};
+                              .detail = mw_slice_of(detail),
+                              .space = MW_SLICE(MW_SPACE_DEFAULT)}};
     j.job.item.cost_bytes = sizeof j + count * sizeof *edges;
     mw_err err = mw_state_submit_wait(triage->state, &j.job);
     if (err == MW_OK) {

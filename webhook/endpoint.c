@@ -8,6 +8,7 @@
 #include "lib/base/counter.h"
 #include "lib/base/json_writer.h"
 #include "lib/base/log.h"
+#include "lib/store/spaces.h"
 #include "webhook/arrival_int.h"
 #include "webhook/webhook_int.h"
 
@@ -128,7 +129,8 @@ static void note(const delivery_job *job, const char *reason)
                                .reason = reason,
                                .principal = MW_SLICE("sender"),
                                .address = mw_slice_of(job->request->peer->address),
-                               .subject = known ? id : MW_SLICE("")};
+                               .subject = known ? id : MW_SLICE(""),
+                               .space = MW_SLICE(MW_SPACE_DEFAULT)};
     mw_refusals_note(job->webhooks->config.refusals, &refusal);
 }
 

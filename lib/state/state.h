@@ -219,10 +219,13 @@ typedef struct mw_audit_row {
     mw_slice subject; /* id of the thing */
     mw_slice outcome; /* ok, denied, failed */
     mw_slice detail;
+    mw_slice space; /* whose it is; empty = of no space */
 } mw_audit_row;
 
 MW_MUST_USE mw_err mw_state_audit_insert(mw_state_tx *tx, const mw_audit_row *row);
-MW_MUST_USE mw_err mw_state_audit_list(mw_state_tx *tx, const mw_state_page *page, mw_arena *arena,
-                                       mw_audit_row **rows, size_t *count, mw_slice *next_cursor);
+/* Those of one space; all when `space` is empty. */
+MW_MUST_USE mw_err mw_state_audit_list(mw_state_tx *tx, const mw_state_page *page, mw_slice space,
+                                       mw_arena *arena, mw_audit_row **rows, size_t *count,
+                                       mw_slice *next_cursor);
 
 #endif

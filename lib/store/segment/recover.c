@@ -216,26 +216,6 @@ static mw_err carry_tail(recovery *rec)
 
 /* ---- segments of the log --------------------------------------------------------------------- */
 
-void mw_recover_note_sequence(mw_writer *writer, uint64_t seq)
-{
-    if (seq >= writer->next_seq)
-        writer->next_seq = seq + 1;
-}
-
-void mw_recover_note_id(mw_writer *writer, uint64_t id)
-{
-    if (id >= writer->next_segment_id && id < UINT64_MAX)
-        writer->next_segment_id = id + 1;
-}
-
-void mw_recover_note_walked(mw_writer *writer, const mw_segment_file *file, const mw_walk *walk)
-{
-    if (file->header.first_seq > writer->next_seq)
-        writer->next_seq = file->header.first_seq;
-    for (size_t i = 0; i < walk->block_count; i++)
-        mw_recover_note_sequence(writer, walk->blocks[i].header.seq);
-}
-
 static void log_gaps(const recovery *rec, const mw_segment_file *file, const mw_walk *walk)
 {
     for (size_t i = 0; i < walk->gap_count; i++) {

@@ -6,7 +6,8 @@
  *     calls FROM TO a>b>c N [ms S=MS]... [errors S=SHARE]... [slow S=MS]...
  *         N requests a minute from FROM until TO through a chain of services. Each service adds 20
  *         ms of its own (ms: another number). errors: that share of its calls fails, and with them
- *         those above. slow: it takes so much longer.
+ *         those above. slow: it takes so much longer. A last one in brackets, a>(b), has no spans:
+ *         it is the peer of a call of the one before.
  *     alarm ID TIME SERVICE [region R] [resource R] [title T] [incident I] [priority P] [action A]
  *         "-" is no service. The incident is ID unless it is named. The alarm is decided before the
  *         next step.
@@ -30,6 +31,7 @@
  *                                      as the type of a record
  *     looked ID LOOK                   what came of the last look at it
  *     times ID N                       as often it was looked at and its telemetry differed
+ *     cause ID SERVICE VERDICT         the first candidate of the investigation
  *     status ID STATUS
  *
  * After each file every decision is replayed, and must be the same. Behind all of them it is seen
@@ -100,6 +102,7 @@ static mw_slice incident_of(const char *name)
 typedef struct stage {
     char name[32];
     double ms, errors, slow;
+    bool peer; /* without spans */
 } stage;
 
 static mw_span_row rows[SERVICES_MAX * 64];
@@ -148,6 +151,11 @@ static void add_trace(stage *stages, size_t count, int64_t start_ns, unsigned nu
                              .output_tokens = MW_TOKENS_UNKNOWN,
                              .name = MW_SLICE("handle"),
                              .service = mw_slice_of(stages[i].name)};
+        if (stages[i].peer) {
+            row->kind = 3; /* the caller's own, CLIENT */
+            row->peer_service = row->service;
+            row->service = mw_slice_of(stages[i - 1].name);
+        }
         memcpy(row->trace_id, &trace, sizeof trace);
         row->trace_id[15] = 1;
         memcpy(row->span_id, &trace, 6);
@@ -164,8 +172,11 @@ static size_t read_chain(char *text, stage *stages)
     size_t count = 0;
     for (char *save, *name = strtok_r(text, ">", &save); name; name = strtok_r(NULL, ">", &save)) {
         assert_true(count < SERVICES_MAX);
-        stages[count] = (stage){.ms = 20.0};
-        snprintf(stages[count++].name, sizeof stages[0].name, "%s", name);
+        stages[count] = (stage){.ms = 20.0, .peer = *name == '('};
+        assert_true(count || !stages[count].peer);
+        name += stages[count].peer;
+        snprintf(stages[count++].name, sizeof stages[0].name, "%.*s", (int)strcspn(name, ")"),
+                 name);
     }
     return count;
 }
@@ -526,6 +537,19 @@ static void every_rule_was_played(void **state)
     assert_int_equal(missing, 0);
 }
 
+/* {"candidates":[{"service":"NAME",... */
+static void check_cause(void)
+{
+    char wanted[96];
+    mw_slice text = investigation(incident_of(words[1])).root_cause_json;
+    snprintf(wanted, sizeof wanted, "\"candidates\":[{\"service\":\"%s\"", words[2]);
+    if (!mw_slice_contains(text, mw_slice_of(wanted)))
+        WRONG("the cause is another: %.*s", MW_SLICE_FMT(text));
+    snprintf(wanted, sizeof wanted, "\"verdict\":\"%s\"", words[3]);
+    if (!mw_slice_contains(text, mw_slice_of(wanted)))
+        WRONG("it is not %s: %.*s", words[3], MW_SLICE_FMT(text));
+}
+
 static void check_replay(void)
 {
     for (size_t i = 0; i < alarm_count; i++) {
@@ -562,6 +586,8 @@ static void check_line(void)
         check_looked();
     else if (strcmp(word, "times") == 0)
         check_times();
+    else if (strcmp(word, "cause") == 0)
+        check_cause();
     else if (strcmp(word, "status") == 0)
         check_text(incident_row(words[1]).status, words[2]);
     else
