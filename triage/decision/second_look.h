@@ -34,8 +34,8 @@ typedef struct mw_looked {
 bool mw_look_differs(const mw_telemetry_seen *before, const mw_telemetry_seen *now);
 
 /* `again` is the decision on `input`, whose candidates are without the alarm itself. `own`: the
- * incident that it is in, with `others` more alarms. in_hand: a person claimed that incident, judged
- * its plan, or put the alarm where it is. */
+ * incident that it is in, with `others` more alarms. in_hand: a person claimed that incident,
+ * judged its plan, or put the alarm where it is. */
 mw_looked mw_look_conclude(const mw_decision_input *input, const mw_decision *again, mw_slice own,
                            size_t others, bool in_hand);
 

@@ -27,88 +27,83 @@ static mw_looked look(const mw_candidate *candidates, size_t count, size_t other
     return mw_look_conclude(&input, &again, MW_SLICE(OWN), others, in_hand);
 }
 
+typedef struct near {
+    const char *id;
+    mw_relation relation;
+    mw_cause cause;
+    uint32_t members;
+} near;
+
+#define SAME MW_RELATION_SAME
+#define NEXT MW_RELATION_CALLER
+
+/* clang-format off */
+static const struct {
+    const char *what;
+    near near[2];
+    size_t count, others;
+    mw_look look;
+    const char *into;
+} rows[] = {
+    {"alone, nothing near",
+     {{0}}, 0, 0,
+     MW_LOOK_STAYS, ""},
+    {"alone, another fits",
+     {{ELSE, NEXT, MW_CAUSE_SAME, 3}}, 1, 0,
+     MW_LOOK_MERGES, ELSE},
+    {"alone, it fits by its place",
+     {{ELSE, SAME, MW_CAUSE_UNKNOWN, 1}}, 1, 0,
+     MW_LOOK_MERGES, ELSE},
+    {"alone, another does not fit",
+     {{ELSE, NEXT, MW_CAUSE_OTHER, 1}}, 1, 0,
+     MW_LOOK_STAYS, ""},
+    {"its own fits",
+     {{OWN, NEXT, MW_CAUSE_SAME, 1}}, 1, 1,
+     MW_LOOK_STAYS, ""},
+    {"its own has another cause, none fits",
+     {{OWN, SAME, MW_CAUSE_OTHER, 1}}, 1, 1,
+     MW_LOOK_LEAVES, ""},
+    {"its own has another cause, one fits",
+     {{ELSE, NEXT, MW_CAUSE_SAME, 1}, {OWN, SAME, MW_CAUSE_OTHER, 1}}, 2, 1,
+     MW_LOOK_MOVES, ELSE},
+    {"its own is too far by now, no cause says so",
+     {{OWN, NEXT, MW_CAUSE_UNAFFECTED, 1}}, 1, 1,
+     MW_LOOK_SUGGESTS, ""},
+    {"its own does not fit, one does, no cause says so",
+     {{ELSE, NEXT, MW_CAUSE_SAME, 1}, {OWN, NEXT, MW_CAUSE_UNAFFECTED, 1}}, 2, 1,
+     MW_LOOK_SUGGESTS, ELSE},
+    {"one cause behind both, the other is larger",
+     {{OWN, NEXT, MW_CAUSE_SAME, 1}, {ELSE, NEXT, MW_CAUSE_RELATED, 5}}, 2, 1,
+     MW_LOOK_MERGES, ELSE},
+    {"one cause behind both, its own is larger",
+     {{OWN, NEXT, MW_CAUSE_SAME, 5}, {ELSE, NEXT, MW_CAUSE_RELATED, 1}}, 2, 5,
+     MW_LOOK_MERGES, ELSE},
+    {"both are near, the cause is behind its own alone",
+     {{OWN, NEXT, MW_CAUSE_SAME, 1}, {ELSE, SAME, MW_CAUSE_UNKNOWN, 1}}, 2, 1,
+     MW_LOOK_SUGGESTS, ELSE},
+    {"both are near, the cause is behind the other alone",
+     {{ELSE, NEXT, MW_CAUSE_SAME, 1}, {OWN, SAME, MW_CAUSE_UNKNOWN, 1}}, 2, 1,
+     MW_LOOK_SUGGESTS, ELSE},
+    {"its own is not near any more",
+     {{0}}, 0, 4,
+     MW_LOOK_STAYS, ""},
+};
+/* clang-format on */
+
 static void test_conclusions(void **state)
 {
     (void)state;
-    const mw_relation same = MW_RELATION_SAME, next = MW_RELATION_CALLER;
-    const struct {
-        const char *what;
-        mw_candidate candidates[2];
-        size_t count, others;
-        mw_look look;
-        const char *into;
-    } rows[] = {
-        {"alone, nothing near", {{.relation = MW_RELATION_NONE}}, 0, 0, MW_LOOK_STAYS, ""},
-        {"alone, another fits", {of(ELSE, next, MW_CAUSE_SAME, 3)}, 1, 0, MW_LOOK_MERGES, ELSE},
-        {"alone, it fits by its place",
-         {of(ELSE, same, MW_CAUSE_UNKNOWN, 1)},
-         1,
-         0,
-         MW_LOOK_MERGES,
-         ELSE},
-        {"alone, another does not fit",
-         {of(ELSE, next, MW_CAUSE_OTHER, 1)},
-         1,
-         0,
-         MW_LOOK_STAYS,
-         ""},
-        {"its own fits", {of(OWN, next, MW_CAUSE_SAME, 1)}, 1, 1, MW_LOOK_STAYS, ""},
-        {"its own has another cause, none fits",
-         {of(OWN, same, MW_CAUSE_OTHER, 1)},
-         1,
-         1,
-         MW_LOOK_LEAVES,
-         ""},
-        {"its own has another cause, one fits",
-         {of(ELSE, next, MW_CAUSE_SAME, 1), of(OWN, same, MW_CAUSE_OTHER, 1)},
-         2,
-         1,
-         MW_LOOK_MOVES,
-         ELSE},
-        {"its own is too far by now, no cause says so",
-         {of(OWN, next, MW_CAUSE_UNAFFECTED, 1)},
-         1,
-         1,
-         MW_LOOK_SUGGESTS,
-         ""},
-        {"its own does not fit, one does, no cause says so",
-         {of(ELSE, next, MW_CAUSE_SAME, 1), of(OWN, next, MW_CAUSE_UNAFFECTED, 1)},
-         2,
-         1,
-         MW_LOOK_SUGGESTS,
-         ELSE},
-        {"one cause behind both, the other is larger",
-         {of(OWN, next, MW_CAUSE_SAME, 1), of(ELSE, next, MW_CAUSE_RELATED, 5)},
-         2,
-         1,
-         MW_LOOK_MERGES,
-         ELSE},
-        {"one cause behind both, its own is larger",
-         {of(OWN, next, MW_CAUSE_SAME, 5), of(ELSE, next, MW_CAUSE_RELATED, 1)},
-         2,
-         5,
-         MW_LOOK_MERGES,
-         ELSE},
-        {"both are near, the cause is behind its own alone",
-         {of(OWN, next, MW_CAUSE_SAME, 1), of(ELSE, same, MW_CAUSE_UNKNOWN, 1)},
-         2,
-         1,
-         MW_LOOK_SUGGESTS,
-         ELSE},
-        {"both are near, the cause is behind the other alone",
-         {of(ELSE, next, MW_CAUSE_SAME, 1), of(OWN, same, MW_CAUSE_UNKNOWN, 1)},
-         2,
-         1,
-         MW_LOOK_SUGGESTS,
-         ELSE},
-        {"its own is not near any more", {{.relation = MW_RELATION_NONE}}, 0, 4, MW_LOOK_STAYS, ""},
-    };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        mw_looked done = look(rows[i].candidates, rows[i].count, rows[i].others, false);
+        mw_candidate candidates[2] = {{.relation = MW_RELATION_NONE}};
+        for (size_t k = 0; k < rows[i].count; k++) {
+            const near *n = &rows[i].near[k];
+            candidates[k] = of(n->id, n->relation, n->cause, n->members);
+        }
+        mw_looked done = look(candidates, rows[i].count, rows[i].others, false);
         if (done.look != rows[i].look || !mw_slice_equal(done.into, mw_slice_of(rows[i].into)))
             fail_msg("%s: %s %.*s", rows[i].what, mw_look_name(done.look), MW_SLICE_FMT(done.into));
         /* In a person's hands nothing moves; people are told what would. */
-        mw_looked held = look(rows[i].candidates, rows[i].count, rows[i].others, true);
+        mw_looked held = look(candidates, rows[i].count, rows[i].others, true);
         assert_int_equal(held.look,
                          rows[i].look == MW_LOOK_STAYS ? MW_LOOK_STAYS : MW_LOOK_SUGGESTS);
         assert_true(mw_slice_equal(held.into, done.into));
