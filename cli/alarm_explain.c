@@ -62,6 +62,7 @@ static void render_head(const json_t *root, mw_buffer *out)
     mw_field(out, "service", mw_text(root, "service"));
     mw_field(out, "region", mw_text(root, "region"));
     mw_field(out, "started", mw_slice_of(text));
+    mw_alarm_claim(root, out);
 }
 
 static void render_verdict(const json_t *decision, mw_buffer *out)

@@ -110,7 +110,7 @@ size_t mw_append_verbs(mw_buffer *out, const mw_noun *noun);
 void mw_help_all(mw_buffer *out);
 void mw_help_noun(mw_buffer *out, const mw_noun *noun);
 
-/* ---- args.c -------------------------------------------------------------------------------- */
+/* ---- option_table.c ------------------------------------------------------------------------ */
 
 typedef struct mw_cli_option {
     const char *name;       /* long name without dashes */
@@ -126,6 +126,8 @@ extern const size_t mw_cli_option_count;
 bool mw_cli_option_repeats(const mw_cli_option *option);
 /* Of the short form, '\0' when there is none. */
 char mw_cli_option_letter(const mw_cli_option *option);
+
+/* ---- args.c -------------------------------------------------------------------------------- */
 
 /* Fills cli from argv (program name first). MW_EXIT_DONE, or MW_EXIT_USAGE with one line in
  * `error`. command is NULL when only help was asked for; *noun is set when one was named. Pure:
@@ -256,6 +258,8 @@ void mw_visible(mw_buffer *out, mw_slice text);
 void mw_append_padded(mw_buffer *out, mw_slice text, size_t width);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
+/* "  midwatch COMMAND", with the options that chose the daemon. */
+void mw_append_command(const mw_cli *cli, mw_buffer *out, const char *command);
 
 /* What a person reads: mw_print with no line wider than the terminal (fit.h). */
 int mw_print_fitting(const mw_cli *cli, const mw_buffer *text);
@@ -383,6 +387,8 @@ int mw_webhook_deliver(mw_cli *cli, const json_t *hook, const char *secret, mw_s
 void mw_render_plan(const json_t *plan, mw_buffer *out);
 /* An investigation as a document. */
 void mw_render_markdown(mw_cli *cli, json_t *root, mw_buffer *out);
+/* What the alarm said of its time, where that cannot be; else nothing. */
+void mw_alarm_claim(const json_t *alarm, mw_buffer *out);
 /* The rows of an alarm list, which an investigation shows too. */
 void mw_alarm_table(mw_cli *cli, const json_t *items, mw_buffer *out);
 

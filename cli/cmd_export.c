@@ -51,8 +51,8 @@ static bool ends_with_gz(const char *path)
 static bool is_taken(const mw_cli *cli)
 {
     struct stat about;
-    return cli->output && !cli->force && stat(cli->output, &about) == 0 &&
-           S_ISREG(about.st_mode) && about.st_size > 0;
+    return cli->output && !cli->force && stat(cli->output, &about) == 0 && S_ISREG(about.st_mode) &&
+           about.st_size > 0;
 }
 
 /* What is no plain file (a pipe, /dev/null) is written to as it is. */

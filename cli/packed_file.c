@@ -195,8 +195,8 @@ static bool keep(mw_packed_file *file, const uint8_t *bytes, size_t len)
     if (file->again_end + len > file->kept_max || !open_kept(file))
         return false;
     for (size_t done = 0; done < len;) {
-        ssize_t n = pwrite(file->kept_fd, bytes + done, len - done,
-                           (off_t)(file->again_end + done));
+        ssize_t n =
+            pwrite(file->kept_fd, bytes + done, len - done, (off_t)(file->again_end + done));
         if (n <= 0 && errno != EINTR)
             return false;
         done += n > 0 ? (size_t)n : 0;

@@ -127,7 +127,7 @@ static const size_t summed[] = {
     offsetof(mw_store_stats, retired_items),  offsetof(mw_store_stats, merges),
     offsetof(mw_store_stats, merge_failures), offsetof(mw_store_stats, losses.count),
     offsetof(mw_store_stats, losses.spans),   offsetof(mw_store_stats, losses.logs),
-    offsetof(mw_store_stats, losses.points)};
+    offsetof(mw_store_stats, losses.points),  offsetof(mw_store_stats, other_key_segments)};
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "counts and sizes are added alike");
 
 static uint64_t *member(mw_store_stats *stats, size_t offset)
@@ -155,6 +155,7 @@ static void add(void *ctx, const char *name, mw_store *store)
         to->last_error = one.last_error;
     }
     to->merging_fails |= one.merging_fails;
+    to->key_made |= one.key_made;
     if (one.merge_failed_ns > to->merge_failed_ns)
         to->merge_failed_ns = one.merge_failed_ns;
     if (one.losses.noticed_ns > to->losses.noticed_ns)

@@ -320,7 +320,7 @@ static look look_at(delivery_job *job, unsigned *retry_after_s, mw_err *parsed, 
     return found;
 }
 
-void mw_endpoint_handle(void *ctx, mw_request *request)
+static void handle(void *ctx, mw_request *request)
 {
     mw_webhooks *webhooks = ctx;
     unsigned retry_after_s = 1;
@@ -342,4 +342,19 @@ void mw_endpoint_handle(void *ctx, mw_request *request)
         reply_invalid(request, parsed, &detail);
     else
         submit(job);
+}
+
+size_t mw_webhooks_routes(mw_webhooks *webhooks, int tag, mw_route *routes, size_t max)
+{
+    static const char *const paths[] = {"/webhooks/{id}", "/webhook/generic/{id}"};
+    size_t count = 0;
+    for (; count < sizeof paths / sizeof paths[0] && count < max; count++)
+        routes[count] = (mw_route){.ports = MW_PORT_WEB | MW_PORT_SOCKET,
+                                   .method = "POST",
+                                   .path = paths[count],
+                                   .max_body = MW_ALERTS_BODY_MAX, /* of all sources */
+                                   .handler = handle,
+                                   .ctx = webhooks,
+                                   .tag = tag};
+    return count;
 }

@@ -4,8 +4,8 @@
 
 static const char sql_insert[] =
     "INSERT INTO alarm(id, space, webhook_id, source, incident_id, action, priority, title,"
-    " service, region, started_ns, received_ns, resources_json, description, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " service, region, started_ns, received_ns, resources_json, description, body,"
+    " claimed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 static const char sql_insert_undecided[] = "INSERT INTO undecided(alarm_seq) VALUES (?)";
 static const char sql_insert_member[] =
     "INSERT INTO incident_member(webhook_id, incident_id, alarm_seq) VALUES (?, ?, ?)";
@@ -70,6 +70,7 @@ mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row)
     mw_sql_text(&sql, row->resources_json);
     mw_sql_text(&sql, row->description);
     mw_sql_blob(&sql, row->body);
+    mw_sql_i64(&sql, row->claimed_ns);
     mw_err err = mw_sql_run(&sql);
     if (err != MW_OK)
         return err;
@@ -148,6 +149,7 @@ static void take_alarm(mw_sql *sql, mw_arena *arena, void *out)
     row->received_ns = mw_sql_take_i64(sql);
     row->resources_json = mw_sql_take_text(sql, arena);
     row->description = mw_sql_take_text(sql, arena);
+    row->claimed_ns = mw_sql_take_i64(sql);
     row->body = MW_SLICE("");
 }
 

@@ -85,7 +85,8 @@ MW_MUST_USE mw_err mw_rows_get(mw_state_tx *tx, const mw_rows_by_id *table, mw_s
  * alarms must not hold a thousand bodies. */
 #define MW_ALARM_COLUMNS                                                                           \
     "a.seq, a.id, a.space, a.webhook_id, a.source, a.incident_id, a.action, a.priority, a.title,"  \
-    " a.service, a.region, a.started_ns, a.received_ns, a.resources_json, a.description"
+    " a.service, a.region, a.started_ns, a.received_ns, a.resources_json, a.description,"          \
+    " a.claimed_ns"
 /* Takes all rows of a bound statement that selects MW_ALARM_COLUMNS, then ends it. */
 MW_MUST_USE mw_err mw_rows_take_alarms(mw_sql *sql, mw_arena *arena, mw_alarm_row **rows,
                                        size_t *count);

@@ -227,10 +227,15 @@ static const char version_2[] =
 
     "CREATE INDEX audit_denied ON audit(seq) WHERE outcome = 'denied';";
 
-/* Whose a record is: what a space's tokens may read of the audit. Empty: the machine's alone. */
-static const char version_audit_space[] =
+/* Whose a record is: what a space's tokens may read of the audit; empty: the machine's alone. What an
+ * alarm says of its time when that cannot be: more than a day (MW_ALARM_AHEAD_NS) after it came. */
+static const char version_doors[] =
     "ALTER TABLE audit ADD COLUMN space TEXT NOT NULL DEFAULT '';"
-    "CREATE INDEX audit_by_space ON audit(space, time_ns, seq) WHERE space <> '';";
+    "CREATE INDEX audit_by_space ON audit(space, time_ns, seq) WHERE space <> '';"
+
+    "ALTER TABLE alarm ADD COLUMN claimed_ns INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE alarm SET claimed_ns = started_ns, started_ns = received_ns"
+    " WHERE started_ns - received_ns > 86400000000000;";
 
 /* Second looks, when telemetry comes later than its alarm. */
 static const char version_of_looks[] =
@@ -259,8 +264,8 @@ static const char version_of_looks[] =
     "CREATE INDEX decision_look_by_alarm ON decision_look(alarm_id, seq);";
 
 /* Entry n brings version n to n + 1. */
-static const char *const migrations[] = {version_1,        version_2,           version_incidents,
-                                         version_of_plans, version_audit_space, version_of_looks};
+static const char *const migrations[] = {version_1,        version_2,     version_incidents,
+                                         version_of_plans, version_doors, version_of_looks};
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
 
 static const char sql_application_id[] = "PRAGMA application_id";

@@ -137,6 +137,27 @@ static void write_head(mw_json *json, const mw_alarm_row *row)
     mw_api_raw(json, "resources", row->resources_json, "[]");
     mw_json_kv_time(json, "started_at", (uint64_t)row->started_ns);
     mw_json_kv_time(json, "received_at", (uint64_t)row->received_ns);
+    mw_json_kv_time(json, "claimed_at", (uint64_t)row->claimed_ns);
+}
+
+static bool is_end(mw_slice action)
+{
+    return mw_slice_equal(action, MW_SLICE("resolved")) ||
+           mw_slice_equal(action, MW_SLICE("closed"));
+}
+
+/* How it stands: by what came of it last, else by itself. Null: what is SKIPPED stands for nothing,
+ * its incident is told by the alarm that counts. */
+static mw_slice state_of(const mw_alarm_row *row, const mw_alarm_event_row *events, size_t count,
+                         const mw_decision_row *decision)
+{
+    for (size_t i = count; i-- > 0;)
+        if (is_end(events[i].action))
+            return events[i].action;
+    if (is_end(row->action))
+        return row->action;
+    bool skipped = decision && mw_slice_equal(decision->verdict, MW_SLICE("SKIPPED"));
+    return skipped ? MW_SLICE_NONE : MW_SLICE("open");
 }
 
 mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row, mw_arena *arena)
@@ -152,6 +173,7 @@ mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row, m
         return err;
     mw_json_object_begin(json);
     write_head(json, row);
+    mw_json_kv_or_null(json, "state", state_of(row, events, count, err ? NULL : &of.row));
     write_events(json, events, count);
     mw_json_key(json, MW_SLICE("decision"));
     if (!err)

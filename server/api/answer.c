@@ -1,5 +1,5 @@
-/* What the nouns write their answers with: lists, pages of what may be large, warnings, headers; and
- * views of the store whose questions end when nobody waits. See api_int.h. Pool threads. */
+/* What the nouns write their answers with: lists, pages of what may be large, warnings, headers;
+ * and views of the store whose questions end when nobody waits. See api_int.h. Pool threads. */
 #include "server/api/api_int.h"
 
 /* A page that holds this much of what questions may hold is large by itself: a few items are a few

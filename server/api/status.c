@@ -112,6 +112,8 @@ static void write_store(mw_json *json, const mw_store_stats *stats)
     mw_json_kv_u64(json, "lost_points", stats->losses.points);
     write_time(json, "last_loss", stats->losses.noticed_ns);
     write_time(json, "catalogue_made_anew", stats->catalogue_made_ns);
+    mw_json_kv_bool(json, "digest_key_made_anew", stats->key_made);
+    mw_json_kv_u64(json, "other_key_segments", stats->other_key_segments);
     mw_json_kv_bool(json, "writable", stats->writable);
     mw_json_kv_or_null(json, "last_error",
                        stats->last_error ? mw_slice_of(mw_err_text(stats->last_error))

@@ -1,5 +1,5 @@
-/* The names in a store's directory, put right before it is read, and the numbers that are taken. See
- * recover_int.h.
+/* The names in a store's directory, put right before it is read, and the numbers that are taken.
+ * See recover_int.h.
  *
  * Nothing that may hold somebody's data is deleted here, and nothing under a segment's name keeps
  * the store from starting but a segment of another version of the format, which that version reads.

@@ -453,6 +453,19 @@ static void check_times(void)
         WRONG("it was %zu times", count);
 }
 
+/* {"candidates":[{"service":"NAME",... */
+static void check_cause(void)
+{
+    char wanted[96];
+    mw_slice text = investigation(incident_of(words[1])).root_cause_json;
+    snprintf(wanted, sizeof wanted, "\"candidates\":[{\"service\":\"%s\"", words[2]);
+    if (!mw_slice_contains(text, mw_slice_of(wanted)))
+        WRONG("the cause is another: %.*s", MW_SLICE_FMT(text));
+    snprintf(wanted, sizeof wanted, "\"verdict\":\"%s\"", words[3]);
+    if (!mw_slice_contains(text, mw_slice_of(wanted)))
+        WRONG("it is not %s: %.*s", words[3], MW_SLICE_FMT(text));
+}
+
 /* ---- which rules were played ----------------------------------------------------------------- */
 
 static bool reasons_met[MW_REASON_COUNT], causes_met[MW_CAUSE_COUNT];
@@ -535,19 +548,6 @@ static void every_rule_was_played(void **state)
     NEED(across_met, "a resource in common across regions");
     NEED(title_met, "the same title");
     assert_int_equal(missing, 0);
-}
-
-/* {"candidates":[{"service":"NAME",... */
-static void check_cause(void)
-{
-    char wanted[96];
-    mw_slice text = investigation(incident_of(words[1])).root_cause_json;
-    snprintf(wanted, sizeof wanted, "\"candidates\":[{\"service\":\"%s\"", words[2]);
-    if (!mw_slice_contains(text, mw_slice_of(wanted)))
-        WRONG("the cause is another: %.*s", MW_SLICE_FMT(text));
-    snprintf(wanted, sizeof wanted, "\"verdict\":\"%s\"", words[3]);
-    if (!mw_slice_contains(text, mw_slice_of(wanted)))
-        WRONG("it is not %s: %.*s", words[3], MW_SLICE_FMT(text));
 }
 
 static void check_replay(void)
