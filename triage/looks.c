@@ -240,14 +240,31 @@ static mw_err suggest(looking *l)
     return text ? mw_steps_journal(&d->steps, l->own, "SUGGESTION", mw_slice_of(text)) : MW_E_NOMEM;
 }
 
-/* Which of the two goes on: the one that a person claimed, else the larger, else the older. */
+/* The other incident is a person's, who claimed it or judged its plan. */
+static mw_err is_theirs(looking *l, mw_slice id, bool *out)
+{
+    mw_incident_row incident;
+    mw_plan_row plan;
+    mw_steps *s = &l->d.steps;
+    mw_err err = mw_state_incident_get(s->tx, id, s->arena, &incident);
+    if (err != MW_OK)
+        return err;
+    *out = incident.owner.len > 0;
+    err = mw_state_plan_get(s->tx, id, s->arena, &plan);
+    if (err == MW_E_NOT_FOUND)
+        return MW_OK;
+    *out |= err == MW_OK && plan.judged_ns != 0;
+    return err;
+}
+
+/* Which of the two goes on: the one in a person's hands, else the larger, else the older. */
 static mw_err choose(looking *l, mw_slice *from, mw_slice *into)
 {
-    mw_incident_row other;
+    bool theirs;
     mw_investigation_row mine, its;
     mw_steps *s = &l->d.steps;
     uint64_t members = 0;
-    mw_err err = mw_state_incident_get(s->tx, l->done.into, s->arena, &other);
+    mw_err err = is_theirs(l, l->done.into, &theirs);
     if (err == MW_OK)
         err = mw_state_members_count(s->tx, l->done.into, &members);
     if (err == MW_OK)
@@ -258,7 +275,7 @@ static mw_err choose(looking *l, mw_slice *from, mw_slice *into)
         return err;
     bool older = its.created_ns <= mine.created_ns;
     bool larger = members == l->others + 1 ? older : members > l->others;
-    bool gives = other.owner.len > 0 || larger;
+    bool gives = theirs || larger;
     *from = gives ? l->own : l->done.into;
     *into = gives ? l->done.into : l->own;
     return MW_OK;

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Who may pass which door: every route of the API, and every door of telemetry, with no token, one of
 each wrong kind and the right one; and an audit record of every change and every refusal."""
+import contextlib
 import http.client
 import json
 import os
+import socket
 import sqlite3
+import time
 import unittest
 import zlib
 
 import otlp
-from harness import TRACES_GRPC, Answer, Case, Daemon, wait_for
+from harness import SLOWNESS, TRACES_GRPC, Answer, Case, Daemon, wait_for
 from h2frames import Peer
 from senders import Door, alert, group, incident
 
@@ -233,6 +236,30 @@ class WebhookTest(AccessCase):
         # Of another address nothing is known, and who signs right is served at this one as well.
         self.assertEqual(self.post(door, text, bad, "127.0.4.2").status, 401)
         self.assertEqual(self.post(door, text, door.headers(text), "127.0.4.1").status, 200)
+
+    def test_slow_bodies(self):
+        """Row 14: a byte every two seconds is told so and closed; others are served meanwhile."""
+        door = Door(self.daemon)
+        text = json.dumps(incident("slow"))
+        lines = "".join(f"{k}: {v}\r\n" for k, v in door.headers(text).items())
+        head = (f"POST {door.path} HTTP/1.1\r\nhost: localhost\r\n{lines}"
+                f"content-length: {len(text)}\r\n\r\n").encode()
+        slow = [socket.create_connection(self.daemon.address("web"), 60) for _ in range(20)]
+        for one in slow:
+            self.addCleanup(one.close)
+            one.sendall(head)
+        began, number = time.monotonic(), 0
+        while time.monotonic() - began < 8:
+            for one in slow:
+                with contextlib.suppress(OSError):
+                    one.sendall(text[number:number + 1].encode())
+            number += 1
+            self.assertEqual(door.send(incident(f"quick-{number}")).status, 200)
+            time.sleep(2)
+        for one in slow:
+            self.assertTrue(one.recv(4096).startswith(b"HTTP/1.1 408 "))
+        self.assertLess(time.monotonic() - began, 30 * SLOWNESS)
+        self.assertEqual(self.daemon.cli_json("alarm", "list")["total"], number)
 
     def test_what_a_sender_left_out_is_told(self):
         door = Door(self.daemon, "alertmanager")
