@@ -244,6 +244,7 @@ static const char version_of_looks[] =
     " looks INTEGER NOT NULL,"
     " alarm_seq INTEGER NOT NULL REFERENCES alarm(seq),"
     " due_ns INTEGER NOT NULL,"
+    " seen INTEGER NOT NULL,"
     " PRIMARY KEY(looks, alarm_seq)) STRICT, WITHOUT ROWID;"
 
     "CREATE TABLE decision_look("
