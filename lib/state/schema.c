@@ -227,8 +227,9 @@ static const char version_2[] =
 
     "CREATE INDEX audit_denied ON audit(seq) WHERE outcome = 'denied';";
 
-/* Whose a record is: what a space's tokens may read of the audit; empty: the machine's alone. What an
- * alarm says of its time when that cannot be: more than a day (MW_ALARM_AHEAD_NS) after it came. */
+/* Whose a record is: what a space's tokens may read of the audit; empty: the machine's alone. What
+ * an alarm says of its time when that cannot be: more than a day (MW_ALARM_AHEAD_NS) after it
+ * came. */
 static const char version_doors[] =
     "ALTER TABLE audit ADD COLUMN space TEXT NOT NULL DEFAULT '';"
     "CREATE INDEX audit_by_space ON audit(space, time_ns, seq) WHERE space <> '';"
