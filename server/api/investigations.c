@@ -3,7 +3,6 @@
 #include "lib/state/incidents.h"
 #include "lib/state/plans.h"
 #include "server/api/api_int.h"
-#include "triage/version.h"
 
 static void write_head(mw_json *json, const mw_investigation_row *row)
 {
