@@ -155,6 +155,18 @@ def print_table(dataset, results):
     return parts["all"]
 
 
+def cases_of(data, only):
+    """(data set, folders of its cases) of all that have some."""
+    for dataset in sorted(os.listdir(data)):
+        base = os.path.join(data, dataset)
+        if not os.path.isdir(base):
+            continue
+        folders = [os.path.join(base, name) for name in sorted(os.listdir(base))
+                   if os.path.exists(os.path.join(base, name, "alarm.json")) and only in name]
+        if folders:
+            yield dataset, folders
+
+
 def run_case(folder, verbose):
     found, seconds = ask(folder)
     ranked = [c["service"] for c in found["root_cause"]["candidates"]]
@@ -189,15 +201,7 @@ def main():
     os.environ["MIDWATCH_BUILD"] = options.build
     bars = dict(text.split("=") for text in options.at_least)
     everything, failed = {}, False
-    for dataset in sorted(os.listdir(options.data)):
-        base = os.path.join(options.data, dataset)
-        if not os.path.isdir(base):
-            continue
-        folders = [os.path.join(base, name) for name in sorted(os.listdir(base))
-                   if os.path.exists(os.path.join(base, name, "alarm.json"))
-                   and options.only in name]
-        if not folders:
-            continue
+    for dataset, folders in cases_of(options.data, options.only):
         print(dataset, flush=True)
         everything[dataset] = [run_case(folder, options.verbose) for folder in folders]
     for dataset, results in everything.items():

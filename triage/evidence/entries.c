@@ -85,8 +85,7 @@ static mw_err tell(const search *s)
                            MW_SLICE_FMT(names), s->count > s->named + CALLERS_NAMED ? "..." : "");
 }
 
-mw_err mw_entries_add_callers(mw_context *context, mw_store *store, const mw_edge_row *imported,
-                              size_t imported_count, const mw_store_stop *stop)
+mw_err mw_entries_add_callers(mw_context *context, mw_store *store, const mw_store_stop *stop)
 {
     search s = {.context = context, .named = context->begin_count, .count = context->begin_count};
     bool silent = false;
@@ -100,8 +99,8 @@ mw_err mw_entries_add_callers(mw_context *context, mw_store *store, const mw_edg
         return MW_E_NOMEM;
     memcpy(s.begins, context->begins, s.named * sizeof *s.begins);
     err = note_seen(&s, store, stop);
-    for (size_t i = 0; err == MW_OK && i < imported_count; i++)
-        err = note_call(&s, imported[i].caller, imported[i].callee);
+    for (size_t i = 0; err == MW_OK && i < context->imported_count; i++)
+        err = note_call(&s, context->imported[i].caller, context->imported[i].callee);
     if (err != MW_OK || s.count == s.named)
         return err;
     context->begins = s.begins;

@@ -8,7 +8,6 @@
 #ifndef MW_TRIAGE_ENTRIES_H
 #define MW_TRIAGE_ENTRIES_H
 
-#include "lib/state/incidents.h"
 #include "triage/evidence/provider_int.h"
 
 /* Callers of all that have no spans: more than anybody would look at. */
@@ -18,7 +17,6 @@
  * the roll-ups of the window and by what was imported. The calls go to the findings, and a gap tells
  * of it. `store` is the view's. MW_E_NOMEM and what mw_store_minutes returns. */
 MW_MUST_USE mw_err mw_entries_add_callers(mw_context *context, mw_store *store,
-                                          const mw_edge_row *imported, size_t imported_count,
                                           const mw_store_stop *stop);
 
 #endif

@@ -36,6 +36,16 @@ mw_slice mw_sentence(mw_arena *arena, const char *format, ...)
     return text;
 }
 
+mw_findings *mw_findings_new(mw_arena *arena)
+{
+    mw_findings *findings = mw_arena_zalloc(arena, 1, sizeof *findings);
+    if (!findings)
+        return NULL;
+    findings->arena = arena;
+    findings->thresholds = &mw_thresholds_default;
+    return findings;
+}
+
 mw_err mw_findings_gap(mw_findings *findings, mw_gap_code code, const char *format, ...)
 {
     va_list args;

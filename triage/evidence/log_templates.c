@@ -176,7 +176,7 @@ static mw_err look(log_work *work, share *shares)
         count_shares(work, work->onset_ns, shares);
     for (uint32_t s = 0; err == MW_OK && work->best > 0 && s < context->spans.service_count; s++) {
         judge(work, &shares[s]);
-        if (shares[s].g >= MW_SHARE_PART)
+        if (shares[s].g >= context->findings->thresholds->share_part)
             err = add_finding(work, s, &shares[s]);
     }
     if (err == MW_OK)

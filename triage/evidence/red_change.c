@@ -46,6 +46,7 @@ static double strength_of(const mw_split *split)
 
 static void find_onset(red_work *work)
 {
+    const mw_thresholds *sure = work->context->findings->thresholds;
     mw_moment moments[MW_MOMENTS_MAX];
     size_t count = mw_moments(work->context, moments);
     for (size_t m = 0; m < count; m++)
@@ -53,7 +54,7 @@ static void find_onset(red_work *work)
             end = group_end(work, from);
             mw_split split =
                 mw_split_at(&work->samples[from], end - from, moments[m].at_ns, work->scratch);
-            if (!is_changed(&split, MW_Z_SURE, MW_EFFECT_SURE))
+            if (!is_changed(&split, sure->z_sure, sure->effect_sure))
                 continue;
             double strength = strength_of(&split) * moments[m].trust;
             if (strength <= work->best)
@@ -111,12 +112,13 @@ static mw_err add_self(red_work *work, uint32_t operation, const mw_split *split
 
 static mw_err report(red_work *work)
 {
+    const mw_thresholds *part = work->context->findings->thresholds;
     mw_err err = MW_OK;
     for (size_t from = 0, end; err == MW_OK && from < work->count; from = end) {
         end = group_end(work, from);
         mw_split split =
             mw_split_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
-        if (is_changed(&split, MW_Z_PART, MW_EFFECT_PART))
+        if (is_changed(&split, part->z_part, part->effect_part))
             err = add_self(work, work->samples[from].key, &split);
     }
     return err;

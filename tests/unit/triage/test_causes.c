@@ -11,10 +11,9 @@ static int set_up(void **unused)
 {
     (void)unused;
     mw_arena_init(&arena, MW_MEM_QUERY, 0);
-    found = mw_arena_zalloc(&arena, 1, sizeof *found);
+    found = mw_findings_new(&arena);
     if (!found)
         return -1;
-    found->arena = &arena;
     return 0;
 }
 

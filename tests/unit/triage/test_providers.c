@@ -168,9 +168,8 @@ static void look(const night *fault)
     append_traffic(fault);
     append_logs(fault);
     append_points(fault);
-    findings = mw_arena_zalloc(&arena, 1, sizeof *findings);
+    findings = mw_findings_new(&arena);
     assert_non_null(findings);
-    findings->arena = &arena;
     context = (mw_context){.arena = &arena,
                            .entry = MW_SLICE("entry"),
                            .at_ns = T0,
