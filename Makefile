@@ -240,8 +240,8 @@ bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, a steady state 
 # three cases). Ends with 1 below the bars.
 DATA ?= tests/data/rca
 accuracy: deps-test ## real faults, and how often the cause is named first (DATA=DIR)
-	@+$(MAKE) --no-print-directory -j$$(nproc) all
-	@tests/accuracy/run.py $(DATA) --build $(BUILD) --at-least nezha=0.55 --at-least petshop=0.75
+	@+$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/tests/bench/triage/grid
+	@tests/accuracy/run.py $(DATA) --build $(BUILD) --grid --at-least nezha=0.55 --at-least petshop=0.75
 
 c_files = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 lint: deps-lint ## arrows between rooms, sizes, warnings as errors (gcc, clang), clang-tidy, cppcheck

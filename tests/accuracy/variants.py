@@ -23,7 +23,7 @@ import run
 # 400 days and some: another year, another hour.
 SHIFT_NS = (400 * 86400 + 5 * 3600 + 13 * 60 + 7) * 10 ** 9
 FILES = ("spans", "logs", "metrics")
-TIME = re.compile(r'(TimeUnixNano": ?")(\d+)(")')
+TIME = re.compile(r'(imeUnixNano": ?")(\d+)(")')
 
 
 class Case:
@@ -164,7 +164,7 @@ def run_variant(change, folder):
         case = Case(folder)
         change(case)
         case.write(work)
-        found, seconds = run.ask(work)
+        found, seconds, _ = run.ask(work)
         label = json.loads(case.documents["label"])
         ranked = [c["service"] for c in found["root_cause"]["candidates"]]
         return {"case": os.path.basename(folder), "label": label, "ranked": ranked[:10],
