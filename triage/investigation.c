@@ -268,21 +268,16 @@ static mw_err note_missing(run *r)
     return err == MW_OK ? note_sample(r) : err;
 }
 
-static mw_err add_callers(run *r)
-{
-    const mw_store_stop stop = {is_over, r};
-    return mw_entries_add_callers(&r->context, r->triage->store, &stop);
-}
-
 static mw_err read_telemetry(run *r)
 {
     const mw_context *c = &r->context;
-    mw_err err = mw_inquiry_read(&r->context);
+    const mw_store_stop stop = {is_over, r};
+    mw_err err = mw_inquiry_read(&r->context, r->triage->store, &stop);
     /* What is damaged is left out; everything else may still say what happened. */
     while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(c->view))
-        err = mw_inquiry_read(&r->context);
+        err = mw_inquiry_read(&r->context, r->triage->store, &stop);
     if (err == MW_OK)
-        err = add_callers(r);
+        err = mw_entries_add_callers(&r->context, r->triage->store, &stop);
     if (err == MW_OK)
         err = note_missing(r);
     if (err != MW_OK)

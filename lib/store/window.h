@@ -24,10 +24,16 @@
  *            not merged yet comes by the start of each span, with half a second before and after
  *            (MW_WINDOW_MARGIN_NS), so that the asker can tell which traces began in the moment;
  *   records  those of the moment that lie in blocks with one of severity ERROR at least;
- *   points   no moments, since a series has one in a while, but as large a share of the blocks. */
+ *   points   no moments, since a series has one in a while, but as large a share of the blocks.
+ * With services, what none of them has part in is left out, and blocks without them are not opened:
+ *   spans    in merged blocks whole traces, if one of their spans is of such a service; else spans of
+ *            the services;
+ *   records, points   those of the services. */
 typedef struct mw_store_window {
     uint64_t since_ns, until_ns;
     uint64_t period_ns, share_ns; /* period 0: all of the window; else 0 < share <= period */
+    const mw_slice *services;
+    size_t service_count; /* 0 = all */
 } mw_store_window;
 #define MW_WINDOW_MARGIN_NS ((uint64_t)MW_NS_PER_S / 2)
 
@@ -36,7 +42,8 @@ typedef struct mw_store_window_rows {
     uint64_t with_errors; /* those in blocks with some failed span, or record of severity ERROR */
 } mw_store_window_rows;
 
-/* From the index alone, period aside: repeats counted. Reads nothing. */
+/* Of the blocks that have some of the services. From the index alone, period aside: repeats counted.
+ * Reads nothing. */
 mw_store_window_rows mw_store_window_count(const mw_store_view *view, const mw_store_window *window,
                                       mw_signal signal);
 /* Is there anything of that service in the window, moments or not? From the index alone: a block

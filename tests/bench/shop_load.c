@@ -5,7 +5,7 @@
  *       sends N spans (or records) that lie evenly over the seconds after `since` (unix time), over
  *       OTLP/HTTP, a request after the other, and prints how many
  *
- * Eight shops, each asked half as often as the one before it, of six services: gateway -> catalog,
+ * Twelve shops, each asked half as often as the one before it, of six services: gateway -> catalog,
  * orders, ads; orders -> payments, stock; catalog, payments and stock ask a database that sends no
  * spans. 16 spans a trace, those of the services behind `orders` in a request that comes later, as
  * if from other exporters. Faults begin `onset` seconds after `since` in the payments of a shop, for
@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SHOPS 8u
+#define SHOPS 12u
 #define TRACE_SPANS 16u
 /* Traces of a request; 2,048 spans in two halves. */
 #define TRACES 128u

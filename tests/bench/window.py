@@ -1,6 +1,6 @@
 """From an alarm to the ranked cause in a large window: seconds, memory, and whether it was right.
 
-One store with the telemetry of eight shops (shop_load.c) over half an hour, in most of which another
+One store with the telemetry of twelve shops (shop_load.c) over half an hour, in most of which another
 fault began 90 s before the alarm. Shops share nothing, so each alarm has a cause of its own, and
 whoever is asked often hides whoever is asked seldom.
 """
@@ -11,8 +11,9 @@ import measure
 import store
 
 # By shop: the fault of its payments, and of how many of a thousand requests. Shop 0 takes half of all
-# requests, shop 6 one in 128.
-FAULTS = ("slow", "errors", "network", "missing", "errors:20", "slow", "errors:100", None)
+# requests, shop 6 one in 128, shop 11 one in 2,048.
+FAULTS = ("slow", "errors", "network", "missing", "errors:20", "slow", "errors:100", None, "network",
+          "missing", "errors", "slow")
 SECONDS = 1800
 BEFORE = 1500
 ONSET = BEFORE - 90

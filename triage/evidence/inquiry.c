@@ -1,6 +1,8 @@
 /* What an investigation asks. See inquiry.h. */
 #include "triage/evidence/inquiry.h"
 
+#include "triage/evidence/suspects.h"
+
 const mw_provider *const mw_providers[] = {
     &mw_provider_call_edges,     &mw_provider_red_change,    &mw_provider_missing_calls,
     &mw_provider_error_origin,   &mw_provider_log_templates, &mw_provider_metric_changes,
@@ -24,11 +26,18 @@ void mw_inquiry_read_title(mw_context *context, mw_slice title)
     context->says_errors |= says(title, errors, sizeof errors / sizeof errors[0]);
 }
 
-mw_err mw_inquiry_read(mw_context *context)
+mw_err mw_inquiry_read(mw_context *context, mw_store *store, const mw_store_stop *stop)
 {
+    mw_suspects suspects = {.count = 0};
+    mw_err err = MW_OK;
     mw_inquiry_fini(context);
-    context->plan = mw_read_plan_make(context->view, context->since_ns, context->until_ns);
-    mw_err err = mw_span_table_read(context->view, &context->plan.spans, context->arena,
+    if (mw_read_plan_is_large(context->view, context->since_ns, context->until_ns))
+        err = mw_suspects_find(context, store, stop, &suspects);
+    if (err != MW_OK)
+        return err;
+    context->plan =
+        mw_read_plan_make(context->view, context->since_ns, context->until_ns, &suspects);
+    err = mw_span_table_read(context->view, &context->plan.spans, context->arena,
                                     &context->spans);
     if (err == MW_OK)
         err = mw_point_table_read(context->view, &context->plan.points, context->arena,

@@ -120,7 +120,7 @@ int main(int argc, char **argv)
     check(mw_store_view_open(g.store, &g.view), "view");
     begin(&g, argv);
     read_edges(&g, argc, argv);
-    check(mw_inquiry_read(&g.context), "read");
+    check(mw_inquiry_read(&g.context, g.store, NULL), "read");
     for (size_t i = 0; i < STEPS * STEPS * STEPS * STEPS; i++) {
         mw_thresholds t = mw_thresholds_default;
         t.effect_sure *= steps[i % STEPS];

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "tests/unit/triage/fixture.h"
-#include "triage/evidence/provider_int.h"
+#include "triage/evidence/suspects.h"
 
 #define REQUESTS 300
 #define EVERY_NS (2 * MW_NS_PER_S)
@@ -177,7 +177,8 @@ static void look(const night *fault)
                            .until_ns = T0 + 5 * MINUTE,
                            .findings = findings};
     assert_int_equal(mw_store_view_open(store, &context.view), MW_OK);
-    context.plan = mw_read_plan_make(context.view, context.since_ns, context.until_ns);
+    context.plan = mw_read_plan_make(context.view, context.since_ns, context.until_ns,
+                                     &(mw_suspects){.count = 0});
     context.plan.points = context.plan.spans;
     assert_int_equal(
         mw_span_table_read(context.view, &context.plan.spans, &arena, &context.spans), MW_OK);
