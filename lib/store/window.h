@@ -38,19 +38,21 @@ typedef struct mw_store_window {
 #define MW_WINDOW_MARGIN_NS ((uint64_t)MW_NS_PER_S / 2)
 
 typedef struct mw_store_window_rows {
-    uint64_t rows; /* of a block that lies in the window in part, as large a part */
+    uint64_t rows;        /* of a block that lies in the window in part, as large a part */
     uint64_t with_errors; /* those in blocks with some failed span, or record of severity ERROR */
 } mw_store_window_rows;
 
 /* Of the blocks that have some of the services. From the index alone, period aside: repeats counted.
  * Reads nothing. */
 mw_store_window_rows mw_store_window_count(const mw_store_view *view, const mw_store_window *window,
-                                      mw_signal signal);
+                                           mw_signal signal);
 /* Is there anything of that service in the window, moments or not? From the index alone: a block
  * that reaches into the window may have it elsewhere. */
-bool mw_store_window_names(const mw_store_view *view, const mw_store_window *window, mw_slice service);
+bool mw_store_window_names(const mw_store_view *view, const mw_store_window *window,
+                           mw_slice service);
 /* Does the time lie in the window, and in a moment of it? */
-bool mw_store_window_holds(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns);
+bool mw_store_window_holds(const mw_store_view *view, const mw_store_window *window,
+                           uint64_t time_ns);
 /* Of how many moments as long as a share one is looked at: 1 = of all. */
 static inline double mw_store_window_one_in(const mw_store_window *window)
 {

@@ -32,7 +32,7 @@
 #define BODY_MAX ((size_t)4 << 20)
 
 typedef enum service { GATEWAY, CATALOG, ORDERS, ADS, PAYMENTS, STOCK, SERVICES } service;
-static const char *const service_names[] = {"gateway", "catalog", "orders",
+static const char *const service_names[] = {"gateway", "catalog",  "orders",
                                             "ads",     "payments", "stock"};
 
 typedef enum fault { NO_FAULT, SLOW, ERRORS, NETWORK, MISSING, FAULTS } fault;
@@ -58,15 +58,22 @@ typedef struct role {
     unsigned kind;
     const char *name;
 } role;
-static const role roles[TRACE_SPANS] = {
-    {GATEWAY, -1, 2, "POST /checkout"}, {GATEWAY, 0, 3, "catalog.List"},
-    {CATALOG, 1, 2, "catalog.List"},    {CATALOG, 2, 3, "SELECT items"},
-    {GATEWAY, 0, 3, "orders.Create"},   {ORDERS, 4, 2, "orders.Create"},
-    {ORDERS, 5, 1, "validate"},         {ORDERS, 5, 3, "payments.Charge"},
-    {PAYMENTS, 7, 2, "payments.Charge"}, {PAYMENTS, 8, 3, "INSERT charges"},
-    {ORDERS, 5, 3, "stock.Reserve"},    {STOCK, 10, 2, "stock.Reserve"},
-    {STOCK, 11, 1, "lock"},             {STOCK, 11, 3, "UPDATE stock"},
-    {GATEWAY, 0, 3, "ads.Get"},         {ADS, 14, 2, "ads.Get"}};
+static const role roles[TRACE_SPANS] = {{GATEWAY, -1, 2, "POST /checkout"},
+                                        {GATEWAY, 0, 3, "catalog.List"},
+                                        {CATALOG, 1, 2, "catalog.List"},
+                                        {CATALOG, 2, 3, "SELECT items"},
+                                        {GATEWAY, 0, 3, "orders.Create"},
+                                        {ORDERS, 4, 2, "orders.Create"},
+                                        {ORDERS, 5, 1, "validate"},
+                                        {ORDERS, 5, 3, "payments.Charge"},
+                                        {PAYMENTS, 7, 2, "payments.Charge"},
+                                        {PAYMENTS, 8, 3, "INSERT charges"},
+                                        {ORDERS, 5, 3, "stock.Reserve"},
+                                        {STOCK, 10, 2, "stock.Reserve"},
+                                        {STOCK, 11, 1, "lock"},
+                                        {STOCK, 11, 3, "UPDATE stock"},
+                                        {GATEWAY, 0, 3, "ads.Get"},
+                                        {ADS, 14, 2, "ads.Get"}};
 
 typedef struct fact {
     uint64_t start_ns, end_ns;
@@ -152,8 +159,8 @@ static void fail_up(trace *one, int at)
 static void make_trace(const options *o, uint64_t number, uint64_t traces, trace *out)
 {
     uint64_t random = mix(o->seed + number);
-    uint64_t start = o->since_ns + (uint64_t)((double)o->length_ns / (double)traces *
-                                              (double)number);
+    uint64_t start =
+        o->since_ns + (uint64_t)((double)o->length_ns / (double)traces * (double)number);
     *out = (trace){.number = number};
     while (out->shop < SHOPS - 1 && random >> out->shop & 1)
         out->shop++;

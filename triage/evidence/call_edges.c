@@ -181,12 +181,12 @@ static mw_err add_finding(edge_work *work, uint32_t key, const mw_split *split)
         .strength = strength_of(split),
         .weight = (split->median_after - split->median_before) * (double)split->after,
         .first_ns = work->onset_ns,
-        .text = mw_sentence(context->arena,
-                            "calls from %.*s to %.*s spend %.*s on the way, %.*s before (%zu "
-                            "calls since, %zu before)%.*s",
-                            MW_SLICE_FMT(from), MW_SLICE_FMT(to), MW_SLICE_FMT(after),
-                            MW_SLICE_FMT(before), split->after, split->before,
-                            MW_SLICE_FMT(sample))};
+        .text =
+            mw_sentence(context->arena,
+                        "calls from %.*s to %.*s spend %.*s on the way, %.*s before (%zu "
+                        "calls since, %zu before)%.*s",
+                        MW_SLICE_FMT(from), MW_SLICE_FMT(to), MW_SLICE_FMT(after),
+                        MW_SLICE_FMT(before), split->after, split->before, MW_SLICE_FMT(sample))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < EDGES_SHOWN)

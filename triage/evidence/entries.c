@@ -40,8 +40,7 @@ static bool is_known(const search *s, mw_slice service)
 static mw_err note_call(search *s, mw_slice caller, mw_slice callee)
 {
     mw_findings *findings = s->context->findings;
-    if (s->count == s->named + MW_ENTRY_CALLERS_MAX || !is_silent(s, callee) ||
-        is_known(s, caller))
+    if (s->count == s->named + MW_ENTRY_CALLERS_MAX || !is_silent(s, callee) || is_known(s, caller))
         return MW_OK;
     mw_slice *to = &s->begins[s->count];
     *to = mw_arena_copy(s->context->arena, caller);

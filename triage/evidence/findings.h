@@ -84,6 +84,9 @@ typedef struct mw_finding {
     mw_finding_kind kind;
     mw_metric_class class_of; /* METRIC */
     mw_slice service, other;
+    bool waits;                  /* SELF: the operation is a call that nobody answers with spans */
+    mw_slice peer;               /* and this is the name it gives to whom it calls; empty = none */
+    bool silent;                 /* METRIC: others send spans, the service does not */
     double before, after;        /* ms, share, count or the metric's own unit */
     double strength;             /* how far outside of what was usual: a robust z, or its like */
     double weight;               /* how much it matters to the whole: see the provider */

@@ -3,10 +3,10 @@
 
 #include "triage/evidence/suspects.h"
 
-const mw_provider *const mw_providers[] = {
-    &mw_provider_call_edges,     &mw_provider_red_change,    &mw_provider_missing_calls,
-    &mw_provider_error_origin,   &mw_provider_log_templates, &mw_provider_metric_changes,
-    &mw_provider_version_change, &mw_provider_deployments};
+const mw_provider *const mw_providers[] = {&mw_provider_call_edges,     &mw_provider_red_change,
+                                           &mw_provider_missing_calls,  &mw_provider_error_origin,
+                                           &mw_provider_log_templates,  &mw_provider_metric_changes,
+                                           &mw_provider_version_change, &mw_provider_deployments};
 const size_t mw_provider_count = sizeof mw_providers / sizeof mw_providers[0];
 
 static bool says(mw_slice title, const char *const *words, size_t count)
@@ -37,14 +37,12 @@ mw_err mw_inquiry_read(mw_context *context, mw_store *store, const mw_store_stop
         return err;
     context->plan =
         mw_read_plan_make(context->view, context->since_ns, context->until_ns, &suspects);
-    err = mw_span_table_read(context->view, &context->plan.spans, context->arena,
-                                    &context->spans);
+    err = mw_span_table_read(context->view, &context->plan.spans, context->arena, &context->spans);
     if (err == MW_OK)
         err = mw_point_table_read(context->view, &context->plan.points, context->arena,
                                   &context->points);
     if (err == MW_OK)
-        err = mw_log_table_read(context->view, &context->plan.logs, context->arena,
-                                &context->logs);
+        err = mw_log_table_read(context->view, &context->plan.logs, context->arena, &context->logs);
     return err;
 }
 

@@ -14,8 +14,7 @@ extern const size_t mw_provider_count;
 void mw_inquiry_read_title(mw_context *context, mw_slice title);
 /* The plan and the three tables; again after an error. mw_inquiry_fini frees them. `store` is the
  * view's. MW_E_NOMEM and what reading returns. */
-MW_MUST_USE mw_err mw_inquiry_read(mw_context *context, mw_store *store,
-                                   const mw_store_stop *stop);
+MW_MUST_USE mw_err mw_inquiry_read(mw_context *context, mw_store *store, const mw_store_stop *stop);
 void mw_inquiry_fini(mw_context *context);
 /* Before the first provider. What comes with `context->imported` is put behind the calls that
  * telemetry shows as soon as those are known. */

@@ -153,11 +153,12 @@ static mw_err add_finding(log_work *work, uint32_t service, const share *one)
         .strength = one->g,
         .weight = (double)one->errors_after,
         .first_ns = work->onset_ns,
-        .text = mw_sentence(
-            context->arena, "%.*s logs errors in %zu of %zu requests, %zu of %zu before%.*s; %s: %.*s",
-            MW_SLICE_FMT(whose), one->errors_after, one->requests_after, one->errors_before,
-            one->requests_before, MW_SLICE_FMT(sample), is_new ? "new is" : "mostly",
-            MW_SLICE_FMT(shown))};
+        .text =
+            mw_sentence(context->arena,
+                        "%.*s logs errors in %zu of %zu requests, %zu of %zu before%.*s; %s: %.*s",
+                        MW_SLICE_FMT(whose), one->errors_after, one->requests_after,
+                        one->errors_before, one->requests_before, MW_SLICE_FMT(sample),
+                        is_new ? "new is" : "mostly", MW_SLICE_FMT(shown))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)

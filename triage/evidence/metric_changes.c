@@ -121,6 +121,14 @@ static point_split split_series(const mw_context *context, const mw_series_fact 
     return out;
 }
 
+static bool is_silent(const mw_context *context, mw_slice service)
+{
+    for (size_t i = 0; i < context->spans.service_count; i++)
+        if (mw_slice_equal(context->spans.services[i], service))
+            return false;
+    return context->spans.count > 0;
+}
+
 static mw_err look_at_series(mw_context *context, const mw_series_fact *series, uint64_t at_ns,
                              double *scratch)
 {
@@ -140,6 +148,7 @@ static mw_err look_at_series(mw_context *context, const mw_series_fact *series, 
                           .class_of = kind,
                           .service = series->service,
                           .other = series->name,
+                          .silent = is_silent(context, series->service),
                           .before = split.median,
                           .after = split.extreme,
                           .strength = z,

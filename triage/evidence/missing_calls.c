@@ -126,13 +126,12 @@ static mw_err add_finding(missing_work *work, uint32_t operation, const lack *fo
         .strength = found->g,
         .weight = (double)found->lacking_after,
         .first_ns = work->onset_ns,
-        .text =
-            mw_sentence(context->arena,
-                        "%.*s of %.*s makes fewer than its usual %.0f calls in %zu of %zu "
-                        "cases, %zu of %zu before%.*s",
-                        MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), found->usual,
-                        found->lacking_after, found->after, found->lacking_before, found->before,
-                        MW_SLICE_FMT(sample))};
+        .text = mw_sentence(context->arena,
+                            "%.*s of %.*s makes fewer than its usual %.0f calls in %zu of %zu "
+                            "cases, %zu of %zu before%.*s",
+                            MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), found->usual,
+                            found->lacking_after, found->after, found->lacking_before,
+                            found->before, MW_SLICE_FMT(sample))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)

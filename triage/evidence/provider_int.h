@@ -23,8 +23,8 @@
 typedef struct mw_context {
     mw_arena *arena;
     mw_store_view *view;
-    mw_slice entry;                 /* the service that the alarm, or a person, speaks of */
-    const mw_slice *begins;         /* where paths begin: of all alarms and of the person; entries.h */
+    mw_slice entry;         /* the service that the alarm, or a person, speaks of */
+    const mw_slice *begins; /* where paths begin: of all alarms and of the person; entries.h */
     size_t begin_count;
     bool says_latency, says_errors; /* so do words of the alarms' titles */
     uint64_t at_ns;                 /* when the first alarm fired */

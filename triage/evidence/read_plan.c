@@ -136,11 +136,12 @@ static mw_err tell_suspects(const mw_read_plan *plan, mw_findings *findings)
     size_t count = plan->spans.service_count;
     if (!count)
         return MW_OK;
-    return mw_findings_gap(findings, MW_GAP_SAMPLED,
-                           "of %llu spans in the window, only traces were looked at in which one of "
-                           "%zu services has part that calls lead to from the alarm, or that call "
-                           "those",
-                           (unsigned long long)plan->span_count.rows, count);
+    return mw_findings_gap(
+        findings, MW_GAP_SAMPLED,
+        "of %llu spans in the window, only traces were looked at in which one of "
+        "%zu services has part that calls lead to from the alarm, or that call "
+        "those",
+        (unsigned long long)plan->span_count.rows, count);
 }
 
 mw_err mw_read_plan_tell(const mw_read_plan *plan, mw_findings *findings)

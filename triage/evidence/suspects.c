@@ -94,8 +94,8 @@ mw_err mw_suspects_find(const mw_context *context, mw_store *store, const mw_sto
     s.calls = mw_findings_new(context->arena);
     if (!s.calls)
         return MW_E_NOMEM;
-    mw_err err = mw_store_graph(store, context->since_ns, context->until_ns, stop, context->arena,
-                                &graph);
+    mw_err err =
+        mw_store_graph(store, context->since_ns, context->until_ns, stop, context->arena, &graph);
     /* Roll-ups that are not whole would hide suspects: then everybody is one. */
     if (err != MW_OK || graph.left_out || graph.unread || !add_calls(&s))
         return err;

@@ -97,7 +97,8 @@ uint64_t mw_store_view_seed(const mw_store_view *view)
 }
 
 /* Where the moment of the period begins that holds the time. */
-static uint64_t moment_of(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns)
+static uint64_t moment_of(const mw_store_view *view, const mw_store_window *window,
+                          uint64_t time_ns)
 {
     uint64_t number = time_ns / window->period_ns;
     uint64_t hash = XXH3_64bits_withSeed(&number, sizeof number, mw_store_view_seed(view));
@@ -123,7 +124,8 @@ static bool takes_row(walk *w, const mw_hot *hot, uint32_t row)
                         w->signal == MW_SIGNAL_TRACES ? MW_WINDOW_MARGIN_NS : 0);
 }
 
-bool mw_store_window_holds(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns)
+bool mw_store_window_holds(const mw_store_view *view, const mw_store_window *window,
+                           uint64_t time_ns)
 {
     return within(window, time_ns) && is_in_moment(view, window, time_ns, 0);
 }
@@ -209,7 +211,7 @@ static uint64_t rows_within(const mw_store_window *window, const mw_index_block 
 }
 
 mw_store_window_rows mw_store_window_count(const mw_store_view *view, const mw_store_window *window,
-                                      mw_signal signal)
+                                           mw_signal signal)
 {
     mw_store_window_rows out = {.rows = 0};
     uint64_t *keys = service_keys(view, window);
@@ -226,7 +228,8 @@ mw_store_window_rows mw_store_window_count(const mw_store_view *view, const mw_s
     return out;
 }
 
-bool mw_store_window_names(const mw_store_view *view, const mw_store_window *window, mw_slice service)
+bool mw_store_window_names(const mw_store_view *view, const mw_store_window *window,
+                           mw_slice service)
 {
     uint64_t key = mw_text_key(view->store->key_seed, service);
     for (size_t i = 0; i < mw_view_count(view); i++) {
@@ -344,8 +347,8 @@ mw_err mw_store_each_point(mw_store_view *view, const mw_store_window *window,
 
 /* `take` is called for each wanted block that may hold something of the window, with its columns
  * and items. */
-static mw_err walk_items(walk *w, mw_err (*take)(void *ctx, const mw_hot *hot, mw_items_walk *items),
-                         void *ctx)
+static mw_err
+walk_items(walk *w, mw_err (*take)(void *ctx, const mw_hot *hot, mw_items_walk *items), void *ctx)
 {
     mw_items_walk items;
     mw_hot hot;
