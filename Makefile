@@ -232,7 +232,7 @@ bench: deps-test ## speed, memory, disk: medians and ratios
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
 	@tests/bench/run.py --build $(BUILD)
 
-bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, a steady state of 20 minutes
+bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, causes in 50 M, a steady state of 20 minutes
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
 	@tests/bench/run_long.py --build $(BUILD)
 

@@ -49,9 +49,6 @@ mw_findings *mw_findings_new(mw_arena *arena)
 mw_err mw_findings_gap(mw_findings *findings, mw_gap_code code, const char *format, ...)
 {
     va_list args;
-    for (size_t i = 0; i < findings->gap_count; i++)
-        if (findings->gaps[i].code == code)
-            return MW_OK; /* said already */
     if (findings->gap_count == MW_GAPS_MAX)
         return MW_OK;
     va_start(args, format);
@@ -59,6 +56,9 @@ mw_err mw_findings_gap(mw_findings *findings, mw_gap_code code, const char *form
     va_end(args);
     if (!text.data)
         return MW_E_NOMEM;
+    for (size_t i = 0; i < findings->gap_count; i++)
+        if (findings->gaps[i].code == code && mw_slice_equal(findings->gaps[i].text, text))
+            return MW_OK; /* said already */
     findings->gaps[findings->gap_count++] = (mw_gap){code, text};
     return MW_OK;
 }

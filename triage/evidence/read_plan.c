@@ -111,7 +111,7 @@ static mw_err tell_logs(const mw_read_plan *plan, mw_findings *findings)
         return mw_findings_gap(findings, MW_GAP_SAMPLED,
                                "of %llu log records, those near an error were looked at", rows);
     return mw_findings_gap(findings, MW_GAP_SAMPLED,
-                           "of %llu log records, one in %.0f of those near an error was looked at",
+                           "of %llu log records, one in %.3g of those near an error was looked at",
                            rows, mw_store_window_one_in(&plan->logs));
 }
 
@@ -120,7 +120,7 @@ static mw_err tell_points(const mw_read_plan *plan, mw_findings *findings)
     uint64_t before = plan->spans.since_ns - plan->points.since_ns;
     if (plan->points.period_ns)
         return mw_findings_gap(findings, MW_GAP_SAMPLED,
-                               "of %llu data points in the window, about one in %.0f was looked at",
+                               "of %llu data points in the window, about one in %.3g was looked at",
                                (unsigned long long)plan->point_count.rows,
                                mw_store_window_one_in(&plan->points));
     if (before >= MW_READ_POINTS_BEFORE_NS || !plan->points.since_ns)

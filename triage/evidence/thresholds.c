@@ -8,6 +8,8 @@ const mw_thresholds mw_thresholds_default = {.z_sure = 2.33,
                                              .share_sure = 3.5,
                                              .share_part = 2.0,
                                              .far_trust = 0.75,
+                                             .added_sure = 3.0,
+                                             .explained_share = 0.02,
                                              .self_share = 0.1,
                                              .victim_share = 0.5,
                                              .other_share = 0.04};

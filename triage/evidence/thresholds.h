@@ -23,6 +23,12 @@ typedef struct mw_thresholds {
     /* Of moments long before the alarm: they must show a third more to be preferred, since more
      * telemetry before and after them makes everything look surer. */
     double far_trust;
+    /* Of what is added to each request, by metrics: three spreads, as the sum of a few periods is
+     * steadier than a point. */
+    double added_sure;
+    /* A service all of whose added time its callees explain keeps this share of it: it may be the
+     * cause after all, but comes behind them. */
+    double explained_share;
     /* Time of its own decides between two that explain the edges alike, and nothing else. */
     double self_share;
     /* Who fails and calls somebody who fails passes it on; so does who waits for one other. */

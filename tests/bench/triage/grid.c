@@ -7,6 +7,7 @@
  * of JSON for each: the point, and the services in order. The default's is first; it must be what
  * the daemon answered.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,9 +16,12 @@
 #include "triage/evidence/inquiry.h"
 #include "triage/triage_int.h"
 
-/* Multiples of the default, which is among them. */
+/* Multiples of the default, which is among them: four thresholds of spans with each other, then the
+ * two of metrics, which are asked where there are no spans. */
 static const double steps[] = {1.0, 0.7, 1.4};
 #define STEPS (sizeof steps / sizeof steps[0])
+#define SPAN_POINTS (STEPS * STEPS * STEPS * STEPS)
+#define METRIC_POINTS (STEPS * STEPS)
 #define SHOWN 10
 
 typedef struct grid {
@@ -72,8 +76,8 @@ static void read_edges(grid *g, int argc, char **argv)
 
 static void print(const mw_thresholds *t, const mw_causes *causes)
 {
-    printf("{\"point\":[%g,%g,%g,%g],\"services\":[", t->effect_sure, t->share_sure, t->far_trust,
-           t->victim_share);
+    printf("{\"point\":[%g,%g,%g,%g,%g,%g],\"services\":[", t->effect_sure, t->share_sure,
+           t->far_trust, t->victim_share, t->added_sure, t->explained_share);
     for (size_t i = 0; i < causes->count && i < SHOWN; i++)
         printf("%s\"%.*s\"", i ? "," : "", MW_SLICE_FMT(causes->items[i].service));
     printf("]}\n");
@@ -101,6 +105,22 @@ static void answer(const grid *g, const mw_thresholds *thresholds)
     mw_arena_reset(&arena);
 }
 
+static mw_thresholds point_of(size_t number)
+{
+    mw_thresholds t = mw_thresholds_default;
+    if (number < SPAN_POINTS) {
+        t.effect_sure *= steps[number % STEPS];
+        t.share_sure *= steps[number / STEPS % STEPS];
+        t.far_trust = fmin(1, t.far_trust * steps[number / STEPS / STEPS % STEPS]);
+        t.victim_share *= steps[number / STEPS / STEPS / STEPS];
+    } else {
+        number = number - SPAN_POINTS + 1; /* the default was there */
+        t.added_sure *= steps[number % STEPS];
+        t.explained_share *= steps[number / STEPS % STEPS];
+    }
+    return t;
+}
+
 int main(int argc, char **argv)
 {
     grid g = {.store = NULL};
@@ -121,13 +141,8 @@ int main(int argc, char **argv)
     begin(&g, argv);
     read_edges(&g, argc, argv);
     check(mw_inquiry_read(&g.context, g.store, NULL), "read");
-    for (size_t i = 0; i < STEPS * STEPS * STEPS * STEPS; i++) {
-        mw_thresholds t = mw_thresholds_default;
-        t.effect_sure *= steps[i % STEPS];
-        t.share_sure *= steps[i / STEPS % STEPS];
-        t.far_trust *= steps[i / STEPS / STEPS % STEPS];
-        t.victim_share *= steps[i / STEPS / STEPS / STEPS];
-        t.far_trust = t.far_trust < 1 ? t.far_trust : 1;
+    for (size_t i = 0; i < SPAN_POINTS + METRIC_POINTS - 1; i++) {
+        const mw_thresholds t = point_of(i);
         answer(&g, &t);
     }
     mw_inquiry_fini(&g.context);
