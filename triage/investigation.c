@@ -215,7 +215,7 @@ static bool is_seen(const mw_context *c, mw_slice service)
         if (mw_slice_equal(c->logs.kinds[i].service, service))
             return true;
     bool sampled = c->plan.spans.period_ns || c->plan.logs.period_ns || c->plan.points.period_ns;
-    return sampled && mw_store_window_names(c->view, &c->plan.spans, service);
+    return sampled && mw_store_window_names(c->view, &c->plan.spans, ~0u, service);
 }
 
 static mw_err note_sample(run *r)

@@ -8,9 +8,9 @@
  * Twelve shops, each asked half as often as the one before it, of six services: gateway -> catalog,
  * orders, ads; orders -> payments, stock; catalog, payments and stock ask a database that sends no
  * spans. 16 spans a trace, those of the services behind `orders` in a request that comes later, as
- * if from other exporters. Faults begin `onset` seconds after `since` in the payments of a shop, for
- * so many of a thousand of its requests (all). One span of a thousand fails anyhow. Log records:
- * one a trace, of payments; ERROR where payments fails.
+ * if from other exporters. Faults begin `onset` seconds after `since` in the payments of a shop,
+ * for so many of a thousand of its requests (all). One span of a thousand fails anyhow. Log
+ * records: one a trace, of payments; ERROR where payments fails.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -101,7 +101,7 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* ---- what happens in a trace ------------------------------------------------------------------ */
+/* ---- what happens in a trace ----------------------------------------------------------------- */
 
 static uint64_t jitter(const trace *one, unsigned at, uint64_t most_ns)
 {
@@ -176,7 +176,7 @@ static void make_trace(const options *o, uint64_t number, uint64_t traces, trace
         fail_up(out, 8);
 }
 
-/* ---- protobuf --------------------------------------------------------------------------------- */
+/* ---- protobuf -------------------------------------------------------------------------------- */
 
 static void put(bytes *out, const void *data, size_t len)
 {
@@ -335,7 +335,7 @@ static void put_records(bytes *out, const options *o, const trace *traces)
     }
 }
 
-/* ---- the port --------------------------------------------------------------------------------- */
+/* ---- the port -------------------------------------------------------------------------------- */
 
 static int connect_to(const char *port)
 {
@@ -383,7 +383,7 @@ static bool post(int fd, const char *path, const bytes *body)
     return false;
 }
 
-/* ---- the load --------------------------------------------------------------------------------- */
+/* ---- the load -------------------------------------------------------------------------------- */
 
 static void make_batch(const options *o, uint64_t batch, uint64_t traces, trace *out)
 {

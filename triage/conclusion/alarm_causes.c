@@ -18,8 +18,8 @@
 /* In the sentence of a gap; all are among the candidates. */
 #define NAMED_MAX 3
 
-/* Does one that is reached wait for somebody that nobody names? That may be any that sends no spans,
- * since the calls to it are not seen. */
+/* Does one that is reached wait for somebody that nobody names? That may be any that sends no
+ * spans, since the calls to it are not seen. */
 static bool waits_for_unseen(const mw_findings *findings, const mw_reach *reach)
 {
     for (size_t i = 0; i < findings->count; i++)

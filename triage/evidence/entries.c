@@ -18,7 +18,8 @@ static bool has_spans(const mw_context *context, mw_slice service)
         if (mw_slice_equal(context->spans.services[i], service))
             return true;
     return context->plan.spans.period_ns &&
-           mw_store_window_names(context->view, &context->plan.spans, service);
+           mw_store_window_names(context->view, &context->plan.spans, 1u << MW_SIGNAL_TRACES,
+                                 service);
 }
 
 static bool is_silent(const search *s, mw_slice service)

@@ -3,8 +3,8 @@
  * Decided by the counts of the store's index and of its roll-ups, before anything is read. A window
  * below the bounds is read as a whole. Of a larger one, what the alarm can have to do with
  * (suspects.h); and where that is too much as well, moments spread over the window (window.h), so
- * that whole traces are seen and each stretch of time has its share. What is left out is told in the
- * findings. Pure but for the index; one thread.
+ * that whole traces are seen and each stretch of time has its share. What is left out is told in
+ * the findings. Pure but for the index; one thread.
  */
 #ifndef MW_TRIAGE_READ_PLAN_H
 #define MW_TRIAGE_READ_PLAN_H

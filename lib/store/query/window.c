@@ -1,4 +1,5 @@
 /* The rows of a window, one by one. See window.h. One thread: the view's. */
+#include <stdlib.h>
 #include <xxhash.h>
 
 #include "lib/store/window.h"
@@ -19,7 +20,13 @@ typedef struct walk {
 
 /* ---- services -------------------------------------------------------------------------------- */
 
-/* NULL: all services, or no memory. */
+static int by_value(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Ascending. NULL: all services, or no memory. */
 static uint64_t *service_keys(const mw_store_view *view, const mw_store_window *window)
 {
     if (!window->service_count)
@@ -27,6 +34,8 @@ static uint64_t *service_keys(const mw_store_view *view, const mw_store_window *
     uint64_t *keys = mw_alloc(MW_MEM_QUERY, window->service_count * sizeof *keys);
     for (size_t i = 0; keys && i < window->service_count; i++)
         keys[i] = mw_text_key(view->store->key_seed, window->services[i]);
+    if (keys)
+        qsort(keys, window->service_count, sizeof *keys, by_value);
     return keys;
 }
 
@@ -46,18 +55,17 @@ static void walk_end(walk *w)
 
 static bool names_any(const mw_index_block *block, const uint64_t *keys, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (mw_keys_contain(mw_index_services(block), block->service_count, keys[i]))
+    const uint64_t *services = mw_index_services(block);
+    for (uint32_t i = 0; i < block->service_count; i++)
+        if (mw_keys_contain(keys, count, services[i]))
             return true;
     return false;
 }
 
 static bool is_of_services(const walk *w, mw_slice service)
 {
-    for (size_t i = 0; i < w->window->service_count; i++)
-        if (mw_slice_equal(w->window->services[i], service))
-            return true;
-    return false;
+    return mw_keys_contain(w->services, w->window->service_count,
+                           mw_text_key(w->view->store->key_seed, service));
 }
 
 enum { NOT_ASKED = 0, WANTED = 1, NOT_WANTED = 2 };
@@ -105,17 +113,25 @@ static uint64_t moment_of(const mw_store_view *view, const mw_store_window *wind
     return number * window->period_ns + hash % (window->period_ns - window->share_ns + 1);
 }
 
-static bool is_in_moment(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns,
-                         uint64_t margin_ns)
+/* Of the period that holds `other_ns`. */
+static bool is_near_moment(const mw_store_view *view, const mw_store_window *window,
+                           uint64_t other_ns, uint64_t time_ns, uint64_t margin_ns)
 {
-    if (!window->period_ns)
-        return true;
-    uint64_t from = moment_of(view, window, time_ns);
+    uint64_t from = moment_of(view, window, other_ns);
     return time_ns + margin_ns >= from && time_ns < from + window->share_ns + margin_ns;
 }
 
-/* Of a row of a block that is not merged, what the moments of the periods beside its own take in is
- * left out: no more than the margin's ends. */
+/* A margin may reach into the periods beside. */
+static bool is_in_moment(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns,
+                         uint64_t margin_ns)
+{
+    if (!window->period_ns || is_near_moment(view, window, time_ns, time_ns, margin_ns))
+        return true;
+    uint64_t before = time_ns > margin_ns ? time_ns - margin_ns : 0;
+    return margin_ns && (is_near_moment(view, window, before, time_ns, margin_ns) ||
+                         is_near_moment(view, window, time_ns + margin_ns, time_ns, margin_ns));
+}
+
 static bool takes_row(walk *w, const mw_hot *hot, uint32_t row)
 {
     uint64_t time_ns = mw_hot_time(hot, row);
@@ -229,12 +245,12 @@ mw_store_window_rows mw_store_window_count(const mw_store_view *view, const mw_s
 }
 
 bool mw_store_window_names(const mw_store_view *view, const mw_store_window *window,
-                           mw_slice service)
+                           unsigned signals, mw_slice service)
 {
     uint64_t key = mw_text_key(view->store->key_seed, service);
     for (size_t i = 0; i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
-        if (meets_window(window, block) &&
+        if (signals >> block->header.signal & 1 && meets_window(window, block) &&
             mw_keys_contain(mw_index_services(block), block->service_count, key))
             return true;
     }

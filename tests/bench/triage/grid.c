@@ -3,9 +3,9 @@
  *     grid STORE SERVICE AT_NS TITLE [CALLER CALLEE]...
  *
  * STORE is the store of a case that a daemon has left. Reads its telemetry once, asks the same
- * providers as an investigation at every point of a small grid around the default, and prints a line
- * of JSON for each: the point, and the services in order. The default's is first; it must be what
- * the daemon answered.
+ * providers as an investigation at every point of a small grid around the default, and prints a
+ * line of JSON for each: the point, and the services in order. The default's is first; it must be
+ * what the daemon answered.
  */
 #include <math.h>
 #include <stdio.h>

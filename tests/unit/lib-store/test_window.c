@@ -23,6 +23,12 @@ static uint64_t start_of(uint64_t trace)
     return BASE + trace * EVERY;
 }
 
+/* The last child of every third trace. */
+static bool is_of_cart(uint64_t trace, uint64_t span)
+{
+    return span == 3 && trace % 3 == 0;
+}
+
 /* The root and its child, or the last child, which comes with the next batch. Every tenth trace has
  * one that begins long after. */
 static void append_traces(window_test *test, uint64_t first, bool last)
@@ -38,6 +44,7 @@ static void append_traces(window_test *test, uint64_t first, bool last)
         if (last && trace % 10 == 0)
             row->start_ns += 20 * (uint64_t)MW_NS_PER_S;
         row->end_ns = row->start_ns + MS;
+        row->service = is_of_cart(trace, span) ? MW_SLICE("cart") : MW_SLICE("checkout");
     }
     assert_int_equal(append_wait(test->store, &batch.batch, NULL), MW_OK);
     test_batch_fini(&batch);
@@ -119,9 +126,12 @@ static void test_counts(void **state)
         assert_in_range(rows.rows, TRACES * SPANS * 3 / 8, TRACES * SPANS * 5 / 8);
         half = (mw_store_window){.since_ns = 1, .until_ns = BASE};
         assert_int_equal(mw_store_window_count(test->view, &half, MW_SIGNAL_TRACES).rows, 0);
-        assert_true(mw_store_window_names(test->view, &whole, MW_SLICE("checkout")));
-        assert_false(mw_store_window_names(test->view, &whole, MW_SLICE("cart")));
-        assert_false(mw_store_window_names(test->view, &half, MW_SLICE("checkout")));
+        unsigned spans = 1u << MW_SIGNAL_TRACES;
+        assert_true(mw_store_window_names(test->view, &whole, spans, MW_SLICE("checkout")));
+        assert_true(mw_store_window_names(test->view, &whole, ~0u, MW_SLICE("cart")));
+        assert_false(mw_store_window_names(test->view, &whole, ~spans, MW_SLICE("cart")));
+        assert_false(mw_store_window_names(test->view, &whole, ~0u, MW_SLICE("ads")));
+        assert_false(mw_store_window_names(test->view, &half, ~0u, MW_SLICE("checkout")));
         half = whole;
     }
 }
@@ -147,9 +157,8 @@ static void test_moments_of_the_log(void **state)
         if (!mw_store_window_holds(test->view, &moments, start_of(trace)))
             continue;
         held++;
-        /* Moments of the next period may begin where this one's margin ends. */
-        if (trace % 10)
-            assert_in_range(test->seen[trace], 2, SPANS);
+        if (trace % 10) /* else the last child begins behind the margin */
+            assert_int_equal(test->seen[trace], SPANS);
     }
     assert_in_range(held, TRACES / 5 * 9 / 10, TRACES / 5 * 11 / 10);
     assert_true(test->rows < TRACES * SPANS / 2);
@@ -183,6 +192,29 @@ static void test_a_full_moment(void **state)
     merge(test);
     read_spans(test, &full);
     assert_int_equal(test->rows, TRACES * SPANS);
+}
+
+/* Of what is merged, all of the traces that a service has part in; else what is its own. */
+static void test_services(void **state)
+{
+    window_test *test = *state;
+    const mw_slice wanted[] = {MW_SLICE_INIT("ads"), MW_SLICE_INIT("cart")};
+    mw_store_window some = whole;
+    some.services = wanted;
+    some.service_count = 2;
+    read_spans(test, &some);
+    for (uint64_t trace = 0; trace < TRACES; trace++)
+        assert_int_equal(test->seen[trace], trace % 3 ? 0 : 1);
+    /* Each batch of last children has some. */
+    assert_int_equal(mw_store_window_count(test->view, &some, MW_SIGNAL_TRACES).rows, TRACES);
+    merge(test);
+    read_spans(test, &some);
+    for (uint64_t trace = 0; trace < TRACES; trace++)
+        assert_int_equal(test->seen[trace], trace % 3 ? 0 : SPANS);
+    some.service_count = 1;
+    assert_int_equal(mw_store_window_count(test->view, &some, MW_SIGNAL_TRACES).rows, 0);
+    read_spans(test, &some);
+    assert_int_equal(test->rows, 0);
 }
 
 /* ---- records and points ---------------------------------------------------------------------- */
@@ -269,6 +301,7 @@ int main(void)
                                        TEST(test_moments_of_the_log),
                                        TEST(test_moments_of_what_is_merged),
                                        TEST(test_a_full_moment),
+                                       TEST(test_services),
                                        TEST(test_records),
                                        TEST(test_points)};
     return cmocka_run_group_tests(tests, NULL, NULL);
