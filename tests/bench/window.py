@@ -53,16 +53,17 @@ def ask(server, sender, shop, at, patience=120):
 
 def report(server, sender, at):
     for shop, fault in enumerate(FAULTS):
-        memory = measure.PeakMemory(server.pid)
+        memory, cpu = measure.PeakMemory(server.pid), measure.cpu_seconds(server.pid)
         memory.start()
         seconds, found = ask(server, sender, shop, at)
         peak, cause = memory.stop(), found["root_cause"]
+        cpu = measure.cpu_seconds(server.pid) - cpu
         names = [c["service"] for c in cause["candidates"]]
         wanted = f"payments-{shop}" if fault else None
         rank = names.index(wanted) + 1 if wanted in names else "-"
         first = f"{names[0]} {cause['candidates'][0]['kind']}" if names else "nothing"
-        print(f"      shop {shop}, {fault or 'no fault'}: {seconds:.2f} s (bar 10, goal 3), peak "
-              f"{peak:.0f} MiB; {cause['verdict']} {cause['confidence']:.2f} {first}; the cause is at "
+        print(f"      shop {shop}, {fault or 'no fault'}: {seconds:.2f} s (bar 10, goal 3), "
+              f"{cpu:.2f} CPU s, peak {peak:.0f} MiB; {cause['verdict']} {cause['confidence']:.2f} {first}; the cause is at "
               f"rank {rank}", flush=True)
         for gap in cause["gaps"]:
             if gap["code"] == "sampled" and shop == 0:
