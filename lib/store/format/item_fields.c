@@ -341,6 +341,14 @@ static mw_err make_room(fields_reader *reader)
     return MW_OK;
 }
 
+/* Does the log say the lengths that the fields make? */
+static bool lengths_are(const mw_fields *fields, mw_slice said)
+{
+    size_t contexts = (size_t)fields->resources + fields->scopes + fields->metrics;
+    return said.len == 4 * (size_t)fields->count &&
+           memcmp(said.data, fields->tables + MW_ITEMS_CONTEXT * contexts, said.len) == 0;
+}
+
 /* ---- public ---------------------------------------------------------------------------------- */
 
 mw_err mw_fields_open(const mw_block_header *header, const mw_hot *hot, mw_slice raw,
@@ -353,11 +361,18 @@ mw_err mw_fields_open(const mw_block_header *header, const mw_hot *hot, mw_slice
     out->row_fields = mw_row_field_count(hot->signal);
     if (raw.len > MW_ZSTD_RAW_MAX)
         return MW_E_CORRUPT;
+    mw_slice said = MW_SLICE_NONE; /* the lengths, in the log */
+    if (header->items_codec == MW_CODEC_LOG_FIELDS) {
+        said = mw_slice_first(raw, 4 * (size_t)out->count);
+        raw = mw_slice_from(raw, said.len);
+    }
     mw_err err = read_front(&reader, raw);
     if (err == MW_OK)
         err = make_room(&reader);
     if (err == MW_OK)
         err = read_items(&reader);
+    if (err == MW_OK && said.len && !lengths_are(out, said))
+        err = MW_E_CORRUPT;
     out->entry_count = reader.known;
     mw_free(MW_MEM_QUERY, reader.next);
     if (err != MW_OK)

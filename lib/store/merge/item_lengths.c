@@ -24,6 +24,24 @@ static uint64_t lengths_offset(const char *front)
     return MW_ITEMS_PREFIX + contexts * MW_ITEMS_CONTEXT;
 }
 
+static void take_lengths(const char *from, uint32_t count, uint32_t *out)
+{
+    for (uint32_t row = 0; row < count; row++)
+        out[row] = mw_get_u32(from + 4 * (uint64_t)row);
+}
+
+/* In fields the log says the lengths first of all. */
+static mw_err unpack_lengths(mw_block_reader *reader, const mw_block_header *header, uint32_t *out)
+{
+    uint64_t column = 4 * (uint64_t)header->item_count;
+    if (header->items_raw < column)
+        return MW_E_CORRUPT;
+    mw_err err = unpack_front(reader, header, (uint32_t)column);
+    if (err == MW_OK)
+        take_lengths(reader->raw, header->item_count, out);
+    return err;
+}
+
 static mw_err unpack_tables(mw_block_reader *reader, const mw_block_header *header, uint32_t *out)
 {
     uint64_t column = 4 * (uint64_t)header->item_count;
@@ -39,8 +57,8 @@ static mw_err unpack_tables(mw_block_reader *reader, const mw_block_header *head
         return MW_E_CORRUPT;
     if (needed > len)
         err = unpack_front(reader, header, (uint32_t)needed);
-    for (uint32_t row = 0; err == MW_OK && row < header->item_count; row++)
-        out[row] = mw_get_u32(reader->raw + needed - column + 4 * (uint64_t)row);
+    if (err == MW_OK)
+        take_lengths(reader->raw + needed - column, header->item_count, out);
     return err;
 }
 
@@ -63,11 +81,14 @@ mw_err mw_item_lengths(mw_store_view *view, const mw_index_block *block, uint32_
 {
     const mw_block_header *header = &block->header;
     mw_block_reader *reader = &view->items_reader;
-    if (header->items_codec != MW_CODEC_LZ4)
+    bool in_fields = header->items_codec == MW_CODEC_LOG_FIELDS;
+    if (header->items_codec != MW_CODEC_LZ4 && !in_fields)
         return walk_lengths(view, block, out);
     if (!mw_block_reader_room(&reader->stored, &reader->stored_size, header->items_stored))
         return MW_E_NOMEM;
     mw_err err = mw_pread_all(block->segment->fd, reader->stored, header->items_stored,
                               block->offset + MW_BLOCK_HEADER_SIZE + header->hot_stored);
-    return err == MW_OK ? unpack_tables(reader, header, out) : err;
+    if (err != MW_OK)
+        return err;
+    return in_fields ? unpack_lengths(reader, header, out) : unpack_tables(reader, header, out);
 }
