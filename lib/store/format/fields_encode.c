@@ -18,7 +18,7 @@
 #define TOKENS_FOR(len) ((len) + (len) / 2 + 8)
 /* Where less than a quarter is saved after so many items, as it would be by lz4 alone. */
 #define TRIED_ITEMS 64u
-#define RECENT_BITS 10u
+#define RECENT_BITS 11u
 #define RECENT_LEN_MAX 64u
 
 /* A field as it is met again: where its bytes are, and what followed it last. */
@@ -68,16 +68,16 @@ static inline bool stands_here(const known_field *field, const uint8_t *at, cons
     return field->len <= (size_t)(end - at) && same_bytes(at, field->bytes, field->len);
 }
 
-/* Where a field is kept when it came: its last bytes and its length tell most apart. */
+/* Where a field is kept when it came: its ends and its length tell most apart. */
 static inline uint32_t *recent_of(encoder *to, const uint8_t *at, size_t len)
 {
-    uint64_t tail = 0;
+    uint64_t ends = len;
     if (len >= 8)
-        tail = get_eight(at + len - 8);
+        ends ^= get_eight(at) * UINT64_C(0xbf58476d1ce4e5b9) ^ get_eight(at + len - 8);
     else
         for (size_t i = 0; i < len; i++)
-            tail = tail << 8 | at[i];
-    return &to->recent[(tail ^ len) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - RECENT_BITS)];
+            ends = ends << 8 | at[i];
+    return &to->recent[ends * UINT64_C(0x9e3779b97f4a7c15) >> (64 - RECENT_BITS)];
 }
 
 /* The row's field that stands here, 0 = none. */
