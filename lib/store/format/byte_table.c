@@ -200,8 +200,7 @@ static bool find(const mw_byte_table *table, mw_slice bytes, uint32_t hash, uint
     for (uint32_t slot = hash & mask; table->slots[slot]; slot = (slot + 1) & mask) {
         uint32_t value = table->slots[slot];
         *number = (value & NUMBERS_MAX) - 1;
-        if (value == slot_value(hash, *number) &&
-            same(mw_byte_table_get(table, *number), bytes))
+        if (value == slot_value(hash, *number) && same(mw_byte_table_get(table, *number), bytes))
             return true;
     }
     return false;

@@ -224,8 +224,8 @@ typedef struct front {
 static front measure(const mw_store_batch *batch)
 {
     front out = {.resources = batch->resource_count, .scopes = batch->scope_count, .kinds = 2};
-    size_t bytes = context_bytes(batch->resources, out.resources) +
-                   context_bytes(batch->scopes, out.scopes);
+    size_t bytes =
+        context_bytes(batch->resources, out.resources) + context_bytes(batch->scopes, out.scopes);
     if (batch->signal == MW_SIGNAL_METRICS) {
         out.heads = batch->metric_count;
         out.kinds = 3;

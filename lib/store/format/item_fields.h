@@ -1,5 +1,5 @@
-/* The codecs "fields" of item chunks: items cut into their top-level protobuf fields, of which equal
- * ones are kept once, and of the columns' values none, then zstd.
+/* The codecs "fields" of item chunks: items cut into their top-level protobuf fields, of which
+ * equal ones are kept once, and of the columns' values none, then zstd.
  *
  * In the file the chunk is zstd frames, one behind the other; what they unpack to, together, is as
  * long as the block's header says (n items, r resources, c scopes, m metric heads; numbers little

@@ -43,8 +43,7 @@ static bool block_header_sane(const mw_block_header *header)
     if (!layout || count == 0 || raw > MW_BLOCK_RAW_MAX)
         return false;
     /* In fields an item has references of one byte, and a token. */
-    uint64_t least =
-        mw_codec_in_fields(header->items_codec) ? 3 : mw_items_fixed(header->signal);
+    uint64_t least = mw_codec_in_fields(header->items_codec) ? 3 : mw_items_fixed(header->signal);
     if (count * (mw_hot_fixed(layout, header->many_commits) + 2u * layout->ref_count) >
             header->hot_raw ||
         count * least > header->items_raw)

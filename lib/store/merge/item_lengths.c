@@ -21,8 +21,8 @@ static mw_err unpack_front(mw_block_reader *reader, uint32_t stored, uint32_t le
 {
     if (!mw_block_reader_room(&reader->raw, &reader->raw_size, len))
         return MW_E_NOMEM;
-    int got = LZ4_decompress_safe_partial(reader->stored, reader->raw, (int)stored, (int)len,
-                                          (int)len);
+    int got =
+        LZ4_decompress_safe_partial(reader->stored, reader->raw, (int)stored, (int)len, (int)len);
     return got >= 0 && (uint32_t)got == len ? MW_OK : MW_E_CORRUPT;
 }
 

@@ -203,7 +203,7 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_come_back), cmocka_unit_test(test_wide_references),
+        cmocka_unit_test(test_all_come_back),    cmocka_unit_test(test_wide_references),
         cmocka_unit_test(test_what_gains_alone), cmocka_unit_test(test_damage),
         cmocka_unit_test(test_without_memory),
     };
