@@ -124,6 +124,9 @@ static mw_err take_candidates(const mw_list_few *few, bool *done)
 #define SAMPLE_BLOCKS 16u
 /* Unpacking what tells of one condition, against all columns; items take more than both. */
 #define COLUMN_SHARE 5u
+/* What fewer traces than this meet is looked for in all columns sooner than all traces are summed
+ * up: with those alone that meet it, there is hardly anything to add. */
+#define RARE_SHARE 8u
 
 /* Blocks that have to be read until the page is full when candidates are tried as they come. Traces
  * stand in the order of the list, or nearly; of sessions, which may have been seen last at any
@@ -149,9 +152,9 @@ static mw_err is_rare(const mw_list_few *few, bool *rare)
     if (err != MW_OK)
         return err;
     uint64_t cost = sample.met ? blocks_to_try(few, &sample) : UINT64_MAX;
-    if (!sample.reads_items && cost <= UINT64_MAX / COLUMN_SHARE)
-        cost *= COLUMN_SHARE;
     *rare = cost > sample.all_blocks;
+    if (!sample.reads_items)
+        *rare |= cost > sample.all_blocks / COLUMN_SHARE || sample.met < sample.traces / RARE_SHARE;
     return MW_OK;
 }
 
