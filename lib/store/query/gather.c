@@ -514,7 +514,7 @@ static mw_err collect_logs_between(mw_store_view *view, size_t at, const stretch
  * comes next reads them anew in any case. */
 static mw_column_set pass_columns(size_t blocks, mw_column_set few)
 {
-    return blocks > MW_VIEW_SLOTS ? few : MW_COLUMNS_ALL;
+    return blocks > MW_VIEW_SLOTS / 2 ? few : MW_COLUMNS_ALL;
 }
 
 static mw_column_set columns_of_stretch(const mw_store_view *view, const stretch *wanted)

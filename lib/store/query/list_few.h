@@ -15,7 +15,7 @@
 /* Candidates are joined some at a time: at first so few that the columns of their blocks, of which
  * each may have one of its own, are read once (MW_VIEW_SLOTS); later, when many did not fit,
  * twice as many each time. */
-#define MW_CANDIDATES_AT_FIRST 16u
+#define MW_CANDIDATES_AT_FIRST 8u
 #define MW_CANDIDATES_AT_ONCE 4096u
 
 typedef struct mw_list_few {
