@@ -1,6 +1,7 @@
 /* What is lost stays told until somebody accepts it, whatever becomes of the store meanwhile; what
  * nobody was promised is no loss; and files that are none of this store's cost nothing.
  */
+#include <errno.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -611,6 +612,67 @@ static void test_written_later(void **state)
     test_dir_fini(&dir);
 }
 
+static bool refuses_rows;
+
+static bool is_catalogue(int fd)
+{
+    char name[64], path[256];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(name, path, sizeof path - 1);
+    path[len > 0 ? len : 0] = '\0';
+    return strstr(path, MW_CATALOGUE_NAME) != NULL;
+}
+
+static ssize_t pwritev_but_rows(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    if (!refuses_rows || !is_catalogue(fd))
+        return mw_io_system()->pwritev(fd, iov, count, offset);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* What retention would remove stays until its row can be removed: killed in between it is no loss,
+ * and nothing is kept for good. */
+static void test_rows_go_first(void **state)
+{
+    (void)state;
+    test_dir dir;
+    reports found;
+    char copy[128];
+    mw_io io = *mw_io_current();
+    const mw_io *before = mw_io_current();
+    fill(&dir);
+    snprintf(copy, sizeof copy, "%s/copy", dir.root);
+    mw_store *store = open_small(dir.store);
+    assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
+    mw_store_close(store);
+    io.pwritev = pwritev_but_rows;
+    mw_io_use(&io);
+    store = open_bounded(dir.store, 1);
+    for (int round = 0; round < 3; round++) {
+        refuses_rows = true;
+        store->keeper.retention_at_ns = 0;
+        assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
+        refuses_rows = false;
+        assert_int_equal(spans_of(store), APPENDS * PER_APPEND);
+        copy_directory(dir.store, copy);
+        mw_store *killed = open_small(copy);
+        assert_int_equal(losses_of(killed).count, 0);
+        assert_int_equal(spans_of(killed), APPENDS * PER_APPEND);
+        mw_store_close(killed);
+    }
+    store->keeper.retention_at_ns = 0;
+    assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
+    assert_int_equal(spans_of(store), 0);
+    mw_store_close(store);
+    mw_io_use(before);
+    assert_int_equal(check(dir.store, &found), 0);
+    store = open_small(dir.store);
+    assert_int_equal(losses_of(store).count, 0);
+    mw_store_close(store);
+    test_dir_fini(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -631,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_damaged_catalogue),
         cmocka_unit_test(test_made_anew),
         cmocka_unit_test(test_written_later),
+        cmocka_unit_test(test_rows_go_first),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);
