@@ -166,6 +166,8 @@ static mw_err tell_what_changed(session_follower *follower)
     mw_arena_init(&arena, MW_MEM_QUERY, MW_API_ARENA_MAX);
     mw_err err = ask(follower, &arena, &found);
     if (!err)
+        err = mw_follower_losses(&follower->base, id);
+    if (!err)
         err = mw_follower_damage(&follower->base, id, found.damaged);
     if (!err && found.skipped)
         err = tell_skipped(follower);
