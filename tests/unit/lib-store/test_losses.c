@@ -585,6 +585,50 @@ static void test_made_anew(void **state)
     test_dir_fini(&dir);
 }
 
+/* Removed together with a merged segment it cannot be told from what leaves the same gap, so that
+ * it is no loss; but the commits that no segment holds are named beside. */
+static void test_made_anew_with_a_gap(void **state)
+{
+    enum { PARTS = 4, GONE = 2 };
+    (void)state;
+    test_dir dir;
+    reports found;
+    char path[160], name[96], merged[PARTS][160];
+    mw_segment_files files;
+    test_dir_init(&dir);
+    mw_store *store = open_small(dir.store);
+    for (uint64_t part = 0; part < PARTS; part++) {
+        for (uint64_t i = 1; i <= 3; i++)
+            assert_int_equal(append_spans(store, part * 10 + i, 1, 5), MW_OK);
+        assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
+    }
+    mw_store_close(store);
+    size_t count = 0;
+    assert_int_equal(mw_segment_files_load(dir.store, &files), MW_OK);
+    for (size_t i = 0; i < files.count; i++)
+        if (files.items[i].header.kind == MW_SEGMENT_MERGED) {
+            assert_true(count < PARTS);
+            snprintf(merged[count++], sizeof merged[0], "%s", files.items[i].path);
+        }
+    mw_segment_files_fini(&files);
+    assert_int_equal(count, PARTS);
+    catalogue_path(dir.store, path);
+    assert_int_equal(unlink(path), 0);
+    assert_made(dir.store, 1);
+    assert_int_equal(check(dir.store, &found), 0);
+    assert_null(strstr(found.text, "no segment holds"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(merged[GONE]), 0);
+    assert_made(dir.store, 1);
+    assert_int_equal(check(dir.store, &found), 0);
+    snprintf(name, sizeof name, "no segment holds commits %d to %d;", GONE * 3 + 1, GONE * 3 + 3);
+    if (!strstr(found.text, name))
+        fail_msg("%s is not in %s", name, found.text);
+    assert_int_equal(mw_store_rebuild(dir.store, NULL, NULL, NULL), MW_OK);
+    assert_made(dir.store, 0);
+    test_dir_fini(&dir);
+}
+
 /* The row of a loss cannot be written when it is noticed: it is when the catalogue catches up. */
 static void test_written_later(void **state)
 {
@@ -692,6 +736,7 @@ int main(void)
         cmocka_unit_test(test_older_catalogue),
         cmocka_unit_test(test_damaged_catalogue),
         cmocka_unit_test(test_made_anew),
+        cmocka_unit_test(test_made_anew_with_a_gap),
         cmocka_unit_test(test_written_later),
         cmocka_unit_test(test_rows_go_first),
     };
