@@ -23,9 +23,9 @@
 #define DRAIN_POLL_NS (20 * MW_NS_PER_MS)
 /* How often it looks whether there is room for the ballast again, and how fast the disk fills. */
 #define HOUSE_POLL_S 5
-/* One thread decides while two others investigate (MW_TRIAGE_RUNNERS); their jobs are a few words
- * each. */
-#define WATCH_THREADS 3
+/* One thread decides, one looks at decisions again, and two investigate (MW_TRIAGE_RUNNERS); their
+ * jobs are a few words each. */
+#define WATCH_THREADS 4
 #define WATCH_QUEUE_MAX ((size_t)1 << 20)
 /* Requests about state take milliseconds: a second thread for while one waits for a commit. */
 #define DESK_THREADS 2
@@ -150,7 +150,7 @@ static mw_err start_rooms(mw_server *server)
                                                   PATTERNS_WAITING * MW_API_CALL_COST);
     server->desk_pool = mw_pool_new(DESK_THREADS, DESK_QUEUE_MAX);
     server->watch_pool = mw_pool_new(WATCH_THREADS, WATCH_QUEUE_MAX);
-    mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock};
+    mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock, 0};
     mw_err err = mw_triage_start(&triage, &server->triage);
     if (!err)
         err = start_doors(server);

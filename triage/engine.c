@@ -11,7 +11,8 @@
  */
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
-#include "triage/steps.h"
+#include "lib/state/looks.h"
+#include "triage/deciding.h"
 
 /* An alarm without its body is a few KiB; at worst 256 KiB of resource names, each byte escaped to
  * six, and 32 KiB of description. A batch that exceeds it is taken one by one. */
@@ -37,161 +38,9 @@ typedef struct batch {
     int64_t begun_mono_ns;
 } batch;
 
-/* One alarm under decision, on the writer's thread. */
-typedef struct deciding {
-    mw_steps steps;
-    const mw_alarm_row *alarm;
-    mw_window *window;
-    const mw_standing *standing; /* NULL: its service is not in the window */
-    mw_slice service;            /* its own, or found in the title */
-    mw_incident_facts facts;
-    mw_member member;
-    mw_decision_record record;
-    mw_decision decision;
-} deciding;
-
-/* ---- what is known --------------------------------------------------------------------------- */
-
-static bool is_word_byte(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static bool names_service(mw_slice title, mw_slice name)
-{
-    for (size_t at = 0; name.len && at + name.len <= title.len; at++) {
-        if (memcmp(title.data + at, name.data, name.len) != 0)
-            continue;
-        bool before = at == 0 || !is_word_byte(title.data[at - 1]);
-        size_t end = at + name.len;
-        if (before && (end == title.len || !is_word_byte(title.data[end])))
-            return true;
-    }
-    return false;
-}
-
-/* DESIGN 4.4: a missing service is looked for in the title among known names; the longest. */
-static mw_slice service_in_title(const mw_topology *topology, mw_slice title)
-{
-    mw_slice best = MW_SLICE("");
-    for (size_t i = 0; i < mw_topology_nodes(topology); i++) {
-        mw_slice name = mw_topology_name(topology, (uint32_t)i);
-        if (name.len > best.len && names_service(title, name))
-            best = name;
-    }
-    return best;
-}
-
-static mw_err look_at_telemetry(deciding *d)
-{
-    uint32_t node;
-    mw_window *window = d->window;
-    d->service = d->alarm->service;
-    if (!window)
-        return MW_OK;
-    if (!d->service.len)
-        d->service = service_in_title(window->topology, d->alarm->title);
-    d->record.seen.read = window->read;
-    d->record.seen.as_of = window->as_of;
-    d->record.seen.left_out = window->left_out;
-    if (!d->service.len || !mw_topology_find(window->topology, d->service, &node))
-        return MW_OK;
-    d->standing = mw_topology_standing(window->topology, node);
-    if (!d->standing)
-        return MW_E_NOMEM;
-    mw_telemetry_see(window->topology, d->standing, &d->record.seen);
-    return MW_OK;
-}
-
-static mw_err make_member(deciding *d)
-{
-    d->member = (mw_member){.service = d->service,
-                            .region = d->alarm->region,
-                            .title = d->alarm->title,
-                            .started_ns = d->alarm->started_ns};
-    return mw_steps_member(d->steps.arena, &d->record.seen, d->alarm->resources_json, &d->member);
-}
-
-/* Closings go past the set in memory: what they closed leaves it here. */
-static mw_err drop_closed(deciding *d, size_t count, bool *dropped)
-{
-    *dropped = false;
-    for (size_t i = 0; i < count; i++) {
-        mw_incident_row row;
-        mw_slice id = d->record.candidates[i].investigation_id;
-        mw_err err = mw_state_incident_get(d->steps.tx, id, d->steps.arena, &row);
-        if (err != MW_OK)
-            return err == MW_E_NOT_FOUND ? MW_E_CORRUPT : err;
-        if (row.open)
-            continue;
-        *dropped = true;
-        mw_candidates_remove(d->steps.triage->open, id);
-    }
-    return MW_OK;
-}
-
-/* The set gives slices into itself: a decision's are its own. */
-static mw_err keep_texts(deciding *d, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        mw_candidate *c = &d->record.candidates[i];
-        c->investigation_id = mw_arena_copy(d->steps.arena, c->investigation_id);
-        c->service = mw_arena_copy(d->steps.arena, c->service);
-        c->cause_service = mw_arena_copy(d->steps.arena, c->cause_service);
-        if (!c->investigation_id.data || !c->service.data || !c->cause_service.data)
-            return MW_E_NOMEM;
-    }
-    return MW_OK;
-}
-
-static mw_err find_candidates(deciding *d)
-{
-    size_t count;
-    bool dropped;
-    mw_err err;
-    do {
-        count = mw_candidates_find(d->steps.triage->open, &d->member,
-                                   d->window ? d->window->topology : NULL, d->standing,
-                                   d->record.candidates, MW_CANDIDATES_MAX);
-        err = drop_closed(d, count, &dropped);
-    } while (err == MW_OK && dropped);
-    d->record.input.candidates = d->record.candidates;
-    d->record.input.candidate_count = count;
-    return err == MW_OK ? keep_texts(d, count) : err;
-}
-
-static mw_err gather(deciding *d)
-{
-    const mw_alarm_row *alarm = d->alarm;
-    mw_err err = mw_state_incident_facts(d->steps.tx, alarm->webhook_id, alarm->incident_id,
-                                         alarm->seq, d->steps.arena, &d->facts);
-    if (err == MW_OK)
-        err = look_at_telemetry(d);
-    if (err == MW_OK)
-        err = make_member(d);
-    if (err != MW_OK)
-        return err;
-    mw_slice suspect = d->member.suspect_count ? d->member.suspects[0].service : MW_SLICE("");
-    bool is_suspect = false;
-    for (size_t i = 0; i < d->member.suspect_count; i++)
-        is_suspect |= mw_slice_equal(d->member.suspects[i].service, d->service);
-    d->record.known_alarm_id = d->facts.newest_alarm_id;
-    d->record.input = (mw_decision_input){.action = alarm->action,
-                                          .incident_id = alarm->incident_id,
-                                          .incident_known = d->facts.known,
-                                          .incident_unresolved = d->facts.unresolved,
-                                          .known_investigation_id = d->facts.investigation_id,
-                                          .service = d->service,
-                                          .suspect = is_suspect ? d->service : suspect,
-                                          .is_suspect = is_suspect};
-    bool created = mw_slice_equal(alarm->action, MW_SLICE("created"));
-    bool repeat = d->facts.known && d->facts.unresolved;
-    return created && !repeat ? find_candidates(d) : MW_OK;
-}
-
 /* ---- the commit ------------------------------------------------------------------------------ */
 
-static mw_err insert_decision(const batch *b, deciding *d)
+static mw_err insert_decision(const batch *b, mw_deciding *d)
 {
     const mw_decision *decision = &d->decision;
     int64_t took_ns = mw_clock_mono_ns(b->triage->clock) - b->begun_mono_ns;
@@ -212,76 +61,14 @@ static mw_err insert_decision(const batch *b, deciding *d)
 
 /* Between its commit and its decision an alarm takes the events of its incident. When it turns
  * out to be a repeat they belong to the alarm that it repeats. */
-static mw_err hand_over_events(deciding *d)
+static mw_err hand_over_events(mw_deciding *d)
 {
     if (d->decision.verdict != MW_VERDICT_SKIPPED || !d->facts.known)
         return MW_OK;
     return mw_state_alarm_events_move(d->steps.tx, d->alarm->id, d->facts.newest_alarm_id);
 }
 
-/* The alarm's own service is where the trouble ends: the incident is about it from now on. */
-static mw_err center(deciding *d)
-{
-    mw_incident_row row;
-    mw_slice id = d->decision.investigation_id;
-    mw_err err = mw_state_incident_get(d->steps.tx, id, d->steps.arena, &row);
-    if (err != MW_OK || mw_slice_equal(row.center, d->service))
-        return err;
-    char *text = mw_arena_printf(
-        d->steps.arena,
-        "centred on %.*s: alarm %.*s came later than those of its callers, but the trouble of all "
-        "of them ends at this service (before: %.*s)",
-        MW_SLICE_FMT(d->service), MW_SLICE_FMT(d->alarm->id),
-        MW_SLICE_FMT(row.center.len ? row.center : MW_SLICE("no service known as the cause")));
-    if (!text)
-        return MW_E_NOMEM;
-    err = mw_state_investigation_center(d->steps.tx, id, d->service, d->alarm->title);
-    return err == MW_OK ? mw_steps_journal(&d->steps, id, "ACTION", mw_slice_of(text)) : err;
-}
-
-static mw_err merge_others(deciding *d)
-{
-    char *why =
-        mw_arena_printf(d->steps.arena, "alarm %.*s shows that both have the same cause, %.*s",
-                        MW_SLICE_FMT(d->alarm->id), MW_SLICE_FMT(d->record.input.suspect));
-    mw_err err = why ? MW_OK : MW_E_NOMEM;
-    for (size_t i = 0; err == MW_OK && i < d->decision.join_count; i++)
-        err = mw_steps_merge(&d->steps, d->record.candidates[d->decision.joins[i]].investigation_id,
-                             d->decision.investigation_id, MW_REASON_MERGED, mw_slice_of(why));
-    return err;
-}
-
-/* Said once a pair: a storm would say it with every alarm. */
-static bool is_proposed(mw_triage *triage, mw_slice one, mw_slice other)
-{
-    char pair[2 * MW_ID_TEXT_SIZE];
-    bool ordered = mw_slice_compare(one, other) < 0;
-    snprintf(pair, sizeof pair, "%.*s%.*s", MW_SLICE_FMT(ordered ? one : other),
-             MW_SLICE_FMT(ordered ? other : one));
-    for (size_t i = 0; i < MW_PROPOSALS_KEPT; i++)
-        if (strcmp(triage->proposed[i], pair) == 0)
-            return true;
-    memcpy(triage->proposed[triage->proposed_next++ % MW_PROPOSALS_KEPT], pair, sizeof pair);
-    return false;
-}
-
-static mw_err propose(deciding *d, mw_slice other)
-{
-    mw_slice id = d->decision.investigation_id;
-    if (is_proposed(d->steps.triage, id, other))
-        return MW_OK;
-    char *text = mw_arena_printf(
-        d->steps.arena,
-        "alarm %.*s fits investigations %.*s and %.*s: if they are one incident, "
-        "`midwatch investigation merge %.12s %.12s`",
-        MW_SLICE_FMT(d->alarm->id), MW_SLICE_FMT(id), MW_SLICE_FMT(other), other.data, id.data);
-    if (!text)
-        return MW_E_NOMEM;
-    mw_err err = mw_steps_journal(&d->steps, id, "SUGGESTION", mw_slice_of(text));
-    return err == MW_OK ? mw_steps_journal(&d->steps, other, "SUGGESTION", mw_slice_of(text)) : err;
-}
-
-static mw_err open_incident(deciding *d, char id[MW_ID_TEXT_SIZE])
+static mw_err open_incident(mw_deciding *d, char id[MW_ID_TEXT_SIZE])
 {
     mw_err err = mw_steps_open(&d->steps, d->alarm, id);
     d->decision.investigation_id = mw_slice_of(id);
@@ -291,7 +78,7 @@ static mw_err open_incident(deciding *d, char id[MW_ID_TEXT_SIZE])
     return err;
 }
 
-static mw_err link(deciding *d)
+static mw_err link(mw_deciding *d)
 {
     mw_slice id = d->decision.investigation_id;
     bool repeat = d->decision.reason_code == MW_REASON_SAME_SERVICE && !d->decision.centers;
@@ -299,21 +86,25 @@ static mw_err link(deciding *d)
     if (err == MW_OK)
         err = mw_candidates_add(d->steps.triage->open, id, &d->member);
     if (err == MW_OK && d->decision.centers)
-        err = center(d);
+        err = mw_deciding_center(d);
     if (err == MW_OK)
-        err = merge_others(d);
+        err = mw_deciding_merge(d);
     for (size_t i = 0; err == MW_OK && i < d->decision.propose_count; i++)
-        err = propose(d, d->record.candidates[d->decision.proposes[i]].investigation_id);
+        err =
+            mw_deciding_propose(d, d->record.candidates[d->decision.proposes[i]].investigation_id);
     return err;
 }
 
-static mw_err carry_out(const batch *b, deciding *d, char id[MW_ID_TEXT_SIZE])
+static mw_err carry_out(const batch *b, mw_deciding *d, char id[MW_ID_TEXT_SIZE])
 {
     mw_err err = MW_OK;
     if (d->decision.verdict == MW_VERDICT_PROCEED)
         err = open_incident(d, id);
     if (err == MW_OK)
         err = insert_decision(b, d);
+    if (err == MW_OK && d->decision.verdict != MW_VERDICT_SKIPPED)
+        err =
+            mw_state_unsettled_insert(d->steps.tx, d->alarm->seq, mw_look_due_ns(d->steps.now_ns));
     if (err == MW_OK)
         err = hand_over_events(d);
     if (err == MW_OK && d->decision.verdict == MW_VERDICT_PROCEED)
@@ -328,7 +119,7 @@ static mw_err carry_out(const batch *b, deciding *d, char id[MW_ID_TEXT_SIZE])
 static mw_err decide_one(batch *b, size_t at, mw_state_tx *tx)
 {
     char *id = mw_arena_zalloc(&b->arena, 1, MW_ID_TEXT_SIZE);
-    deciding *d = mw_arena_zalloc(&b->arena, 1, sizeof *d);
+    mw_deciding *d = mw_arena_zalloc(&b->arena, 1, sizeof *d);
     if (!id || !d)
         return MW_E_NOMEM;
     d->steps = (mw_steps){.triage = b->triage,
@@ -338,7 +129,7 @@ static mw_err decide_one(batch *b, size_t at, mw_state_tx *tx)
                           .now_ns = mw_clock_wall_ns(b->triage->clock)};
     d->alarm = &b->alarms[at];
     d->window = b->windows[at];
-    mw_err err = gather(d);
+    mw_err err = mw_deciding_gather(d);
     if (err != MW_OK)
         return err;
     mw_decide(&d->record.input, &d->decision);
@@ -352,11 +143,8 @@ static mw_err decide_one(batch *b, size_t at, mw_state_tx *tx)
 static mw_err run_batch(mw_state_job *job, mw_state_tx *tx)
 {
     batch *b = (batch *)(void *)job;
-    mw_err err = MW_OK;
-    if (!b->triage->open || __atomic_exchange_n(&b->triage->open_stale, false, __ATOMIC_ACQ_REL)) {
-        mw_steps steps = {.triage = b->triage, .tx = tx, .arena = &b->arena};
-        err = mw_steps_load(&steps);
-    }
+    mw_steps steps = {.triage = b->triage, .tx = tx, .arena = &b->arena};
+    mw_err err = mw_steps_ready(&steps);
     for (size_t i = 0; err == MW_OK && i < b->count; i++)
         err = decide_one(b, i, tx);
     return err;
@@ -413,19 +201,13 @@ static void report(const batch *b, bool *wakes)
     }
 }
 
-static bool may_pass(mw_err err)
-{
-    return err == MW_E_IO || err == MW_E_NO_SPACE || err == MW_E_NOMEM || err == MW_E_BUSY ||
-           err == MW_E_CLOSED;
-}
-
 /* What was decided in memory was not committed. An alarm that fails alone, and for a reason that
  * does not pass, waits for the next start. */
 static mw_err give_up(batch *b, mw_err err)
 {
     mw_triage *triage = b->triage;
     __atomic_store_n(&triage->open_stale, true, __ATOMIC_RELEASE);
-    if (triage->one_by_one && !may_pass(err)) {
+    if (triage->one_by_one && !mw_triage_may_pass(err)) {
         MW_LOG(MW_LOG_ERROR, "triage", "an alarm cannot be decided and waits for the next start",
                MW_KV("alarm_id", b->alarms[0].id), MW_KV_ERR(err));
         triage->passed_over = b->alarms[0].seq;

@@ -49,6 +49,13 @@ static void start_runs(mw_triage *triage)
     }
 }
 
+static void start_looks(mw_triage *triage)
+{
+    triage->looks_waiting = true;
+    if (!triage->looking && !triage->stopping)
+        triage->looking = submit(triage, &triage->look_job);
+}
+
 static bool is_failure(mw_err err)
 {
     return err != MW_OK && err != MW_E_NOT_FOUND;
@@ -88,6 +95,8 @@ static mw_err decide_one(mw_triage *triage)
     if (wakes) {
         pthread_mutex_lock(&triage->lock);
         start_runs(triage);
+        triage->looks_waiting = true;
+        pthread_cond_broadcast(&triage->changed);
         pthread_mutex_unlock(&triage->lock);
     }
     return err;
@@ -104,6 +113,25 @@ static void run_decisions(mw_job *job)
     }
     pthread_mutex_lock(&triage->lock);
     triage->deciding = goes_on(triage, err, triage->alarms_waiting) && submit(triage, job);
+    pthread_cond_broadcast(&triage->changed);
+    pthread_mutex_unlock(&triage->lock);
+}
+
+/* One batch, and again while there are more; what is not due yet waits for the keeper. */
+static void run_looks(mw_job *job)
+{
+    mw_triage *triage = (mw_triage *)(void *)((char *)job - offsetof(mw_triage, look_job));
+    bool wakes = false, waiting = false;
+    mw_err err = MW_E_NOT_FOUND;
+    if (take_flag(triage, &triage->looks_waiting))
+        err = mw_looks_next(triage, &wakes, &waiting);
+    if (is_failure(err))
+        log_failure("second look failed, will be tried again", err);
+    pthread_mutex_lock(&triage->lock);
+    if (wakes)
+        start_runs(triage);
+    triage->looks_waiting |= waiting || is_failure(err);
+    triage->looking = err == MW_OK && !triage->stopping && submit(triage, job);
     pthread_cond_broadcast(&triage->changed);
     pthread_mutex_unlock(&triage->lock);
 }
@@ -125,20 +153,33 @@ static void run_investigation(mw_job *job)
 
 /* ---- the keeper ---------------------------------------------------------------------------- */
 
-/* Sleeps the retry time, or until stop. Lock held. */
-static void pause_before_retry(mw_triage *triage)
+/* Sleeps so long, or until stop; a pause between looks ends when something failed. Lock held. */
+static void pause_for(mw_triage *triage, unsigned ms, bool for_retry)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until); /* a real pause, also under a fake clock */
-    until.tv_sec += triage->retry_ms / 1000;
-    until.tv_nsec += (long)(triage->retry_ms % 1000) * 1000000;
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
     int result = 0;
-    while (!triage->stopping && result != ETIMEDOUT)
+    while (!triage->stopping && result != ETIMEDOUT && (for_retry || !triage->retry))
         result = pthread_cond_timedwait(&triage->changed, &triage->lock, &until);
+}
+
+static void keep_once(mw_triage *triage)
+{
+    bool retry = triage->retry;
+    pause_for(triage, retry ? triage->retry_ms : triage->look_ms, retry);
+    if (retry) {
+        triage->retry = false;
+        start_deciding(triage);
+        start_runs(triage);
+    }
+    if (triage->looks_waiting && (retry || !triage->retry))
+        start_looks(triage);
 }
 
 static void *keep(void *arg)
@@ -146,14 +187,10 @@ static void *keep(void *arg)
     mw_triage *triage = arg;
     pthread_mutex_lock(&triage->lock);
     while (!triage->stopping) {
-        if (!triage->retry) {
+        if (triage->retry || triage->looks_waiting)
+            keep_once(triage);
+        else
             pthread_cond_wait(&triage->changed, &triage->lock);
-            continue;
-        }
-        pause_before_retry(triage);
-        triage->retry = false;
-        start_deciding(triage);
-        start_runs(triage);
     }
     pthread_mutex_unlock(&triage->lock);
     return NULL;
@@ -187,6 +224,7 @@ static void free_triage(mw_triage *triage)
     pthread_cond_destroy(&triage->changed);
     pthread_mutex_destroy(&triage->lock);
     mw_topology_cache_fini(&triage->windows);
+    mw_topology_cache_fini(&triage->look_windows);
     mw_candidates_free(triage->open);
     mw_free(MW_MEM_STATE, triage);
 }
@@ -211,8 +249,11 @@ mw_err mw_triage_start(const mw_triage_config *config, mw_triage **out)
     triage->pool = config->pool;
     triage->clock = config->clock;
     triage->retry_ms = MW_TRIAGE_RETRY_MS;
+    triage->look_ms = config->look_ms ? config->look_ms : MW_LOOK_EVERY_MS;
     mw_topology_cache_init(&triage->windows, config->store, config->state, config->clock);
+    mw_topology_cache_init(&triage->look_windows, config->store, config->state, config->clock);
     triage->decide_job.run = run_decisions;
+    triage->look_job.run = run_looks;
     for (size_t i = 0; i < MW_TRIAGE_RUNNERS; i++) {
         triage->runners[i].triage = triage;
         triage->runners[i].job.run = run_investigation;
@@ -222,6 +263,7 @@ mw_err mw_triage_start(const mw_triage_config *config, mw_triage **out)
     pthread_mutex_lock(&triage->lock);
     start_deciding(triage);
     start_runs(triage);
+    start_looks(triage);
     pthread_mutex_unlock(&triage->lock);
     *out = triage;
     return MW_OK;
@@ -241,9 +283,16 @@ void mw_triage_wake_runs(mw_triage *triage)
     pthread_mutex_unlock(&triage->lock);
 }
 
+void mw_triage_wake_looks(mw_triage *triage)
+{
+    pthread_mutex_lock(&triage->lock);
+    start_looks(triage);
+    pthread_mutex_unlock(&triage->lock);
+}
+
 static size_t count_active(const mw_triage *triage)
 {
-    size_t active = triage->deciding;
+    size_t active = (size_t)triage->deciding + triage->looking;
     for (size_t i = 0; i < MW_TRIAGE_RUNNERS; i++)
         active += triage->runners[i].active;
     return active;

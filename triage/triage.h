@@ -19,6 +19,7 @@ typedef struct mw_triage_config {
     mw_state *state;
     mw_pool *pool;
     const mw_clock *clock;
+    unsigned look_ms; /* how often due looks are asked for; 0 = every second */
 } mw_triage_config;
 
 /* Takes up what a former run left. MW_E_NOMEM, MW_E_IO. */
@@ -43,7 +44,7 @@ typedef enum mw_verb {
     MW_VERB_SKIP,    /* an alarm is set aside */
     MW_VERB_MERGE,   /* an investigation, into `other` */
     MW_VERB_SPLIT,   /* `alarms` of an investigation, into a new one */
-    MW_VERB_CLAIM,   /* an investigation is the person's */
+    MW_VERB_CLAIM,   /* an investigation is the person's; another's only with its version */
     MW_VERB_COMMENT, /* `text` goes into the journal */
     MW_VERB_CLOSE,   /* an incident is over, whatever its alarms say */
     MW_VERB_COUNT
@@ -56,6 +57,7 @@ typedef struct mw_act {
     const mw_slice *alarms;
     size_t alarm_count;
     mw_slice text;         /* of a comment; else why, may be empty */
+    mw_slice version;      /* of the subject as it was seen (version.h); empty = whatever it is */
     mw_slice who, address; /* for journal, history and audit */
 } mw_act;
 
