@@ -506,9 +506,8 @@ static void map_when_known(unpacking *work, size_t unpacked)
     if (work->mapped || unpacked < MW_HOT_PREFIX)
         return;
     work->mapped = true;
-    work->broken =
-        !map_columns(work->layout, work->header->many_commits, work->header->item_count, work->raw,
-                     work->header->hot_raw, &work->map);
+    work->broken = !map_columns(work->layout, work->header->many_commits, work->header->item_count,
+                                work->raw, work->header->hot_raw, &work->map);
 }
 
 /* What stands before and behind the columns is always wanted. */

@@ -196,7 +196,8 @@ static void note_gap(checking *run, uint64_t first, uint64_t last)
  * row says: it reaches up to the next one. Gaps are no losses: DECISIONS.md has who leaves them. */
 static mw_err find_gaps(checking *run)
 {
-    uint64_t reach = UINT64_MAX; /* of those so far; nothing is known of what came before the first */
+    uint64_t reach =
+        UINT64_MAX; /* of those so far; nothing is known of what came before the first */
     mw_catalogue_segment *rows = mw_alloc(MW_MEM_STORE, (run->count + 1) * sizeof *rows);
     if (!rows)
         return MW_E_NOMEM;

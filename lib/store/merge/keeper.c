@@ -65,8 +65,7 @@ static uint64_t log_bytes(const mw_survey *all, mw_policy_choice choice)
 /* Rows of what it replaced may stay: its footer names them. */
 static void note_in_catalogue(mw_store *store, const mw_segment *merged)
 {
-    mw_err err =
-        store->catalogue ? mw_catalogue_put_segment(store->catalogue, merged) : MW_OK;
+    mw_err err = store->catalogue ? mw_catalogue_put_segment(store->catalogue, merged) : MW_OK;
     if (err != MW_OK)
         say_behind(err);
 }

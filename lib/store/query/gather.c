@@ -627,8 +627,8 @@ mw_err mw_each_session_text(mw_store_view *view, const uint64_t *keys, size_t co
 {
     mw_block_set blocks;
     mw_err err = mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks);
-    mw_column_set columns = pass_columns(err == MW_OK ? mw_block_set_size(&blocks) : 0,
-                                         mw_column_ref(MW_HOT_SESSION));
+    mw_column_set columns =
+        pass_columns(err == MW_OK ? mw_block_set_size(&blocks) : 0, mw_column_ref(MW_HOT_SESSION));
     for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;

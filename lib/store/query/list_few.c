@@ -147,8 +147,8 @@ static uint64_t blocks_to_try(const mw_list_few *few, const mw_span_sample *samp
 static mw_err is_rare(const mw_list_few *few, bool *rare)
 {
     mw_span_sample sample;
-    mw_err err = mw_span_match_sample(few->match, few->sessions ? 0 : few->since_ns, SAMPLE_BLOCKS,
-                                      &sample);
+    mw_err err =
+        mw_span_match_sample(few->match, few->sessions ? 0 : few->since_ns, SAMPLE_BLOCKS, &sample);
     if (err != MW_OK)
         return err;
     uint64_t cost = sample.met ? blocks_to_try(few, &sample) : UINT64_MAX;

@@ -42,7 +42,7 @@ typedef struct span_scan {
     uint64_t cut_ns; /* what starts earlier is behind the page */
     /* of the present block */
     uint32_t service, session, name, agent, user, model;
-    bool barren; /* nothing fitted in the block before */
+    bool barren;          /* nothing fitted in the block before */
     bool tool_in_items;   /* an attribute may name the tool */
     mw_trace_span *spans; /* the page; the arena's */
 } span_scan;
@@ -226,15 +226,15 @@ static mw_column_set columns_of(const mw_span_filter *filter)
     const struct {
         bool asked;
         mw_column_set column;
-    } needs[] = {{filter->service.len > 0, mw_column_ref(MW_HOT_SERVICE)},
-                 {filter->session_id.len > 0, mw_column_ref(MW_HOT_SESSION)},
-                 {filter->name.len > 0, mw_column_ref(MW_HOT_NAME)},
-                 {filter->agent.len > 0, mw_column_ref(MW_HOT_AGENT)},
-                 {filter->user.len > 0, mw_column_ref(MW_HOT_USER)},
-                 {filter->model.len > 0, mw_column_ref(MW_HOT_MODEL)},
-                 {filter->errors_only, mw_column_narrow(MW_NARROW_STATUS)},
-                 {filter->duration_min_ns || filter->duration_max_ns,
-                  mw_column_wide(MW_WIDE_DURATION)}};
+    } needs[] = {
+        {filter->service.len > 0, mw_column_ref(MW_HOT_SERVICE)},
+        {filter->session_id.len > 0, mw_column_ref(MW_HOT_SESSION)},
+        {filter->name.len > 0, mw_column_ref(MW_HOT_NAME)},
+        {filter->agent.len > 0, mw_column_ref(MW_HOT_AGENT)},
+        {filter->user.len > 0, mw_column_ref(MW_HOT_USER)},
+        {filter->model.len > 0, mw_column_ref(MW_HOT_MODEL)},
+        {filter->errors_only, mw_column_narrow(MW_NARROW_STATUS)},
+        {filter->duration_min_ns || filter->duration_max_ns, mw_column_wide(MW_WIDE_DURATION)}};
     mw_column_set columns = mw_column_wide(MW_WIDE_TIME);
     for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
         columns |= needs[i].asked ? needs[i].column : 0u;

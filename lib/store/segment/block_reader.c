@@ -77,8 +77,8 @@ mw_err mw_read_columns(mw_block_reader *reader, int fd, uint64_t offset,
     if (err == MW_OK)
         err = unpack_hot(reader, header, columns);
     if (err == MW_OK)
-        err = mw_hot_decode_some(header, mw_slice_bytes(reader->raw, header->hot_raw), columns,
-                                 out);
+        err =
+            mw_hot_decode_some(header, mw_slice_bytes(reader->raw, header->hot_raw), columns, out);
     return err;
 }
 

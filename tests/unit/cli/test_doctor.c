@@ -148,9 +148,8 @@ static void test_empty_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals_age),
-        cmocka_unit_test(test_trouble), cmocka_unit_test(test_catalogue),
-        cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_refusals_age),  cmocka_unit_test(test_trouble),
+        cmocka_unit_test(test_catalogue),     cmocka_unit_test(test_disk),
         cmocka_unit_test(test_empty_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -304,7 +304,8 @@ static void test_columns(void **state)
     for (size_t i = 0; i < 200; i++) {
         const mw_index_block *block =
             mw_view_block(view, random_below(&random, mw_view_count(view)));
-        mw_column_set set = (mw_column_set)random_next(&random) & (mw_column_set)random_next(&random);
+        mw_column_set set =
+            (mw_column_set)random_next(&random) & (mw_column_set)random_next(&random);
         mw_column_set more = set | (mw_column_set)random_next(&random);
         assert_true(block->header.many_commits);
         assert_int_equal(mw_view_hot(view, block, &whole), MW_OK);
@@ -324,6 +325,7 @@ static void test_columns(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_users), cmocka_unit_test(test_columns)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_users),
+                                       cmocka_unit_test(test_columns)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
