@@ -192,8 +192,9 @@ static void note_gap(checking *run, uint64_t first, uint64_t last)
     run->gap_last = last;
 }
 
-/* By the rows, before those that fit a file are dropped. A segment of the log may hold more than its
- * row says: it reaches up to the next one. Gaps are no losses: DECISIONS.md has who leaves them. */
+/* By the rows, before those that fit a file are dropped. A segment of the log may hold more than
+ * its row says: it reaches up to the next one. Gaps are no losses: DECISIONS.md has who leaves
+ * them. */
 static mw_err find_gaps(checking *run)
 {
     uint64_t reach =

@@ -1,7 +1,9 @@
 /* What is left of a list of traces or sessions when its newest stretches did not fill the page:
  * those that may fit, newest first.
  *
- * A condition that hardly any span meets names its traces, and those are all. Else candidates are
+ * A sample of the blocks says how rare the rarest condition is. The traces of one that few spans
+ * meet are looked for first, by the columns that tell: when they are hardly any they are all there
+ * is to join, else candidates are those that they name. Without such a condition candidates are
  * joined in the order of the list, by what they add up to (list_bounds.h), until none behind them
  * can be on the page; when many of them do not fit, those of traces with a span that meets the
  * rarest condition. One thread: the view's; MW_MEM_QUERY.
