@@ -133,7 +133,7 @@ typedef enum mw_hot_column {
     MW_HOT_COLUMNS
 } mw_hot_column;
 
-/* Some of the columns, a bit each. Trace ids and strings belong to any set. */
+/* Some of the columns, a bit each. Trace ids and strings belong to any set, and _INDEX to _SEQ. */
 typedef uint32_t mw_column_set;
 #define MW_COLUMNS_ALL UINT32_MAX
 _Static_assert(MW_WIDE_COLUMNS + MW_NARROW_COLUMNS + MW_HOT_COLUMNS <= 32, "a bit each");

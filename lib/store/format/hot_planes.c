@@ -562,6 +562,8 @@ mw_err mw_planes_unpack_some(mw_zstd *zstd, const mw_block_header *header, mw_sl
         return MW_E_CORRUPT;
     if (columns & mw_column_wide(MW_WIDE_PARENT))
         work.columns |= mw_column_wide(MW_WIDE_SPAN_ID); /* of which the parents are */
+    if (columns & mw_column_wide(MW_WIDE_SEQ))
+        work.columns |= mw_column_wide(MW_WIDE_INDEX);
     mw_err err = mw_zstd_unpack_where(zstd, mw_slice_from(stored, 1), out, header->hot_raw,
                                       is_wanted, &work);
     if (err != MW_OK)

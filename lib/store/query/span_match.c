@@ -143,9 +143,11 @@ static uint32_t met_by_name(mw_span_match *match, const mw_hot *hot, uint32_t ro
     uint32_t ref = mw_hot_ref(hot, MW_HOT_NAME, row);
     if (match->verdicts[ref] == NOT_READ)
         match->verdicts[ref] = judge_name(match, mw_hot_string(hot, ref));
-    bool tool = hot->narrow[MW_NARROW_OPERATION][row] == MW_OP_TOOL;
-    return (match->verdicts[ref] & NAME_FITS ? MEETS_NAME : 0u) |
-           (tool && match->verdicts[ref] & TOOL_FITS ? MEETS_TOOL : 0u);
+    uint32_t met = match->verdicts[ref] & NAME_FITS ? MEETS_NAME : 0u;
+    if (match->possible & MEETS_TOOL && match->verdicts[ref] & TOOL_FITS &&
+        hot->narrow[MW_NARROW_OPERATION][row] == MW_OP_TOOL)
+        met |= MEETS_TOOL;
+    return met;
 }
 
 /* Columns of what is not possible, or not asked, may not be there. */

@@ -17,7 +17,7 @@
 #define MS UINT64_C(1000000)
 #define BASE (1000000 * MS)
 
-enum { RARE = 1, SOME = 2, MANY = 4, EVERY = 8, AGENT = 16, FAILED = 32 };
+enum { RARE = 1, SOME = 2, MANY = 4, EVERY = 8, AGENT = 16, FAILED = 32, NAMED = 64, SECOND = 128 };
 
 typedef struct sum {
     uint64_t id, first, last, tokens;
@@ -52,6 +52,8 @@ static facts facts_of(uint64_t trace, uint64_t span)
         out.user = "user-many", out.met = MANY;
     out.met |= random_below(&random, 200) == 0 ? AGENT : 0u;
     out.met |= random_below(&random, 50) == 0 ? FAILED : 0u;
+    out.met |= random_below(&random, 90) == 0 ? NAMED : 0u;
+    out.met |= out.met & NAMED && span == 2 ? SECOND : 0u;
     return out;
 }
 
@@ -70,6 +72,7 @@ static void make_span(test_batch *batch, size_t at, uint64_t trace, uint64_t spa
     row->operation_kind = MW_OP_MODEL;
     row->input_tokens = (int64_t)known.tokens;
     row->user = mw_slice_of(known.user);
+    row->name = test_format(batch, known.met & NAMED ? "Ask for refund " : "span ", span);
     row->agent = known.met & AGENT ? MW_SLICE("agent-some") : MW_SLICE("agent-usual");
     row->status = known.met & FAILED ? 2 : 0;
     /* The root's parent of all, so that its counts stand for nobody's. */
@@ -212,6 +215,9 @@ static void check_all(mw_store *store, const model *all, size_t budget)
         {{.user = MW_SLICE("user-every")}, EVERY},
         {{.user = MW_SLICE("user-none")}, 1u << 31},
         {{.errors_only = true}, FAILED},
+        {{.text = MW_SLICE("REFUND")}, NAMED},
+        {{.text = MW_SLICE("refund"), .errors_only = true}, NAMED | FAILED},
+        {{.service = MW_SLICE("checkout"), .text = MW_SLICE("refund 2")}, SECOND},
         {{.user = MW_SLICE("user-some"), .agent = MW_SLICE("agent-some")}, SOME | AGENT},
         {{.user = MW_SLICE("user-some"), .tokens_min = 500}, SOME},
         {{.agent = MW_SLICE("agent-some"), .duration_min_ns = ALL / 2 * MS}, AGENT},
