@@ -88,7 +88,7 @@ static sum *sum_of(sum_table *table, uint64_t key)
 }
 
 /* Sums lie anywhere in tables that are larger than a core's cache: what the next pieces need is
- * asked for before the first of them is added, which takes a third of the time. */
+ * asked for before the first of them is added. */
 #define ABREAST 16u
 
 static void fetch_ahead(const sum_table *table, uint64_t key)
