@@ -173,6 +173,8 @@ void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
 /* What is said of that many damaged blocks, NUL-terminated. Pure. */
 #define MW_DAMAGE_TEXT_SIZE 160
 void mw_api_damage_text(size_t blocks, char out[MW_DAMAGE_TEXT_SIZE]);
+/* The same of what is gone as a whole. */
+void mw_api_losses_text(uint64_t lost, char out[MW_DAMAGE_TEXT_SIZE]);
 /* Segments of its space that are known to be gone; 0 of a question about state. */
 uint64_t mw_api_lost_segments(const mw_api_call *call);
 /* Member "warnings" when there is something to say: [{"code","message"}]. Lists have it by
