@@ -126,7 +126,7 @@ mw_err mw_read_items(mw_block_reader *reader, int fd, uint64_t offset,
                      const mw_block_header *header, const mw_hot *hot, mw_items *out)
 {
     mw_err err = mw_read_items_raw(reader, fd, offset, header);
-    if (err == MW_OK && header->items_codec == MW_CODEC_FIELDS)
+    if (err == MW_OK && mw_codec_in_fields(header->items_codec))
         err = read_fields(reader, header, hot, out);
     else if (err == MW_OK)
         err = mw_items_decode(header, mw_slice_bytes(reader->raw, header->items_raw), out);
