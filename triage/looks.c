@@ -14,7 +14,7 @@
 #include "triage/deciding.h"
 #include "triage/decision/second_look.h"
 
-/* Alarms of one step. Most differ in nothing: that takes a look at a window and no write of its own. */
+/* Alarms of one step. Most differ in nothing: that takes a look at a window and no write. */
 #define BATCH_MAX 256
 /* Those that differ, of one commit: a decision waits for no more than some milliseconds of them. */
 #define DIFFERENT_MAX 32

@@ -30,8 +30,8 @@ typedef struct mw_looked {
     mw_slice into;
 } mw_looked;
 
-/* Stands for what was seen: the same number for the same suspects begun in the same minutes. Kept in
- * state, so it never changes from one version of the program to the next. */
+/* Stands for what was seen: the same number for the same suspects begun in the same minutes. Kept
+ * in state, so it never changes from one version of the program to the next. */
 uint64_t mw_look_print(const mw_telemetry_seen *seen);
 /* Other suspects, or the same since another minute: there is something to decide anew. */
 bool mw_look_differs(const mw_telemetry_seen *before, const mw_telemetry_seen *now);
