@@ -563,9 +563,6 @@ static mw_err run_one(run *r, mw_runner *runner)
     mw_err err = investigate(r, runner);
     if (err == MW_OK || err == MW_E_CONFLICT)
         runner->kept[0] = '\0';
-    /* Alarms may have joined while it ran, and then it is to run again (incidents.h). */
-    if (err == MW_OK)
-        mw_triage_wake_runs(r->triage);
     if (err == MW_E_CONFLICT)
         return MW_OK;
     return err == MW_E_NOT_FOUND ? MW_E_CORRUPT : err;

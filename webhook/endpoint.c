@@ -193,6 +193,16 @@ static mw_err run_delivery(mw_state_job *state_job, mw_state_tx *tx)
     return mw_arrival_commit(&((delivery_job *)(void *)state_job)->arrival, tx);
 }
 
+static void note_left_out(const delivery_job *job)
+{
+    uint64_t left_out = job->arrival.events.left_out;
+    if (!left_out)
+        return;
+    mw_count(MW_COUNT_ALARMS_LEFT_OUT, left_out);
+    MW_LOG(MW_LOG_WARN, "webhook", "the sender left alarms out: raise its max_alerts",
+           MW_KV("webhook_id", job->arrival.webhook_id), MW_KV_U64("alarms", left_out));
+}
+
 /* Wakes triage before it answers: once the answer is out the server may be shutting down, and the
  * reply ends what keeps triage alive. Waking does not block. */
 static void done_delivery(mw_state_job *state_job, mw_err err)
@@ -202,6 +212,7 @@ static void done_delivery(mw_state_job *state_job, mw_err err)
         mw_count(MW_COUNT_ALARMS_RECEIVED, job->arrival.alarms);
         mw_count(MW_COUNT_ALARM_EVENTS, job->arrival.changes);
         mw_count(MW_COUNT_ALARMS_REPEATED, job->arrival.repeats);
+        note_left_out(job);
         mw_triage_wake(job->webhooks->config.triage);
         reply_received(job);
     } else if (err == MW_E_CONFLICT) {

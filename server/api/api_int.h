@@ -299,8 +299,8 @@ MW_MUST_USE mw_err mw_api_logs_of_trace(mw_api_call *call, mw_store_view *view,
                                         const uint8_t trace_id[MW_TRACE_ID_SIZE]);
 struct mw_plan_row;
 void mw_shape_plan(mw_json *json, const struct mw_plan_row *row);
-MW_MUST_USE mw_err mw_shape_investigation(mw_api_call *call, mw_state_tx *tx,
-                                          const mw_investigation_row *row);
+/* The whole shape of one investigation, by its id or a prefix of it, as the answer. */
+MW_MUST_USE mw_err mw_api_investigation_tell(mw_api_call *call, mw_slice id);
 MW_MUST_USE mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row,
                                   mw_arena *arena);
 
