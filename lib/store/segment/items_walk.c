@@ -1,7 +1,7 @@
 /* The item chunk from front to back. See items_walk.h. */
 #include "lib/store/segment/items_walk.h"
-#include "lib/store/segment/pread_all.h"
 #include "lib/store/format/hot_layout.h"
+#include "lib/store/segment/pread_all.h"
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
