@@ -144,7 +144,7 @@ static void judge(mw_packed_file *file, int code, size_t taken)
     else if (code != Z_OK && code != Z_BUF_ERROR)
         snprintf(file->problem, sizeof file->problem,
                  "its gzip member at byte %llu is damaged, near byte %llu: %s; %s",
-                 (unsigned long long)file->member, (unsigned long long)(position(file) + taken),
+                 (unsigned long long)file->member, (unsigned long long)position(file) + taken,
                  file->stream.msg ? file->stream.msg : "not what a packer writes", fate(file));
 }
 
