@@ -1,10 +1,10 @@
 /* triage, inside: the engine's state and the steps it runs.
  *
- * Three kinds of work run on the pool: the decision loop (at most one job at a time: decisions are
+ * Two kinds of work run on pools: the decision loop (at most one job at a time: decisions are
  * serial) and MW_TRIAGE_RUNNERS investigation slots. Each job does a bounded piece, then puts
  * itself behind what waits in the pool, so that a storm of alarms starves neither queries nor
- * investigations. A keeper thread sleeps until something failed (disk full, a full queue) and
- * starts the work again after a while. What is to be done stands in state, never in memory alone.
+ * investigations. A keeper thread keeps windows of telemetry ready for alarms, and when something
+ * failed (disk full, a full queue) it starts the work again after a while. What is to be done stands in state, never in memory alone.
  */
 #ifndef MW_TRIAGE_TRIAGE_INT_H
 #define MW_TRIAGE_TRIAGE_INT_H
@@ -47,20 +47,21 @@ typedef struct mw_runner {
 struct mw_triage {
     mw_store *store;
     mw_state *state;
-    mw_pool *pool;
+    mw_pool *pool, *runs;
     const mw_clock *clock;
 
     /* of the state writer's thread, inside jobs */
     mw_candidates *open;
     bool open_stale; /* atomic: to be made again from state */
+    uint64_t undone; /* mw_state_undone when `open` was made */
     char proposed[MW_PROPOSALS_KEPT][2 * MW_ID_TEXT_SIZE];
     size_t proposed_next;
 
-    /* of the decision loop */
     mw_topology_cache windows;
+
+    /* of the decision loop */
     bool one_by_one;      /* a batch failed */
-    bool edges_changed;   /* atomic: windows are to be made again */
-    uint64_t passed_over; /* alarms up to this one that cannot be decided wait for a start */
+    uint64_t passed_over; /* atomic: alarms up to this one that cannot be decided wait for a start */
 
     mw_job decide_job;
     mw_runner runners[MW_TRIAGE_RUNNERS];

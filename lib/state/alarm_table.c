@@ -36,6 +36,9 @@ static const char sql_of_investigation[] =
     "SELECT " MW_ALARM_COLUMNS " FROM decision d JOIN alarm a ON a.id = d.alarm_id"
     " WHERE d.investigation_id = ? AND d.verdict <> 'SKIPPED' ORDER BY a.seq";
 
+static const char sql_waits[] =
+    "SELECT EXISTS(SELECT 1 FROM undecided WHERE alarm_seq > ? AND alarm_seq < ?)";
+
 static mw_err insert_seq(mw_state_tx *tx, uint64_t seq)
 {
     mw_sql sql = mw_sql_prepare(tx, sql_insert_undecided);
@@ -159,6 +162,16 @@ mw_err mw_state_alarm_undecided(mw_state_tx *tx, mw_arena *arena, mw_alarm_row *
     }
     mw_err err = mw_sql_end(&sql);
     return err == MW_OK && !found ? MW_E_NOT_FOUND : err;
+}
+
+mw_err mw_state_alarm_waits(mw_state_tx *tx, uint64_t after_seq, uint64_t before_seq, bool *waits)
+{
+    mw_sql sql = mw_sql_prepare(tx, sql_waits);
+    mw_sql_i64(&sql, (int64_t)after_seq);
+    mw_sql_i64(&sql, (int64_t)before_seq);
+    while (mw_sql_step(&sql))
+        *waits = mw_sql_take_i64(&sql) != 0;
+    return mw_sql_end(&sql);
 }
 
 mw_err mw_state_alarm_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena, mw_alarm_row *out)

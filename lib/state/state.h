@@ -59,6 +59,14 @@ MW_MUST_USE mw_err mw_state_submit(mw_state *state, mw_state_job *job);
  * `done` may be NULL; else it is called before the return, on the caller's thread. */
 MW_MUST_USE mw_err mw_state_submit_wait(mw_state *state, mw_state_job *job);
 
+/* Inside a job: what `run` changes is undone when it fails, and the job goes on; *result is what it
+ * returned. An error: the transaction is lost. */
+MW_MUST_USE mw_err mw_state_try(mw_state_tx *tx, mw_err (*run)(void *ctx, mw_state_tx *tx),
+                                void *ctx, mw_err *result);
+/* Inside a job: how many transactions were not committed so far, jobs and all. Who keeps in memory
+ * what jobs wrote makes it anew when this has changed. */
+uint64_t mw_state_undone(const mw_state_tx *tx);
+
 /* A read transaction; blocks while all readers are out, so a thread holds one at a time. It sees
  * one snapshot, taken at its first question. Pool threads and start-up. MW_E_IO. */
 MW_MUST_USE mw_err mw_state_read_begin(mw_state *state, mw_state_tx **out);
@@ -124,6 +132,9 @@ MW_MUST_USE mw_err mw_state_alarm_events_move(mw_state_tx *tx, mw_slice from_ala
 /* The oldest alarm without a decision; MW_E_NOT_FOUND when all are decided. `body` is left empty
  * by all questions but alarm_get. */
 MW_MUST_USE mw_err mw_state_alarm_undecided(mw_state_tx *tx, mw_arena *arena, mw_alarm_row *out);
+/* Does any wait whose number lies between the two, both excluded? */
+MW_MUST_USE mw_err mw_state_alarm_waits(mw_state_tx *tx, uint64_t after_seq, uint64_t before_seq,
+                                        bool *waits);
 MW_MUST_USE mw_err mw_state_alarm_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
                                       mw_alarm_row *out);
 MW_MUST_USE mw_err mw_state_alarm_events(mw_state_tx *tx, mw_slice alarm_id, mw_arena *arena,

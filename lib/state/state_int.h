@@ -35,7 +35,8 @@ struct mw_state {
     mw_state_tx writer;
     mw_queue queue;
     pthread_t writer_thread;
-    bool writable; /* atomic: the writer sets, anyone reads */
+    bool writable;   /* atomic: the writer sets, anyone reads */
+    uint64_t undone; /* transactions that were not committed; the writer's thread */
 
     pthread_mutex_t readers_lock;
     pthread_cond_t reader_returned;

@@ -45,7 +45,7 @@ static inline void open_all(void)
 
 static inline void start(void)
 {
-    mw_triage_config config = {store, state_db, pool, &fake.clock};
+    mw_triage_config config = {store, state_db, pool, &fake.clock, NULL};
     assert_int_equal(mw_triage_start(&config, &triage), MW_OK);
 }
 
