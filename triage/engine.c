@@ -43,6 +43,7 @@ typedef struct deciding {
     const mw_alarm_row *alarm;
     mw_window *window; /* NULL: telemetry is not asked */
     int64_t begun_mono_ns;
+    bool fresh; /* nobody can have sent an event for it yet */
     bool wakes; /* an investigation has something to run */
     char id[MW_ID_TEXT_SIZE]; /* of the investigation that it opens */
     const mw_standing *standing; /* NULL: its service is not in the window */
@@ -115,13 +116,20 @@ static mw_err make_member(deciding *d)
     return mw_steps_member(d->steps.arena, &d->record.seen, d->alarm->resources_json, &d->member);
 }
 
-/* Closings go past the set in memory: what they closed leaves it here. */
+/* Closings go past the set in memory: what they closed leaves it here. An incident is asked for
+ * once after each. */
 static mw_err drop_closed(deciding *d, size_t count, bool *dropped)
 {
+    uint64_t closings = mw_state_closings(d->steps.tx) + 1;
     *dropped = false;
     for (size_t i = 0; i < count; i++) {
         mw_incident_row row;
         mw_slice id = d->record.candidates[i].investigation_id;
+        uint64_t *asked = mw_candidates_note(d->steps.triage->open, id);
+        MW_ASSERT(asked);
+        if (*asked == closings)
+            continue;
+        *asked = closings;
         mw_err err = mw_state_incident_get(d->steps.tx, id, d->steps.arena, &row);
         if (err != MW_OK)
             return err == MW_E_NOT_FOUND ? MW_E_CORRUPT : err;
@@ -319,13 +327,15 @@ static mw_err carry_out(deciding *d)
         err = open_incident(d);
     if (err == MW_OK)
         err = insert_decision(d);
-    if (err == MW_OK)
+    if (err == MW_OK && !d->fresh)
         err = hand_over_events(d);
     if (err == MW_OK && d->decision.verdict == MW_VERDICT_PROCEED)
         err = mw_candidates_add(d->steps.triage->open, d->decision.investigation_id, &d->member);
     if (err == MW_OK && d->decision.verdict == MW_VERDICT_LINKED)
         err = link(d);
-    if (err == MW_OK && d->decision.investigation_id.len)
+    /* An incident that an open alarm has joined is not over. */
+    bool opens = d->fresh && d->decision.verdict != MW_VERDICT_SKIPPED;
+    if (err == MW_OK && d->decision.investigation_id.len && !opens)
         err = mw_steps_settle(&d->steps, d->decision.investigation_id);
     return err;
 }
@@ -397,6 +407,7 @@ static mw_err decide_prompt(prompt *p, size_t at, mw_state_tx *tx)
         d->steps = (mw_steps){.triage = p->triage, .tx = tx, .arena = &arena};
         d->alarm = &p->alarms[at];
         d->window = p->windows[at];
+        d->fresh = true;
         d->begun_mono_ns = p->begun_mono_ns;
         err = decide_one(d, &p->outcomes[at]);
     } else if (err == MW_OK) {

@@ -38,7 +38,7 @@ typedef struct mw_outcome {
 #define MW_PROMPT_MAX 16
 
 /* Decides alarms in the job that has just inserted them, so that they share its commit: when no
- * older one waits and the telemetry around them is at hand. All of them or none; *decided false:
+ * older one waits, none of them has an event yet, and the telemetry around them is at hand. All of them or none; *decided false:
  * they wait for mw_triage_wake. What fails in deciding is undone and fails nothing else; an error
  * is the transaction's. On the state writer's thread. */
 MW_MUST_USE mw_err mw_triage_decide_now(mw_triage *triage, mw_state_tx *tx,

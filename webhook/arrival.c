@@ -140,7 +140,7 @@ mw_err mw_arrival_commit(mw_arrival *arrival, mw_state_tx *tx)
         err = insert_event(arrival, &arrival->events.items[i], repeated, tx);
     if (err == MW_OK && seen == MW_E_CONFLICT && arrival->repeats == arrival->events.count)
         return MW_E_CONFLICT;
-    if (err != MW_OK)
+    if (err != MW_OK || arrival->changes) /* a delivery may open and close */
         return err;
     return mw_triage_decide_now(arrival->triage, tx, arrival->rows, arrival->alarms,
                                 arrival->outcomes, &arrival->decided);

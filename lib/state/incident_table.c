@@ -246,6 +246,7 @@ mw_err mw_state_investigation_end(mw_state_tx *tx, mw_slice investigation_id, mw
     mw_sql_i64(&sql, now_ns);
     mw_sql_text(&sql, merged_into);
     mw_sql_text(&sql, investigation_id);
+    tx->state->closings++;
     return run_change(&sql);
 }
 

@@ -207,6 +207,9 @@ MW_MUST_USE mw_err mw_state_investigation_requeue(mw_state_tx *tx);
  * each decision. */
 MW_MUST_USE mw_err mw_state_investigation_settle(mw_state_tx *tx, mw_slice investigation_id,
                                                  int64_t now_ns);
+/* Inside a job: how many incidents were closed so far, since start; some of them may have been
+ * undone. As long as it stays, what was open is open. */
+uint64_t mw_state_closings(const mw_state_tx *tx);
 MW_MUST_USE mw_err mw_state_investigation_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
                                               mw_investigation_row *out);
 /* By created_at. `status` empty = all. */

@@ -53,6 +53,7 @@ typedef struct incident {
     kept_suspect suspects[MW_CANDIDATES_SUSPECTS_MAX];
     uint32_t service_count, region_count, title_count, resource_count, suspect_count;
     bool known; /* some member's telemetry was enough to tell */
+    uint64_t note;
     char id[MW_ID_TEXT_SIZE];
 } incident;
 
@@ -225,6 +226,12 @@ void mw_candidates_remove(mw_candidates *set, mw_slice investigation_id)
     incident *i = find_incident(set, investigation_id);
     if (i)
         release(set, i);
+}
+
+uint64_t *mw_candidates_note(mw_candidates *set, mw_slice investigation_id)
+{
+    incident *i = find_incident(set, investigation_id);
+    return i ? &i->note : NULL;
 }
 
 static int by_time(const void *left, const void *right)
