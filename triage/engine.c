@@ -216,7 +216,8 @@ static mw_err insert_decision(deciding *d)
                            .scored = decision->scored,
                            .as_of = d->record.seen.as_of,
                            .decided_ns = d->steps.now_ns,
-                           .decided_in_us = took_ns / 1000};
+                           .decided_in_us = took_ns / 1000,
+                           .prompt = d->fresh};
     mw_err err = mw_decision_write(&d->record, decision, d->steps.arena, &row.detail_json);
     return err == MW_OK ? mw_state_decision_insert(d->steps.tx, &row) : err;
 }

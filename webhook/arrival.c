@@ -61,7 +61,7 @@ static mw_err insert_alarm(mw_arrival *arrival, const mw_alarm_event *event, mw_
                         .body = event->body.len ? event->body : arrival->body,
                         .started_ns = event_time(arrival, event),
                         .received_ns = arrival->received_ns};
-    mw_err err = mw_state_alarm_insert(tx, row);
+    mw_err err = mw_state_alarm_put(tx, row);
     if (err != MW_OK)
         return err;
     row->id = mw_arena_copy(arrival->arena, name);
@@ -121,6 +121,18 @@ static mw_err make_room(mw_arrival *arrival)
     return arrival->rows && arrival->outcomes ? MW_OK : MW_E_NOMEM;
 }
 
+/* With the alarms where that can be: a delivery that opens and closes is left to the engine. */
+static mw_err decide(mw_arrival *arrival, mw_state_tx *tx)
+{
+    mw_err err = MW_OK;
+    if (!arrival->changes)
+        err = mw_triage_decide_now(arrival->triage, tx, arrival->rows, arrival->alarms,
+                                   arrival->outcomes, &arrival->decided);
+    for (size_t i = 0; err == MW_OK && !arrival->decided && i < arrival->alarms; i++)
+        err = mw_state_alarm_wait(tx, arrival->rows[i].seq);
+    return err;
+}
+
 mw_err mw_arrival_commit(mw_arrival *arrival, mw_state_tx *tx)
 {
     mw_err room = make_room(arrival);
@@ -140,10 +152,7 @@ mw_err mw_arrival_commit(mw_arrival *arrival, mw_state_tx *tx)
         err = insert_event(arrival, &arrival->events.items[i], repeated, tx);
     if (err == MW_OK && seen == MW_E_CONFLICT && arrival->repeats == arrival->events.count)
         return MW_E_CONFLICT;
-    if (err != MW_OK || arrival->changes) /* a delivery may open and close */
-        return err;
-    return mw_triage_decide_now(arrival->triage, tx, arrival->rows, arrival->alarms,
-                                arrival->outcomes, &arrival->decided);
+    return err == MW_OK ? decide(arrival, tx) : err;
 }
 
 void mw_arrival_committed(const mw_arrival *arrival)

@@ -1,21 +1,24 @@
 /* Checkpoints: what the log holds goes into the database file, beside the writer and not in it.
  *
- * SQLite's own would run inside the commit that finds the log long enough: two syncs and a hundred
- * writes that some verdict waits for. Here a thread with a connection of its own does them when the
- * writer says so; the writer appends meanwhile. The log begins anew once all of it was taken over
- * and nobody reads it. Under a load without a pause, or while a reader stays, it grows: from
- * LOG_PAGES_MAX on the writer waits for a checkpoint, as it did before. What fails is tried again
- * after the next commit; the log keeps everything until then.
+ * SQLite's own would run inside the commit that finds the log long enough: two syncs and hundreds
+ * of writes that some verdict waits for. Here a thread with a connection of its own does that when
+ * the writer says so, and the writer appends meanwhile. The log begins anew once all of it was
+ * taken over, which would never be under a load without a pause; so the writer takes over what was
+ * appended meanwhile itself, a few pages. A log that is never begun anew grows, and costs more with
+ * every page: its index is searched in pieces of 4,096.
+ *
+ * While somebody reads an old snapshot it grows all the same; what fails is tried again after the
+ * next commit, and the log keeps everything until then.
  */
 #include <signal.h>
 
 #include "lib/base/log.h"
 #include "lib/state/state_int.h"
 
-/* 4 MiB: some hundred commits of one alarm each. */
-#define LOG_PAGES ((int)1000)
-/* 64 MiB. */
-#define LOG_PAGES_MAX ((int)16000)
+/* 8 MiB: some hundred commits of one alarm each. */
+#define LOG_PAGES 2000u
+/* 64 MiB: the thread does not get on, or a reader stays. */
+#define LOG_PAGES_MAX 16000
 
 static void checkpoint(sqlite3 *db)
 {
@@ -30,14 +33,16 @@ static int note_commit(void *ctx, sqlite3 *db, const char *name, int pages)
 {
     mw_state *state = ctx;
     (void)name;
-    if (pages >= LOG_PAGES_MAX) {
-        checkpoint(db);
-    } else if (pages >= LOG_PAGES) {
-        pthread_mutex_lock(&state->checkpoint_lock);
+    pthread_mutex_lock(&state->checkpoint_lock);
+    bool ours = state->checkpoint_done && pages >= state->log_pages;
+    state->checkpoint_done = false;
+    if (pages >= state->log_pages && !ours && !state->checkpoint_due) {
         state->checkpoint_due = true;
-        pthread_mutex_unlock(&state->checkpoint_lock);
         pthread_cond_signal(&state->checkpoint_wanted);
     }
+    pthread_mutex_unlock(&state->checkpoint_lock);
+    if (ours || pages >= LOG_PAGES_MAX)
+        checkpoint(db);
     return SQLITE_OK;
 }
 
@@ -50,21 +55,23 @@ static void *run_checkpoints(void *arg)
             pthread_cond_wait(&state->checkpoint_wanted, &state->checkpoint_lock);
             continue;
         }
-        state->checkpoint_due = false;
         pthread_mutex_unlock(&state->checkpoint_lock);
         checkpoint(state->checkpoints.db);
         pthread_mutex_lock(&state->checkpoint_lock);
+        state->checkpoint_due = false;
+        state->checkpoint_done = true;
     }
     pthread_mutex_unlock(&state->checkpoint_lock);
     return NULL;
 }
 
-void mw_state_checkpoints_start(mw_state *state)
+void mw_state_checkpoints_start(mw_state *state, unsigned log_pages)
 {
     sigset_t all, before;
     if (pthread_mutex_init(&state->checkpoint_lock, NULL) != 0 ||
         pthread_cond_init(&state->checkpoint_wanted, NULL) != 0)
         mw_bug(__FILE__, __LINE__, "pthread initialisation failed");
+    state->log_pages = (int)(log_pages ? log_pages : LOG_PAGES);
     sqlite3_wal_hook(state->writer.db, note_commit, state);
     sigfillset(&all); /* signals belong to the main thread */
     pthread_sigmask(SIG_SETMASK, &all, &before);

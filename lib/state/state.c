@@ -235,7 +235,7 @@ mw_err mw_state_open(const mw_state_config *config, mw_state **out, mw_detail *d
         free_state(state);
         return err;
     }
-    mw_state_checkpoints_start(state);
+    mw_state_checkpoints_start(state, config->log_pages);
     mw_state_writer_start(state);
     *out = state;
     return MW_OK;

@@ -22,6 +22,7 @@ typedef struct mw_state_config {
     const mw_clock *clock;
     size_t queue_budget_bytes; /* jobs waiting for the writer */
     unsigned readers;          /* read connections; a read waits when all are out */
+    unsigned log_pages;        /* from which on there is a checkpoint; 0 = 2,000 */
 } mw_state_config;
 
 /* Jobs are small (an alarm of at most 256 KiB): room for a storm of several thousand. */
@@ -118,7 +119,12 @@ typedef struct mw_incident_facts {
     bool unresolved;           /* no resolved or closed event on that alarm */
 } mw_incident_facts;
 
+/* It waits for a decision from then on. */
 MW_MUST_USE mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row);
+/* In two steps, for an alarm that is decided in the same transaction and never waits. One that
+ * neither waits nor is decided is lost. */
+MW_MUST_USE mw_err mw_state_alarm_put(mw_state_tx *tx, mw_alarm_row *row);
+MW_MUST_USE mw_err mw_state_alarm_wait(mw_state_tx *tx, uint64_t seq);
 /* before_seq: only alarms and events committed earlier (0 = all). An undecided `created` counts
  * as not SKIPPED. */
 MW_MUST_USE mw_err mw_state_incident_facts(mw_state_tx *tx, mw_slice webhook_id,
@@ -162,6 +168,7 @@ typedef struct mw_decision_row {
     uint64_t as_of;       /* the store's commit sequence it saw */
     int64_t decided_ns;
     int64_t decided_in_us;
+    bool prompt; /* not stored: the alarm never waited */
 } mw_decision_row;
 
 /* Takes the alarm off the undecided. The investigation it names exists already. */

@@ -39,10 +39,11 @@ struct mw_state {
     uint64_t undone; /* transactions that were not committed; the writer's thread */
     uint64_t closings; /* incidents that were closed; the writer's thread */
 
+    int log_pages; /* from which on there is a checkpoint */
     pthread_t checkpoint_thread;
     pthread_mutex_t checkpoint_lock;
     pthread_cond_t checkpoint_wanted;
-    bool checkpoint_due, checkpoint_end; /* under the lock */
+    bool checkpoint_due, checkpoint_done, checkpoint_end; /* under the lock */
 
     pthread_mutex_t readers_lock;
     pthread_cond_t reader_returned;
@@ -57,7 +58,7 @@ void mw_state_writer_start(mw_state *state);
 void mw_state_writer_stop(mw_state *state);
 
 /* checkpoint.c */
-void mw_state_checkpoints_start(mw_state *state);
+void mw_state_checkpoints_start(mw_state *state, unsigned log_pages);
 void mw_state_checkpoints_stop(mw_state *state);
 
 /* schema.c. Checks that the file is ours (before anything writes to it): MW_E_CORRUPT, MW_E_IO. */
