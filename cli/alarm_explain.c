@@ -62,6 +62,7 @@ static void render_head(const json_t *root, mw_buffer *out)
     mw_field(out, "service", mw_text(root, "service"));
     mw_field(out, "region", mw_text(root, "region"));
     mw_field(out, "started", mw_slice_of(text));
+    mw_alarm_claim(root, out);
 }
 
 static void render_verdict(const json_t *decision, mw_buffer *out)
@@ -233,6 +234,35 @@ static void render_telemetry(const json_t *decision, mw_buffer *out)
         line(out, "  nowhere: errors and durations were as usual");
 }
 
+/* ---- second looks ---------------------------------------------------------------------------- */
+
+static const word_row look_words[] = {
+    {"stays", "it stays where it is"},
+    {"merges", "its incident and another turned out to be one"},
+    {"moves", "it was moved to another incident"},
+    {"leaves", "it was given an incident of its own"},
+    {"suggests", "people are asked, see the investigation's journal"},
+};
+
+static void render_looks(const json_t *looks, mw_buffer *out)
+{
+    char time[MW_CELL_SIZE];
+    for (size_t i = 0; i < json_array_size(looks); i++) {
+        const json_t *look = json_array_get(looks, i);
+        const json_t *suspects = json_object_get(json_object_get(look, "telemetry"), "suspects");
+        mw_instant_text(look, "time", time);
+        mw_buffer_appendf(out,
+                          "\nLooked at again %s, with telemetry that came after the alarm (as of "
+                          "commit %lld): %s\n  ",
+                          time, (long long)mw_integer(look, "as_of"),
+                          WORDS(look_words, mw_text(look, "look")));
+        mw_visible(out, mw_text(look, "reason"));
+        mw_buffer_append_byte(out, '\n');
+        for (size_t k = 0; k < json_array_size(suspects); k++)
+            render_suspect(json_array_get(suspects, k), out);
+    }
+}
+
 /* ---- history, and what to do ----------------------------------------------------------------- */
 
 static void render_history(const json_t *history, mw_buffer *out)
@@ -285,6 +315,7 @@ static void render_explain(mw_cli *cli, json_t *root, mw_buffer *out)
     render_score(cli, decision, out);
     render_others(cli, json_object_get(decision, "candidates"), out);
     render_telemetry(decision, out);
+    render_looks(json_object_get(decision, "looks"), out);
     render_history(json_object_get(decision, "history"), out);
     render_hints(root, decision, out);
 }

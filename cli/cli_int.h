@@ -43,7 +43,7 @@ enum {
     MW_TAKES_JUDGE = 1 << 21,       /* hash, comment */
     MW_TAKES_STORY = 1 << 2,        /* incident */
     MW_TAKES_DEPLOYED = 1 << 11,    /* service: whose deployments */
-    MW_TAKES_WHY = 1 << 22,         /* why */
+    MW_TAKES_WHY = 1 << 22,         /* why, version-seen: of what people do */
     MW_TAKES_REPLAY = 1 << 23,      /* alarm */
     MW_TAKES_DOOR = 1 << 24,        /* source, auth, rate-limit, mapping: what a webhook is */
     MW_TAKES_ALLOW = 1 << 25,       /* allow: who may come to a webhook, or with a token */
@@ -82,9 +82,9 @@ typedef struct mw_cli {
     const char *attributes[MW_CLI_ATTRIBUTES_MAX + 1]; /* NULL behind the last */
     const char *space, *format, *output, *signal, *otlp, *rows;
     const char *version, *region, *time, *commit, *at, *title, *hash, *comment;
-    const char *why, *alarm;
+    const char *why, *version_seen, *alarm;
     const char *auth, *allow, *rate_limit, *mapping, *grace, *secret_file, *scope, *expires;
-    bool yes, investigate;
+    bool yes, investigate, force;
     bool json, help, follow, watch, errors, unfold, markdown, incident;
     const char *args[MW_CLI_ARGS_MAX];
     size_t arg_count;
@@ -110,7 +110,7 @@ size_t mw_append_verbs(mw_buffer *out, const mw_noun *noun);
 void mw_help_all(mw_buffer *out);
 void mw_help_noun(mw_buffer *out, const mw_noun *noun);
 
-/* ---- args.c -------------------------------------------------------------------------------- */
+/* ---- option_table.c ------------------------------------------------------------------------ */
 
 typedef struct mw_cli_option {
     const char *name;       /* long name without dashes */
@@ -126,6 +126,8 @@ extern const size_t mw_cli_option_count;
 bool mw_cli_option_repeats(const mw_cli_option *option);
 /* Of the short form, '\0' when there is none. */
 char mw_cli_option_letter(const mw_cli_option *option);
+
+/* ---- args.c -------------------------------------------------------------------------------- */
 
 /* Fills cli from argv (program name first). MW_EXIT_DONE, or MW_EXIT_USAGE with one line in
  * `error`. command is NULL when only help was asked for; *noun is set when one was named. Pure:
@@ -256,6 +258,8 @@ void mw_visible(mw_buffer *out, mw_slice text);
 void mw_append_padded(mw_buffer *out, mw_slice text, size_t width);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
+/* "  midwatch COMMAND", with the options that chose the daemon. */
+void mw_append_command(const mw_cli *cli, mw_buffer *out, const char *command);
 
 /* What a person reads: mw_print with no line wider than the terminal (fit.h). */
 int mw_print_fitting(const mw_cli *cli, const mw_buffer *text);
@@ -383,6 +387,8 @@ int mw_webhook_deliver(mw_cli *cli, const json_t *hook, const char *secret, mw_s
 void mw_render_plan(const json_t *plan, mw_buffer *out);
 /* An investigation as a document. */
 void mw_render_markdown(mw_cli *cli, json_t *root, mw_buffer *out);
+/* What the alarm said of its time, where that cannot be; else nothing. */
+void mw_alarm_claim(const json_t *alarm, mw_buffer *out);
 /* The rows of an alarm list, which an investigation shows too. */
 void mw_alarm_table(mw_cli *cli, const json_t *items, mw_buffer *out);
 

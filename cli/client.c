@@ -116,14 +116,16 @@ static int use_named_directory(mw_target *to, const char *directory)
                        "start one with midwatch serve and the same --data");
 }
 
-/* DESIGN 4.2's order. */
+/* DESIGN 4.2's order, each flag before the environment: a variable that some profile sets must not
+ * send to another daemon what was meant for the one that was named here. */
 int mw_target_choose(const mw_cli *cli, mw_target *to)
 {
     char own[MW_CLI_PATH_MAX];
-    const char *server = cli->server ? cli->server : environment("MIDWATCH_SERVER");
-    const char *data = cli->data ? cli->data : environment("MIDWATCH_DATA");
+    bool flagged = cli->server || cli->data;
+    const char *server = flagged ? cli->server : environment("MIDWATCH_SERVER");
+    const char *data = flagged ? cli->data : environment("MIDWATCH_DATA");
     if (server)
-        return mw_target_use_url(to, "--server", server);
+        return mw_target_use_url(to, flagged ? "--server" : "MIDWATCH_SERVER", server);
     if (data)
         return use_named_directory(to, data);
     const char *const standard[] = {mw_cli_default_data_dir(own, sizeof own) ? own : NULL,
@@ -357,9 +359,8 @@ static int complain_of_answer(const mw_target *to, const char *noun, bool change
     snprintf(what, sizeof what, "%s%s%.*s", noun, field.len ? ": " : "", MW_SLICE_FMT(field));
     snprintf(why, sizeof why, "%.*s", MW_SLICE_FMT(message));
     mw_slice_to_cstr(mw_slice_first(hint, sizeof hint_text - 1), hint_text, sizeof hint_text);
-    /* Unless the daemon's own words say it already. */
-    bool told = mw_slice_contains(message, MW_SLICE("MIDWATCH_TOKEN"));
-    if (status == MW_EXIT_DENIED && changes && !to->socket[0] && !told)
+    /* The daemon's own hint knows better what is missing. */
+    if (status == MW_EXIT_DENIED && changes && !to->socket[0] && !hint.len)
         snprintf(hint_text, sizeof hint_text,
                  "run this as the daemon's user (and with its --data), or set MIDWATCH_TOKEN");
     return mw_complain(status, what, why[0] ? why : status_text, hint_text);

@@ -37,6 +37,8 @@ static int act(mw_cli *cli, const char *noun, const char *part, json_t *body, co
     mw_buffer path;
     if (body && cli->why)
         json_object_set_new(body, "text", json_string(cli->why));
+    if (body && cli->version_seen)
+        json_object_set_new(body, "version", json_string(cli->version_seen));
     mw_buffer_init(&path, MW_MEM_BASE, MW_CLI_PATH_MAX * 2);
     mw_show_path(cli, noun, part, &path);
     mw_buffer_append_byte(&path, '\0');

@@ -61,6 +61,29 @@ int mw_cmd_agent_list(mw_cli *cli)
     return mw_list(cli, "agents", "agents in this window", render_list);
 }
 
+/* What a list of spans finds under its name is less: spans below an agent's do not name it. */
+static void render_own(const json_t *root, mw_buffer *out)
+{
+    char since[MW_CELL_SIZE], until[MW_CELL_SIZE];
+    mw_buffer word;
+    const json_t *window = json_object_get(root, "window");
+    long long spans = (long long)mw_integer(root, "own_spans");
+    long long errors = (long long)mw_integer(root, "own_errors");
+    mw_buffer_appendf(out, "  %-13s %lld spans, %lld errors; the others are below such spans\n",
+                      "by name", spans, errors);
+    if (!errors && !mw_integer(root, "errors"))
+        return;
+    if (!mw_slice_to_cstr(mw_text(window, "start"), since, sizeof since) ||
+        !mw_slice_to_cstr(mw_text(window, "end"), until, sizeof until))
+        return;
+    mw_buffer_appendf(out, "  $ midwatch %s list --errors --agent ", errors ? "span" : "trace");
+    mw_buffer_init(&word, MW_MEM_BASE, (size_t)1 << 20);
+    mw_shell_word(&word, mw_text(root, "agent"));
+    mw_visible(out, mw_buffer_slice(&word));
+    mw_buffer_fini(&word);
+    mw_buffer_appendf(out, " --since %s --until %s\n", since, until);
+}
+
 static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
 {
     char first[MW_CELL_SIZE], last[MW_CELL_SIZE];
@@ -80,6 +103,7 @@ static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
                       (long long)mw_integer(root, "sessions"),
                       (long long)mw_integer(root, "traces"), (long long)mw_integer(root, "spans"),
                       (long long)mw_integer(root, "errors"));
+    render_own(root, out);
     mw_buffer_appendf(out, "  %-13s %lld model, %lld tool\n", "calls",
                       (long long)mw_integer(root, "model_calls"),
                       (long long)mw_integer(root, "tool_calls"));

@@ -5,6 +5,7 @@ static const mw_column columns[] = {
     {"STARTED", 0},
     {"ALARM", MW_COLUMN_ID},
     {"VERDICT", 0},
+    {"STATE", MW_COLUMN_DROP(4)},
     {"PRIORITY", MW_COLUMN_DROP(1)},
     {"SERVICE", MW_COLUMN_SHRINK | MW_COLUMN_DROP(2)},
     {"TITLE", MW_COLUMN_SHRINK},
@@ -19,16 +20,25 @@ static mw_style verdict_style(mw_slice verdict)
     return mw_slice_equal(verdict, MW_SLICE("LINKED")) ? MW_STYLE_YELLOW : MW_STYLE_NONE;
 }
 
+/* "2m ago?": when it came, since what it says of its time cannot be. */
+static void add_start(mw_table *table, const json_t *item, const char *text)
+{
+    char marked[MW_CELL_SIZE + 1];
+    snprintf(marked, sizeof marked, "%s%s", text, mw_is_null(item, "claimed_at") ? "" : "?");
+    mw_table_cell(table, mw_slice_of(marked));
+}
+
 static void add_row(mw_cli *cli, mw_table *table, const json_t *item)
 {
     char text[MW_CELL_SIZE];
     const json_t *decision = json_object_get(item, "decision");
     mw_slice verdict = mw_text(decision, "verdict");
     mw_time_text(cli, item, "started_at", text);
-    mw_table_cell(table, mw_slice_of(text));
+    add_start(table, item, text);
     mw_table_cell(table, mw_text(item, "alarm_id"));
     mw_table_cell(table, verdict.len ? verdict : MW_SLICE("undecided"));
     mw_table_style(table, verdict_style(verdict));
+    mw_table_cell(table, mw_text(item, "state"));
     mw_table_cell(table, mw_text(item, "priority"));
     mw_table_cell(table, mw_text(item, "service"));
     mw_table_cell(table, mw_text(item, "title"));
@@ -84,6 +94,17 @@ static void render_events(const json_t *events, mw_buffer *out)
     }
 }
 
+void mw_alarm_claim(const json_t *alarm, mw_buffer *out)
+{
+    char text[MW_CELL_SIZE];
+    if (mw_is_null(alarm, "claimed_at"))
+        return;
+    mw_instant_text(alarm, "claimed_at", text);
+    mw_buffer_appendf(out,
+                      "  %-13s %s, more than a day after it came: when it came counts instead\n",
+                      "odd time", text);
+}
+
 static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
 {
     (void)cli;
@@ -95,6 +116,7 @@ static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
     mw_buffer_append_byte(out, '\n');
     mw_field(out, "title", mw_text(root, "title"));
     mw_field(out, "description", mw_text(root, "description"));
+    mw_field(out, "state", mw_text(root, "state"));
     mw_field(out, "priority", mw_text(root, "priority"));
     mw_field(out, "service", mw_text(root, "service"));
     mw_field(out, "region", mw_text(root, "region"));
@@ -107,6 +129,7 @@ static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
     mw_field(out, "started", mw_slice_of(text));
     mw_instant_text(root, "received_at", text);
     mw_field(out, "received", mw_slice_of(text));
+    mw_alarm_claim(root, out);
     render_decision(json_object_get(root, "decision"), out);
     render_events(json_object_get(root, "events"), out);
 }

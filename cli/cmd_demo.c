@@ -33,21 +33,6 @@ static int send_request(mw_otlp_sender *sender, mw_demo_run *run, const demo_req
     return status;
 }
 
-void mw_demo_command(const mw_cli *cli, mw_buffer *out, const char *command)
-{
-    const struct {
-        const char *name, *value;
-    } options[] = {{"--server", cli->server}, {"--data", cli->data}, {"--space", cli->space}};
-    mw_buffer_appendf(out, "  midwatch %s", command);
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        if (!options[i].value)
-            continue;
-        mw_buffer_appendf(out, " %s ", options[i].name);
-        mw_shell_word(out, mw_slice_of(options[i].value));
-    }
-    mw_buffer_append_byte(out, '\n');
-}
-
 static void write_hints(const mw_cli *cli, const mw_demo_run *run, mw_buffer *out)
 {
     char session[MW_CELL_SIZE], trace[2 * MW_TRACE_ID_SIZE + 1], command[160];
@@ -59,15 +44,15 @@ static void write_hints(const mw_cli *cli, const mw_demo_run *run, mw_buffer *ou
         "%llu spans, %llu log records, %llu points. Look at\n\n",
         MW_DEMO_SESSIONS, MW_DEMO_TURNS, (unsigned long long)run->spans,
         (unsigned long long)run->logs, (unsigned long long)run->points);
-    mw_demo_command(cli, out, "session list");
+    mw_append_command(cli, out, "session list");
     snprintf(command, sizeof command, "session show %s", session);
-    mw_demo_command(cli, out, command);
+    mw_append_command(cli, out, command);
     snprintf(command, sizeof command, "trace show %.12s", trace);
-    mw_demo_command(cli, out, command);
-    mw_demo_command(cli, out, "span list --errors");
-    mw_demo_command(cli, out, "log list --severity WARN");
-    mw_demo_command(cli, out, "topology show");
-    mw_demo_command(cli, out, "metric show orders.refunds.waiting");
+    mw_append_command(cli, out, command);
+    mw_append_command(cli, out, "span list --errors");
+    mw_append_command(cli, out, "log list --severity WARN");
+    mw_append_command(cli, out, "topology show");
+    mw_append_command(cli, out, "metric show orders.refunds.waiting");
 }
 
 static void write_json(const mw_demo_run *run, mw_buffer *out)

@@ -47,6 +47,14 @@ static bool ends_with_gz(const char *path)
     return mw_slice_ends(mw_slice_of(path), MW_SLICE(".gz"));
 }
 
+/* An export that was kept is not written over by accident; an empty file (mktemp) is nothing. */
+static bool is_taken(const mw_cli *cli)
+{
+    struct stat about;
+    return cli->output && !cli->force && stat(cli->output, &about) == 0 && S_ISREG(about.st_mode) &&
+           about.st_size > 0;
+}
+
 /* What is no plain file (a pipe, /dev/null) is written to as it is. */
 static bool is_special(const char *path)
 {
@@ -322,6 +330,9 @@ int mw_cmd_export(mw_cli *cli)
         return status;
     fix_instant(&cli->since, cli->now_ns, since, sizeof since);
     fix_instant(&cli->until, cli->now_ns, until, sizeof until);
+    if (is_taken(cli))
+        return mw_complain(MW_EXIT_CONFLICT, cli->output, "the file is there already",
+                           "choose another name, or give --force");
     status = open_output(&work);
     if (!status && chosen & MW_SENDS_TRACES)
         status = export_pages(&work, 0, "spans", NULL);

@@ -122,6 +122,10 @@ static int read_requests(importing *work, mw_request_reader *reader)
         case MW_READ_BROKEN:
             work->refused++;
             complain(work, reader->next_line, "", reader->problem);
+            if (work->requests)
+                fprintf(stderr, "midwatch: the lines before it were sent; import the file again "
+                                "once it is whole: what was taken is recognised (log records for "
+                                "an hour)\n");
             return MW_EXIT_FAILED;
         }
         if (status) {

@@ -82,6 +82,17 @@ static void render_catalogue(const json_t *store, mw_buffer *out)
                       "catalogue", made);
 }
 
+static void render_key(const json_t *store, mw_buffer *out)
+{
+    long long segments = (long long)mw_integer(store, "other_key_segments");
+    bool made = json_is_true(json_object_get(store, "digest_key_made_anew"));
+    if (made || segments)
+        mw_buffer_appendf(out,
+                          "  %-13s digest.key %s; %lld merged segments are of the former one; "
+                          "`midwatch doctor` says what helps\n",
+                          "KEY", made ? "was missing, and was made anew" : "is another", segments);
+}
+
 static void render_store(const json_t *root, mw_buffer *out)
 {
     char text[MW_CELL_SIZE];
@@ -103,6 +114,7 @@ static void render_store(const json_t *root, mw_buffer *out)
                           "DAMAGED", (long long)mw_integer(store, "damaged_blocks"));
     render_losses(store, out);
     render_catalogue(store, out);
+    render_key(store, out);
     if (!json_is_true(json_object_get(store, "writable")))
         mw_field(out, "NOT WRITABLE", mw_text(store, "last_error"));
     if (!json_is_true(json_object_get(root, "state_writable")))

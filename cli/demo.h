@@ -1,8 +1,8 @@
 /* The story that `midwatch demo` loads: a support agent and the two services that it calls.
  *
  * Data alone (demo_story.c): turns of conversations, each with the shape of its trace; demo_write.c
- * makes OTLP/JSON of it, cmd_demo.c sends that. Times are relative, so that a demo is always news.
- * Private to the room.
+ * makes OTLP/JSON of it (demo_otlp.h), cmd_demo.c sends that. Times are relative, so that a demo is
+ * always news. Private to the room.
  */
 #ifndef MW_CLI_DEMO_H
 #define MW_CLI_DEMO_H
@@ -93,8 +93,6 @@ void mw_demo_write_spans(mw_demo_run *run, size_t service, mw_buffer *out);
 void mw_demo_write_logs(mw_demo_run *run, size_t service, mw_buffer *out);
 void mw_demo_write_points(mw_demo_run *run, size_t service, mw_buffer *out);
 
-/* "  midwatch COMMAND", with the options that chose the daemon. */
-void mw_demo_command(const mw_cli *cli, mw_buffer *out, const char *command);
 /* demo_incident.c: a deployment, its failures and three alarms. The exit status. */
 int mw_demo_incident(mw_cli *cli);
 

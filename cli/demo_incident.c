@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "cli/demo.h"
+#include "cli/demo_otlp.h"
 #include "cli/otlp_sender.h"
 #include "lib/base/clock.h"
-#include "lib/base/json_writer.h"
 
 #define REQUESTS 600
 #define EVERY_MS 2000
@@ -115,68 +115,18 @@ static void make_requests(story *s)
 
 /* ---- OTLP ------------------------------------------------------------------------------------ */
 
-static void kv_ns(mw_json *json, const char *key, int64_t ns)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)ns);
-    mw_json_kv(json, key, mw_slice_of(text));
-}
-
 static void attribute(mw_json *json, const char *key, const char *text)
 {
-    mw_json_object_begin(json);
-    mw_json_kv(json, "key", mw_slice_of(key));
-    mw_json_key(json, MW_SLICE("value"));
-    mw_json_object_begin(json);
-    mw_json_kv(json, "stringValue", mw_slice_of(text));
-    mw_json_object_end(json);
-    mw_json_object_end(json);
-}
-
-static void open_list(mw_json *json, const char *key)
-{
-    mw_json_key(json, mw_slice_of(key));
-    mw_json_array_begin(json);
+    mw_demo_attribute(json, mw_slice_of(key), "stringValue", mw_slice_of(text));
 }
 
 static void open_request(mw_json *json, mw_buffer *out, const char *const keys[3], int service,
                          const char *version)
 {
-    mw_json_init(json, out);
-    mw_json_object_begin(json);
-    open_list(json, keys[0]);
-    mw_json_object_begin(json);
-    mw_json_key(json, MW_SLICE("resource"));
-    mw_json_object_begin(json);
-    open_list(json, "attributes");
+    mw_demo_request_begin(json, out, keys);
     attribute(json, "service.name", service_names[service]);
     attribute(json, "service.version", version);
-    mw_json_array_end(json);
-    mw_json_object_end(json);
-    open_list(json, keys[1]);
-    mw_json_object_begin(json);
-    mw_json_key(json, MW_SLICE("scope"));
-    mw_json_object_begin(json);
-    mw_json_kv(json, "name", MW_SLICE("midwatch.demo"));
-    mw_json_object_end(json);
-    open_list(json, keys[2]);
-}
-
-static void close_request(mw_json *json)
-{
-    for (int level = 0; level < 3; level++) {
-        mw_json_array_end(json);
-        mw_json_object_end(json);
-    }
-}
-
-static void write_ids(mw_json *json, const request *r, uint8_t id, const char *key)
-{
-    uint8_t span_id[MW_SPAN_ID_SIZE];
-    memcpy(span_id, r->span_id, sizeof span_id);
-    span_id[sizeof span_id - 1] ^= id;
-    mw_json_key(json, mw_slice_of(key));
-    mw_json_hex(json, span_id, sizeof span_id);
+    mw_demo_scope_begin(json, keys);
 }
 
 static bool fails_at(const request *r, const step *one)
@@ -198,16 +148,15 @@ static void write_span(mw_json *json, const request *r, const step *one)
 {
     int64_t start = r->start_ns + r->from_us[one->id] * 1000;
     mw_json_object_begin(json);
-    mw_json_key(json, MW_SLICE("traceId"));
-    mw_json_hex(json, r->trace_id, MW_TRACE_ID_SIZE);
-    write_ids(json, r, one->id, "spanId");
+    mw_demo_kv_id(json, "traceId", r->trace_id, MW_TRACE_ID_SIZE);
+    mw_demo_kv_span_id(json, "spanId", r->span_id, one->id);
     if (one->parent)
-        write_ids(json, r, one->parent, "parentSpanId");
+        mw_demo_kv_span_id(json, "parentSpanId", r->span_id, one->parent);
     mw_json_kv(json, "name", mw_slice_of(one->name));
     mw_json_kv_i64(json, "kind", one->kind);
-    kv_ns(json, "startTimeUnixNano", start);
-    kv_ns(json, "endTimeUnixNano", start + r->took_us[one->id] * 1000);
-    open_list(json, "attributes");
+    mw_demo_kv_i64(json, "startTimeUnixNano", start);
+    mw_demo_kv_i64(json, "endTimeUnixNano", start + r->took_us[one->id] * 1000);
+    mw_demo_list_begin(json, "attributes");
     if (one->peer)
         attribute(json, "server.address", one->peer);
     mw_json_array_end(json);
@@ -231,7 +180,7 @@ static void write_spans(story *s, size_t from, int service, bool new_version, mw
             write_span(&json, r, &steps[k]);
             s->spans++;
         }
-    close_request(&json);
+    mw_demo_request_end(&json);
 }
 
 static void write_log(mw_json *json, const request *r, bool failed, size_t order)
@@ -239,15 +188,14 @@ static void write_log(mw_json *json, const request *r, bool failed, size_t order
     char body[96];
     snprintf(body, sizeof body, "order %zu charged", 70000 + order);
     mw_json_object_begin(json);
-    kv_ns(json, "timeUnixNano", r->start_ns + (r->from_us[7] + r->took_us[7]) * 1000);
+    mw_demo_kv_i64(json, "timeUnixNano", r->start_ns + (r->from_us[7] + r->took_us[7]) * 1000);
     mw_json_kv_i64(json, "severityNumber", failed ? 17 : 9);
     mw_json_key(json, MW_SLICE("body"));
     mw_json_object_begin(json);
     mw_json_kv(json, "stringValue", failed ? MW_SLICE(FAILURE) : mw_slice_of(body));
     mw_json_object_end(json);
-    mw_json_key(json, MW_SLICE("traceId"));
-    mw_json_hex(json, r->trace_id, MW_TRACE_ID_SIZE);
-    write_ids(json, r, 7, "spanId");
+    mw_demo_kv_id(json, "traceId", r->trace_id, MW_TRACE_ID_SIZE);
+    mw_demo_kv_span_id(json, "spanId", r->span_id, 7);
     mw_json_object_end(json);
 }
 
@@ -259,7 +207,7 @@ static void write_logs(story *s, size_t from, mw_buffer *out)
                  s->requests[from].new_version ? BAD_VERSION : versions[PAYMENTS]);
     for (size_t i = from; i < from + BATCH; i++, s->logs++)
         write_log(&json, &s->requests[i], s->requests[i].new_version && s->requests[i].fails, i);
-    close_request(&json);
+    mw_demo_request_end(&json);
 }
 
 static int send_body(story *s, unsigned signal, mw_buffer *text)
@@ -448,14 +396,14 @@ static int tell(const story *s, const outcome *out)
                           "Twenty minutes of a shop, %llu spans: payments was deployed six minutes "
                           "ago, and\nthree alarms have come in since. Look at\n\n",
                           (unsigned long long)s->spans);
-        mw_demo_command(s->cli, &text, "alarm list");
+        mw_append_command(s->cli, &text, "alarm list");
         snprintf(command, sizeof command, "alarm explain %.12s", out->alarm_id[ALARMS - 1]);
-        mw_demo_command(s->cli, &text, command);
+        mw_append_command(s->cli, &text, command);
         snprintf(command, sizeof command, "investigation show %.12s", out->investigation_id);
-        mw_demo_command(s->cli, &text, command);
+        mw_append_command(s->cli, &text, command);
         snprintf(command, sizeof command, "plan show %.12s", out->investigation_id);
-        mw_demo_command(s->cli, &text, command);
-        mw_demo_command(s->cli, &text, "deployment list");
+        mw_append_command(s->cli, &text, command);
+        mw_append_command(s->cli, &text, "deployment list");
     }
     int status = mw_print(&text);
     mw_buffer_fini(&text);

@@ -1,10 +1,9 @@
 /* The demo's story as OTLP/JSON. See demo.h. */
 #include "cli/demo.h"
+#include "cli/demo_otlp.h"
 #include "lib/base/clock.h"
-#include "lib/base/json_writer.h"
 
 #define NS_PER_MS INT64_C(1000000)
-#define SCOPE_NAME "midwatch.demo"
 
 /* Bounds of the tokens' histogram; one bucket more than these. */
 static const double token_bounds[] = {100, 500, 1000};
@@ -32,24 +31,6 @@ void mw_demo_session_id(const mw_demo_run *run, size_t session, char out[MW_CELL
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-static void kv_time(mw_json *json, const char *key, int64_t ns)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)ns);
-    mw_json_kv(json, key, mw_slice_of(text));
-}
-
-static void write_value(mw_json *json, mw_slice key, const char *member, mw_slice text)
-{
-    mw_json_object_begin(json);
-    mw_json_kv(json, "key", key);
-    mw_json_key(json, MW_SLICE("value"));
-    mw_json_object_begin(json);
-    mw_json_kv(json, member, text);
-    mw_json_object_end(json);
-    mw_json_object_end(json);
-}
-
 /* What was said, in the form of the conventions: messages with parts, as JSON in a text. */
 static void write_message(mw_json *json, mw_slice key, const char *role, const char *words)
 {
@@ -69,7 +50,7 @@ static void write_message(mw_json *json, mw_slice key, const char *role, const c
     mw_json_array_end(&message);
     mw_json_object_end(&message);
     mw_json_array_end(&message);
-    write_value(json, key, "stringValue", mw_buffer_slice(&text));
+    mw_demo_attribute(json, key, "stringValue", mw_buffer_slice(&text));
     mw_buffer_fini(&text);
 }
 
@@ -79,15 +60,16 @@ static void write_own(mw_json *json, const mw_demo_run *run, const mw_demo_turn 
     char session[MW_CELL_SIZE];
     mw_demo_session_id(run, turn->session, session);
     if (mw_slice_equal(value, MW_SLICE("$session")))
-        write_value(json, key, "stringValue", mw_slice_of(session));
+        mw_demo_attribute(json, key, "stringValue", mw_slice_of(session));
     else if (mw_slice_equal(value, MW_SLICE("$user")))
-        write_value(json, key, "stringValue", mw_slice_of(mw_demo_sessions[turn->session].user));
+        mw_demo_attribute(json, key, "stringValue",
+                          mw_slice_of(mw_demo_sessions[turn->session].user));
     else if (mw_slice_equal(value, MW_SLICE("$question")))
         write_message(json, key, "user", turn->question);
     else if (mw_slice_equal(value, MW_SLICE("$answer")))
         write_message(json, key, "assistant", turn->answer);
     else
-        write_value(json, key, "stringValue", value);
+        mw_demo_attribute(json, key, "stringValue", value);
 }
 
 /* "key=text" or "key:=number". */
@@ -97,11 +79,11 @@ static void write_pair(mw_json *json, const mw_demo_run *run, const mw_demo_turn
     size_t equals = mw_slice_find_byte(pair, '=');
     mw_slice key = mw_slice_first(pair, equals), value = mw_slice_from(pair, equals + 1);
     if (mw_slice_ends(key, MW_SLICE(":")))
-        write_value(json, mw_slice_first(key, key.len - 1), "intValue", value);
+        mw_demo_attribute(json, mw_slice_first(key, key.len - 1), "intValue", value);
     else if (turn)
         write_own(json, run, turn, key, value);
     else
-        write_value(json, key, "stringValue", value);
+        mw_demo_attribute(json, key, "stringValue", value);
 }
 
 static void write_pairs(mw_json *json, const mw_demo_run *run, const mw_demo_turn *turn,
@@ -121,62 +103,21 @@ static void kv_attributes(mw_json *json, const mw_demo_run *run, const mw_demo_t
     mw_json_array_end(json);
 }
 
-/* ---- levels -------------------------------------------------------------------------------- */
-
-static void begin_list(mw_json *json, const char *key)
-{
-    mw_json_key(json, mw_slice_of(key));
-    mw_json_array_begin(json);
-}
-
-/* Up to the list of items of the one scope. */
 static void begin_request(mw_json *json, mw_buffer *out, size_t service, const char *const names[3])
 {
     const mw_demo_service *about = &mw_demo_services[service];
-    mw_json_init(json, out);
-    mw_json_object_begin(json);
-    begin_list(json, names[0]);
-    mw_json_object_begin(json);
-    mw_json_key(json, MW_SLICE("resource"));
-    mw_json_object_begin(json);
-    begin_list(json, "attributes");
-    write_value(json, MW_SLICE("service.name"), "stringValue", mw_slice_of(about->name));
+    mw_demo_request_begin(json, out, names);
+    mw_demo_attribute(json, MW_SLICE("service.name"), "stringValue", mw_slice_of(about->name));
     write_pairs(json, NULL, NULL, about->resource);
-    mw_json_array_end(json);
-    mw_json_object_end(json);
-    begin_list(json, names[1]);
-    mw_json_object_begin(json);
-    mw_json_key(json, MW_SLICE("scope"));
-    mw_json_object_begin(json);
-    mw_json_kv(json, "name", MW_SLICE(SCOPE_NAME));
-    mw_json_kv(json, "version", MW_SLICE(MW_VERSION));
-    mw_json_object_end(json);
-    begin_list(json, names[2]);
-}
-
-static void end_request(mw_json *json)
-{
-    for (int level = 0; level < 3; level++) {
-        mw_json_array_end(json);
-        mw_json_object_end(json);
-    }
+    mw_demo_scope_begin(json, names);
 }
 
 /* ---- spans --------------------------------------------------------------------------------- */
 
-static void kv_id(mw_json *json, const char *key, const void *id, size_t size)
-{
-    mw_json_key(json, mw_slice_of(key));
-    mw_json_hex(json, id, size);
-}
-
 static void kv_span_id(mw_json *json, const mw_demo_run *run, size_t turn, const char *key,
                        uint8_t number)
 {
-    uint8_t id[MW_SPAN_ID_SIZE];
-    memcpy(id, run->span_ids[turn], sizeof id);
-    id[sizeof id - 1] ^= number;
-    kv_id(json, key, id, sizeof id);
+    mw_demo_kv_span_id(json, key, run->span_ids[turn], number);
 }
 
 static int64_t time_of(const mw_demo_run *run, size_t turn, int32_t after_ms)
@@ -186,12 +127,12 @@ static int64_t time_of(const mw_demo_run *run, size_t turn, int32_t after_ms)
 
 static void write_error(mw_json *json, const char *error, int64_t at_ns)
 {
-    begin_list(json, "events");
+    mw_demo_list_begin(json, "events");
     mw_json_object_begin(json);
-    kv_time(json, "timeUnixNano", at_ns);
+    mw_demo_kv_i64(json, "timeUnixNano", at_ns);
     mw_json_kv(json, "name", MW_SLICE("exception"));
-    begin_list(json, "attributes");
-    write_value(json, MW_SLICE("exception.message"), "stringValue", mw_slice_of(error));
+    mw_demo_list_begin(json, "attributes");
+    mw_demo_attribute(json, MW_SLICE("exception.message"), "stringValue", mw_slice_of(error));
     mw_json_array_end(json);
     mw_json_object_end(json);
     mw_json_array_end(json);
@@ -232,14 +173,14 @@ static void write_span(mw_demo_run *run, mw_json *json, size_t turn, const mw_de
     int64_t start = time_of(run, turn, span->after_ms);
     int64_t end = time_of(run, turn, span->after_ms + span->took_ms);
     mw_json_object_begin(json);
-    kv_id(json, "traceId", run->trace_ids[turn], MW_TRACE_ID_SIZE);
+    mw_demo_kv_id(json, "traceId", run->trace_ids[turn], MW_TRACE_ID_SIZE);
     kv_span_id(json, run, turn, "spanId", span->id);
     if (span->parent)
         kv_span_id(json, run, turn, "parentSpanId", span->parent);
     mw_json_kv(json, "name", mw_slice_of(span->name));
     mw_json_kv_i64(json, "kind", span->kind);
-    kv_time(json, "startTimeUnixNano", start);
-    kv_time(json, "endTimeUnixNano", end);
+    mw_demo_kv_i64(json, "startTimeUnixNano", start);
+    mw_demo_kv_i64(json, "endTimeUnixNano", end);
     kv_attributes(json, run, &mw_demo_turns[turn], span->attributes);
     if (span->error)
         write_error(json, span->error, end);
@@ -258,7 +199,7 @@ void mw_demo_write_spans(mw_demo_run *run, size_t service, mw_buffer *out)
              span++)
             if (span->service == service)
                 write_span(run, &json, turn, span);
-    end_request(&json);
+    mw_demo_request_end(&json);
 }
 
 /* ---- log records --------------------------------------------------------------------------- */
@@ -275,14 +216,14 @@ static size_t service_of(const mw_demo_shape *shape, uint8_t id)
 static void write_log(mw_demo_run *run, mw_json *json, size_t turn, const mw_demo_log *log)
 {
     mw_json_object_begin(json);
-    kv_time(json, "timeUnixNano", time_of(run, turn, log->after_ms));
+    mw_demo_kv_i64(json, "timeUnixNano", time_of(run, turn, log->after_ms));
     mw_json_kv_i64(json, "severityNumber", log->severity);
     mw_json_key(json, MW_SLICE("body"));
     mw_json_object_begin(json);
     mw_json_kv(json, "stringValue", mw_slice_of(log->body));
     mw_json_object_end(json);
     kv_attributes(json, run, &mw_demo_turns[turn], log->attributes);
-    kv_id(json, "traceId", run->trace_ids[turn], MW_TRACE_ID_SIZE);
+    mw_demo_kv_id(json, "traceId", run->trace_ids[turn], MW_TRACE_ID_SIZE);
     kv_span_id(json, run, turn, "spanId", log->span);
     if (log->event)
         mw_json_kv(json, "eventName", mw_slice_of(log->event));
@@ -301,7 +242,7 @@ void mw_demo_write_logs(mw_demo_run *run, size_t service, mw_buffer *out)
             if (service_of(shape, log->span) == service)
                 write_log(run, &json, turn, log);
     }
-    end_request(&json);
+    mw_demo_request_end(&json);
 }
 
 /* ---- points -------------------------------------------------------------------------------- */
@@ -315,7 +256,7 @@ static void begin_metric(mw_json *json, const char *name, const char *unit, cons
     mw_json_kv(json, "unit", mw_slice_of(unit));
     mw_json_key(json, mw_slice_of(data));
     mw_json_object_begin(json);
-    begin_list(json, "dataPoints");
+    mw_demo_list_begin(json, "dataPoints");
 }
 
 /* cumulative = 2; 0 = the data has no temporality. */
@@ -339,9 +280,9 @@ static void write_series(mw_demo_run *run, mw_json *json, const mw_demo_series *
         int64_t before = (int64_t)(series->count - 1 - i) * series->every_s;
         mw_json_object_begin(json);
         if (series->is_sum)
-            kv_time(json, "startTimeUnixNano", first);
-        kv_time(json, "timeUnixNano", run->now_ns - before * MW_NS_PER_S);
-        kv_time(json, "asInt", series->values[i]);
+            mw_demo_kv_i64(json, "startTimeUnixNano", first);
+        mw_demo_kv_i64(json, "timeUnixNano", run->now_ns - before * MW_NS_PER_S);
+        mw_demo_kv_i64(json, "asInt", series->values[i]);
         mw_json_object_end(json);
         run->points++;
     }
@@ -350,14 +291,14 @@ static void write_series(mw_demo_run *run, mw_json *json, const mw_demo_series *
 
 static void write_counts(mw_json *json, const uint64_t *counts, size_t count)
 {
-    begin_list(json, "bucketCounts");
+    mw_demo_list_begin(json, "bucketCounts");
     for (size_t i = 0; i < count; i++) {
         char text[24];
         snprintf(text, sizeof text, "%llu", (unsigned long long)counts[i]);
         mw_json_string(json, mw_slice_of(text));
     }
     mw_json_array_end(json);
-    begin_list(json, "explicitBounds");
+    mw_demo_list_begin(json, "explicitBounds");
     for (size_t i = 0; i + 1 < count; i++)
         mw_json_double(json, token_bounds[i]);
     mw_json_array_end(json);
@@ -372,9 +313,9 @@ static void write_tokens(mw_demo_run *run, mw_json *json)
                  "histogram");
     for (size_t i = 0; i < 2; i++) {
         mw_json_object_begin(json);
-        kv_time(json, "startTimeUnixNano", time_of(run, 0, 0));
-        kv_time(json, "timeUnixNano", run->now_ns);
-        kv_time(json, "count", (int64_t)run->calls);
+        mw_demo_kv_i64(json, "startTimeUnixNano", time_of(run, 0, 0));
+        mw_demo_kv_i64(json, "timeUnixNano", run->now_ns);
+        mw_demo_kv_i64(json, "count", (int64_t)run->calls);
         mw_json_kv_double(json, "sum", (double)run->tokens[i]);
         write_counts(json, run->buckets[i], buckets);
         kv_attributes(json, run, NULL, types[i]);
@@ -394,5 +335,5 @@ void mw_demo_write_points(mw_demo_run *run, size_t service, mw_buffer *out)
             write_series(run, &json, &mw_demo_series_list[i]);
     if (service == MW_DEMO_AGENT_SERVICE)
         write_tokens(run, &json);
-    end_request(&json);
+    mw_demo_request_end(&json);
 }

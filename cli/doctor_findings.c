@@ -165,6 +165,25 @@ static void judge_losses(findings *all, const json_t *store)
         "with the daemon stopped, accept it with midwatch check --rebuild");
 }
 
+/* Without the former digest.key nothing is lost, and much is made again at each start. */
+static void judge_key(findings *all, const json_t *store)
+{
+    mw_buffer seen;
+    bool made = is_on(store, "digest_key_made_anew");
+    if (!made && !count_of(store, "other_key_segments"))
+        return;
+    begin(&seen);
+    mw_buffer_appendf(&seen, "digest.key %s: ",
+                      made ? "was missing at the start, which made another" : "is another one");
+    mw_buffer_appendf(&seen,
+                      "%lld merged segments are of the former one, requests of before are not "
+                      "recognised when they come again, and series of metrics began anew",
+                      count_of(store, "other_key_segments"));
+    add(all, SEVERITY_ERROR, "digest_key", &seen,
+        "stop the daemon and put the former file back from a backup, or accept it with midwatch "
+        "check --rebuild");
+}
+
 static void judge_daemon(findings *all)
 {
     const json_t *store = json_object_get(all->status, "store");
@@ -187,6 +206,7 @@ static void judge_daemon(findings *all)
                   "stored blocks are damaged, answers leave them out",
                   "midwatch check names them; look at the disk");
     judge_losses(all, store);
+    judge_key(all, store);
     if (count_of(turned_away, "tls_on_clear_text"))
         add_plain(all, SEVERITY_WARNING, "tls_on_clear_text",
                   "a client spoke TLS to a port without TLS",

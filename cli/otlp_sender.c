@@ -64,18 +64,23 @@ static int ask_daemon(mw_cli *cli, mw_target *to)
     int status = mw_target_choose(cli, &api);
     if (status)
         return status;
-    status = mw_client_call(cli, "/api/v1/status", NULL, &answer);
+    /* Not the status: a token that may only ingest may not ask for it. On a daemon that is not ready
+     * the ports are there all the same. */
+    status = mw_client_fetch(cli, "/readyz", &answer);
     if (status) {
         mw_answer_free(&answer);
         return status;
     }
+    if (!answer.root)
+        answer.root = mw_parse_answer(mw_buffer_slice(&answer.body));
     mw_slice http = mw_text(json_object_get(answer.root, "endpoints"), "http");
     bool known = http.len && mw_slice_to_cstr(http, endpoint, sizeof endpoint) &&
                  mw_otlp_url(api.base, api.loopback, endpoint, url, sizeof url);
     mw_answer_free(&answer);
     if (!known)
-        return mw_complain(MW_EXIT_FAILED, "the daemon's status", "it names no OTLP/HTTP port",
-                           "name it with --otlp");
+        return mw_complain(MW_EXIT_FAILED, api.socket[0] ? api.socket : api.base,
+                           "it names no OTLP/HTTP port",
+                           "is that a midwatch's web port? else name the OTLP port with --otlp");
     return mw_target_use_url(to, "--otlp", url);
 }
 

@@ -22,7 +22,7 @@ typedef struct mw_sent {
 
 typedef struct mw_otlp_sender mw_otlp_sender;
 
-/* To --otlp, else to the port that the daemon's status names. Complains itself. */
+/* To --otlp, else to the port that the daemon names. Complains itself. */
 int mw_otlp_sender_open(mw_cli *cli, mw_otlp_sender **out);
 void mw_otlp_sender_close(mw_otlp_sender *sender);
 /* Where to: "http://127.0.0.1:4318". */

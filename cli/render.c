@@ -67,6 +67,21 @@ void mw_shell_word(mw_buffer *out, mw_slice text)
     mw_buffer_append_byte(out, '\'');
 }
 
+void mw_append_command(const mw_cli *cli, mw_buffer *out, const char *command)
+{
+    const struct {
+        const char *name, *value;
+    } options[] = {{"--server", cli->server}, {"--data", cli->data}, {"--space", cli->space}};
+    mw_buffer_appendf(out, "  midwatch %s", command);
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (!options[i].value)
+            continue;
+        mw_buffer_appendf(out, " %s ", options[i].name);
+        mw_shell_word(out, mw_slice_of(options[i].value));
+    }
+    mw_buffer_append_byte(out, '\n');
+}
+
 void mw_item_table(mw_cli *cli, const mw_column *columns, size_t column_count, const json_t *items,
                    void (*add)(mw_cli *cli, mw_table *table, const json_t *item), mw_buffer *out)
 {

@@ -1,8 +1,8 @@
 /* Room-private: reading a request into a batch, item by item.
  *
- * export_batch.c has the tables and what all signals share; batch_spans.c, batch_logs.c and
- * batch_points.c each say what a row of their signal holds. Everything runs on the network loop's
- * thread, within one mw_export_batch_read.
+ * export_batch.c reads the request; batch_spans.c, batch_logs.c and batch_points.c each say what a
+ * row of their signal holds; batch_items.c has the tables, which all signals share. Everything runs
+ * on the network loop's thread, within one mw_export_batch_read.
  */
 #ifndef MW_COLLECTOR_BATCH_INT_H
 #define MW_COLLECTOR_BATCH_INT_H
@@ -35,6 +35,10 @@ typedef struct mw_batch_reader {
     uint64_t odd_before;
 } mw_batch_reader;
 
+/* Tables for so many items. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_batch_grow(mw_export_batch *batch, size_t capacity);
+/* What has come since its first item was its sender's. */
+void mw_batch_leave_sender(mw_batch_reader *reader);
 /* The next item of the batch with bytes, resource and scope filled in; *row is its row of
  * signal->row_size bytes, not filled in. MW_E_NOMEM, MW_E_LIMIT. */
 MW_MUST_USE mw_err mw_batch_next(mw_batch_reader *reader, mw_slice bytes, mw_store_item **item,

@@ -121,8 +121,22 @@ static void note(mw_gate *gate, const mw_request *request, const mw_principal *w
                                .reason = who->reason ? who->reason : "denied",
                                .principal = mw_slice_of(who->name),
                                .address = mw_slice_of(request->peer->address),
-                               .subject = mw_slice_of(who->token_id)};
+                               .subject = mw_slice_of(who->token_id),
+                               .space = mw_slice_of(who->space)};
     mw_refusals_note(gate->refusals, &refusal);
+}
+
+/* Texts must live as long as the request, and the request is const only to keep the gate from
+ * changing what the handler sees; its arena is there for exactly this. */
+static void fill_words(const mw_request *request, const mw_detail *detail, mw_net_refusal *refusal)
+{
+    mw_arena *arena = (mw_arena *)(uintptr_t)&request->arena;
+    const char *all = mw_arena_printf(arena, "%s%s%s", detail->message, detail->hint[0] ? "; " : "",
+                                      detail->hint);
+    refusal->message = all ? mw_slice_of(all) : MW_SLICE("not allowed");
+    refusal->brief = mw_slice_first(refusal->message, all ? strlen(detail->message) : 0);
+    refusal->field = mw_arena_copy(arena, mw_slice_of(detail->field));
+    refusal->hint = mw_arena_copy(arena, mw_slice_of(detail->hint));
 }
 
 bool mw_gate_admit(void *ctx, const mw_request *request, mw_net_refusal *refusal)
@@ -135,12 +149,7 @@ bool mw_gate_admit(void *ctx, const mw_request *request, mw_net_refusal *refusal
     note(ctx, request, &who);
     fill_refusal(err, refusal);
     refusal->retry_after_s = who.retry_after_s;
-    /* The text must live as long as the request, and the request is const only to keep the gate
-     * from changing what the handler sees; its arena is there for exactly this. */
-    mw_arena *arena = (mw_arena *)(uintptr_t)&request->arena;
-    const char *text =
-        mw_arena_printf(arena, "%s%s%s", detail.message, detail.hint[0] ? "; " : "", detail.hint);
-    refusal->message = text ? mw_slice_of(text) : MW_SLICE("not allowed");
+    fill_words(request, &detail, refusal);
     return false;
 }
 
@@ -201,7 +210,8 @@ void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusa
         mw_webhook_format_refusal(request, refusal, response);
         return;
     }
-    mw_problem problem = {refusal->status, mw_problem_code(refusal->status), refusal->message,
-                          MW_SLICE_NONE, MW_SLICE_NONE};
+    mw_problem problem = {refusal->status, mw_problem_code(refusal->status),
+                          refusal->brief.len ? refusal->brief : refusal->message, refusal->field,
+                          refusal->hint};
     mw_answer_problem(&problem, response);
 }

@@ -85,6 +85,22 @@ static void write_reasons(mw_json *json, mw_server *server, const mw_gauges *gau
     mw_json_array_end(json);
 }
 
+void mw_ports_write(mw_json *json, mw_net *net)
+{
+    mw_json_key(json, MW_SLICE("endpoints"));
+    if (!net) {
+        mw_json_null(json);
+        return;
+    }
+    mw_json_object_begin(json);
+    mw_json_kv(json, "grpc", mw_slice_of(mw_net_endpoint(net, MW_PORT_GRPC)));
+    mw_json_kv(json, "http", mw_slice_of(mw_net_endpoint(net, MW_PORT_HTTP)));
+    mw_json_kv(json, "web", mw_slice_of(mw_net_endpoint(net, MW_PORT_WEB)));
+    mw_json_object_end(json);
+}
+
+/* The ports are told to everybody, as they are to whoever asks the wrong one: who may export and
+ * nothing else has to find the one to export to. */
 static void answer_ready(void *ctx, mw_request *request)
 {
     mw_server *server = ctx;
@@ -98,6 +114,7 @@ static void answer_ready(void *ctx, mw_request *request)
     mw_json_kv_bool(&json, "ready", gauges.ready);
     mw_json_key(&json, MW_SLICE("reasons"));
     write_reasons(&json, server, &gauges);
+    mw_ports_write(&json, atomic_load(&server->net));
     mw_json_object_end(&json);
     mw_buffer_append_byte(&text, '\n');
     mw_response response = {.status = gauges.ready ? 200 : 503, .content_type = MW_JSON_TYPE};

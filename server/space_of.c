@@ -101,14 +101,15 @@ mw_err mw_space_of_question(mw_server *server, const mw_request *request, mw_sli
     return find(server, asked.data ? asked : MW_DEFAULT_SPACE, MW_SPACE_PARAMETER, out, detail);
 }
 
-mw_err mw_space_of_state(mw_server *server, const mw_request *request, mw_detail *detail)
+mw_err mw_space_of_state(const char *bound, bool by_id, mw_detail *detail)
 {
-    char bound[MW_TOKEN_SPACE_SIZE];
-    mw_err err = mw_space_bound(server, request, bound, detail);
-    if (err || !bound[0] || mw_slice_equal(mw_slice_of(bound), MW_DEFAULT_SPACE))
-        return err;
-    return mw_detail_set(detail, MW_E_NOT_FOUND, "", "ask with a token of the space default",
-                         "the space of this token holds telemetry and nothing else");
+    if (!bound[0] || mw_slice_equal(mw_slice_of(bound), MW_DEFAULT_SPACE))
+        return MW_OK;
+    return mw_detail_set(detail, by_id ? MW_E_NOT_FOUND : MW_E_DENIED, "space",
+                         "ask with a token of the space default",
+                         "alarms, investigations, deployments and webhooks are of the space "
+                         "default; this token is of %s",
+                         bound);
 }
 
 /* ---- numbers --------------------------------------------------------------------------------- */
@@ -126,7 +127,7 @@ static const size_t summed[] = {
     offsetof(mw_store_stats, retired_items),  offsetof(mw_store_stats, merges),
     offsetof(mw_store_stats, merge_failures), offsetof(mw_store_stats, losses.count),
     offsetof(mw_store_stats, losses.spans),   offsetof(mw_store_stats, losses.logs),
-    offsetof(mw_store_stats, losses.points)};
+    offsetof(mw_store_stats, losses.points),  offsetof(mw_store_stats, other_key_segments)};
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "counts and sizes are added alike");
 
 static uint64_t *member(mw_store_stats *stats, size_t offset)
@@ -154,6 +155,7 @@ static void add(void *ctx, const char *name, mw_store *store)
         to->last_error = one.last_error;
     }
     to->merging_fails |= one.merging_fails;
+    to->key_made |= one.key_made;
     if (one.merge_failed_ns > to->merge_failed_ns)
         to->merge_failed_ns = one.merge_failed_ns;
     if (one.losses.noticed_ns > to->losses.noticed_ns)

@@ -30,10 +30,10 @@ void mw_space_leave(void *held);
  * MW_E_DENIED when the token is not good any more. */
 MW_MUST_USE mw_err mw_space_of_question(struct mw_server *server, const mw_request *request,
                                         mw_slice asked, mw_space **out, mw_detail *detail);
-/* Alarms, webhooks and all that is no telemetry lie in the default space: MW_E_NOT_FOUND for the
- * token of another one. MW_E_DENIED as above. */
-MW_MUST_USE mw_err mw_space_of_state(struct mw_server *server, const mw_request *request,
-                                     mw_detail *detail);
+/* Alarms, investigations, deployments and webhooks lie in the default space. For the token of
+ * another one what is asked for by id is not there (MW_E_NOT_FOUND), all else is not allowed
+ * (MW_E_DENIED): an empty list would say that all is quiet. `bound` is of mw_space_bound. */
+MW_MUST_USE mw_err mw_space_of_state(const char *bound, bool by_id, mw_detail *detail);
 
 /* The numbers of all spaces together; the commit sequence is that of "default". */
 typedef struct mw_space_totals {

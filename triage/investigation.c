@@ -12,15 +12,13 @@
 #include "lib/state/plans.h"
 #include "triage/conclusion/plan.h"
 #include "triage/conclusion/report_int.h"
+#include "triage/evidence/entries.h"
 #include "triage/evidence/provider_int.h"
 #include "triage/triage_int.h"
 
 /* Names of services and operations, templates, findings, JSON: far below. Bounds what stored text
  * can make a run hold. */
 #define RUN_MEMORY ((size_t)64 << 20)
-/* Metrics may be reported every five minutes only, and a dozen points make a baseline; longer, and
- * the hour of the day begins to count. */
-#define METRICS_BEFORE_NS (INT64_C(4) * 3600 * MW_NS_PER_S)
 /* Deployments that long before the window are still told. */
 #define DEPLOYMENTS_BEFORE_NS (INT64_C(3600) * MW_NS_PER_S)
 #define DEPLOYMENTS_MAX 100
@@ -115,17 +113,18 @@ static int64_t at_of(const run *r)
 }
 
 /* Of all alarms and of the person: any of them may be where a path to the cause begins. */
-static mw_err alarmed_of(const run *r, mw_alarmed *out)
+static mw_err set_begins(run *r)
 {
-    mw_slice *services = mw_arena_zalloc(r->findings->arena, r->alarm_count + 1, sizeof *services);
+    mw_context *context = &r->context;
+    mw_slice *services = mw_arena_zalloc(&r->arena, r->alarm_count + 1, sizeof *services);
     if (!services)
         return MW_E_NOMEM;
-    *out = (mw_alarmed){.entry = r->context.entry, .services = services};
-    if (r->context.entry.len)
-        services[out->count++] = r->context.entry;
+    context->begins = services;
+    if (context->entry.len)
+        services[context->begin_count++] = context->entry;
     for (size_t i = 0; i < r->alarm_count; i++)
         if (r->alarms[i].service.len)
-            services[out->count++] = r->alarms[i].service;
+            services[context->begin_count++] = r->alarms[i].service;
     return MW_OK;
 }
 
@@ -216,6 +215,9 @@ static mw_err begin(run *r, mw_store_view *view)
                             .deployment_count = r->deployment_count,
                             .findings = r->findings};
     read_titles(r);
+    mw_err err = set_begins(r);
+    if (err != MW_OK)
+        return err;
     mw_time_format(context->since_ns, since);
     mw_time_format(context->until_ns, until);
     mw_slice entry = mw_shown(&r->arena, context->entry, 120);
@@ -229,18 +231,23 @@ static mw_err begin(run *r, mw_store_view *view)
 
 /* ---- telemetry ------------------------------------------------------------------------------- */
 
+static bool is_over(void *ctx)
+{
+    const run *r = ctx;
+    return mw_clock_mono_ns(r->triage->clock) > r->deadline_mono_ns;
+}
+
 static mw_err read_tables(run *r)
 {
     mw_context *c = &r->context;
-    uint64_t metrics =
-        c->since_ns > (uint64_t)METRICS_BEFORE_NS ? c->since_ns - (uint64_t)METRICS_BEFORE_NS : 0;
     mw_span_table_fini(&c->spans);
     mw_point_table_fini(&c->points);
-    mw_err err = mw_span_table_read(c->view, c->since_ns, c->until_ns, c->arena, &c->spans);
+    c->plan = mw_read_plan_make(c->view, c->since_ns, c->until_ns);
+    mw_err err = mw_span_table_read(c->view, &c->plan.spans, c->arena, &c->spans);
     if (err == MW_OK)
-        err = mw_point_table_read(c->view, metrics, c->until_ns, c->arena, &c->points);
+        err = mw_point_table_read(c->view, &c->plan.points, c->arena, &c->points);
     if (err == MW_OK)
-        err = mw_log_table_read(c->view, c->since_ns, c->until_ns, c->arena, &c->logs);
+        err = mw_log_table_read(c->view, &c->plan.logs, c->arena, &c->logs);
     return err;
 }
 
@@ -254,6 +261,31 @@ static bool is_seen(const mw_context *c, mw_slice service)
             return true;
     for (size_t i = 0; i < c->logs.count; i++)
         if (mw_slice_equal(c->logs.kinds[i].service, service))
+            return true;
+    bool sampled = c->plan.spans.period_ns || c->plan.logs.period_ns || c->plan.points.period_ns;
+    return sampled && mw_store_window_names(c->view, &c->plan.spans, service);
+}
+
+static mw_err note_sample(run *r)
+{
+    const mw_context *c = &r->context;
+    mw_err err = MW_OK;
+    if (c->spans.one_in > 1)
+        err = mw_findings_gap(r->findings, MW_GAP_SAMPLED,
+                              "of %llu spans in the window, those of one trace in %.0f were looked "
+                              "at",
+                              (unsigned long long)c->plan.span_count.rows, c->spans.one_in);
+    if (err == MW_OK && c->points.sampled)
+        err = mw_findings_gap(r->findings, MW_GAP_SAMPLED, "one of %u series was looked at",
+                              1u << c->points.sampled);
+    return err == MW_OK ? mw_read_plan_tell(&c->plan, r->findings) : err;
+}
+
+/* By its callers. */
+static bool told_silent(const run *r)
+{
+    for (size_t i = 0; i < r->findings->gap_count; i++)
+        if (r->findings->gaps[i].code == MW_GAP_SERVICE_SILENT)
             return true;
     return false;
 }
@@ -276,16 +308,18 @@ static mw_err note_missing(run *r)
     if (err == MW_OK && !c->spans.count && !r->edge_count)
         err = mw_findings_gap(r->findings, MW_GAP_NO_TOPOLOGY,
                               "who calls whom is known neither from spans nor by import");
-    if (err == MW_OK && c->entry.len && !is_seen(c, c->entry)) {
+    if (err == MW_OK && c->entry.len && !told_silent(r) && !is_seen(c, c->entry)) {
         mw_slice entry = mw_shown(&r->arena, c->entry, 120);
         err = mw_findings_gap(r->findings, MW_GAP_SERVICE_SILENT,
                               "nothing of %.*s lies in the window", MW_SLICE_FMT(entry));
     }
-    if (err == MW_OK && (c->spans.sampled || c->points.sampled))
-        err = mw_findings_gap(r->findings, MW_GAP_SAMPLED,
-                              "one of %u traces and one of %u series was looked at",
-                              1u << c->spans.sampled, 1u << c->points.sampled);
-    return err;
+    return err == MW_OK ? note_sample(r) : err;
+}
+
+static mw_err add_callers(run *r)
+{
+    const mw_store_stop stop = {is_over, r};
+    return mw_entries_add_callers(&r->context, r->triage->store, r->edges, r->edge_count, &stop);
 }
 
 static mw_err read_telemetry(run *r)
@@ -295,6 +329,8 @@ static mw_err read_telemetry(run *r)
     /* What is damaged is left out; everything else may still say what happened. */
     while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(c->view))
         err = read_tables(r);
+    if (err == MW_OK)
+        err = add_callers(r);
     if (err == MW_OK)
         err = note_missing(r);
     if (err != MW_OK)
@@ -347,12 +383,6 @@ static mw_err ask(run *r, const mw_provider *provider)
         return MW_OK;
     return record(r, r->findings->count > before ? MW_SLICE("FINDING") : MW_SLICE("ANALYSIS"),
                   mw_sentence(&r->arena, "%s: %.*s", provider->name, MW_SLICE_FMT(text)), evidence);
-}
-
-static bool is_over(void *ctx)
-{
-    const run *r = ctx;
-    return mw_clock_mono_ns(r->triage->clock) > r->deadline_mono_ns;
 }
 
 /* MW_OK also for what costs the run its whole answer, but not its end: FAILED or TIMED_OUT, with
@@ -426,12 +456,11 @@ static mw_err make_plan(run *r)
 
 static mw_err conclude(run *r)
 {
-    mw_alarmed alarmed;
-    mw_err err = alarmed_of(r, &alarmed);
+    const mw_context *c = &r->context;
+    const mw_alarmed alarmed = {c->entry, c->begins, c->begin_count};
+    mw_err err = mw_causes_of_alarm(r->findings, &alarmed, &r->causes);
     if (err == MW_OK)
-        err = mw_causes_of_alarm(r->findings, &alarmed, &r->causes);
-    if (err == MW_OK)
-        err = mw_causes_tell_untied(r->findings, r->context.entry, &r->causes);
+        err = mw_causes_tell_untied(r->findings, c->entry, &r->causes);
     if (err == MW_OK && !r->causes.count && !r->failed && !r->timed_out)
         err = mw_findings_gap(r->findings, MW_GAP_NO_CHANGE,
                               "nothing that was looked at differs enough from before");

@@ -1,10 +1,12 @@
 /* One decision again (promise 4). See triage.h. Reads only; pool threads.
  *
  * First from its stored inputs, which must give the same text: verdict, reason, score, parts and
- * candidates. Then the telemetry it saw is asked of the store again. That tells of the same minutes
+ * candidates; and so each second look at it, with what came of it. Then the telemetry it saw is asked of the store again. That tells of the same minutes
  * as of now: what was committed later, removed as a repeat or retired is a drift, and is named with
  * the two commit sequences between which it happened.
  */
+#include "lib/state/looks.h"
+#include "triage/decision/second_look.h"
 #include "triage/steps.h"
 
 /* Drifts of one decision: each suspect gone, come or changed, and two words about the whole. */
@@ -16,6 +18,8 @@ typedef struct replay {
     mw_decision_row decision;
     mw_decision_step first; /* the decision as it was taken */
     mw_decision_record record;
+    mw_look_row *looks; /* second looks, oldest first */
+    size_t look_count;
     mw_slice drifts[DRIFTS_MAX];
     size_t drift_count;
     mw_err err;
@@ -54,6 +58,8 @@ static mw_err read_all(replay *r, mw_state *state, mw_slice alarm_id, mw_detail 
     }
     if (err == MW_OK)
         err = read_first(r, tx);
+    if (err == MW_OK)
+        err = mw_state_looks(tx, r->alarm.id, r->arena, &r->looks, &r->look_count);
     mw_state_read_end(tx);
     return err;
 }
@@ -117,6 +123,47 @@ static mw_err decide_again(replay *r, mw_slice *difference)
     err = mw_decision_write(&r->record, &again, r->arena, &text);
     if (err == MW_OK)
         *difference = compare(r, &again, text);
+    return err == MW_OK ? r->err : err;
+}
+
+static mw_slice compare_look(replay *r, const mw_look_row *look, const mw_decision_record *record,
+                             const mw_decision *again, mw_slice text)
+{
+    mw_looked done =
+        mw_look_conclude(&record->input, again, look->own_id, (size_t)look->others, look->in_hand);
+    mw_slice code = mw_slice_of(mw_reason_code_name(again->reason_code));
+    mw_slice name = mw_slice_of(mw_look_name(done.look));
+    if (!mw_slice_equal(look->reason_code, code))
+        return differs(r, "second look, reason_code", look->reason_code, code);
+    if (!mw_slice_equal(look->reason, mw_slice_of(again->reason)))
+        return differs(r, "second look, reason", look->reason, mw_slice_of(again->reason));
+    if (!mw_slice_equal(look->look, name))
+        return differs(r, "second look", look->look, name);
+    if (!mw_slice_equal(look->into_id, done.into))
+        return differs(r, "second look, investigation", look->into_id, done.into);
+    if (again->scored && bits_of(look->score) != bits_of(again->score))
+        return MW_SLICE("score of a second look");
+    if (!mw_slice_equal(look->detail_json, text))
+        return MW_SLICE("parts or candidates of a second look");
+    return MW_SLICE("");
+}
+
+static mw_err look_once_more(replay *r, const mw_look_row *look, mw_slice *difference)
+{
+    mw_decision again;
+    mw_slice text;
+    mw_decision_record *record = mw_arena_zalloc(r->arena, 1, sizeof *record);
+    mw_err err = record ? mw_decision_read(look->detail_json, r->arena, record) : MW_E_NOMEM;
+    if (err == MW_E_CORRUPT) {
+        *difference = MW_SLICE("the stored inputs of a second look cannot be read");
+        return MW_OK;
+    }
+    if (err != MW_OK)
+        return err;
+    mw_decide(&record->input, &again);
+    err = mw_decision_write(record, &again, r->arena, &text);
+    if (err == MW_OK)
+        *difference = compare_look(r, look, record, &again, text);
     return err == MW_OK ? r->err : err;
 }
 
@@ -204,6 +251,8 @@ mw_err mw_triage_replay(mw_triage *triage, mw_slice alarm_id, mw_arena *arena, m
     mw_err err = read_all(r, triage->state, alarm_id, detail);
     if (err == MW_OK)
         err = decide_again(r, &out->difference);
+    for (size_t i = 0; err == MW_OK && !out->difference.len && i < r->look_count; i++)
+        err = look_once_more(r, &r->looks[i], &out->difference);
     if (err == MW_OK)
         err = look_again(r, triage, &out->as_of_now);
     out->same = out->difference.len == 0;

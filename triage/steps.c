@@ -123,10 +123,17 @@ mw_err mw_steps_member(mw_arena *arena, const mw_telemetry_seen *seen, mw_slice 
     return err;
 }
 
+typedef struct taking {
+    mw_candidates *set;
+    mw_slice without; /* an alarm that is left out; empty = none */
+} taking;
+
 static mw_err take_member(void *ctx, const mw_open_member *row)
 {
-    mw_candidates *set = ctx;
+    const taking *t = ctx;
     mw_arena arena;
+    if (t->without.len && mw_slice_equal(row->alarm_id, t->without))
+        return MW_OK;
     mw_arena_init(&arena, MW_MEM_STATE, 0);
     mw_decision_record *record = mw_arena_zalloc(&arena, 1, sizeof *record);
     mw_member member = {.service = row->service,
@@ -143,7 +150,7 @@ static mw_err take_member(void *ctx, const mw_open_member *row)
     if (err == MW_OK)
         err = mw_steps_member(&arena, &record->seen, row->resources_json, &member);
     if (err == MW_OK)
-        err = mw_candidates_add(set, row->investigation_id, &member);
+        err = mw_candidates_add(t->set, row->investigation_id, &member);
     mw_arena_reset(&arena);
     return err;
 }
@@ -153,7 +160,8 @@ mw_err mw_steps_load(mw_steps *steps)
     mw_candidates *set = mw_candidates_new();
     if (!set)
         return MW_E_NOMEM;
-    mw_err err = mw_state_open_members(steps->tx, MW_SLICE(""), take_member, set);
+    taking all = {set, MW_SLICE("")};
+    mw_err err = mw_state_open_members(steps->tx, MW_SLICE(""), take_member, &all);
     if (err != MW_OK) {
         mw_candidates_free(set);
         return err;
@@ -163,11 +171,31 @@ mw_err mw_steps_load(mw_steps *steps)
     return MW_OK;
 }
 
+mw_err mw_steps_ready(mw_steps *steps)
+{
+    mw_triage *triage = steps->triage;
+    uint64_t undone = mw_state_undone(steps->tx);
+    bool stale = __atomic_exchange_n(&triage->open_stale, false, __ATOMIC_ACQ_REL);
+    if (triage->open && !stale && triage->undone == undone)
+        return MW_OK;
+    mw_err err = mw_steps_load(steps);
+    if (err == MW_OK)
+        triage->undone = undone;
+    else
+        __atomic_store_n(&triage->open_stale, true, __ATOMIC_RELEASE);
+    return err;
+}
+
+mw_err mw_steps_refresh_without(mw_steps *steps, mw_slice investigation_id, mw_slice alarm_id)
+{
+    taking all = {steps->triage->open, alarm_id};
+    if (!all.set) /* made in full before the next decision */
+        return MW_OK;
+    mw_candidates_remove(all.set, investigation_id);
+    return mw_state_open_members(steps->tx, investigation_id, take_member, &all);
+}
+
 mw_err mw_steps_refresh(mw_steps *steps, mw_slice investigation_id)
 {
-    mw_candidates *set = steps->triage->open;
-    if (!set) /* made in full before the next decision */
-        return MW_OK;
-    mw_candidates_remove(set, investigation_id);
-    return mw_state_open_members(steps->tx, investigation_id, take_member, set);
+    return mw_steps_refresh_without(steps, investigation_id, MW_SLICE(""));
 }

@@ -43,6 +43,11 @@ MW_MUST_USE mw_err mw_steps_settle(mw_steps *steps, mw_slice investigation_id);
  * members changed. */
 MW_MUST_USE mw_err mw_steps_load(mw_steps *steps);
 MW_MUST_USE mw_err mw_steps_refresh(mw_steps *steps, mw_slice investigation_id);
+/* The same, as if that alarm were not of it. */
+MW_MUST_USE mw_err mw_steps_refresh_without(mw_steps *steps, mw_slice investigation_id,
+                                            mw_slice alarm_id);
+/* The open incidents, made again if they may be wrong. */
+MW_MUST_USE mw_err mw_steps_ready(mw_steps *steps);
 /* An alarm and what its telemetry said, as a member. The arrays live in the arena. */
 MW_MUST_USE mw_err mw_steps_member(mw_arena *arena, const mw_telemetry_seen *seen,
                                    mw_slice resources_json, mw_member *out);

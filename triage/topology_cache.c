@@ -222,7 +222,7 @@ static mw_err make_one(mw_topology_cache *cache, uint32_t minute, bool asked, mw
     if (err != MW_OK)
         drop(window);
     pthread_mutex_unlock(&cache->lock);
-    *out = window;
+    *out = err == MW_OK ? window : NULL;
     return err;
 }
 
@@ -230,6 +230,29 @@ mw_err mw_topology_cache_get(mw_topology_cache *cache, int64_t time_ns, mw_windo
 {
     *out = mw_topology_cache_find(cache, time_ns);
     return *out ? MW_OK : make_one(cache, mw_window_minute(time_ns), true, out);
+}
+
+mw_err mw_windows_hold(mw_topology_cache *cache, mw_windows_held *held, int64_t time_ns,
+                       mw_window **out)
+{
+    uint32_t minute = mw_window_minute(time_ns);
+    *out = NULL;
+    for (size_t i = 0; i < held->count && !*out; i++)
+        if (held->items[i]->minute == minute)
+            *out = held->items[i];
+    if (*out || held->count == MW_WINDOWS_HELD_MAX)
+        return MW_OK;
+    mw_err err = mw_topology_cache_get(cache, time_ns, out);
+    if (err == MW_OK)
+        held->items[held->count++] = *out;
+    return err;
+}
+
+void mw_windows_release(mw_topology_cache *cache, mw_windows_held *held)
+{
+    for (size_t i = 0; i < held->count; i++)
+        mw_topology_cache_release(cache, held->items[i]);
+    held->count = 0;
 }
 
 /* ---- ahead of their time --------------------------------------------------------------------- */

@@ -65,6 +65,17 @@ MW_MUST_USE mw_err mw_topology_cache_get(mw_topology_cache *cache, int64_t time_
                                          mw_window **out);
 /* For each that was found or got; NULL does nothing. */
 void mw_topology_cache_release(mw_topology_cache *cache, mw_window *window);
+/* Windows that a batch of alarms sees, of each minute one; so many may be held while the cache has
+ * others in their places. */
+#define MW_WINDOWS_HELD_MAX 8
+typedef struct mw_windows_held {
+    mw_window *items[MW_WINDOWS_HELD_MAX];
+    size_t count;
+} mw_windows_held;
+/* As _get, or the one that is held already; NULL when there is no room for another minute. */
+MW_MUST_USE mw_err mw_windows_hold(mw_topology_cache *cache, mw_windows_held *held,
+                                   int64_t time_ns, mw_window **out);
+void mw_windows_release(mw_topology_cache *cache, mw_windows_held *held);
 /* Makes one window again that alarms need soon; when to come again, at most a second: 0 = at once.
  * A thread that may wait. */
 int64_t mw_topology_cache_warm(mw_topology_cache *cache);

@@ -48,6 +48,13 @@ static void start_runs(mw_triage *triage)
     }
 }
 
+static void start_looks(mw_triage *triage)
+{
+    triage->looks_waiting = true;
+    if (!triage->looking && !triage->stopping)
+        triage->looking = submit(triage, triage->pool, &triage->look_job);
+}
+
 static bool is_failure(mw_err err)
 {
     return err != MW_OK && err != MW_E_NOT_FOUND;
@@ -78,17 +85,25 @@ static void log_failure(const char *what, mw_err err)
     MW_LOG(level, "triage", what, MW_KV_ERR(err));
 }
 
+void mw_triage_note_decided(mw_triage *triage, bool wakes, bool unsettled)
+{
+    if (!wakes && !unsettled)
+        return;
+    pthread_mutex_lock(&triage->lock);
+    if (wakes)
+        start_runs(triage);
+    bool first = unsettled && !triage->looks_waiting;
+    triage->looks_waiting |= unsettled;
+    pthread_mutex_unlock(&triage->lock);
+    if (first)
+        pthread_cond_broadcast(&triage->changed);
+}
+
 static mw_err decide_one(mw_triage *triage)
 {
-    bool wakes = false;
-    mw_err err = mw_engine_decide_next(triage, &wakes);
+    mw_err err = mw_engine_decide_next(triage);
     if (is_failure(err))
         log_failure("decision failed, will be tried again", err);
-    if (wakes) {
-        pthread_mutex_lock(&triage->lock);
-        start_runs(triage);
-        pthread_mutex_unlock(&triage->lock);
-    }
     return err;
 }
 
@@ -103,6 +118,25 @@ static void run_decisions(mw_job *job)
     }
     pthread_mutex_lock(&triage->lock);
     triage->deciding = goes_on(triage, err, triage->alarms_waiting) && submit(triage, triage->pool, job);
+    pthread_cond_broadcast(&triage->changed);
+    pthread_mutex_unlock(&triage->lock);
+}
+
+/* One batch, and again while there are more; what is not due yet waits for the keeper. */
+static void run_looks(mw_job *job)
+{
+    mw_triage *triage = (mw_triage *)(void *)((char *)job - offsetof(mw_triage, look_job));
+    bool wakes = false, waiting = false;
+    mw_err err = MW_E_NOT_FOUND;
+    if (take_flag(triage, &triage->looks_waiting))
+        err = mw_looks_next(triage, &wakes, &waiting);
+    if (is_failure(err))
+        log_failure("second look failed, will be tried again", err);
+    pthread_mutex_lock(&triage->lock);
+    if (wakes)
+        start_runs(triage);
+    triage->looks_waiting |= waiting || is_failure(err);
+    triage->looking = err == MW_OK && !triage->stopping && submit(triage, triage->pool, job);
     pthread_cond_broadcast(&triage->changed);
     pthread_mutex_unlock(&triage->lock);
 }
@@ -150,18 +184,24 @@ static bool is_before(const struct timespec *a, const struct timespec *b)
 static void *keep(void *arg)
 {
     mw_triage *triage = arg;
-    struct timespec warm = in_a_while(0), retry = warm;
-    bool retrying = false;
+    struct timespec warm = in_a_while(0), retry = warm, look = warm;
+    bool retrying = false, looking = false;
     pthread_mutex_lock(&triage->lock);
     while (!triage->stopping) {
         if (triage->retry && !retrying)
             retry = in_a_while((int64_t)triage->retry_ms * MW_NS_PER_MS);
         retrying = triage->retry;
+        if (triage->looks_waiting && !looking)
+            look = in_a_while((int64_t)triage->look_ms * MW_NS_PER_MS);
+        looking = triage->looks_waiting;
         if (retrying && is_past(&retry)) {
             triage->retry = retrying = false;
             start_deciding(triage);
             start_runs(triage);
-            continue;
+        }
+        if (looking && is_past(&look)) {
+            looking = false;
+            start_looks(triage);
         }
         if (is_past(&warm)) {
             pthread_mutex_unlock(&triage->lock);
@@ -169,8 +209,12 @@ static void *keep(void *arg)
             pthread_mutex_lock(&triage->lock);
             continue;
         }
-        const struct timespec *next = retrying && is_before(&retry, &warm) ? &retry : &warm;
-        pthread_cond_timedwait(&triage->changed, &triage->lock, next);
+        struct timespec next = warm;
+        if (retrying && is_before(&retry, &next))
+            next = retry;
+        if (looking && is_before(&look, &next))
+            next = look;
+        pthread_cond_timedwait(&triage->changed, &triage->lock, &next);
     }
     pthread_mutex_unlock(&triage->lock);
     return NULL;
@@ -204,6 +248,7 @@ static void free_triage(mw_triage *triage)
     pthread_cond_destroy(&triage->changed);
     pthread_mutex_destroy(&triage->lock);
     mw_topology_cache_fini(&triage->windows);
+    mw_topology_cache_fini(&triage->look_windows);
     mw_candidates_free(triage->open);
     mw_free(MW_MEM_STATE, triage);
 }
@@ -229,8 +274,11 @@ mw_err mw_triage_start(const mw_triage_config *config, mw_triage **out)
     triage->runs = config->runs ? config->runs : config->pool;
     triage->clock = config->clock;
     triage->retry_ms = MW_TRIAGE_RETRY_MS;
+    triage->look_ms = config->look_ms ? config->look_ms : MW_LOOK_EVERY_MS;
     mw_topology_cache_init(&triage->windows, config->store, config->state, config->clock);
+    mw_topology_cache_init(&triage->look_windows, config->store, config->state, config->clock);
     triage->decide_job.run = run_decisions;
+    triage->look_job.run = run_looks;
     for (size_t i = 0; i < MW_TRIAGE_RUNNERS; i++) {
         triage->runners[i].triage = triage;
         triage->runners[i].job.run = run_investigation;
@@ -240,6 +288,7 @@ mw_err mw_triage_start(const mw_triage_config *config, mw_triage **out)
     pthread_mutex_lock(&triage->lock);
     start_deciding(triage);
     start_runs(triage);
+    start_looks(triage);
     pthread_mutex_unlock(&triage->lock);
     *out = triage;
     return MW_OK;
@@ -259,9 +308,16 @@ void mw_triage_wake_runs(mw_triage *triage)
     pthread_mutex_unlock(&triage->lock);
 }
 
+void mw_triage_wake_looks(mw_triage *triage)
+{
+    pthread_mutex_lock(&triage->lock);
+    start_looks(triage);
+    pthread_mutex_unlock(&triage->lock);
+}
+
 static size_t count_active(const mw_triage *triage)
 {
-    size_t active = triage->deciding;
+    size_t active = (size_t)triage->deciding + triage->looking;
     for (size_t i = 0; i < MW_TRIAGE_RUNNERS; i++)
         active += triage->runners[i].active;
     return active;

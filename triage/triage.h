@@ -19,6 +19,7 @@ typedef struct mw_triage_config {
     mw_state *state;
     mw_pool *pool;
     const mw_clock *clock;
+    unsigned look_ms; /* how often due looks are asked for; 0 = every second */
     mw_pool *runs; /* of investigations, which may take long; NULL: the same */
 } mw_triage_config;
 
@@ -32,7 +33,8 @@ typedef struct mw_outcome {
     mw_verdict verdict;
     mw_reason_code code;
     char alarm_id[MW_ID_TEXT_SIZE], investigation_id[MW_ID_TEXT_SIZE];
-    bool wakes; /* an investigation has something to run */
+    bool wakes;     /* an investigation has something to run */
+    bool unsettled; /* a second look is due later */
 } mw_outcome;
 /* More alarms of one delivery are decided later. */
 #define MW_PROMPT_MAX 16
@@ -65,7 +67,7 @@ typedef enum mw_verb {
     MW_VERB_SKIP,    /* an alarm is set aside */
     MW_VERB_MERGE,   /* an investigation, into `other` */
     MW_VERB_SPLIT,   /* `alarms` of an investigation, into a new one */
-    MW_VERB_CLAIM,   /* an investigation is the person's */
+    MW_VERB_CLAIM,   /* an investigation is the person's; another's only with its version */
     MW_VERB_COMMENT, /* `text` goes into the journal */
     MW_VERB_CLOSE,   /* an incident is over, whatever its alarms say */
     MW_VERB_COUNT
@@ -78,6 +80,7 @@ typedef struct mw_act {
     const mw_slice *alarms;
     size_t alarm_count;
     mw_slice text;         /* of a comment; else why, may be empty */
+    mw_slice version;      /* of the subject as it was seen (version.h); empty = whatever it is */
     mw_slice who, address; /* for journal, history and audit */
 } mw_act;
 

@@ -3,7 +3,9 @@
  * commit together. The open incidents in memory are brought in step in the same job, on the thread
  * that owns them; when the commit fails they are made again.
  */
+#include "lib/store/spaces.h"
 #include "triage/steps.h"
+#include "triage/version.h"
 
 #define TEXT_MAX 4096
 
@@ -220,11 +222,20 @@ static mw_err do_split(act_job *j)
     return err;
 }
 
+/* What another person has is taken over by who has seen that it is theirs, and says so. */
 static mw_err do_claim(act_job *j)
 {
+    mw_incident_row incident;
     mw_err err = find_investigation(j, j->act->subject, &j->subject);
     if (err == MW_OK)
-        err = mw_state_investigation_claim_by(j->steps.tx, j->subject.id, j->steps.who);
+        err = mw_state_incident_get(j->steps.tx, j->subject.id, j->steps.arena, &incident);
+    if (err != MW_OK)
+        return err;
+    if (incident.owner.len && !mw_slice_equal(incident.owner, j->steps.who) && !j->act->version.len)
+        return mw_detail_set(j->detail, MW_E_CONFLICT, "investigation",
+                             "name the version that you have seen to take it over",
+                             "%.*s has claimed it", MW_SLICE_FMT(incident.owner));
+    err = mw_state_investigation_claim_by(j->steps.tx, j->subject.id, j->steps.who);
     j->out->investigation_id = j->subject.id;
     return err == MW_OK ? journal(j, j->subject.id, "claimed", MW_SLICE("it")) : err;
 }
@@ -284,15 +295,59 @@ static mw_err audit(act_job *j)
                         .outcome = MW_SLICE("ok"),
                         .detail = mw_slice_equal(subject, j->out->investigation_id)
                                       ? act->text
-                                      : j->out->investigation_id};
+                                      : j->out->investigation_id,
+                        .space = MW_SLICE(MW_SPACE_DEFAULT)};
     return mw_state_audit_insert(j->steps.tx, &row);
+}
+
+static mw_err alarm_version(act_job *j, char out[MW_VERSION_SIZE])
+{
+    mw_decision_step *steps = NULL;
+    size_t count = 0;
+    mw_err err = find_alarm(j, j->act->subject);
+    if (err == MW_OK)
+        err = mw_state_decision_steps(j->steps.tx, j->alarm.id, j->steps.arena, &steps, &count);
+    if (err == MW_OK)
+        mw_version_of_alarm(&j->decision, count, out);
+    return err;
+}
+
+static mw_err incident_version(act_job *j, char out[MW_VERSION_SIZE])
+{
+    mw_incident_row incident;
+    mw_alarm_row *alarms = NULL;
+    size_t count = 0;
+    mw_err err = find_investigation(j, j->act->subject, &j->subject);
+    if (err == MW_OK)
+        err = mw_state_incident_get(j->steps.tx, j->subject.id, j->steps.arena, &incident);
+    if (err == MW_OK)
+        err = mw_state_alarm_of_investigation(j->steps.tx, j->subject.id, j->steps.arena, &alarms,
+                                              &count);
+    if (err == MW_OK)
+        mw_version_of_incident(&incident, alarms, count, out);
+    return err;
+}
+
+/* Two people at once: the second is told, if it said what it had seen. */
+static mw_err check_version(act_job *j)
+{
+    char now[MW_VERSION_SIZE];
+    bool alarm = j->act->verb <= MW_VERB_SKIP;
+    if (!j->act->version.len)
+        return MW_OK;
+    mw_err err = alarm ? alarm_version(j, now) : incident_version(j, now);
+    if (err != MW_OK || mw_slice_equal(j->act->version, mw_slice_of(now)))
+        return err;
+    return refuse(j, "version", "look at it again", "it has changed since it was that version");
 }
 
 static mw_err run_act(mw_state_job *job, mw_state_tx *tx)
 {
     act_job *j = (act_job *)(void *)job;
     j->steps.tx = tx;
-    mw_err err = verbs[j->act->verb].run(j);
+    mw_err err = check_version(j);
+    if (err == MW_OK)
+        err = verbs[j->act->verb].run(j);
     if (err == MW_OK)
         err = audit(j);
     if (err != MW_OK) /* what it changed in memory is rolled back in state */
@@ -364,10 +419,13 @@ mw_err mw_triage_import(mw_triage *triage, const mw_call_edge *edges, size_t cou
                               .action = MW_SLICE("topology.import"),
                               .subject = MW_SLICE("topology"),
                               .outcome = MW_SLICE("ok"),
-                              .detail = mw_slice_of(detail)}};
+                              .detail = mw_slice_of(detail),
+                              .space = MW_SLICE(MW_SPACE_DEFAULT)}};
     j.job.item.cost_bytes = sizeof j + count * sizeof *edges;
     mw_err err = mw_state_submit_wait(triage->state, &j.job);
-    if (err == MW_OK)
+    if (err == MW_OK) {
         mw_topology_cache_forget(&triage->windows);
+        mw_topology_cache_forget(&triage->look_windows);
+    }
     return err;
 }

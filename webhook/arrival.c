@@ -27,9 +27,18 @@ mw_err mw_arrival_name(mw_arrival *arrival)
     return MW_OK;
 }
 
+/* What has happened has not happened tomorrow: such a time would stand on top of lists until it
+ * comes, and open windows in which nothing lies. */
+static bool is_ahead(const mw_arrival *arrival, const mw_alarm_event *event)
+{
+    return event->started_ns > arrival->received_ns &&
+           event->started_ns - arrival->received_ns > MW_ALARM_AHEAD_NS;
+}
+
 static int64_t event_time(const mw_arrival *arrival, const mw_alarm_event *event)
 {
-    return event->started_ns ? event->started_ns : arrival->received_ns;
+    return event->started_ns && !is_ahead(arrival, event) ? event->started_ns
+                                                          : arrival->received_ns;
 }
 
 /* The first alarm of a delivery carries the delivery's id. */
@@ -60,7 +69,8 @@ static mw_err insert_alarm(mw_arrival *arrival, const mw_alarm_event *event, mw_
                         .resources_json = event->resources_json,
                         .body = event->body.len ? event->body : arrival->body,
                         .started_ns = event_time(arrival, event),
-                        .received_ns = arrival->received_ns};
+                        .received_ns = arrival->received_ns,
+                        .claimed_ns = is_ahead(arrival, event) ? event->started_ns : 0};
     mw_err err = mw_state_alarm_put(tx, row);
     if (err != MW_OK)
         return err;

@@ -206,3 +206,11 @@ mw_err mw_body_dump(const json_t *value, mw_arena *arena, mw_slice *out)
     mw_buffer_fini(&buffer);
     return err;
 }
+
+mw_err mw_alarm_events_make(mw_arena *arena, size_t count, mw_alarm_events *out)
+{
+    MW_ASSERT(count >= 1 && count <= MW_DELIVERY_EVENTS_MAX);
+    out->items = mw_arena_zalloc(arena, count, sizeof *out->items);
+    out->count = count;
+    return out->items ? MW_OK : MW_E_NOMEM;
+}

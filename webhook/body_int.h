@@ -59,6 +59,9 @@ MW_MUST_USE mw_err mw_body_strings(const json_t *array, const char *field, mw_ar
 /* A value as JSON text, in the arena. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_body_dump(const json_t *value, mw_arena *arena, mw_slice *out);
 
+/* `count` zeroed events in the arena. MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_alarm_events_make(mw_arena *arena, size_t count, mw_alarm_events *out);
+
 /* ---- what texts say (normalise.c) ---------------------------------------------------------- */
 
 /* A CloudWatch namespace, which stands where a service should (DESIGN 4.4). */

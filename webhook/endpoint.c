@@ -8,6 +8,7 @@
 #include "lib/base/counter.h"
 #include "lib/base/json_writer.h"
 #include "lib/base/log.h"
+#include "lib/store/spaces.h"
 #include "webhook/arrival_int.h"
 #include "webhook/webhook_int.h"
 
@@ -128,7 +129,8 @@ static void note(const delivery_job *job, const char *reason)
                                .reason = reason,
                                .principal = MW_SLICE("sender"),
                                .address = mw_slice_of(job->request->peer->address),
-                               .subject = known ? id : MW_SLICE("")};
+                               .subject = known ? id : MW_SLICE(""),
+                               .space = MW_SLICE(MW_SPACE_DEFAULT)};
     mw_refusals_note(job->webhooks->config.refusals, &refusal);
 }
 
@@ -304,7 +306,7 @@ static look look_at(delivery_job *job, unsigned *retry_after_s, mw_err *parsed, 
     return found;
 }
 
-void mw_endpoint_handle(void *ctx, mw_request *request)
+static void handle(void *ctx, mw_request *request)
 {
     mw_webhooks *webhooks = ctx;
     unsigned retry_after_s = 1;
@@ -327,4 +329,19 @@ void mw_endpoint_handle(void *ctx, mw_request *request)
         reply_invalid(request, parsed, &detail);
     else
         submit(job);
+}
+
+size_t mw_webhooks_routes(mw_webhooks *webhooks, int tag, mw_route *routes, size_t max)
+{
+    static const char *const paths[] = {"/webhooks/{id}", "/webhook/generic/{id}"};
+    size_t count = 0;
+    for (; count < sizeof paths / sizeof paths[0] && count < max; count++)
+        routes[count] = (mw_route){.ports = MW_PORT_WEB | MW_PORT_SOCKET,
+                                   .method = "POST",
+                                   .path = paths[count],
+                                   .max_body = MW_ALERTS_BODY_MAX, /* of all sources */
+                                   .handler = handle,
+                                   .ctx = webhooks,
+                                   .tag = tag};
+    return count;
 }

@@ -218,18 +218,3 @@ void mw_webhooks_free(mw_webhooks *webhooks)
     pthread_mutex_destroy(&webhooks->turn);
     mw_free(MW_MEM_STATE, webhooks);
 }
-
-size_t mw_webhooks_routes(mw_webhooks *webhooks, int tag, mw_route *routes, size_t max)
-{
-    static const char *const paths[] = {"/webhooks/{id}", "/webhook/generic/{id}"};
-    size_t count = 0;
-    for (; count < sizeof paths / sizeof paths[0] && count < max; count++)
-        routes[count] = (mw_route){.ports = MW_PORT_WEB | MW_PORT_SOCKET,
-                                   .method = "POST",
-                                   .path = paths[count],
-                                   .max_body = MW_ALERTS_BODY_MAX, /* of all sources */
-                                   .handler = mw_endpoint_handle,
-                                   .ctx = webhooks,
-                                   .tag = tag};
-    return count;
-}

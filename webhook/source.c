@@ -37,11 +37,3 @@ const char *mw_webhook_auth_name(unsigned auth)
             return auths[i].name;
     return "";
 }
-
-mw_err mw_alarm_events_make(mw_arena *arena, size_t count, mw_alarm_events *out)
-{
-    MW_ASSERT(count >= 1 && count <= MW_DELIVERY_EVENTS_MAX);
-    out->items = mw_arena_zalloc(arena, count, sizeof *out->items);
-    out->count = count;
-    return out->items ? MW_OK : MW_E_NOMEM;
-}

@@ -50,8 +50,6 @@ typedef struct mw_alarm_events {
     mw_alarm_event *items;
     size_t count;
 } mw_alarm_events;
-/* `count` zeroed events in the arena. MW_E_NOMEM. */
-MW_MUST_USE mw_err mw_alarm_events_make(mw_arena *arena, size_t count, mw_alarm_events *out);
 
 /* What a test delivery says of itself. */
 #define MW_TEST_TITLE "midwatch test alarm"

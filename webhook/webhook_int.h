@@ -48,7 +48,4 @@ const mw_endpoint *mw_endpoint_find(const mw_endpoint_table *table, mw_slice id)
 /* The secrets that are good at now_ns. */
 mw_credential mw_endpoint_credential(const mw_endpoint *endpoint, int64_t now_ns);
 
-/* endpoint.c: the route's handler; ctx is the mw_webhooks. */
-void mw_endpoint_handle(void *ctx, mw_request *request);
-
 #endif

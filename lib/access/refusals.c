@@ -15,7 +15,7 @@
 
 typedef struct row {
     const char *action, *reason; /* action NULL = free */
-    char principal[TEXT_SIZE], address[64], subject[TEXT_SIZE];
+    char principal[TEXT_SIZE], address[64], subject[TEXT_SIZE], space[64];
     uint64_t count;     /* since it was written last */
     int64_t first_ns;   /* wall, of those */
     int64_t written_ns; /* monotonic; 0 = never */
@@ -45,6 +45,8 @@ static bool is_same(const row *known, const mw_denial *denial)
 {
     return known->action && strcmp(known->action, denial->action) == 0 &&
            strcmp(known->reason, denial->reason) == 0 &&
+           mw_slice_equal(mw_slice_of(known->space),
+                          mw_slice_first(denial->space, sizeof known->space - 1)) &&
            mw_slice_equal(mw_slice_of(known->address),
                           mw_slice_first(denial->address, sizeof known->address - 1)) &&
            mw_slice_equal(mw_slice_of(known->principal),
@@ -84,6 +86,7 @@ static row *place_of(mw_refusals *refusals, const mw_denial *denial)
         copy_text(denial->principal, vacant->principal, sizeof vacant->principal);
         copy_text(denial->address, vacant->address, sizeof vacant->address);
         copy_text(denial->subject, vacant->subject, sizeof vacant->subject);
+        copy_text(denial->space, vacant->space, sizeof vacant->space);
         return vacant;
     }
     row *others = &refusals->rows[MW_REFUSALS_ROWS];
@@ -124,7 +127,8 @@ static mw_err write_row(mw_state_tx *tx, const row *known)
                           .action = mw_slice_of(known->action),
                           .subject = mw_slice_of(known->subject),
                           .outcome = MW_SLICE("denied"),
-                          .detail = mw_slice_of(detail)};
+                          .detail = mw_slice_of(detail),
+                          .space = mw_slice_of(known->space)};
     return mw_state_audit_refusal(tx, &audit);
 }
 

@@ -21,6 +21,7 @@ typedef struct mw_denial {
     const char *reason; /* "expired": a literal */
     mw_slice principal, address;
     mw_slice subject; /* id of what was asked for, as far as it is known */
+    mw_slice space;   /* whose token or endpoint it was; empty = of no space */
 } mw_denial;
 
 mw_refusals *mw_refusals_new(mw_state *state, const mw_clock *clock);

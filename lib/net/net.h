@@ -33,6 +33,8 @@ typedef struct mw_net_refusal {
     mw_rpc_code rpc_code;
     mw_slice message;       /* one sentence with the fix */
     unsigned retry_after_s; /* 0 = none */
+    /* The message's parts, where the gate tells them apart; brief empty = it does not. */
+    mw_slice brief, field, hint;
 } mw_net_refusal;
 
 /* What a web page of another origin may have of an answer (CORS). */

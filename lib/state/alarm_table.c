@@ -4,8 +4,8 @@
 
 static const char sql_insert[] =
     "INSERT INTO alarm(id, space, webhook_id, source, incident_id, action, priority, title,"
-    " service, region, started_ns, received_ns, resources_json, description, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " service, region, started_ns, received_ns, resources_json, description, body,"
+    " claimed_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 static const char sql_insert_undecided[] = "INSERT INTO undecided(alarm_seq) VALUES (?)";
 static const char sql_insert_member[] =
     "INSERT INTO incident_member(webhook_id, incident_id, alarm_seq) VALUES (?, ?, ?)";
@@ -73,6 +73,7 @@ mw_err mw_state_alarm_put(mw_state_tx *tx, mw_alarm_row *row)
     mw_sql_text(&sql, row->resources_json);
     mw_sql_text(&sql, row->description);
     mw_sql_blob(&sql, row->body);
+    mw_sql_i64(&sql, row->claimed_ns);
     mw_err err = mw_sql_run(&sql);
     if (err != MW_OK)
         return err;
@@ -89,12 +90,13 @@ mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row)
 
 static mw_err count_closings(mw_state_tx *tx, mw_slice alarm_id, int64_t before, bool *unresolved)
 {
+    int64_t closings = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_closings);
     mw_sql_text(&sql, alarm_id);
     mw_sql_i64(&sql, before);
-    while (mw_sql_step(&sql))
-        *unresolved = mw_sql_take_i64(&sql) == 0;
-    return mw_sql_end(&sql);
+    mw_err err = mw_sql_number(&sql, &closings);
+    *unresolved = err == MW_OK && closings == 0;
+    return err;
 }
 
 mw_err mw_state_incident_facts(mw_state_tx *tx, mw_slice webhook_id, mw_slice incident_id,
@@ -135,8 +137,9 @@ mw_err mw_state_alarm_events_move(mw_state_tx *tx, mw_slice from_alarm_id, mw_sl
     return mw_sql_run(&sql);
 }
 
-static void take_alarm(mw_sql *sql, mw_arena *arena, mw_alarm_row *row)
+static void take_alarm(mw_sql *sql, mw_arena *arena, void *out)
 {
+    mw_alarm_row *row = out;
     row->seq = (uint64_t)mw_sql_take_i64(sql);
     row->id = mw_sql_take_text(sql, arena);
     row->space = mw_sql_take_text(sql, arena);
@@ -152,19 +155,21 @@ static void take_alarm(mw_sql *sql, mw_arena *arena, mw_alarm_row *row)
     row->received_ns = mw_sql_take_i64(sql);
     row->resources_json = mw_sql_take_text(sql, arena);
     row->description = mw_sql_take_text(sql, arena);
+    row->claimed_ns = mw_sql_take_i64(sql);
     row->body = MW_SLICE("");
 }
 
 mw_err mw_state_alarm_undecided(mw_state_tx *tx, mw_arena *arena, mw_alarm_row *out)
 {
-    bool found = false;
     mw_sql sql = mw_sql_prepare(tx, sql_undecided);
-    while (mw_sql_step(&sql)) {
-        take_alarm(&sql, arena, out);
-        found = true;
-    }
-    mw_err err = mw_sql_end(&sql);
-    return err == MW_OK && !found ? MW_E_NOT_FOUND : err;
+    return mw_rows_take_one(&sql, arena, take_alarm, out);
+}
+
+static void take_whole_alarm(mw_sql *sql, mw_arena *arena, void *out)
+{
+    mw_alarm_row *row = out;
+    take_alarm(sql, arena, row);
+    row->body = mw_sql_take_text(sql, arena);
 }
 
 mw_err mw_state_alarm_waits(mw_state_tx *tx, uint64_t after_seq, uint64_t before_seq, bool *waits)
@@ -179,64 +184,30 @@ mw_err mw_state_alarm_waits(mw_state_tx *tx, uint64_t after_seq, uint64_t before
 
 mw_err mw_state_alarm_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena, mw_alarm_row *out)
 {
-    char id[MW_ID_TEXT_SIZE];
-    mw_err err = mw_rows_find_id(tx, sql_find, id_prefix, id);
-    if (err != MW_OK)
-        return err;
-    mw_sql sql = mw_sql_prepare(tx, sql_get);
-    mw_sql_text(&sql, mw_slice_of(id));
-    while (mw_sql_step(&sql)) {
-        take_alarm(&sql, arena, out);
-        out->body = mw_sql_take_text(&sql, arena);
-    }
-    return mw_sql_end(&sql);
+    static const mw_rows_by_id table = {sql_find, sql_get, take_whole_alarm};
+    return mw_rows_get(tx, &table, id_prefix, arena, out);
+}
+
+static void take_event(mw_sql *sql, mw_arena *arena, void *out)
+{
+    mw_alarm_event_row *row = out;
+    row->time_ns = mw_sql_take_i64(sql);
+    row->action = mw_sql_take_text(sql, arena);
 }
 
 mw_err mw_state_alarm_events(mw_state_tx *tx, mw_slice alarm_id, mw_arena *arena,
                              mw_alarm_event_row **rows, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_events);
     mw_sql_text(&sql, alarm_id);
-    while (mw_sql_step(&sql)) {
-        mw_alarm_event_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
-        if (!row) {
-            sql.err = MW_E_NOMEM;
-            break;
-        }
-        row->time_ns = mw_sql_take_i64(&sql);
-        row->action = mw_sql_take_text(&sql, arena);
-    }
-    *rows = array;
+    *rows = mw_rows_take(&sql, arena, take_event, sizeof **rows, count);
     return mw_sql_end(&sql);
 }
 
 mw_err mw_rows_take_alarms(mw_sql *sql, mw_arena *arena, mw_alarm_row **rows, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
-    while (mw_sql_step(sql)) {
-        mw_alarm_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
-        if (row)
-            take_alarm(sql, arena, row);
-        else
-            sql->err = MW_E_NOMEM;
-    }
-    *rows = array;
+    *rows = mw_rows_take(sql, arena, take_alarm, sizeof **rows, count);
     return mw_sql_end(sql);
-}
-
-static mw_err count_alarms(mw_state_tx *tx, const mw_page_bounds *bounds, uint64_t *total)
-{
-    mw_sql sql = mw_sql_prepare(tx, sql_total);
-    mw_sql_i64(&sql, bounds->since_ns);
-    mw_sql_i64(&sql, bounds->last_ns);
-    while (mw_sql_step(&sql))
-        *total = (uint64_t)mw_sql_take_i64(&sql);
-    return mw_sql_end(&sql);
 }
 
 mw_err mw_state_alarm_list(mw_state_tx *tx, const mw_state_page *page, mw_arena *arena,
@@ -249,17 +220,15 @@ mw_err mw_state_alarm_list(mw_state_tx *tx, const mw_state_page *page, mw_arena 
         return err;
     *next_cursor = MW_SLICE(""); /* may be the page's own cursor: read before it is written */
     mw_sql sql = mw_sql_prepare(tx, sql_list);
-    mw_page_bind(&sql, &bounds);
-    mw_sql_i64(&sql, (int64_t)bounds.limit + 1); /* one more tells whether there is a next page */
+    mw_page_bind(&sql, &bounds, MW_SLICE_NONE);
     err = mw_rows_take_alarms(&sql, arena, rows, count);
-    if (err == MW_OK && *count > bounds.limit) {
-        const mw_alarm_row *last = &(*rows)[bounds.limit - 1];
-        *count = bounds.limit;
+    if (err == MW_OK && mw_page_cut(&bounds, count)) {
+        const mw_alarm_row *last = &(*rows)[*count - 1];
         *next_cursor = mw_state_page_cursor(arena, last->started_ns, last->id);
         if (!next_cursor->data)
             return MW_E_NOMEM;
     }
-    return err == MW_OK ? count_alarms(tx, &bounds, total) : err;
+    return err == MW_OK ? mw_page_total(tx, sql_total, &bounds, MW_SLICE_NONE, total) : err;
 }
 
 mw_err mw_state_alarm_of_investigation(mw_state_tx *tx, mw_slice investigation_id, mw_arena *arena,

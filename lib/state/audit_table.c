@@ -3,12 +3,15 @@
 #include "lib/state/rows_int.h"
 
 static const char sql_insert[] =
-    "INSERT INTO audit(time_ns, principal, source_address, action, subject, outcome, detail)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)";
-static const char sql_list[] =
-    "SELECT seq, time_ns, principal, source_address, action, subject, outcome, detail FROM audit"
-    " WHERE time_ns BETWEEN ? AND ? AND (time_ns, seq) < (?, ?)"
-    " ORDER BY time_ns DESC, seq DESC LIMIT ?";
+    "INSERT INTO audit(time_ns, principal, source_address, action, subject, outcome, detail,"
+    " space) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+#define COLUMNS "seq, time_ns, principal, source_address, action, subject, outcome, detail, space"
+#define WITHIN_PAGE                                                                                \
+    " time_ns BETWEEN ? AND ? AND (time_ns, seq) < (?, ?) ORDER BY time_ns DESC, seq DESC LIMIT ?"
+static const char sql_list[] = "SELECT " COLUMNS " FROM audit WHERE" WITHIN_PAGE;
+/* "<> ''" lets the index of records that are of a space do it. */
+static const char sql_list_of_space[] =
+    "SELECT " COLUMNS " FROM audit WHERE space = ? AND space <> '' AND" WITHIN_PAGE;
 
 mw_err mw_state_audit_insert(mw_state_tx *tx, const mw_audit_row *row)
 {
@@ -20,6 +23,7 @@ mw_err mw_state_audit_insert(mw_state_tx *tx, const mw_audit_row *row)
     mw_sql_text(&sql, row->subject);
     mw_sql_text(&sql, row->outcome);
     mw_sql_text(&sql, row->detail);
+    mw_sql_text(&sql, row->space);
     return mw_sql_run(&sql);
 }
 
@@ -50,6 +54,7 @@ static void take_record(mw_sql *sql, mw_arena *arena, mw_audit_row *row)
     row->subject = mw_sql_take_text(sql, arena);
     row->outcome = mw_sql_take_text(sql, arena);
     row->detail = mw_sql_take_text(sql, arena);
+    row->space = mw_sql_take_text(sql, arena);
 }
 
 static mw_slice cursor_behind(mw_arena *arena, int64_t time_ns, int64_t number)
@@ -59,8 +64,9 @@ static mw_slice cursor_behind(mw_arena *arena, int64_t time_ns, int64_t number)
     return mw_state_page_cursor(arena, time_ns, mw_slice_of(id));
 }
 
-mw_err mw_state_audit_list(mw_state_tx *tx, const mw_state_page *page, mw_arena *arena,
-                           mw_audit_row **rows, size_t *count, mw_slice *next_cursor)
+mw_err mw_state_audit_list(mw_state_tx *tx, const mw_state_page *page, mw_slice space,
+                           mw_arena *arena, mw_audit_row **rows, size_t *count,
+                           mw_slice *next_cursor)
 {
     mw_page_bounds bounds;
     int64_t before_number, last_number = 0;
@@ -73,7 +79,9 @@ mw_err mw_state_audit_list(mw_state_tx *tx, const mw_state_page *page, mw_arena 
     *next_cursor = MW_SLICE(""); /* may be the page's own cursor: read before it is written */
     if (err != MW_OK)
         return err;
-    mw_sql sql = mw_sql_prepare(tx, sql_list);
+    mw_sql sql = mw_sql_prepare(tx, space.len ? sql_list_of_space : sql_list);
+    if (space.len)
+        mw_sql_text(&sql, space);
     mw_page_bind_times(&sql, &bounds);
     mw_sql_i64(&sql, before_number);
     mw_sql_i64(&sql, (int64_t)bounds.limit + 1);

@@ -16,13 +16,6 @@ static const char sql_get[] =
     "SELECT verdict, reason_code, reason, coalesce(investigation_id, ''), score, threshold,"
     " as_of, decided_ns, decided_in_us, detail_json FROM decision WHERE alarm_id = ?";
 
-static mw_err run_with_id(mw_state_tx *tx, const char *text, mw_slice id)
-{
-    mw_sql sql = mw_sql_prepare(tx, text);
-    mw_sql_text(&sql, id);
-    return mw_sql_run(&sql);
-}
-
 mw_err mw_state_decision_insert(mw_state_tx *tx, const mw_decision_row *row)
 {
     mw_sql sql = mw_sql_prepare(tx, sql_insert);
@@ -39,34 +32,36 @@ mw_err mw_state_decision_insert(mw_state_tx *tx, const mw_decision_row *row)
     mw_sql_text(&sql, row->detail_json);
     mw_err err = mw_sql_run(&sql);
     if (err == MW_OK && !row->prompt)
-        err = run_with_id(tx, sql_decided, row->alarm_id);
+        err = mw_sql_simple_with(tx, sql_decided, row->alarm_id);
     if (err == MW_OK && mw_slice_equal(row->verdict, MW_SLICE("SKIPPED")))
-        err = run_with_id(tx, sql_leave, row->alarm_id);
+        err = mw_sql_simple_with(tx, sql_leave, row->alarm_id);
     return err;
+}
+
+static void take_decision(mw_sql *sql, mw_arena *arena, void *out)
+{
+    bool threshold_known;
+    mw_decision_row *row = out;
+    row->verdict = mw_sql_take_text(sql, arena);
+    row->reason_code = mw_sql_take_text(sql, arena);
+    row->reason = mw_sql_take_text(sql, arena);
+    row->investigation_id = mw_sql_take_text(sql, arena);
+    row->score = mw_sql_take_double(sql, &row->scored);
+    row->threshold = mw_sql_take_double(sql, &threshold_known);
+    row->as_of = (uint64_t)mw_sql_take_i64(sql);
+    row->decided_ns = mw_sql_take_i64(sql);
+    row->decided_in_us = mw_sql_take_i64(sql);
+    row->detail_json = mw_sql_take_text(sql, arena);
 }
 
 mw_err mw_state_decision_get(mw_state_tx *tx, mw_slice alarm_id, mw_arena *arena,
                              mw_decision_row *out)
 {
-    bool found = false, threshold_known;
     mw_sql sql = mw_sql_prepare(tx, sql_get);
     mw_sql_text(&sql, alarm_id);
-    while (mw_sql_step(&sql)) {
-        found = true;
-        out->alarm_id = mw_arena_copy(arena, alarm_id);
-        if (!out->alarm_id.data)
-            sql.err = MW_E_NOMEM;
-        out->verdict = mw_sql_take_text(&sql, arena);
-        out->reason_code = mw_sql_take_text(&sql, arena);
-        out->reason = mw_sql_take_text(&sql, arena);
-        out->investigation_id = mw_sql_take_text(&sql, arena);
-        out->score = mw_sql_take_double(&sql, &out->scored);
-        out->threshold = mw_sql_take_double(&sql, &threshold_known);
-        out->as_of = (uint64_t)mw_sql_take_i64(&sql);
-        out->decided_ns = mw_sql_take_i64(&sql);
-        out->decided_in_us = mw_sql_take_i64(&sql);
-        out->detail_json = mw_sql_take_text(&sql, arena);
-    }
-    mw_err err = mw_sql_end(&sql);
-    return err == MW_OK && !found ? MW_E_NOT_FOUND : err;
+    mw_err err = mw_rows_take_one(&sql, arena, take_decision, out);
+    if (err != MW_OK)
+        return err;
+    out->alarm_id = mw_arena_copy(arena, alarm_id);
+    return out->alarm_id.data ? MW_OK : MW_E_NOMEM;
 }

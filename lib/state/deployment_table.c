@@ -44,8 +44,9 @@ mw_err mw_state_deployment_insert(mw_state_tx *tx, const mw_deployment_row *row)
     return mw_sql_run(&sql);
 }
 
-static void take_deployment(mw_sql *sql, mw_arena *arena, mw_deployment_row *row)
+static void take_deployment(mw_sql *sql, mw_arena *arena, void *out)
 {
+    mw_deployment_row *row = out;
     row->id = mw_sql_take_text(sql, arena);
     row->space = mw_sql_take_text(sql, arena);
     row->service = mw_sql_take_text(sql, arena);
@@ -61,44 +62,14 @@ static void take_deployment(mw_sql *sql, mw_arena *arena, mw_deployment_row *row
 mw_err mw_state_deployment_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
                                mw_deployment_row *out)
 {
-    char id[MW_ID_TEXT_SIZE];
-    mw_err err = mw_rows_find_id(tx, sql_find, id_prefix, id);
-    if (err != MW_OK)
-        return err;
-    mw_sql sql = mw_sql_prepare(tx, sql_get);
-    mw_sql_text(&sql, mw_slice_of(id));
-    while (mw_sql_step(&sql))
-        take_deployment(&sql, arena, out);
-    return mw_sql_end(&sql);
+    static const mw_rows_by_id table = {sql_find, sql_get, take_deployment};
+    return mw_rows_get(tx, &table, id_prefix, arena, out);
 }
 
 static mw_err take_rows(mw_sql *sql, mw_arena *arena, mw_deployment_row **rows, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
-    while (mw_sql_step(sql)) {
-        mw_deployment_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
-        if (row)
-            take_deployment(sql, arena, row);
-        else
-            sql->err = MW_E_NOMEM;
-    }
-    *rows = array;
+    *rows = mw_rows_take(sql, arena, take_deployment, sizeof **rows, count);
     return mw_sql_end(sql);
-}
-
-static mw_err count_rows(mw_state_tx *tx, const mw_page_bounds *bounds, mw_slice service,
-                         uint64_t *total)
-{
-    mw_sql sql = mw_sql_prepare(tx, service.len ? sql_total_service : sql_total);
-    mw_sql_i64(&sql, bounds->since_ns);
-    mw_sql_i64(&sql, bounds->last_ns);
-    if (service.len)
-        mw_sql_text(&sql, service);
-    while (mw_sql_step(&sql))
-        *total = (uint64_t)mw_sql_take_i64(&sql);
-    return mw_sql_end(&sql);
 }
 
 mw_err mw_state_deployment_list(mw_state_tx *tx, const mw_state_page *page, mw_slice service,
@@ -111,19 +82,17 @@ mw_err mw_state_deployment_list(mw_state_tx *tx, const mw_state_page *page, mw_s
     if (err != MW_OK)
         return err;
     mw_sql sql = mw_sql_prepare(tx, service.len ? sql_list_service : sql_list);
-    mw_page_bind(&sql, &bounds);
-    mw_sql_i64(&sql, (int64_t)bounds.limit + 1); /* one more: is there a next page? */
-    if (service.len)
-        mw_sql_text(&sql, service);
+    mw_page_bind(&sql, &bounds, service);
     err = take_rows(&sql, arena, rows, count);
-    if (err == MW_OK && *count > bounds.limit) {
-        const mw_deployment_row *last = &(*rows)[bounds.limit - 1];
-        *count = bounds.limit;
+    if (err == MW_OK && mw_page_cut(&bounds, count)) {
+        const mw_deployment_row *last = &(*rows)[*count - 1];
         *next_cursor = mw_state_page_cursor(arena, last->time_ns, last->id);
         if (!next_cursor->data)
             return MW_E_NOMEM;
     }
-    return err == MW_OK ? count_rows(tx, &bounds, service, total) : err;
+    return err == MW_OK ? mw_page_total(tx, service.len ? sql_total_service : sql_total, &bounds,
+                                        service, total)
+                        : err;
 }
 
 mw_err mw_state_deployment_between(mw_state_tx *tx, mw_slice space, int64_t since_ns,

@@ -59,8 +59,9 @@ static const char sql_end[] =
     "  ELSE status END WHERE id = ?3";
 
 #define MEMBER_COLUMNS                                                                             \
-    "d.investigation_id, a.id, a.service, a.region, a.title, a.resources_json, d.detail_json,"     \
-    " a.started_ns"
+    "d.investigation_id, a.id, a.service, a.region, a.title, a.resources_json,"                    \
+    " coalesce((SELECT l.detail_json FROM decision_look l WHERE l.alarm_id = a.id"                 \
+    " ORDER BY l.seq DESC LIMIT 1), d.detail_json), a.started_ns"
 static const char sql_open_members[] =
     "SELECT " MEMBER_COLUMNS " FROM investigation i JOIN decision d ON d.investigation_id = i.id"
     " AND d.verdict <> 'SKIPPED' JOIN alarm a ON a.id = d.alarm_id"
@@ -99,22 +100,13 @@ mw_err mw_state_alarms_decided(mw_state_tx *tx, uint64_t after_seq, int64_t sinc
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-static mw_err run_with_id(mw_state_tx *tx, const char *text, mw_slice id)
-{
-    mw_sql sql = mw_sql_prepare(tx, text);
-    mw_sql_text(&sql, id);
-    return mw_sql_run(&sql);
-}
-
 static mw_err keep_first(mw_state_tx *tx, mw_slice alarm_id)
 {
     int64_t steps = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_has_steps);
     mw_sql_text(&sql, alarm_id);
-    while (mw_sql_step(&sql))
-        steps = mw_sql_take_i64(&sql);
-    mw_err err = mw_sql_end(&sql);
-    return err == MW_OK && steps == 0 ? run_with_id(tx, sql_first_step, alarm_id) : err;
+    mw_err err = mw_sql_number(&sql, &steps);
+    return err == MW_OK && steps == 0 ? mw_sql_simple_with(tx, sql_first_step, alarm_id) : err;
 }
 
 static mw_err append_step(mw_state_tx *tx, mw_slice alarm_id, const mw_decision_step *step)
@@ -138,8 +130,7 @@ static mw_err change_row(mw_state_tx *tx, mw_slice alarm_id, const mw_decision_s
     mw_sql_text(&sql, step->reason);
     mw_sql_text_or_null(&sql, step->investigation_id);
     mw_sql_text(&sql, alarm_id);
-    mw_err err = mw_sql_run(&sql);
-    return err == MW_OK && sqlite3_changes(tx->db) == 0 ? MW_E_NOT_FOUND : err;
+    return mw_sql_change(&sql, MW_E_NOT_FOUND);
 }
 
 mw_err mw_state_decision_change(mw_state_tx *tx, mw_slice alarm_id, const mw_decision_step *step)
@@ -150,58 +141,47 @@ mw_err mw_state_decision_change(mw_state_tx *tx, mw_slice alarm_id, const mw_dec
         err = append_step(tx, alarm_id, step);
     if (err == MW_OK)
         err = change_row(tx, alarm_id, step);
-    return err == MW_OK ? run_with_id(tx, skipped ? sql_leave : sql_enter, alarm_id) : err;
+    return err == MW_OK ? mw_sql_simple_with(tx, skipped ? sql_leave : sql_enter, alarm_id) : err;
+}
+
+static void take_step(mw_sql *sql, mw_arena *arena, void *out)
+{
+    mw_decision_step *row = out;
+    row->time_ns = mw_sql_take_i64(sql);
+    row->verdict = mw_sql_take_text(sql, arena);
+    row->reason_code = mw_sql_take_text(sql, arena);
+    row->reason = mw_sql_take_text(sql, arena);
+    row->investigation_id = mw_sql_take_text(sql, arena);
+    row->who = mw_sql_take_text(sql, arena);
 }
 
 mw_err mw_state_decision_steps(mw_state_tx *tx, mw_slice alarm_id, mw_arena *arena,
                                mw_decision_step **rows, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_steps);
     mw_sql_text(&sql, alarm_id);
-    while (mw_sql_step(&sql)) {
-        mw_decision_step *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
-        if (!row) {
-            sql.err = MW_E_NOMEM;
-            break;
-        }
-        row->time_ns = mw_sql_take_i64(&sql);
-        row->verdict = mw_sql_take_text(&sql, arena);
-        row->reason_code = mw_sql_take_text(&sql, arena);
-        row->reason = mw_sql_take_text(&sql, arena);
-        row->investigation_id = mw_sql_take_text(&sql, arena);
-        row->who = mw_sql_take_text(&sql, arena);
-    }
-    *rows = array;
+    *rows = mw_rows_take(&sql, arena, take_step, sizeof **rows, count);
     return mw_sql_end(&sql);
 }
 
 /* ---- incidents ------------------------------------------------------------------------------- */
 
+static void take_incident(mw_sql *sql, mw_arena *arena, void *out)
+{
+    mw_incident_row *row = out;
+    row->open = mw_sql_take_i64(sql) != 0;
+    row->status = mw_sql_take_text(sql, arena);
+    row->center = mw_sql_take_text(sql, arena);
+    row->owner = mw_sql_take_text(sql, arena);
+    row->merged_into = mw_sql_take_text(sql, arena);
+}
+
 mw_err mw_state_incident_get(mw_state_tx *tx, mw_slice investigation_id, mw_arena *arena,
                              mw_incident_row *out)
 {
-    bool found = false;
     mw_sql sql = mw_sql_prepare(tx, sql_incident);
     mw_sql_text(&sql, investigation_id);
-    while (mw_sql_step(&sql)) {
-        found = true;
-        out->open = mw_sql_take_i64(&sql) != 0;
-        out->status = mw_sql_take_text(&sql, arena);
-        out->center = mw_sql_take_text(&sql, arena);
-        out->owner = mw_sql_take_text(&sql, arena);
-        out->merged_into = mw_sql_take_text(&sql, arena);
-    }
-    mw_err err = mw_sql_end(&sql);
-    return err == MW_OK && !found ? MW_E_NOT_FOUND : err;
-}
-
-static mw_err run_change(mw_sql *sql)
-{
-    mw_err err = mw_sql_run(sql);
-    return err == MW_OK && sqlite3_changes(sql->tx->db) == 0 ? MW_E_NOT_FOUND : err;
+    return mw_rows_take_one(&sql, arena, take_incident, out);
 }
 
 mw_err mw_state_investigation_join(mw_state_tx *tx, mw_slice investigation_id, int64_t start_ns,
@@ -228,7 +208,7 @@ mw_err mw_state_investigation_center(mw_state_tx *tx, mw_slice investigation_id,
     mw_sql_text(&sql, service);
     mw_sql_text(&sql, title);
     mw_sql_text(&sql, investigation_id);
-    return run_change(&sql);
+    return mw_sql_change(&sql, MW_E_NOT_FOUND);
 }
 
 mw_err mw_state_investigation_claim_by(mw_state_tx *tx, mw_slice investigation_id, mw_slice owner)
@@ -236,7 +216,7 @@ mw_err mw_state_investigation_claim_by(mw_state_tx *tx, mw_slice investigation_i
     mw_sql sql = mw_sql_prepare(tx, sql_claim_by);
     mw_sql_text(&sql, owner);
     mw_sql_text(&sql, investigation_id);
-    return run_change(&sql);
+    return mw_sql_change(&sql, MW_E_NOT_FOUND);
 }
 
 mw_err mw_state_investigation_end(mw_state_tx *tx, mw_slice investigation_id, mw_slice merged_into,
@@ -247,7 +227,7 @@ mw_err mw_state_investigation_end(mw_state_tx *tx, mw_slice investigation_id, mw
     mw_sql_text(&sql, merged_into);
     mw_sql_text(&sql, investigation_id);
     tx->state->closings++;
-    return run_change(&sql);
+    return mw_sql_change(&sql, MW_E_NOT_FOUND);
 }
 
 mw_err mw_state_open_members(mw_state_tx *tx, mw_slice investigation_id,
@@ -288,21 +268,16 @@ mw_err mw_state_edges_replace(mw_state_tx *tx, const mw_edge_row *rows, size_t c
     return err;
 }
 
+static void take_edge(mw_sql *sql, mw_arena *arena, void *out)
+{
+    mw_edge_row *row = out;
+    row->caller = mw_sql_take_text(sql, arena);
+    row->callee = mw_sql_take_text(sql, arena);
+}
+
 mw_err mw_state_edges(mw_state_tx *tx, mw_arena *arena, mw_edge_row **rows, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_edges);
-    while (mw_sql_step(&sql)) {
-        mw_edge_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
-        if (!row) {
-            sql.err = MW_E_NOMEM;
-            break;
-        }
-        row->caller = mw_sql_take_text(&sql, arena);
-        row->callee = mw_sql_take_text(&sql, arena);
-    }
-    *rows = array;
+    *rows = mw_rows_take(&sql, arena, take_edge, sizeof **rows, count);
     return mw_sql_end(&sql);
 }

@@ -63,9 +63,9 @@ MW_MUST_USE mw_err mw_state_investigation_claim_by(mw_state_tx *tx, mw_slice inv
 MW_MUST_USE mw_err mw_state_investigation_end(mw_state_tx *tx, mw_slice investigation_id,
                                               mw_slice merged_into, int64_t now_ns);
 
-/* Every alarm that an open incident holds, in order of commit, with its decision's details. The
- * slices are valid during the call. An error of `take` ends it and is returned. investigation_id
- * empty = of all. */
+/* Every alarm that an open incident holds, in order of commit, with the details of its decision,
+ * or of the last look at it (looks.h). The slices are valid during the call. An error of `take`
+ * ends it and is returned. investigation_id empty = of all. */
 typedef struct mw_open_member {
     mw_slice investigation_id, alarm_id, service, region, title, resources_json, detail_json;
     int64_t started_ns;

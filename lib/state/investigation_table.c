@@ -75,12 +75,12 @@ mw_err mw_state_investigation_update(mw_state_tx *tx, const mw_investigation_row
     mw_sql_i64(&sql, row->window_end_ns);
     mw_sql_text_or_null(&sql, row->root_cause_json);
     mw_sql_text(&sql, row->id);
-    mw_err err = mw_sql_run(&sql);
-    return err == MW_OK && sqlite3_changes(tx->db) == 0 ? MW_E_NOT_FOUND : err;
+    return mw_sql_change(&sql, MW_E_NOT_FOUND);
 }
 
-static void take_investigation(mw_sql *sql, mw_arena *arena, mw_investigation_row *row)
+static void take_investigation(mw_sql *sql, mw_arena *arena, void *out)
 {
+    mw_investigation_row *row = out;
     row->id = mw_sql_take_text(sql, arena);
     row->space = mw_sql_take_text(sql, arena);
     row->title = mw_sql_take_text(sql, arena);
@@ -97,14 +97,8 @@ static void take_investigation(mw_sql *sql, mw_arena *arena, mw_investigation_ro
 
 mw_err mw_state_investigation_claim(mw_state_tx *tx, mw_arena *arena, mw_investigation_row *out)
 {
-    bool found = false;
     mw_sql sql = mw_sql_prepare(tx, sql_claim);
-    while (mw_sql_step(&sql)) {
-        take_investigation(&sql, arena, out);
-        found = true;
-    }
-    mw_err err = mw_sql_end(&sql);
-    return err == MW_OK && !found ? MW_E_NOT_FOUND : err;
+    return mw_rows_take_one(&sql, arena, take_investigation, out);
 }
 
 mw_err mw_state_investigation_requeue(mw_state_tx *tx)
@@ -131,49 +125,16 @@ uint64_t mw_state_closings(const mw_state_tx *tx)
 mw_err mw_state_investigation_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
                                   mw_investigation_row *out)
 {
-    char id[MW_ID_TEXT_SIZE];
-    mw_err err = mw_rows_find_id(tx, sql_find, id_prefix, id);
-    if (err != MW_OK)
-        return err;
-    mw_sql sql = mw_sql_prepare(tx, sql_get);
-    mw_sql_text(&sql, mw_slice_of(id));
-    while (mw_sql_step(&sql))
-        take_investigation(&sql, arena, out);
-    return mw_sql_end(&sql);
+    static const mw_rows_by_id table = {sql_find, sql_get, take_investigation};
+    return mw_rows_get(tx, &table, id_prefix, arena, out);
 }
 
 static mw_err list_rows(mw_state_tx *tx, const mw_page_bounds *bounds, mw_slice status,
                         mw_arena *arena, mw_investigation_row **rows, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
     mw_sql sql = mw_sql_prepare(tx, status.len ? sql_list_status : sql_list);
-    mw_page_bind(&sql, bounds);
-    mw_sql_i64(&sql, (int64_t)bounds->limit + 1); /* one more: is there a next page? */
-    if (status.len)
-        mw_sql_text(&sql, status);
-    while (mw_sql_step(&sql)) {
-        mw_investigation_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
-        if (row)
-            take_investigation(&sql, arena, row);
-        else
-            sql.err = MW_E_NOMEM;
-    }
-    *rows = array;
-    return mw_sql_end(&sql);
-}
-
-static mw_err count_rows(mw_state_tx *tx, const mw_page_bounds *bounds, mw_slice status,
-                         uint64_t *total)
-{
-    mw_sql sql = mw_sql_prepare(tx, status.len ? sql_total_status : sql_total);
-    mw_sql_i64(&sql, bounds->since_ns);
-    mw_sql_i64(&sql, bounds->last_ns);
-    if (status.len)
-        mw_sql_text(&sql, status);
-    while (mw_sql_step(&sql))
-        *total = (uint64_t)mw_sql_take_i64(&sql);
+    mw_page_bind(&sql, bounds, status);
+    *rows = mw_rows_take(&sql, arena, take_investigation, sizeof **rows, count);
     return mw_sql_end(&sql);
 }
 
@@ -186,14 +147,15 @@ mw_err mw_state_investigation_list(mw_state_tx *tx, const mw_state_page *page, m
     *next_cursor = MW_SLICE(""); /* may be the page's own cursor: read before it is written */
     if (err == MW_OK)
         err = list_rows(tx, &bounds, status, arena, rows, count);
-    if (err == MW_OK && *count > bounds.limit) {
-        const mw_investigation_row *last = &(*rows)[bounds.limit - 1];
-        *count = bounds.limit;
+    if (err == MW_OK && mw_page_cut(&bounds, count)) {
+        const mw_investigation_row *last = &(*rows)[*count - 1];
         *next_cursor = mw_state_page_cursor(arena, last->created_ns, last->id);
         if (!next_cursor->data)
             return MW_E_NOMEM;
     }
-    return err == MW_OK ? count_rows(tx, &bounds, status, total) : err;
+    return err == MW_OK ? mw_page_total(tx, status.len ? sql_total_status : sql_total, &bounds,
+                                        status, total)
+                        : err;
 }
 
 mw_err mw_state_journal_insert(mw_state_tx *tx, mw_slice investigation_id,
@@ -209,8 +171,9 @@ mw_err mw_state_journal_insert(mw_state_tx *tx, mw_slice investigation_id,
     return mw_sql_run(&sql);
 }
 
-static void take_record(mw_sql *sql, mw_arena *arena, mw_journal_row *row)
+static void take_record(mw_sql *sql, mw_arena *arena, void *out)
 {
+    mw_journal_row *row = out;
     row->record_id = mw_sql_take_text(sql, arena);
     row->time_ns = mw_sql_take_i64(sql);
     row->type = mw_sql_take_text(sql, arena);
@@ -221,18 +184,8 @@ static void take_record(mw_sql *sql, mw_arena *arena, mw_journal_row *row)
 mw_err mw_state_journal_list(mw_state_tx *tx, mw_slice investigation_id, mw_arena *arena,
                              mw_journal_row **rows, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_journal_list);
     mw_sql_text(&sql, investigation_id);
-    while (mw_sql_step(&sql)) {
-        mw_journal_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
-        if (row)
-            take_record(&sql, arena, row);
-        else
-            sql.err = MW_E_NOMEM;
-    }
-    *rows = array;
+    *rows = mw_rows_take(&sql, arena, take_record, sizeof **rows, count);
     return mw_sql_end(&sql);
 }

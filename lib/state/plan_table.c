@@ -35,9 +35,7 @@ static bool has_row(mw_sql *sql, mw_err *err)
 
 mw_err mw_state_plan_supersede(mw_state_tx *tx, mw_slice investigation_id)
 {
-    mw_sql sql = mw_sql_prepare(tx, sql_supersede);
-    mw_sql_text(&sql, investigation_id);
-    return mw_sql_run(&sql);
+    return mw_sql_simple_with(tx, sql_supersede, investigation_id);
 }
 
 mw_err mw_state_plan_put(mw_state_tx *tx, mw_slice investigation_id, mw_slice hash,
@@ -60,24 +58,24 @@ mw_err mw_state_plan_put(mw_state_tx *tx, mw_slice investigation_id, mw_slice ha
     return mw_sql_run(&sql);
 }
 
+static void take_plan(mw_sql *sql, mw_arena *arena, void *out)
+{
+    mw_plan_row *row = out;
+    row->hash = mw_sql_take_text(sql, arena);
+    row->status = mw_sql_take_text(sql, arena);
+    row->phases_json = mw_sql_take_text(sql, arena);
+    row->judged_by = mw_sql_take_text(sql, arena);
+    row->comment = mw_sql_take_text(sql, arena);
+    row->created_ns = mw_sql_take_i64(sql);
+    row->judged_ns = mw_sql_take_i64(sql);
+}
+
 mw_err mw_state_plan_get(mw_state_tx *tx, mw_slice investigation_id, mw_arena *arena,
                          mw_plan_row *out)
 {
-    bool found = false;
     mw_sql sql = mw_sql_prepare(tx, sql_get);
     mw_sql_text(&sql, investigation_id);
-    while (mw_sql_step(&sql)) {
-        out->hash = mw_sql_take_text(&sql, arena);
-        out->status = mw_sql_take_text(&sql, arena);
-        out->phases_json = mw_sql_take_text(&sql, arena);
-        out->judged_by = mw_sql_take_text(&sql, arena);
-        out->comment = mw_sql_take_text(&sql, arena);
-        out->created_ns = mw_sql_take_i64(&sql);
-        out->judged_ns = mw_sql_take_i64(&sql);
-        found = true;
-    }
-    mw_err err = mw_sql_end(&sql);
-    return err == MW_OK && !found ? MW_E_NOT_FOUND : err;
+    return mw_rows_take_one(&sql, arena, take_plan, out);
 }
 
 mw_err mw_state_plan_judge(mw_state_tx *tx, mw_slice investigation_id,
@@ -107,8 +105,7 @@ mw_err mw_state_investigation_cancel(mw_state_tx *tx, mw_slice id)
 {
     mw_sql sql = mw_sql_prepare(tx, sql_cancel);
     mw_sql_text(&sql, id);
-    mw_err err = mw_sql_run(&sql);
-    return err == MW_OK && sqlite3_changes(tx->db) == 0 ? MW_E_CONFLICT : err;
+    return mw_sql_change(&sql, MW_E_CONFLICT);
 }
 
 static mw_err check_running(mw_state_tx *tx, mw_slice id)

@@ -176,10 +176,30 @@ mw_err mw_sql_run(mw_sql *sql)
     return mw_sql_end(sql);
 }
 
+mw_err mw_sql_change(mw_sql *sql, mw_err unchanged)
+{
+    mw_err err = mw_sql_run(sql);
+    return err == MW_OK && sqlite3_changes(sql->tx->db) == 0 ? unchanged : err;
+}
+
 mw_err mw_sql_simple(mw_state_tx *tx, const char *text)
 {
     mw_sql sql = mw_sql_prepare(tx, text);
     return mw_sql_run(&sql);
+}
+
+mw_err mw_sql_simple_with(mw_state_tx *tx, const char *text, mw_slice value)
+{
+    mw_sql sql = mw_sql_prepare(tx, text);
+    mw_sql_text(&sql, value);
+    return mw_sql_run(&sql);
+}
+
+mw_err mw_sql_number(mw_sql *sql, int64_t *out)
+{
+    while (mw_sql_step(sql))
+        *out = mw_sql_take_i64(sql);
+    return mw_sql_end(sql);
 }
 
 void *mw_rows_add(mw_arena *arena, void **rows, size_t *count, size_t *capacity, size_t size)
@@ -197,6 +217,32 @@ void *mw_rows_add(mw_arena *arena, void **rows, size_t *count, size_t *capacity,
     return (char *)*rows + (*count)++ * size;
 }
 
+void *mw_rows_take(mw_sql *sql, mw_arena *arena, mw_row_take *take, size_t size, size_t *count)
+{
+    void *rows = NULL;
+    size_t capacity = 0;
+    *count = 0;
+    while (mw_sql_step(sql)) {
+        void *row = mw_rows_add(arena, &rows, count, &capacity, size);
+        if (row)
+            take(sql, arena, row);
+        else
+            sql->err = MW_E_NOMEM;
+    }
+    return rows;
+}
+
+mw_err mw_rows_take_one(mw_sql *sql, mw_arena *arena, mw_row_take *take, void *row)
+{
+    bool found = false;
+    while (mw_sql_step(sql)) {
+        take(sql, arena, row);
+        found = true;
+    }
+    mw_err err = mw_sql_end(sql);
+    return err == MW_OK && !found ? MW_E_NOT_FOUND : err;
+}
+
 /* Lower-case copy of an id or prefix of one; false when it cannot be one. */
 static bool read_prefix(mw_slice prefix, char out[MW_ID_TEXT_SIZE])
 {
@@ -210,8 +256,8 @@ static bool read_prefix(mw_slice prefix, char out[MW_ID_TEXT_SIZE])
     return true;
 }
 
-mw_err mw_rows_find_id(mw_state_tx *tx, const char *text, mw_slice prefix,
-                       char out[MW_ID_TEXT_SIZE])
+/* The one full id that begins with `prefix`. */
+static mw_err find_id(mw_state_tx *tx, const char *text, mw_slice prefix, char out[MW_ID_TEXT_SIZE])
 {
     char from[MW_ID_TEXT_SIZE], until[MW_ID_TEXT_SIZE + 1];
     if (!read_prefix(prefix, from))
@@ -233,6 +279,18 @@ mw_err mw_rows_find_id(mw_state_tx *tx, const char *text, mw_slice prefix,
     if (err != MW_OK)
         return err;
     return found == 1 ? MW_OK : found ? MW_E_AMBIGUOUS : MW_E_NOT_FOUND;
+}
+
+mw_err mw_rows_get(mw_state_tx *tx, const mw_rows_by_id *table, mw_slice id_prefix, mw_arena *arena,
+                   void *row)
+{
+    char id[MW_ID_TEXT_SIZE];
+    mw_err err = find_id(tx, table->find, id_prefix, id);
+    if (err != MW_OK)
+        return err;
+    mw_sql sql = mw_sql_prepare(tx, table->get);
+    mw_sql_text(&sql, mw_slice_of(id));
+    return mw_rows_take_one(&sql, arena, table->take, row);
 }
 
 static int64_t clamp_ns(uint64_t ns)
@@ -276,10 +334,35 @@ void mw_page_bind_times(mw_sql *sql, const mw_page_bounds *bounds)
     mw_sql_i64(sql, bounds->before_ns);
 }
 
-void mw_page_bind(mw_sql *sql, const mw_page_bounds *bounds)
+void mw_page_bind(mw_sql *sql, const mw_page_bounds *bounds, mw_slice filter)
 {
     mw_page_bind_times(sql, bounds);
     mw_sql_text(sql, mw_slice_of(bounds->before_id));
+    mw_sql_i64(sql, (int64_t)bounds->limit + 1);
+    if (filter.len)
+        mw_sql_text(sql, filter);
+}
+
+bool mw_page_cut(const mw_page_bounds *bounds, size_t *count)
+{
+    if (*count <= bounds->limit)
+        return false;
+    *count = bounds->limit;
+    return true;
+}
+
+mw_err mw_page_total(mw_state_tx *tx, const char *text, const mw_page_bounds *bounds,
+                     mw_slice filter, uint64_t *total)
+{
+    int64_t rows = 0;
+    mw_sql sql = mw_sql_prepare(tx, text);
+    mw_sql_i64(&sql, bounds->since_ns);
+    mw_sql_i64(&sql, bounds->last_ns);
+    if (filter.len)
+        mw_sql_text(&sql, filter);
+    mw_err err = mw_sql_number(&sql, &rows);
+    *total = (uint64_t)rows;
+    return err;
 }
 
 mw_slice mw_state_page_cursor(mw_arena *arena, int64_t time_ns, mw_slice id)

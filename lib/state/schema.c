@@ -21,6 +21,8 @@
  *     deployment         what people and pipelines recorded
  *     plan               all plans of an investigation; the newest (seq) is the one that counts
  *     decision_step      what a decision was before and after each change, once there is one
+ *     unsettled          decisions whose telemetry may still come, by looks taken
+ *     decision_look      what a second look found when the telemetry differed
  *     call_edge          calls that were imported and not seen
  *     setting            key_check: a sealed constant that proves the key file is the right one
  */
@@ -225,8 +227,45 @@ static const char version_2[] =
 
     "CREATE INDEX audit_denied ON audit(seq) WHERE outcome = 'denied';";
 
+/* Whose a record is: what a space's tokens may read of the audit; empty: the machine's alone. What an
+ * alarm says of its time when that cannot be: more than a day (MW_ALARM_AHEAD_NS) after it came. */
+static const char version_doors[] =
+    "ALTER TABLE audit ADD COLUMN space TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX audit_by_space ON audit(space, time_ns, seq) WHERE space <> '';"
+
+    "ALTER TABLE alarm ADD COLUMN claimed_ns INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE alarm SET claimed_ns = started_ns, started_ns = received_ns"
+    " WHERE started_ns - received_ns > 86400000000000;";
+
+/* Second looks, when telemetry comes later than its alarm. */
+static const char version_of_looks[] =
+    "CREATE TABLE unsettled("
+    " looks INTEGER NOT NULL,"
+    " alarm_seq INTEGER NOT NULL REFERENCES alarm(seq),"
+    " due_ns INTEGER NOT NULL,"
+    " PRIMARY KEY(looks, alarm_seq)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE decision_look("
+    " seq INTEGER PRIMARY KEY,"
+    " alarm_id TEXT NOT NULL REFERENCES alarm(id),"
+    " time_ns INTEGER NOT NULL,"
+    " look TEXT NOT NULL,"
+    " own_id TEXT NOT NULL REFERENCES investigation(id),"
+    " others INTEGER NOT NULL,"
+    " in_hand INTEGER NOT NULL,"
+    " into_id TEXT REFERENCES investigation(id),"
+    " verdict TEXT NOT NULL,"
+    " reason_code TEXT NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " score REAL,"
+    " threshold REAL,"
+    " as_of INTEGER NOT NULL,"
+    " detail_json TEXT NOT NULL) STRICT;"
+    "CREATE INDEX decision_look_by_alarm ON decision_look(alarm_id, seq);";
+
 /* Entry n brings version n to n + 1. */
-static const char *const migrations[] = {version_1, version_2, version_incidents, version_of_plans};
+static const char *const migrations[] = {version_1,        version_2,     version_incidents,
+                                         version_of_plans, version_doors, version_of_looks};
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
 
 static const char sql_application_id[] = "PRAGMA application_id";

@@ -95,6 +95,10 @@ typedef struct mw_state_page {
 
 /* ---- alarms -------------------------------------------------------------------------------- */
 
+/* How far the time of an alarm's body may lie behind its receipt: clocks that take local time for UTC
+ * are up to 14 hours ahead. The collector calls spans' times odd by the same day. */
+#define MW_ALARM_AHEAD_NS (INT64_C(24) * 3600 * 1000000000)
+
 typedef struct mw_alarm_row {
     uint64_t seq; /* order of commit; set by insert */
     mw_slice id;  /* 32 hex */
@@ -104,6 +108,7 @@ typedef struct mw_alarm_row {
     mw_slice body;           /* as received */
     int64_t started_ns;      /* event time (DESIGN 4.5) */
     int64_t received_ns;
+    int64_t claimed_ns; /* the body's time, where that cannot be and received_ns counts; 0 = none */
 } mw_alarm_row;
 
 typedef struct mw_alarm_event_row {
@@ -240,10 +245,13 @@ typedef struct mw_audit_row {
     mw_slice subject; /* id of the thing */
     mw_slice outcome; /* ok, denied, failed */
     mw_slice detail;
+    mw_slice space; /* whose it is; empty = of no space */
 } mw_audit_row;
 
 MW_MUST_USE mw_err mw_state_audit_insert(mw_state_tx *tx, const mw_audit_row *row);
-MW_MUST_USE mw_err mw_state_audit_list(mw_state_tx *tx, const mw_state_page *page, mw_arena *arena,
-                                       mw_audit_row **rows, size_t *count, mw_slice *next_cursor);
+/* Those of one space; all when `space` is empty. */
+MW_MUST_USE mw_err mw_state_audit_list(mw_state_tx *tx, const mw_state_page *page, mw_slice space,
+                                       mw_arena *arena, mw_audit_row **rows, size_t *count,
+                                       mw_slice *next_cursor);
 
 #endif

@@ -6,8 +6,6 @@
 #include "lib/state/rows_int.h"
 #include "lib/state/tokens.h"
 
-#define TEXT_(value) #value
-#define TEXT(value) TEXT_(value)
 #define COLUMNS                                                                                    \
     "id, space, name, scopes, digest, allowed_addresses, created_ns, rotated_ns, revoked_ns,"      \
     " expires_ns, days"
@@ -17,7 +15,7 @@
 static const char sql_insert[] =
     "INSERT INTO token(" COLUMNS ") SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?8, ?9"
     " WHERE (SELECT count(*) FROM token WHERE space = ?2 AND revoked_ns = 0)"
-    " < " TEXT(MW_TOKENS_OF_SPACE_MAX);
+    " < " MW_SQL_CONSTANT(MW_TOKENS_OF_SPACE_MAX);
 static const char sql_all[] = "SELECT " COLUMNS " FROM token ORDER BY created_ns, id";
 static const char sql_find[] = "SELECT id FROM token WHERE id >= ? AND id < ? LIMIT 2";
 static const char sql_get[] = "SELECT " COLUMNS " FROM token WHERE id = ?";
@@ -27,16 +25,18 @@ static const char sql_revoke[] = "UPDATE token SET revoked_ns = ? WHERE id = ? A
 static const char sql_prune[] =
     "DELETE FROM token WHERE id IN (SELECT t.id FROM token t WHERE t.revoked_ns > 0"
     " AND t.space = (SELECT space FROM token WHERE id = ?)"
-    " ORDER BY t.revoked_ns DESC LIMIT -1 OFFSET " TEXT(MW_TOKENS_OF_SPACE_MAX) ")";
+    " ORDER BY t.revoked_ns DESC LIMIT -1 OFFSET " MW_SQL_CONSTANT(MW_TOKENS_OF_SPACE_MAX) ")";
 static const char sql_known[] = "SELECT count(*) FROM token WHERE id = ?";
 static const char sql_forget[] = "DELETE FROM token WHERE space = ?";
+static const char sql_audit_forget[] =
+    "UPDATE audit SET space = '' WHERE space = ? AND space <> ''";
 static const char sql_access_all[] = "SELECT space FROM token_access ORDER BY space";
 static const char sql_access_on[] =
     "INSERT INTO token_access(space, changed_ns) VALUES (?, ?) ON CONFLICT(space) DO NOTHING";
 static const char sql_access_off[] = "DELETE FROM token_access WHERE space = ?";
 static const char sql_refusals_prune[] =
     "DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE outcome = 'denied'"
-    " ORDER BY seq DESC LIMIT -1 OFFSET " TEXT(MW_AUDIT_REFUSALS_MAX) ")";
+    " ORDER BY seq DESC LIMIT -1 OFFSET " MW_SQL_CONSTANT(MW_AUDIT_REFUSALS_MAX) ")";
 
 void mw_state_token_pepper(const mw_state *state, uint8_t out[MW_STATE_PEPPER_SIZE])
 {
@@ -60,12 +60,12 @@ mw_err mw_state_token_insert(mw_state_tx *tx, const mw_token_row *row)
     mw_sql_i64(&sql, row->created_ns);
     mw_sql_i64(&sql, row->expires_ns);
     mw_sql_i64(&sql, (int64_t)row->days);
-    mw_err err = mw_sql_run(&sql);
-    return err == MW_OK && sqlite3_changes(tx->db) == 0 ? MW_E_LIMIT : err;
+    return mw_sql_change(&sql, MW_E_LIMIT);
 }
 
-static void take_token(mw_sql *sql, mw_arena *arena, mw_token_row *row)
+static void take_token(mw_sql *sql, mw_arena *arena, void *out)
 {
+    mw_token_row *row = out;
     row->id = mw_sql_take_text(sql, arena);
     row->space = mw_sql_take_text(sql, arena);
     row->name = mw_sql_take_text(sql, arena);
@@ -81,32 +81,15 @@ static void take_token(mw_sql *sql, mw_arena *arena, mw_token_row *row)
 
 mw_err mw_state_token_all(mw_state_tx *tx, mw_arena *arena, mw_token_row **rows, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_all);
-    while (mw_sql_step(&sql)) {
-        mw_token_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
-        if (row)
-            take_token(&sql, arena, row);
-        else
-            sql.err = MW_E_NOMEM;
-    }
-    *rows = array;
+    *rows = mw_rows_take(&sql, arena, take_token, sizeof **rows, count);
     return mw_sql_end(&sql);
 }
 
 mw_err mw_state_token_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena, mw_token_row *out)
 {
-    char id[MW_ID_TEXT_SIZE];
-    mw_err err = mw_rows_find_id(tx, sql_find, id_prefix, id);
-    if (err != MW_OK)
-        return err;
-    mw_sql sql = mw_sql_prepare(tx, sql_get);
-    mw_sql_text(&sql, mw_slice_of(id));
-    while (mw_sql_step(&sql))
-        take_token(&sql, arena, out);
-    return mw_sql_end(&sql);
+    static const mw_rows_by_id table = {sql_find, sql_get, take_token};
+    return mw_rows_get(tx, &table, id_prefix, arena, out);
 }
 
 /* A change that left every row as it was: there is no such token, or it is revoked. */
@@ -115,9 +98,7 @@ static mw_err unchanged(mw_state_tx *tx, mw_slice id)
     int64_t known = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_known);
     mw_sql_text(&sql, id);
-    while (mw_sql_step(&sql))
-        known = mw_sql_take_i64(&sql);
-    mw_err err = mw_sql_end(&sql);
+    mw_err err = mw_sql_number(&sql, &known);
     return err != MW_OK ? err : known ? MW_E_CONFLICT : MW_E_NOT_FOUND;
 }
 
@@ -142,45 +123,34 @@ mw_err mw_state_token_revoke(mw_state_tx *tx, mw_slice id, int64_t now_ns)
         return err;
     if (sqlite3_changes(tx->db) == 0)
         return unchanged(tx, id);
-    mw_sql prune = mw_sql_prepare(tx, sql_prune);
-    mw_sql_text(&prune, id);
-    return mw_sql_run(&prune);
-}
-
-static mw_err run_with_text(mw_state_tx *tx, const char *text, mw_slice value)
-{
-    mw_sql sql = mw_sql_prepare(tx, text);
-    mw_sql_text(&sql, value);
-    return mw_sql_run(&sql);
+    return mw_sql_simple_with(tx, sql_prune, id);
 }
 
 mw_err mw_state_token_forget_space(mw_state_tx *tx, mw_slice space)
 {
-    mw_err err = run_with_text(tx, sql_forget, space);
-    return err == MW_OK ? run_with_text(tx, sql_access_off, space) : err;
+    mw_err err = mw_sql_simple_with(tx, sql_forget, space);
+    if (err == MW_OK)
+        err = mw_sql_simple_with(tx, sql_access_off, space);
+    return err == MW_OK ? mw_sql_simple_with(tx, sql_audit_forget, space) : err;
+}
+
+static void take_space(mw_sql *sql, mw_arena *arena, void *out)
+{
+    mw_slice *space = out;
+    *space = mw_sql_take_text(sql, arena);
 }
 
 mw_err mw_state_token_access_all(mw_state_tx *tx, mw_arena *arena, mw_slice **spaces, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_access_all);
-    while (mw_sql_step(&sql)) {
-        mw_slice *space = mw_rows_add(arena, &array, count, &capacity, sizeof *space);
-        if (space)
-            *space = mw_sql_take_text(&sql, arena);
-        else
-            sql.err = MW_E_NOMEM;
-    }
-    *spaces = array;
+    *spaces = mw_rows_take(&sql, arena, take_space, sizeof **spaces, count);
     return mw_sql_end(&sql);
 }
 
 mw_err mw_state_token_access_set(mw_state_tx *tx, mw_slice space, bool on, int64_t now_ns)
 {
     if (!on)
-        return run_with_text(tx, sql_access_off, space);
+        return mw_sql_simple_with(tx, sql_access_off, space);
     mw_sql sql = mw_sql_prepare(tx, sql_access_on);
     mw_sql_text(&sql, space);
     mw_sql_i64(&sql, now_ns);

@@ -39,7 +39,8 @@ MW_MUST_USE mw_err mw_state_token_get(mw_state_tx *tx, mw_slice id_prefix, mw_ar
 MW_MUST_USE mw_err mw_state_token_rotate(mw_state_tx *tx, const mw_token_row *row);
 /* For ever. MW_E_CONFLICT (it is revoked), MW_E_NOT_FOUND. */
 MW_MUST_USE mw_err mw_state_token_revoke(mw_state_tx *tx, mw_slice id, int64_t now_ns);
-/* All tokens of a space that goes, and its switch: a later space of that name has none of them. */
+/* All tokens of a space that goes, and its switch: a later space of that name has none of them. Its
+ * records stay in the audit, and are nobody's but the machine's. */
 MW_MUST_USE mw_err mw_state_token_forget_space(mw_state_tx *tx, mw_slice space);
 
 /* Spaces whose tokens may read and operate; off for those that are not listed. */

@@ -9,8 +9,6 @@
 /* Expired replays removed per insert: more than come in, so that the table stays as small as the
  * window. */
 #define REPLAY_PRUNE 16
-#define TEXT_(value) #value
-#define TEXT(value) TEXT_(value)
 #define COLUMNS                                                                                    \
     "id, space, name, source, auth, created_ns, rotated_ns, enabled, rate_limit,"                  \
     " allowed_addresses, mapping_json, previous_until_ns, secret_sealed, previous_sealed"
@@ -19,7 +17,7 @@ static const char sql_insert[] =
     "INSERT INTO webhook(id, space, name, source, auth, created_ns, enabled, rate_limit,"
     " allowed_addresses, mapping_json, secret_sealed)"
     " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
-    " WHERE (SELECT count(*) FROM webhook) < " TEXT(MW_WEBHOOKS_MAX);
+    " WHERE (SELECT count(*) FROM webhook) < " MW_SQL_CONSTANT(MW_WEBHOOKS_MAX);
 static const char sql_all[] = "SELECT " COLUMNS " FROM webhook ORDER BY created_ns, id";
 static const char sql_find[] = "SELECT id FROM webhook WHERE id >= ? AND id < ? LIMIT 2";
 static const char sql_get[] = "SELECT " COLUMNS " FROM webhook WHERE id = ?";
@@ -31,7 +29,7 @@ static const char sql_delete[] = "DELETE FROM webhook WHERE id = ?";
 static const char sql_forget[] = "DELETE FROM replay WHERE webhook_id = ?";
 static const char sql_replay_prune[] =
     "DELETE FROM replay WHERE seq IN"
-    " (SELECT seq FROM replay WHERE expires_ns <= ? ORDER BY expires_ns LIMIT " TEXT(
+    " (SELECT seq FROM replay WHERE expires_ns <= ? ORDER BY expires_ns LIMIT " MW_SQL_CONSTANT(
         REPLAY_PRUNE) ")";
 /* An expired row is taken over; a live one is left, and no row changes. */
 static const char sql_replay_insert[] =
@@ -73,8 +71,7 @@ static mw_err insert_sealed(mw_state_tx *tx, const mw_webhook_row *row, mw_slice
     mw_sql_text(&sql, row->allowed_addresses);
     mw_sql_text(&sql, row->mapping_json);
     mw_sql_blob(&sql, sealed);
-    mw_err err = mw_sql_run(&sql);
-    return err == MW_OK && sqlite3_changes(tx->db) == 0 ? MW_E_LIMIT : err;
+    return mw_sql_change(&sql, MW_E_LIMIT);
 }
 
 mw_err mw_state_webhook_insert(mw_state_tx *tx, const mw_webhook_row *row)
@@ -103,8 +100,9 @@ static mw_err open_secret(mw_state_tx *tx, mw_slice id, mw_slice sealed, mw_aren
     return err;
 }
 
-static void take_webhook(mw_sql *sql, mw_arena *arena, mw_webhook_row *row)
+static void take_webhook(mw_sql *sql, mw_arena *arena, void *out)
 {
+    mw_webhook_row *row = out;
     row->id = mw_sql_take_text(sql, arena);
     row->space = mw_sql_take_text(sql, arena);
     row->name = mw_sql_take_text(sql, arena);
@@ -126,40 +124,16 @@ static void take_webhook(mw_sql *sql, mw_arena *arena, mw_webhook_row *row)
 
 mw_err mw_state_webhook_all(mw_state_tx *tx, mw_arena *arena, mw_webhook_row **rows, size_t *count)
 {
-    void *array = NULL;
-    size_t capacity = 0;
-    *count = 0;
     mw_sql sql = mw_sql_prepare(tx, sql_all);
-    while (mw_sql_step(&sql)) {
-        mw_webhook_row *row = mw_rows_add(arena, &array, count, &capacity, sizeof *row);
-        if (row)
-            take_webhook(&sql, arena, row);
-        else
-            sql.err = MW_E_NOMEM;
-    }
-    *rows = array;
+    *rows = mw_rows_take(&sql, arena, take_webhook, sizeof **rows, count);
     return mw_sql_end(&sql);
 }
 
 mw_err mw_state_webhook_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
                             mw_webhook_row *out)
 {
-    char id[MW_ID_TEXT_SIZE];
-    mw_err err = mw_rows_find_id(tx, sql_find, id_prefix, id);
-    if (err != MW_OK)
-        return err;
-    mw_sql sql = mw_sql_prepare(tx, sql_get);
-    mw_sql_text(&sql, mw_slice_of(id));
-    while (mw_sql_step(&sql))
-        take_webhook(&sql, arena, out);
-    return mw_sql_end(&sql);
-}
-
-/* A change of one row that must be there. */
-static mw_err run_on_row(mw_state_tx *tx, mw_sql *sql)
-{
-    mw_err err = mw_sql_run(sql);
-    return err == MW_OK && sqlite3_changes(tx->db) == 0 ? MW_E_NOT_FOUND : err;
+    static const mw_rows_by_id table = {sql_find, sql_get, take_webhook};
+    return mw_rows_get(tx, &table, id_prefix, arena, out);
 }
 
 mw_err mw_state_webhook_rotate(mw_state_tx *tx, const mw_webhook_row *row)
@@ -175,7 +149,7 @@ mw_err mw_state_webhook_rotate(mw_state_tx *tx, const mw_webhook_row *row)
         mw_sql_i64(&sql, row->previous_until_ns);
         mw_sql_i64(&sql, row->rotated_ns);
         mw_sql_text(&sql, row->id);
-        err = run_on_row(tx, &sql);
+        err = mw_sql_change(&sql, MW_E_NOT_FOUND);
     }
     free_sealed(sealed);
     free_sealed(previous);
@@ -187,19 +161,15 @@ mw_err mw_state_webhook_enable(mw_state_tx *tx, mw_slice id, bool enabled)
     mw_sql sql = mw_sql_prepare(tx, sql_enable);
     mw_sql_i64(&sql, enabled);
     mw_sql_text(&sql, id);
-    return run_on_row(tx, &sql);
+    return mw_sql_change(&sql, MW_E_NOT_FOUND);
 }
 
 mw_err mw_state_webhook_delete(mw_state_tx *tx, mw_slice id)
 {
     mw_sql sql = mw_sql_prepare(tx, sql_delete);
     mw_sql_text(&sql, id);
-    mw_err err = run_on_row(tx, &sql);
-    if (err != MW_OK)
-        return err;
-    mw_sql forget = mw_sql_prepare(tx, sql_forget);
-    mw_sql_text(&forget, id);
-    return mw_sql_run(&forget);
+    mw_err err = mw_sql_change(&sql, MW_E_NOT_FOUND);
+    return err == MW_OK ? mw_sql_simple_with(tx, sql_forget, id) : err;
 }
 
 mw_err mw_state_replay_insert(mw_state_tx *tx, mw_slice webhook_id, const uint8_t digest[32],
@@ -215,8 +185,5 @@ mw_err mw_state_replay_insert(mw_state_tx *tx, mw_slice webhook_id, const uint8_
     mw_sql_blob(&sql, mw_slice_bytes(digest, 32));
     mw_sql_i64(&sql, expires_ns);
     mw_sql_i64(&sql, now_ns);
-    err = mw_sql_run(&sql);
-    if (err == MW_OK && sqlite3_changes(tx->db) == 0)
-        return MW_E_CONFLICT;
-    return err;
+    return mw_sql_change(&sql, MW_E_CONFLICT);
 }

@@ -37,6 +37,10 @@ typedef struct mw_store_stats {
     /* The catalogue was missing or unreadable, and made anew then: which segments vanished before
      * cannot be told. 0 = no, or a rebuild has accepted it. */
     uint64_t catalogue_made_ns;
+    /* digest.key was missing beside segments, and this start made another; merged segments whose
+     * footers were made with another one (MW_E_CORRUPT of a verification, until a rebuild). */
+    bool key_made;
+    uint64_t other_key_segments;
     uint64_t spare_bytes;      /* of the file that is kept for the next segment */
     unsigned packed_per_mille; /* what merging makes of a byte of the log, as far as it was seen */
 } mw_store_stats;

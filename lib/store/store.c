@@ -234,6 +234,17 @@ static mw_err start_threads(mw_store *store, const mw_store_config *config, mw_d
     return MW_OK;
 }
 
+/* No item is lost by it, and what was can come back: so a start goes on, and says so. */
+static void judge_key(mw_store *store, bool made)
+{
+    store->key_made = made && store->index.block_count > 0;
+    if (store->key_made || store->damage.other_key)
+        MW_LOG(MW_LOG_ERROR, "store",
+               store->key_made ? MW_STORE_KEY_MADE : MW_STORE_KEY_OTHER,
+               MW_KV_STR("directory", store->directory),
+               MW_KV_U64("segments", store->damage.other_key));
+}
+
 static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *detail)
 {
     mw_known_segments known = {.items = NULL};
@@ -241,7 +252,8 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
     if (err != MW_OK)
         return err;
     configure(store, config);
-    err = mw_digest_key_load(store->directory, store->digest_key, detail);
+    bool made;
+    err = mw_digest_key_load(store->directory, store->digest_key, &made, detail);
     if (err != MW_OK)
         return err;
     store->key_seed = mw_key_seed(store->digest_key);
@@ -249,6 +261,7 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
     err = mw_recover(&store->writer, &store->damage, store->key_seed, &known, detail);
     mw_known_fini(&known);
     if (err == MW_OK) {
+        judge_key(store, made);
         take_stock(store);
         reconcile_catalogue(store);
         err = start_threads(store, config, detail);
@@ -263,6 +276,7 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
 static void release(mw_store *store)
 {
     mw_rollup_tail_free(store->tail);
+    mw_trace_filters_fini(&store->trace_filters);
     mw_catalogue_close(store->catalogue);
     mw_keeper_fini(store);
     mw_damage_fini(&store->damage);
@@ -286,6 +300,7 @@ mw_err mw_store_open(const mw_store_config *config, mw_store **out, mw_detail *d
     mw_keeper_init(store);
     mw_damage_init(&store->damage);
     mw_spare_init(&store->spare);
+    mw_trace_filters_init(&store->trace_filters);
     mw_retry_window_init(&store->writer.retries);
     store->directory = mw_alloc(MW_MEM_STORE, len + 1);
     mw_err err = MW_E_NOMEM;
@@ -419,6 +434,8 @@ void mw_store_stats_read(mw_store *store, mw_store_stats *out)
     out->merging_fails = atomic_load(&store->keeper.failing);
     out->losses = store->losses;
     out->catalogue_made_ns = store->catalogue_made_ns;
+    out->key_made = store->key_made;
+    out->other_key_segments = store->damage.other_key;
     out->spare_bytes = mw_spare_bytes(&store->spare);
     out->packed_per_mille = atomic_load(&store->packed_per_mille);
     out->writable = atomic_load(&store->writer.writable);

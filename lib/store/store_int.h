@@ -7,6 +7,7 @@
 #include "lib/store/segment/damage.h"
 #include "lib/store/segment/items_walk.h"
 #include "lib/store/segment/spare.h"
+#include "lib/store/segment/trace_filters.h"
 #include "lib/store/segment/writer.h"
 
 /* What a question may hold in memory for its own work, its answer aside: larger questions run in
@@ -34,12 +35,23 @@ struct mw_store {
     struct mw_catalogue *catalogue;
     mw_store_losses losses; /* as the start found them */
     uint64_t catalogue_made_ns;
+    bool key_made; /* by this start, beside segments */
     struct mw_rollup_tail *tail;
+    mw_trace_filters trace_filters; /* of recent merged segments: merging and the tail ask them */
     /* written by the keeper, read by statistics and appends */
     _Atomic uint64_t unmerged_bytes, repeats, conflicting, retired_segments, retired_items;
     _Atomic uint64_t merge_count, merge_failures, merge_failed_ns;
     atomic_uint packed_per_mille; /* mw_merge_room_packed */
 };
+
+#define MW_STORE_KEY_FIX                                                                           \
+    "with the daemon stopped put the former digest.key back, or run `midwatch check --rebuild`"
+#define MW_STORE_KEY_MADE                                                                          \
+    "digest.key was missing and another is made: requests of before are not recognised when they " \
+    "come again, series of metrics begin anew; " MW_STORE_KEY_FIX
+#define MW_STORE_KEY_OTHER                                                                         \
+    "merged segments are of another digest.key: what they know by it is made of their blocks at "  \
+    "each start; " MW_STORE_KEY_FIX
 
 /* Columns that a view keeps unpacked: a question meets the same few blocks several times, to find
  * rows, to join them, to fetch their texts. */

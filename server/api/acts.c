@@ -7,7 +7,7 @@
 
 /* What a body may hold; the rest is refused by name, so that a slip of the pen does nothing. */
 typedef struct act_body {
-    mw_slice other, text;
+    mw_slice other, text, version;
     mw_slice *alarms;
     size_t alarm_count;
 } act_body;
@@ -48,7 +48,7 @@ static mw_err read_body(mw_api_call *call, json_t *root, const char *other, mw_v
     const char *key;
     json_t *value;
     mw_err err = MW_OK;
-    *out = (act_body){.other = MW_SLICE(""), .text = MW_SLICE("")};
+    *out = (act_body){.other = MW_SLICE(""), .text = MW_SLICE(""), .version = MW_SLICE("")};
     if (!json_is_object(root))
         return mw_detail_set(&call->detail, MW_E_INVALID, "body", "send {}", "not a JSON object");
     json_object_foreach(root, key, value)
@@ -59,6 +59,8 @@ static mw_err read_body(mw_api_call *call, json_t *root, const char *other, mw_v
             err = read_text(call, key, value, &out->other);
         else if (strcmp(key, "text") == 0)
             err = read_text(call, key, value, &out->text);
+        else if (strcmp(key, "version") == 0)
+            err = read_text(call, key, value, &out->version);
         else if (verb == MW_VERB_SPLIT && strcmp(key, "alarms") == 0)
             err = read_alarms(call, value, out);
         else
@@ -88,6 +90,7 @@ static mw_err act(mw_api_call *call, json_t *root, mw_verb verb, const char *oth
                      .alarms = body.alarms,
                      .alarm_count = body.alarm_count,
                      .text = body.text,
+                     .version = body.version,
                      .who = mw_slice_of(who->name),
                      .address = mw_slice_of(call->request->peer->address)};
     err = mw_triage_act(call->server->triage, &wanted, &call->arena, &done, &call->detail);

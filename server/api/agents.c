@@ -16,6 +16,8 @@ static void write_agent(mw_json *json, const mw_agent_summary *agent, bool sessi
     mw_json_kv_u64(json, "traces", agent->traces);
     mw_json_kv_u64(json, "spans", agent->spans);
     mw_json_kv_u64(json, "errors", agent->errors);
+    mw_json_kv_u64(json, "own_spans", agent->own_spans);
+    mw_json_kv_u64(json, "own_errors", agent->own_errors);
     mw_json_kv_u64(json, "model_calls", agent->model_calls);
     mw_json_kv_u64(json, "tool_calls", agent->tool_calls);
     mw_json_kv_i64(json, "input_tokens", agent->input_tokens);

@@ -46,6 +46,8 @@ typedef struct mw_api_call {
     /* Of a question about telemetry: the space it is asked of, held until the answer is put
      * together, or for as long as a follower follows (who takes it, and leaves NULL). */
     mw_space *space;
+    /* Of any other: the space of its token, empty without one. What lies in another is not told. */
+    char bound[MW_TOKEN_SPACE_SIZE];
     mw_arena arena;
     mw_buffer text;
     mw_json json;
@@ -150,6 +152,8 @@ void mw_api_list_member(mw_json *json, const char *name, mw_slice list);
 MW_MUST_USE mw_err mw_api_view_open(mw_api_call *call, mw_store_view **out);
 /* The same limits, for questions that open a view of their own; valid as long as the call. */
 mw_store_stop mw_api_stop(mw_api_call *call);
+/* Of a call, as the stop of a view: is its time up, or does nobody wait for it? */
+bool mw_api_is_over(void *call);
 /* Refuses every parameter: for routes that take none. */
 MW_MUST_USE mw_err mw_api_no_parameters(mw_api_call *call);
 /* `text` of the path, checked: hex digits of at least MW_ID_PREFIX_MIN. MW_E_INVALID. */
@@ -269,6 +273,8 @@ mw_err mw_api_space_list(mw_api_call *call);
 mw_err mw_api_space_create(mw_api_call *call);
 mw_err mw_api_space_delete(mw_api_call *call);
 mw_err mw_api_audit_list(mw_api_call *call);
+/* Not of another space than the call's token is. */
+bool mw_api_sender_is_own(const mw_api_call *call, const mw_sender_row *row);
 mw_err mw_api_sender_list(mw_api_call *call);
 mw_err mw_api_status(mw_api_call *call);
 

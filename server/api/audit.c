@@ -11,6 +11,7 @@ static void write_row(mw_json *json, const mw_audit_row *row)
     mw_json_kv_or_null(json, "subject", row->subject);
     mw_json_kv(json, "outcome", row->outcome);
     mw_json_kv_or_null(json, "detail", row->detail);
+    mw_json_kv_or_null(json, "space", row->space);
     mw_json_object_end(json);
 }
 
@@ -27,7 +28,7 @@ mw_err mw_api_audit_list(mw_api_call *call)
     if (err)
         return err;
     mw_state_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
-    err = mw_state_audit_list(tx, &bounds, &call->arena, &rows, &count, &next);
+    err = mw_state_audit_list(tx, &bounds, mw_slice_of(call->bound), &call->arena, &rows, &count, &next);
     mw_state_read_end(tx);
     if (err)
         return mw_api_cursor_error(call, err);

@@ -61,6 +61,21 @@ mw_err mw_api_audit(mw_api_call *call, const char *action, mw_slice subject, mw_
         .subject = subject,
         .outcome = MW_SLICE("ok"),
         .detail = detail.data ? detail : MW_SLICE(""),
+        .space = MW_DEFAULT_SPACE,
     };
     return MW_OK;
+}
+
+static mw_err run(mw_state_job *job, mw_state_tx *tx)
+{
+    const mw_api_change_job *change = (mw_api_change_job *)(void *)job;
+    mw_err err = change->change ? change->change(tx, change) : MW_OK;
+    return err ? err : mw_state_audit_insert(tx, &change->audit);
+}
+
+mw_err mw_api_commit(mw_api_call *call, mw_api_change_job *job, size_t size)
+{
+    job->job.run = run;
+    job->job.item.cost_bytes = size + call->request->body.len;
+    return mw_state_submit_wait(call->server->state, &job->job);
 }

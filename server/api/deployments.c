@@ -6,9 +6,8 @@
 #define NAME_MAX_BYTES 256
 
 typedef struct record_job {
-    mw_state_job job;
+    mw_api_change_job base;
     mw_deployment_row row;
-    mw_audit_row audit;
     char id[MW_ID_TEXT_SIZE];
 } record_job;
 
@@ -91,11 +90,10 @@ mw_err mw_api_deployment_show(mw_api_call *call)
 
 /* ---- record --------------------------------------------------------------------------------- */
 
-static mw_err run_record(mw_state_job *job, mw_state_tx *tx)
+static mw_err insert(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    record_job *record = (record_job *)(void *)job;
-    mw_err err = mw_state_deployment_insert(tx, &record->row);
-    return err ? err : mw_state_audit_insert(tx, &record->audit);
+    const record_job *record = (const record_job *)(const void *)job;
+    return mw_state_deployment_insert(tx, &record->row);
 }
 
 static mw_err read_body(mw_api_call *call, const json_t *root, record_job *record)
@@ -134,13 +132,12 @@ static mw_err record_from(mw_api_call *call, json_t *root)
     record->row.space = MW_DEFAULT_SPACE;
     if (!err)
         err = mw_api_audit(call, "deployment.record", record->row.id, record->row.service,
-                           &record->audit);
+                           &record->base.audit);
     if (err)
         return err;
-    record->row.principal = record->audit.principal;
-    record->job.run = run_record;
-    record->job.item.cost_bytes = sizeof *record + call->request->body.len;
-    err = mw_state_submit_wait(call->server->state, &record->job);
+    record->row.principal = record->base.audit.principal;
+    record->base.change = insert;
+    err = mw_api_commit(call, &record->base, sizeof *record);
     if (err)
         return err;
     call->status = 201;

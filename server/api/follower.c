@@ -79,13 +79,36 @@ void mw_follower_problem(mw_follower *follower, const char *id, const char *code
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-bool mw_follower_is_over(void *ctx)
+/* For a view's stop: nobody works for a client that has gone, or for a space that goes. */
+static bool is_over(void *ctx)
 {
     mw_follower *follower = ctx;
     pthread_mutex_lock(&follower->lock);
     bool done = follower->done;
     pthread_mutex_unlock(&follower->lock);
     return done || mw_space_is_closing(follower->space);
+}
+
+mw_err mw_follower_ask(mw_follower *follower, mw_arena *arena,
+                       mw_err (*question)(mw_follower *follower, mw_store_view *view,
+                                          mw_arena *arena, void *out),
+                       void *out, size_t *damaged)
+{
+    mw_store_view *view;
+    mw_err err = mw_store_view_open(mw_space_store(follower->space), &view);
+    if (err)
+        return err;
+    mw_store_view_stop(view, is_over, follower);
+    (void)mw_store_view_tolerate(view);
+    err = question(follower, view, arena, out);
+    /* Each time finds one more, so there is an end to it (damage.h). */
+    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(view)) {
+        mw_arena_reset(arena);
+        err = question(follower, view, arena, out);
+    }
+    *damaged = mw_store_view_left_out(view);
+    mw_store_view_close(view);
+    return err;
 }
 
 /* By who runs. Short of memory, or with too many jobs waiting, it ends as well: the client comes

@@ -55,8 +55,14 @@ mw_err mw_follower_damage(mw_follower *follower, const char *id, size_t damaged)
  * since it is the last that is said. The texts are ours. */
 void mw_follower_problem(mw_follower *follower, const char *id, const char *code,
                          const char *message, const char *hint);
-/* For a view's stop: nobody works for a client that has gone, or for a space that goes. */
-bool mw_follower_is_over(void *follower);
+/* Asks a view of the follower's space, without what is damaged, as lists are answered; *damaged:
+ * how many blocks that leaves out. The question may be put several times, each with an empty arena.
+ * It ends (MW_E_TIMEOUT) when the client has gone, or the space goes. Errors of the question,
+ * MW_E_NOMEM. */
+MW_MUST_USE mw_err mw_follower_ask(mw_follower *follower, mw_arena *arena,
+                                   mw_err (*question)(mw_follower *follower, mw_store_view *view,
+                                                      mw_arena *arena, void *out),
+                                   void *out, size_t *damaged);
 
 /* The page parameters that a list which is followed has none of, in `names` (NULL behind the
  * last). MW_E_INVALID. */

@@ -6,25 +6,22 @@
 #define TITLE_MAX_BYTES 1000
 
 typedef struct create_job {
-    mw_state_job job;
+    mw_api_change_job base;
     mw_investigation_row row;
-    mw_audit_row audit;
     char id[MW_ID_TEXT_SIZE];
 } create_job;
 
 typedef struct cancel_job {
-    mw_state_job job;
+    mw_api_change_job base;
     mw_slice id;
-    mw_audit_row audit;
 } cancel_job;
 
 /* ---- create --------------------------------------------------------------------------------- */
 
-static mw_err run_create(mw_state_job *job, mw_state_tx *tx)
+static mw_err insert(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    create_job *create = (create_job *)(void *)job;
-    mw_err err = mw_state_investigation_insert(tx, &create->row);
-    return err ? err : mw_state_audit_insert(tx, &create->audit);
+    const create_job *create = (const create_job *)(const void *)job;
+    return mw_state_investigation_insert(tx, &create->row);
 }
 
 static mw_err title_of(mw_api_call *call, mw_slice service, mw_slice *title)
@@ -87,12 +84,11 @@ static mw_err create_from(mw_api_call *call, json_t *root)
     create->row.status = MW_SLICE("PENDING_START");
     create->row.incident_state = MW_SLICE("open");
     err = mw_api_audit(call, "investigation.create", create->row.id, create->row.service,
-                       &create->audit);
+                       &create->base.audit);
     if (err)
         return err;
-    create->job.run = run_create;
-    create->job.item.cost_bytes = sizeof *create + call->request->body.len;
-    err = mw_state_submit_wait(call->server->state, &create->job);
+    create->base.change = insert;
+    err = mw_api_commit(call, &create->base, sizeof *create);
     if (err)
         return err;
     mw_triage_wake_runs(call->server->triage);
@@ -107,11 +103,10 @@ mw_err mw_api_investigation_create(mw_api_call *call)
 
 /* ---- cancel --------------------------------------------------------------------------------- */
 
-static mw_err run_cancel(mw_state_job *job, mw_state_tx *tx)
+static mw_err end_run(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    cancel_job *cancel = (cancel_job *)(void *)job;
-    mw_err err = mw_state_investigation_cancel(tx, cancel->id);
-    return err ? err : mw_state_audit_insert(tx, &cancel->audit);
+    const cancel_job *cancel = (const cancel_job *)(const void *)job;
+    return mw_state_investigation_cancel(tx, cancel->id);
 }
 
 static mw_err find(mw_api_call *call, mw_slice *id)
@@ -140,12 +135,12 @@ static mw_err cancel_from(mw_api_call *call, json_t *root)
     if (!err)
         err = find(call, &cancel->id);
     if (!err)
-        err = mw_api_audit(call, "investigation.cancel", cancel->id, MW_SLICE(""), &cancel->audit);
+        err = mw_api_audit(call, "investigation.cancel", cancel->id, MW_SLICE(""),
+                           &cancel->base.audit);
     if (err)
         return err;
-    cancel->job.run = run_cancel;
-    cancel->job.item.cost_bytes = sizeof *cancel;
-    err = mw_state_submit_wait(call->server->state, &cancel->job);
+    cancel->base.change = end_run;
+    err = mw_api_commit(call, &cancel->base, sizeof *cancel);
     if (err == MW_E_CONFLICT)
         return mw_detail_set(&call->detail, err, "id",
                              "midwatch investigation show tells its status",

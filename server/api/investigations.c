@@ -3,6 +3,7 @@
 #include "lib/state/incidents.h"
 #include "lib/state/plans.h"
 #include "server/api/api_int.h"
+#include "triage/version.h"
 
 static void write_head(mw_json *json, const mw_investigation_row *row)
 {
@@ -23,25 +24,29 @@ static void write_head(mw_json *json, const mw_investigation_row *row)
 }
 
 /* What the incident is about, whose it is, and what became of it. */
-static mw_err write_incident(mw_json *json, mw_state_tx *tx, mw_slice id, mw_arena *arena)
+static mw_err write_incident(mw_json *json, mw_state_tx *tx, mw_slice id, mw_arena *arena,
+                             mw_incident_row *row)
 {
-    mw_incident_row row;
-    mw_err err = mw_state_incident_get(tx, id, arena, &row);
+    mw_err err = mw_state_incident_get(tx, id, arena, row);
     if (err)
         return err;
-    mw_json_kv_or_null(json, "center", row.center);
-    mw_json_kv_or_null(json, "owner", row.owner);
-    mw_json_kv_or_null(json, "merged_into", row.merged_into);
+    mw_json_kv_or_null(json, "center", row->center);
+    mw_json_kv_or_null(json, "owner", row->owner);
+    mw_json_kv_or_null(json, "merged_into", row->merged_into);
     return MW_OK;
 }
 
-static mw_err write_alarms(mw_json *json, mw_state_tx *tx, mw_slice id, mw_arena *arena)
+static mw_err write_alarms(mw_json *json, mw_state_tx *tx, mw_slice id, mw_arena *arena,
+                           const mw_incident_row *incident)
 {
+    char version[MW_VERSION_SIZE];
     mw_alarm_row *rows = NULL;
     size_t count = 0;
     mw_err err = mw_state_alarm_of_investigation(tx, id, arena, &rows, &count);
     if (err)
         return err;
+    mw_version_of_incident(incident, rows, count, version);
+    mw_json_kv(json, "version", mw_slice_of(version));
     mw_json_key(json, MW_SLICE("alarms"));
     mw_json_array_begin(json);
     for (size_t i = 0; i < count && !err; i++)
@@ -92,9 +97,10 @@ mw_err mw_shape_investigation(mw_api_call *call, mw_state_tx *tx, const mw_inves
     mw_json *json = &call->json;
     mw_json_object_begin(json);
     write_head(json, row);
-    mw_err err = write_incident(json, tx, row->id, &call->arena);
+    mw_incident_row incident;
+    mw_err err = write_incident(json, tx, row->id, &call->arena, &incident);
     if (!err)
-        err = write_alarms(json, tx, row->id, &call->arena);
+        err = write_alarms(json, tx, row->id, &call->arena, &incident);
     if (!err)
         err = write_journal(json, tx, row->id, &call->arena);
     if (err)

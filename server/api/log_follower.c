@@ -117,9 +117,11 @@ static mw_err add_records(mw_log_follower *follower, const mw_log_tail *tail)
 
 /* ---- a step -------------------------------------------------------------------------------- */
 
-static mw_err ask_view(mw_log_follower *follower, mw_store_view *view, mw_arena *arena,
-                       mw_log_tail *tail)
+/* For mw_follower_ask. */
+static mw_err ask_view(mw_follower *base, mw_store_view *view, mw_arena *arena, void *out)
 {
+    const mw_log_follower *follower = (const mw_log_follower *)base;
+    mw_log_tail *tail = out;
     mw_log_follow follow = {follower->at.after, follower->at.since_ns, STEP_RECORDS, STEP_BYTES};
     mw_err err = mw_store_log_follow(view, &follow, &follower->at.query, arena, tail);
     if (err == MW_E_NOMEM && arena->used > LARGE_STEP) {
@@ -127,26 +129,6 @@ static mw_err ask_view(mw_log_follower *follower, mw_store_view *view, mw_arena 
         follow.limit = 1;
         err = mw_store_log_follow(view, &follow, &follower->at.query, arena, tail);
     }
-    return err;
-}
-
-/* Without what is damaged, as lists are answered; *damaged: how many blocks that leaves out. */
-static mw_err ask(mw_log_follower *follower, mw_arena *arena, mw_log_tail *tail, size_t *damaged)
-{
-    mw_store_view *view;
-    mw_err err = mw_store_view_open(mw_space_store(follower->base.space), &view);
-    if (err)
-        return err;
-    mw_store_view_stop(view, mw_follower_is_over, &follower->base);
-    (void)mw_store_view_tolerate(view);
-    err = ask_view(follower, view, arena, tail);
-    /* Each time finds one more, so there is an end to it (damage.h). */
-    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(view)) {
-        mw_arena_reset(arena);
-        err = ask_view(follower, view, arena, tail);
-    }
-    *damaged = mw_store_view_left_out(view);
-    mw_store_view_close(view);
     return err;
 }
 
@@ -172,7 +154,7 @@ static mw_err send_what_is_new(mw_log_follower *follower, bool *more)
     mw_log_tail tail = {.more = false};
     size_t damaged = 0;
     mw_arena_init(&arena, MW_MEM_QUERY, MW_API_ARENA_MAX);
-    mw_err err = ask(follower, &arena, &tail, &damaged);
+    mw_err err = mw_follower_ask(&follower->base, &arena, ask_view, &tail, &damaged);
     if (err && tail.given_up)
         tell_problem(follower, "timeout", MW_API_PATTERN_GIVEN_UP, MW_API_PATTERN_HINT);
     if (!err)

@@ -11,10 +11,9 @@
 #define WHO_SHOWN 120
 
 typedef struct judge_job {
-    mw_state_job job;
+    mw_api_change_job base;
     mw_slice investigation_id;
     mw_plan_judgement judgement;
-    mw_audit_row audit;
 } judge_job;
 
 void mw_shape_plan(mw_json *json, const mw_plan_row *row)
@@ -79,11 +78,10 @@ mw_err mw_api_plan_show(mw_api_call *call)
 
 /* ---- judgement ------------------------------------------------------------------------------ */
 
-static mw_err run_judge(mw_state_job *job, mw_state_tx *tx)
+static mw_err judge_plan(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    judge_job *judge = (judge_job *)(void *)job;
-    mw_err err = mw_state_plan_judge(tx, judge->investigation_id, &judge->judgement);
-    return err ? err : mw_state_audit_insert(tx, &judge->audit);
+    const judge_job *judge = (const judge_job *)(const void *)job;
+    return mw_state_plan_judge(tx, judge->investigation_id, &judge->judgement);
 }
 
 static mw_err read_id(mw_api_call *call, mw_slice *id)
@@ -95,13 +93,6 @@ static mw_err read_id(mw_api_call *call, mw_slice *id)
     err = whole_id(call, tx, id);
     mw_state_read_end(tx);
     return err;
-}
-
-/* Refused, too, is worth a record: somebody wanted to approve what was not there any more. */
-static mw_err run_refusal(mw_state_job *job, mw_state_tx *tx)
-{
-    judge_job *judge = (judge_job *)(void *)job;
-    return mw_state_audit_insert(tx, &judge->audit);
 }
 
 static mw_err read_newest(mw_api_call *call, mw_slice id, mw_plan_row *row)
@@ -137,11 +128,12 @@ static mw_err say_why(mw_api_call *call, const judge_job *judge)
                          MW_SLICE_FMT(mw_slice_first(row.judged_by, WHO_SHOWN)), when);
 }
 
+/* Refused, too, is worth a record: somebody wanted to approve what was not there any more. */
 static mw_err refuse(mw_api_call *call, judge_job *judge)
 {
-    judge->audit.outcome = MW_SLICE("failed");
-    judge->job.run = run_refusal;
-    mw_err err = mw_state_submit_wait(call->server->state, &judge->job);
+    judge->base.audit.outcome = MW_SLICE("failed");
+    judge->base.change = NULL;
+    mw_err err = mw_api_commit(call, &judge->base, sizeof *judge);
     return err ? err : say_why(call, judge);
 }
 
@@ -149,14 +141,13 @@ static mw_err submit(mw_api_call *call, judge_job *judge)
 {
     bool approves = mw_slice_equal(judge->judgement.status, MW_SLICE("APPROVED"));
     mw_err err = mw_api_audit(call, approves ? "plan.approve" : "plan.reject",
-                              judge->investigation_id, judge->judgement.hash, &judge->audit);
+                              judge->investigation_id, judge->judgement.hash, &judge->base.audit);
     if (err)
         return err;
-    judge->judgement.judged_by = judge->audit.principal;
-    judge->judgement.now_ns = judge->audit.time_ns;
-    judge->job.run = run_judge;
-    judge->job.item.cost_bytes = sizeof *judge + call->request->body.len;
-    err = mw_state_submit_wait(call->server->state, &judge->job);
+    judge->judgement.judged_by = judge->base.audit.principal;
+    judge->judgement.now_ns = judge->base.audit.time_ns;
+    judge->base.change = judge_plan;
+    err = mw_api_commit(call, &judge->base, sizeof *judge);
     if (err == MW_E_CONFLICT)
         return refuse(call, judge);
     if (err == MW_E_NOT_FOUND)

@@ -114,6 +114,44 @@ static int newest_refusal(const void *left, const void *right)
     return (a->last_ns < b->last_ns) - (a->last_ns > b->last_ns);
 }
 
+bool mw_api_sender_is_own(const mw_api_call *call, const mw_sender_row *row)
+{
+    mw_slice space = row->space[0] ? mw_slice_of(row->space) : MW_DEFAULT_SPACE;
+    return !call->bound[0] || mw_slice_equal(space, mw_slice_of(call->bound));
+}
+
+/* What is of no space, or of all, is not for a token: whoever was refused may have named any. */
+static void write_number(mw_api_call *call, const char *key, uint64_t number)
+{
+    if (call->bound[0])
+        mw_json_kv_null(&call->json, key);
+    else
+        mw_json_kv_u64(&call->json, key, number);
+}
+
+static void write_view(mw_api_call *call, const mw_senders_view *view)
+{
+    int64_t total = 0;
+    size_t refusals = call->bound[0] ? 0 : view->refusal_count;
+    mw_api_list_begin(call);
+    for (size_t i = 0; i < view->count; i++) {
+        if (!mw_api_sender_is_own(call, &view->rows[i]))
+            continue;
+        write_sender(&call->json, &view->rows[i]);
+        total++;
+    }
+    mw_api_items_end(call);
+    mw_json_key(&call->json, MW_SLICE("refusals"));
+    mw_json_array_begin(&call->json);
+    for (size_t i = 0; i < refusals; i++)
+        write_refusal(&call->json, &view->refusals[i]);
+    mw_json_array_end(&call->json);
+    write_number(call, "forgotten", view->forgotten);
+    write_number(call, "refusals_forgotten", view->refusals_forgotten);
+    write_number(call, "unlisted_items", view->unlisted);
+    mw_api_list_close(call, MW_SLICE_NONE, total);
+}
+
 mw_err mw_api_sender_list(mw_api_call *call)
 {
     mw_err err = mw_api_no_parameters(call);
@@ -124,19 +162,7 @@ mw_err mw_api_sender_list(mw_api_call *call)
         return MW_E_NOMEM;
     qsort(view->rows, view->count, sizeof *view->rows, newest_sender);
     qsort(view->refusals, view->refusal_count, sizeof *view->refusals, newest_refusal);
-    mw_api_list_begin(call);
-    for (size_t i = 0; i < view->count; i++)
-        write_sender(&call->json, &view->rows[i]);
-    mw_api_items_end(call);
-    mw_json_key(&call->json, MW_SLICE("refusals"));
-    mw_json_array_begin(&call->json);
-    for (size_t i = 0; i < view->refusal_count; i++)
-        write_refusal(&call->json, &view->refusals[i]);
-    mw_json_array_end(&call->json);
-    mw_json_kv_u64(&call->json, "forgotten", view->forgotten);
-    mw_json_kv_u64(&call->json, "refusals_forgotten", view->refusals_forgotten);
-    mw_json_kv_u64(&call->json, "unlisted_items", view->unlisted);
-    mw_api_list_close(call, MW_SLICE_NONE, (int64_t)view->count);
+    write_view(call, view);
     mw_senders_view_free(view);
     return MW_OK;
 }

@@ -116,13 +116,13 @@ typedef struct answer {
     mw_session_list list;
     uint64_t seq; /* that the view saw */
     bool skipped;
-    size_t damaged;
 } answer;
 
-static mw_err ask_view(session_follower *follower, mw_store_view *view, mw_arena *arena,
-                       answer *out)
+/* For mw_follower_ask. */
+static mw_err ask_view(mw_follower *base, mw_store_view *view, mw_arena *arena, void *found)
 {
-    const mw_session_following *at = &follower->at;
+    const mw_session_following *at = &((const session_follower *)base)->at;
+    answer *out = found;
     mw_store_page page = {at->since_ns, 0, STEP_SESSIONS, MW_SLICE_NONE};
     bool behind = false;
     *out = (answer){.seq = mw_store_view_seq(view)};
@@ -137,36 +137,17 @@ static mw_err ask_view(session_follower *follower, mw_store_view *view, mw_arena
     return mw_store_session_list_where(view, &page, &at->filter, arena, &out->list);
 }
 
-/* Without what is damaged, as lists are answered. */
-static mw_err ask(session_follower *follower, mw_arena *arena, answer *out)
-{
-    mw_store_view *view;
-    mw_err err = mw_store_view_open(mw_space_store(follower->base.space), &view);
-    if (err)
-        return err;
-    mw_store_view_stop(view, mw_follower_is_over, &follower->base);
-    (void)mw_store_view_tolerate(view);
-    err = ask_view(follower, view, arena, out);
-    /* Each time finds one more, so there is an end to it (damage.h). */
-    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(view)) {
-        mw_arena_reset(arena);
-        err = ask_view(follower, view, arena, out);
-    }
-    out->damaged = mw_store_view_left_out(view);
-    mw_store_view_close(view);
-    return err;
-}
-
 static mw_err tell_what_changed(session_follower *follower)
 {
     mw_arena arena;
     answer found;
+    size_t damaged = 0;
     char id[ID_SIZE];
     place_text(follower->at.after, id);
     mw_arena_init(&arena, MW_MEM_QUERY, MW_API_ARENA_MAX);
-    mw_err err = ask(follower, &arena, &found);
+    mw_err err = mw_follower_ask(&follower->base, &arena, ask_view, &found, &damaged);
     if (!err)
-        err = mw_follower_damage(&follower->base, id, found.damaged);
+        err = mw_follower_damage(&follower->base, id, damaged);
     if (!err && found.skipped)
         err = tell_skipped(follower);
     if (!err)

@@ -80,11 +80,9 @@ static void write_if_named(void *ctx, const char *name, mw_store *store)
 mw_err mw_api_space_list(mw_api_call *call)
 {
     mw_space_totals totals;
-    char bound[MW_TOKEN_SPACE_SIZE];
     shown list;
+    const char *bound = call->bound;
     mw_err err = mw_api_no_parameters(call);
-    if (!err)
-        err = mw_space_bound(call->server, call->request, bound, &call->detail);
     if (!err)
         err = prepare(call, &list.to);
     if (err)
@@ -102,46 +100,36 @@ mw_err mw_api_space_list(mw_api_call *call)
 
 /* ---- audit ----------------------------------------------------------------------------------- */
 
-typedef struct audit_job {
-    mw_state_job job;
-    mw_audit_row row;
-    bool forget; /* tokens of a former space of this name */
-} audit_job;
-
-static mw_err run_audit(mw_state_job *job, mw_state_tx *tx)
+/* Tokens of a former space of this name. */
+static mw_err forget(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    const audit_job *audit = (audit_job *)job;
-    mw_err err = mw_state_audit_insert(tx, &audit->row);
-    if (!err && audit->forget)
-        err = mw_state_token_forget_space(tx, audit->row.subject);
-    return err;
+    return mw_state_token_forget_space(tx, job->audit.subject);
 }
 
 static mw_err submit_note(mw_api_call *call, const char *action, const char *outcome, mw_slice name,
-                          bool forget)
+                          mw_err (*change)(mw_state_tx *tx, const mw_api_change_job *job))
 {
-    audit_job *audit = mw_arena_zalloc(&call->arena, 1, sizeof *audit);
-    if (!audit)
+    mw_api_change_job *note = mw_arena_zalloc(&call->arena, 1, sizeof *note);
+    if (!note)
         return MW_E_NOMEM;
-    mw_err err = mw_api_audit(call, action, name, MW_SLICE(""), &audit->row);
+    mw_err err = mw_api_audit(call, action, name, MW_SLICE(""), &note->audit);
     if (err)
         return err;
-    audit->row.outcome = mw_slice_of(outcome);
-    audit->forget = forget;
-    audit->job.run = run_audit;
-    audit->job.item.cost_bytes = sizeof *audit + name.len;
-    return mw_state_submit_wait(call->server->state, &audit->job);
+    note->audit.outcome = mw_slice_of(outcome);
+    note->audit.space = name;
+    note->change = change;
+    return mw_api_commit(call, note, sizeof *note);
 }
 
 static mw_err note(mw_api_call *call, const char *action, const char *outcome, mw_slice name)
 {
-    return submit_note(call, action, outcome, name, false);
+    return submit_note(call, action, outcome, name, NULL);
 }
 
 /* What is gone, or was never there, has no tokens. */
 static mw_err forget_tokens(mw_api_call *call, const char *action, mw_slice name)
 {
-    mw_err err = submit_note(call, action, "ok", name, true);
+    mw_err err = submit_note(call, action, "ok", name, forget);
     if (!err && mw_tokens_reload(call->server->tokens) != MW_OK)
         MW_LOG(MW_LOG_ERROR, "api", "tokens cannot be read again", MW_KV("space", name));
     return err;

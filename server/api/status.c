@@ -112,6 +112,8 @@ static void write_store(mw_json *json, const mw_store_stats *stats)
     mw_json_kv_u64(json, "lost_points", stats->losses.points);
     write_time(json, "last_loss", stats->losses.noticed_ns);
     write_time(json, "catalogue_made_anew", stats->catalogue_made_ns);
+    mw_json_kv_bool(json, "digest_key_made_anew", stats->key_made);
+    mw_json_kv_u64(json, "other_key_segments", stats->other_key_segments);
     mw_json_kv_bool(json, "writable", stats->writable);
     mw_json_kv_or_null(json, "last_error",
                        stats->last_error ? mw_slice_of(mw_err_text(stats->last_error))
@@ -192,23 +194,35 @@ static void write_memory(mw_json *json)
     mw_json_object_end(json);
 }
 
-static void write_endpoints(mw_json *json, mw_net *net)
+/* What is stored, as whoever asks may see it: a token, its own space alone. The process's figures
+ * (disk, memory, queues, counters) are those of the machine for everybody, as in /metrics. */
+static void read_stored(const mw_api_call *call, const mw_space_totals *totals, size_t *spaces,
+                        mw_store_stats *out)
 {
-    mw_json_key(json, MW_SLICE("endpoints"));
-    mw_json_object_begin(json);
-    mw_json_kv(json, "grpc", mw_slice_of(mw_net_endpoint(net, MW_PORT_GRPC)));
-    mw_json_kv(json, "http", mw_slice_of(mw_net_endpoint(net, MW_PORT_HTTP)));
-    mw_json_kv(json, "web", mw_slice_of(mw_net_endpoint(net, MW_PORT_WEB)));
-    mw_json_object_end(json);
+    mw_space *own;
+    *out = totals->stats;
+    *spaces = totals->spaces;
+    if (!call->bound[0])
+        return;
+    *spaces = 1;
+    *out = (mw_store_stats){.commit_seq = 0};
+    if (mw_spaces_get(call->server->spaces, mw_slice_of(call->bound), &own) == MW_OK) {
+        mw_store_stats_read(mw_space_store(own), out);
+        mw_space_release(own);
+    }
 }
 
-static void write_status(mw_json *json, mw_server *server, const mw_gauges *gauges)
+static void write_status(mw_api_call *call, const mw_gauges *gauges)
 {
+    mw_json *json = &call->json;
+    mw_server *server = call->server;
     mw_space_totals totals;
     mw_state_stats state;
+    mw_store_stats store;
+    size_t spaces;
     mw_net *net = atomic_load(&server->net);
     mw_space_totals_read(server, &totals);
-    const mw_store_stats store = totals.stats;
+    read_stored(call, &totals, &spaces, &store);
     mw_state_stats_read(server->state, &state);
     mw_json_kv(json, "version", mw_slice_of(MW_VERSION));
     mw_json_kv_double(json, "uptime", gauges->uptime_seconds);
@@ -229,34 +243,36 @@ static void write_status(mw_json *json, mw_server *server, const mw_gauges *gaug
     mw_json_object_end(json);
     write_store(json, &store);
     write_disk(json, server, &totals);
-    mw_json_kv_u64(json, "spaces", totals.spaces);
+    mw_json_kv_u64(json, "spaces", spaces);
     mw_json_kv_bool(json, "state_writable", state.writable);
     write_memory(json);
     mw_json_kv_u64(json, "connections", gauges->connections);
     mw_json_kv_u64(json, "requests_in_flight", gauges->in_flight);
     mw_json_kv_u64(json, "triage_active", gauges->investigating);
-    if (net)
-        write_endpoints(json, net);
-    else
-        mw_json_kv_null(json, "endpoints");
+    mw_ports_write(json, net);
     mw_json_kv_bool(json, "tls", net && mw_net_tls_on(net));
     mw_json_kv(json, "data", mw_slice_of(server->settings.values.data));
 }
 
 /* Who sends is told by /api/v1/senders; here, whether anybody does. */
-static void write_senders(mw_json *json, mw_collector *collector)
+static void write_senders(mw_api_call *call)
 {
-    uint64_t last_ns = 0;
-    mw_senders_view *view = mw_collector_senders(collector);
+    mw_json *json = &call->json;
+    uint64_t last_ns = 0, count = 0;
+    mw_senders_view *view = mw_collector_senders(call->server->collector);
     mw_json_key(json, MW_SLICE("senders"));
     if (!view) {
         mw_json_null(json);
         return;
     }
-    for (size_t i = 0; i < view->count; i++)
+    for (size_t i = 0; i < view->count; i++) {
+        if (!mw_api_sender_is_own(call, &view->rows[i]))
+            continue;
         last_ns = view->rows[i].last_ns > last_ns ? view->rows[i].last_ns : last_ns;
+        count++;
+    }
     mw_json_object_begin(json);
-    mw_json_kv_u64(json, "count", view->count);
+    mw_json_kv_u64(json, "count", count);
     write_time(json, "last_seen", last_ns);
     mw_json_object_end(json);
     mw_senders_view_free(view);
@@ -270,8 +286,8 @@ mw_err mw_api_status(mw_api_call *call)
         return err;
     mw_gauges_read(call->server, &gauges);
     mw_json_object_begin(&call->json);
-    write_status(&call->json, call->server, &gauges);
-    write_senders(&call->json, call->server->collector);
+    write_status(call, &gauges);
+    write_senders(call);
     mw_json_object_end(&call->json);
     return MW_OK;
 }

@@ -4,6 +4,7 @@
 #include "server/api/api.h"
 #include "server/api/api_int.h"
 #include "server/api/change.h"
+#include "server/api/short_list.h"
 
 /* Facts: security 3. A token that only sends telemetry may last for ever, or for ten years. */
 #define DAYS_MAX 60
@@ -11,10 +12,8 @@
 #define DAY_NS (24 * 3600 * MW_NS_PER_S)
 
 typedef struct change_job {
-    mw_state_job job; /* first: the job is found by its address */
-    mw_err (*change)(mw_state_tx *tx, const struct change_job *job);
+    mw_api_change_job base; /* first: the job is found by its address */
     mw_token_row row;
-    mw_audit_row audit;
     char token[MW_TOKEN_LEN + 1];
     uint8_t digest[MW_TOKEN_DIGEST_SIZE];
     bool on;
@@ -46,40 +45,25 @@ static void write_row(mw_api_call *call, const mw_token_row *row)
 
 /* ---- list, show ---------------------------------------------------------------------------- */
 
-static bool within(const mw_token_row *row, const mw_api_page *page)
+/* Another space's tokens are not there for a token. */
+static bool is_visible(const mw_api_call *call, const mw_token_row *row)
 {
-    uint64_t created = (uint64_t)row->created_ns;
-    return created >= page->since_ns && (!page->until_ns || created < page->until_ns);
+    return !call->bound[0] || mw_slice_equal(row->space, mw_slice_of(call->bound));
 }
 
-/* Rows come oldest first and there are few of them, so the page is cut here. The cursor is the id
- * of the last row shown; the next page starts behind it. */
 static mw_err write_page(mw_api_call *call, const mw_token_row *rows, size_t count,
                          const mw_api_page *page)
 {
-    size_t shown = 0, total = 0, last = 0;
-    bool started = page->cursor.len == 0, more = false;
-    mw_api_list_begin(call);
+    mw_api_short_list list = mw_api_short_list_begin(call, page);
     for (size_t i = count; i-- > 0;) {
-        if (!within(&rows[i], page))
+        if (!is_visible(call, &rows[i]) ||
+            !mw_api_short_list_shows(&list, rows[i].id, rows[i].created_ns))
             continue;
-        total++;
-        if (started && shown < page->limit) {
-            mw_json_object_begin(&call->json);
-            write_row(call, &rows[i]);
-            mw_json_object_end(&call->json);
-            shown++;
-            last = i;
-        } else if (started) {
-            more = true;
-        } else {
-            started = mw_slice_equal(rows[i].id, page->cursor);
-        }
+        mw_json_object_begin(&call->json);
+        write_row(call, &rows[i]);
+        mw_json_object_end(&call->json);
     }
-    if (!started)
-        return mw_api_cursor_error(call, MW_E_SYNTAX);
-    mw_api_list_end(call, more ? rows[last].id : MW_SLICE_NONE, (int64_t)total);
-    return MW_OK;
+    return mw_api_short_list_end(&list);
 }
 
 mw_err mw_api_token_list(mw_api_call *call)
@@ -106,7 +90,7 @@ static mw_err read_token(mw_api_call *call, mw_token_row *out)
         return err;
     err = mw_state_token_get(tx, call->request->params[0], &call->arena, out);
     mw_state_read_end(tx);
-    return err;
+    return err || is_visible(call, out) ? err : MW_E_NOT_FOUND;
 }
 
 mw_err mw_api_token_show(mw_api_call *call)
@@ -125,23 +109,20 @@ mw_err mw_api_token_show(mw_api_call *call)
 
 /* ---- changes ------------------------------------------------------------------------------- */
 
-static mw_err run_change(mw_state_job *job, mw_state_tx *tx)
+static const change_job *job_of(const mw_api_change_job *job)
 {
-    change_job *change = (change_job *)(void *)job;
-    mw_err err = change->change(tx, change);
-    return err ? err : mw_state_audit_insert(tx, &change->audit);
+    return (const change_job *)(const void *)job;
 }
 
 /* Followers find out as well: what a token began ends with it. A table that cannot be read again
  * lets no token in until it can (tokens.h), so a revocation holds either way. */
 static mw_err commit(mw_api_call *call, change_job *change, const char *action, mw_slice subject)
 {
-    mw_err err = mw_api_audit(call, action, subject, change->row.name, &change->audit);
+    mw_err err = mw_api_audit(call, action, subject, change->row.name, &change->base.audit);
     if (err)
         return err;
-    change->job.run = run_change;
-    change->job.item.cost_bytes = sizeof *change + call->request->body.len;
-    err = mw_state_submit_wait(call->server->state, &change->job);
+    change->base.audit.space = change->row.space;
+    err = mw_api_commit(call, &change->base, sizeof *change);
     if (err)
         return err;
     err = mw_tokens_reload(call->server->tokens);
@@ -152,11 +133,11 @@ static mw_err commit(mw_api_call *call, change_job *change, const char *action, 
 }
 
 static change_job *new_change(mw_api_call *call,
-                              mw_err (*change)(mw_state_tx *tx, const change_job *job))
+                              mw_err (*change)(mw_state_tx *tx, const mw_api_change_job *job))
 {
     change_job *job = mw_arena_zalloc(&call->arena, 1, sizeof *job);
     if (job)
-        job->change = change;
+        job->base.change = change;
     return job;
 }
 
@@ -202,9 +183,9 @@ static mw_err answer_with_value(mw_api_call *call, change_job *change)
 
 /* ---- create -------------------------------------------------------------------------------- */
 
-static mw_err insert(mw_state_tx *tx, const change_job *job)
+static mw_err insert(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    return mw_state_token_insert(tx, &job->row);
+    return mw_state_token_insert(tx, &job_of(job)->row);
 }
 
 static mw_err read_scopes(mw_api_call *call, const json_t *root, unsigned *scopes)
@@ -316,14 +297,15 @@ mw_err mw_api_token_create(mw_api_call *call)
 
 /* ---- rotate, revoke ------------------------------------------------------------------------ */
 
-static mw_err rotate(mw_state_tx *tx, const change_job *job)
+static mw_err rotate(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    return mw_state_token_rotate(tx, &job->row);
+    return mw_state_token_rotate(tx, &job_of(job)->row);
 }
 
-static mw_err revoke(mw_state_tx *tx, const change_job *job)
+static mw_err revoke(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    return mw_state_token_revoke(tx, job->row.id, job->row.revoked_ns);
+    const mw_token_row *row = &job_of(job)->row;
+    return mw_state_token_revoke(tx, row->id, row->revoked_ns);
 }
 
 static mw_err is_revoked(mw_api_call *call)
@@ -383,9 +365,10 @@ mw_err mw_api_token_revoke(mw_api_call *call)
 
 /* ---- the switch ---------------------------------------------------------------------------- */
 
-static mw_err set_access(mw_state_tx *tx, const change_job *job)
+static mw_err set_access(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    return mw_state_token_access_set(tx, job->row.space, job->on, job->audit.time_ns);
+    const change_job *change = job_of(job);
+    return mw_state_token_access_set(tx, change->row.space, change->on, job->audit.time_ns);
 }
 
 static mw_err access_from(mw_api_call *call, json_t *root)

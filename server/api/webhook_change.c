@@ -5,29 +5,23 @@
 #include "server/api/change.h"
 
 typedef struct change_job {
-    mw_state_job job; /* first: the job is found by its address */
-    mw_err (*change)(mw_state_tx *tx, const struct change_job *job);
+    mw_api_change_job base; /* first: the job is found by its address */
     mw_webhook_row row;
-    mw_audit_row audit;
 } change_job;
 
-static mw_err run_change(mw_state_job *job, mw_state_tx *tx)
+static const mw_webhook_row *row_of(const mw_api_change_job *job)
 {
-    change_job *change = (change_job *)(void *)job;
-    mw_err err = change->change(tx, change);
-    return err ? err : mw_state_audit_insert(tx, &change->audit);
+    return &((const change_job *)(const void *)job)->row;
 }
 
 /* The change exists from here on; when the table cannot be read again it is served late. A secret
  * must reach the person now, so that is no failure of the request. */
 static mw_err commit(mw_api_call *call, change_job *change, const char *action)
 {
-    mw_err err = mw_api_audit(call, action, change->row.id, change->row.name, &change->audit);
+    mw_err err = mw_api_audit(call, action, change->row.id, change->row.name, &change->base.audit);
     if (err)
         return err;
-    change->job.run = run_change;
-    change->job.item.cost_bytes = sizeof *change + call->request->body.len;
-    err = mw_state_submit_wait(call->server->state, &change->job);
+    err = mw_api_commit(call, &change->base, sizeof *change);
     if (err)
         return err;
     err = mw_webhooks_reload(call->server->webhooks);
@@ -38,11 +32,11 @@ static mw_err commit(mw_api_call *call, change_job *change, const char *action)
 }
 
 static change_job *new_change(mw_api_call *call,
-                              mw_err (*change)(mw_state_tx *tx, const change_job *job))
+                              mw_err (*change)(mw_state_tx *tx, const mw_api_change_job *job))
 {
     change_job *job = mw_arena_zalloc(&call->arena, 1, sizeof *job);
     if (job)
-        job->change = change;
+        job->base.change = change;
     return job;
 }
 
@@ -61,9 +55,9 @@ static mw_err answer(mw_api_call *call, const mw_webhook_row *row, bool with_sec
 
 /* ---- create -------------------------------------------------------------------------------- */
 
-static mw_err insert(mw_state_tx *tx, const change_job *job)
+static mw_err insert(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    return mw_state_webhook_insert(tx, &job->row);
+    return mw_state_webhook_insert(tx, row_of(job));
 }
 
 static mw_err dump_mapping(mw_api_call *call, const json_t *root, mw_slice *out)
@@ -134,9 +128,9 @@ mw_err mw_api_webhook_create(mw_api_call *call)
 
 /* ---- rotate -------------------------------------------------------------------------------- */
 
-static mw_err rotate(mw_state_tx *tx, const change_job *job)
+static mw_err rotate(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    return mw_state_webhook_rotate(tx, &job->row);
+    return mw_state_webhook_rotate(tx, row_of(job));
 }
 
 static mw_err rotate_from(mw_api_call *call, json_t *root)
@@ -171,14 +165,14 @@ mw_err mw_api_webhook_rotate(mw_api_call *call)
 
 /* ---- enable, disable, delete --------------------------------------------------------------- */
 
-static mw_err set_enabled(mw_state_tx *tx, const change_job *job)
+static mw_err set_enabled(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    return mw_state_webhook_enable(tx, job->row.id, job->row.enabled);
+    return mw_state_webhook_enable(tx, row_of(job)->id, row_of(job)->enabled);
 }
 
-static mw_err remove_row(mw_state_tx *tx, const change_job *job)
+static mw_err remove_row(mw_state_tx *tx, const mw_api_change_job *job)
 {
-    return mw_state_webhook_delete(tx, job->row.id);
+    return mw_state_webhook_delete(tx, row_of(job)->id);
 }
 
 static mw_err enable_from(mw_api_call *call, const json_t *root, bool enabled)
@@ -240,12 +234,6 @@ mw_err mw_api_webhook_delete(mw_api_call *call)
 
 /* ---- test ---------------------------------------------------------------------------------- */
 
-static mw_err note_only(mw_state_tx *tx, const change_job *job)
-{
-    (void)tx, (void)job;
-    return MW_OK;
-}
-
 static void write_trial(mw_json *json, const mw_webhook_row *row, const mw_webhook_trial *trial)
 {
     mw_json_object_begin(json);
@@ -265,7 +253,7 @@ static mw_err test_from(mw_api_call *call, json_t *root)
     static const char *const names[] = {"investigate", NULL};
     mw_webhook_trial trial;
     bool investigate = false;
-    change_job *noted = new_change(call, note_only);
+    change_job *noted = new_change(call, NULL);
     if (!noted)
         return MW_E_NOMEM;
     mw_err err = mw_api_members_check(call, root, names, "for example {\"investigate\":true}");

@@ -1,6 +1,7 @@
 /* GET /api/v1/webhooks and one of them: never with a secret. What changes them is in
  * webhook_change.c. */
 #include "server/api/api_int.h"
+#include "server/api/short_list.h"
 
 void mw_shape_webhook(mw_api_call *call, const mw_webhook_row *row, const char *base)
 {
@@ -35,43 +36,21 @@ void mw_api_webhook_wipe(const mw_webhook_row *row)
         explicit_bzero((char *)(uintptr_t)row->previous_secret.data, row->previous_secret.len);
 }
 
-static bool within(const mw_webhook_row *row, const mw_api_page *page)
-{
-    uint64_t created = (uint64_t)row->created_ns;
-    return created >= page->since_ns && (!page->until_ns || created < page->until_ns);
-}
-
-/* Rows come oldest first and there are few of them, so the page is cut here. The cursor is the id
- * of the last row shown; the next page starts behind it. */
 static mw_err write_page(mw_api_call *call, const mw_webhook_row *rows, size_t count,
                          const mw_api_page *page)
 {
     char base[MW_ADDRESS_LIST_SIZE];
-    size_t shown = 0, total = 0, last = 0;
-    bool started = page->cursor.len == 0, more = false;
     if (!mw_server_base_url(call->server, base, sizeof base))
         return MW_E_CLOSED;
-    mw_api_list_begin(call);
+    mw_api_short_list list = mw_api_short_list_begin(call, page);
     for (size_t i = count; i-- > 0;) {
-        if (!within(&rows[i], page))
+        if (!mw_api_short_list_shows(&list, rows[i].id, rows[i].created_ns))
             continue;
-        total++;
-        if (started && shown < page->limit) {
-            mw_json_object_begin(&call->json);
-            mw_shape_webhook(call, &rows[i], base);
-            mw_json_object_end(&call->json);
-            shown++;
-            last = i;
-        } else if (started) {
-            more = true;
-        } else {
-            started = mw_slice_equal(rows[i].id, page->cursor);
-        }
+        mw_json_object_begin(&call->json);
+        mw_shape_webhook(call, &rows[i], base);
+        mw_json_object_end(&call->json);
     }
-    if (!started)
-        return mw_api_cursor_error(call, MW_E_SYNTAX);
-    mw_api_list_end(call, more ? rows[last].id : MW_SLICE_NONE, (int64_t)total);
-    return MW_OK;
+    return mw_api_short_list_end(&list);
 }
 
 mw_err mw_api_webhook_list(mw_api_call *call)

@@ -166,7 +166,20 @@ class Storm:
                 if not any(self.reaches(s, f["service"]) for f in self.faults)]
         if well:
             self.add(self.chance.choice(well), "noise", self.chance.uniform(20, 45) * 60)
+        self.add_others(random.Random(f"others of {len(self.alarms)} alarms"))
         self.alarms.sort(key=lambda a: a["arrives"])
+
+    def add_others(self, chance):
+        """Reports that are sent again while their incident is open, and the same service long
+        after, outside the look-back."""
+        for first in list(self.alarms):
+            if chance.random() < 0.1:
+                later = chance.uniform(10, 200)
+                self.alarms.append({**first, "title": first["title"] + ", again",
+                                    "at": first["at"] + later, "arrives": first["arrives"] + later})
+        fault = self.faults[0]
+        if chance.random() < 0.4 and fault["from"] + 27 * 60 < (MINUTES - 1) * 60:
+            self.add(fault["service"], "long after", fault["from"] + 27 * 60)
 
 
 class Sender:

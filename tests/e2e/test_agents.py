@@ -2,6 +2,7 @@
 """Agents over a window: who did what, by inheritance, and the command line."""
 import hashlib
 import unittest
+from urllib.parse import quote
 
 import otlp
 from harness import DaemonCase, wait_for
@@ -37,7 +38,7 @@ class AgentsTest(DaemonCase):
                   span("nested", 3, 1, "invoke_agent", "helper"), span("nested", 4, 3, "chat", tokens=5),
                   span("nested", 5, 3, "execute_tool", status=2), span("nested", 6, 0, "chat", tokens=99)]
         alone = [span(f"alone {n}", 1, 0, "invoke_agent", "clerk", f"s{n}", minute=n) for n in (1, 2)]
-        earlier = [span("earlier", 1, 0, "invoke_agent", HOSTILE, "old", minute=-600),
+        earlier = [span("earlier", 1, 0, "invoke_agent", HOSTILE, "old", 2, minute=-600),
                    span("earlier", 2, 1, "chat", minute=-600, tokens=7)]
         for spans, service in ((nested, "shop"), (alone, "bank"), (earlier, "attic")):
             for part in (spans[:1], spans[1:], spans[:1]):
@@ -85,6 +86,46 @@ class AgentsTest(DaemonCase):
         self.assertEqual(agents["clerk"]["spans"] + agents["helper"]["spans"],
                          sum(self.daemon.api("sessions/" + s)["spans"] for s in ("s1", "s2")) - 1)
         self.assertEqual(session["errors"], agents["helper"]["errors"])
+
+    def test_agrees_with_the_list_of_spans(self):
+        """To the unit: what a list of spans finds under a name is own_spans and own_errors."""
+        for query in ("", f"?since={BASE - 700 * MINUTE}", f"?since={BASE + MINUTE}",
+                      f"?since={BASE}&until={BASE + 2 * MINUTE}"):
+            answer = self.agents(query)
+            window = answer["window"]
+            bounds = f"since={window['start']}&until={window['end']}&limit=1000"
+            for agent in answer["items"]:
+                name = quote(agent["agent"])
+                for errors, own, total in (("", "own_spans", "spans"),
+                                           ("&errors=true", "own_errors", "errors")):
+                    found = self.daemon.api(f"spans?agent={name}&{bounds}{errors}")["items"]
+                    self.assertEqual(len(found), agent[own], (query, agent))
+                    self.assertLessEqual(agent[own], agent[total])
+            # And the errors of all agents are those of the spans below them, seen trace by trace.
+            shown = {trace["trace_id"]: self.daemon.api("traces/" + trace["trace_id"])
+                     for trace in self.daemon.api("traces?" + bounds)["items"]}
+            start, end = (int(window[key + "_unix_nano"]) for key in ("start", "end"))
+            spans = [span for trace in shown.values() for span in trace["spans"]
+                     if span["agent"] and start <= int(span["start_unix_nano"]) < end]
+            for agent in answer["items"]:
+                mine = [span for span in spans if span["agent"] == agent["agent"]]
+                self.assertEqual((len(mine), sum(s["status"] == "ERROR" for s in mine)),
+                                 (agent["spans"], agent["errors"]), (query, agent))
+        own = {a["agent"]: (a["own_spans"], a["own_errors"])
+               for a in self.agents(f"?since={BASE - 700 * MINUTE}")["items"]}
+        self.assertEqual(own, {"clerk": (3, 0), "helper": (1, 0), HOSTILE: (1, 1)})
+
+    def test_the_way_to_the_spans_is_shown(self):
+        since = str(BASE - 700 * MINUTE)
+        text = self.daemon.cli("agent", "show", HOSTILE, "--since", since)
+        self.assertNotIn("\x1b", text)
+        self.assertIn("  by name       1 spans, 1 errors; the others are below such spans", text)
+        self.assertRegex(text, r"\$ midwatch span list --errors --agent 'evil\\x1b.*' --since 2")
+        text = self.daemon.cli("agent", "show", "helper")
+        command, = [line.split()[2:] for line in text.splitlines() if "$ midwatch" in line]
+        self.assertEqual(command[:2], ["trace", "list"])
+        self.assertEqual(len(self.daemon.cli_json(*command)["items"]), 1)
+        self.assertNotIn("$ midwatch", self.daemon.cli("agent", "show", "clerk"))
 
     def test_command(self):
         text = self.daemon.cli("agent", "list", "--since", str(BASE - 700 * MINUTE))

@@ -96,6 +96,24 @@ class AlarmsTest(Case):
         self.assertEqual(answer.status, 400)
         self.assertEqual(self.now(one)["verdict"], "PROCEED")
 
+    def test_two_people(self):
+        one, two = self.alarm("shop", 60), self.alarm("shop", 90)
+        seen = two["decision"]["version"]
+        own = one["decision"]["investigation_id"]
+        shown = self.daemon.cli_json("investigation", "show", own)
+        self.daemon.cli("alarm", "unlink", two["alarm_id"], "--version-seen", seen)
+        for words in (("alarm", "skip", two["alarm_id"], "--version-seen", seen),
+                      ("investigation", "close", own, "--version-seen", shown["version"])):
+            code, text = self.status_of(*words)
+            self.assertEqual(code, 6, text)
+            self.assertIn("has changed", text)
+        now = self.now(two)
+        self.assertEqual(now["verdict"], "PROCEED")
+        self.assertNotEqual(now["version"], seen)
+        self.daemon.cli("alarm", "skip", two["alarm_id"], "--version-seen", now["version"])
+        version = self.daemon.cli_json("investigation", "show", own)["version"]
+        self.daemon.cli("investigation", "close", own, "--version-seen", version)
+
     def test_explain(self):
         one, two = self.alarm("shop\x1b[31m", 60), self.alarm("shop\x1b[31m", 90)
         elsewhere = self.alarm("shop\x1b[31m", 95, region="eu-west-1")

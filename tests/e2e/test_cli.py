@@ -251,6 +251,26 @@ class CliTest(DaemonCase):
         done = run("trace", "list", "--json", env={"MIDWATCH_SERVER": server})
         self.assertEqual(len(json.loads(done.stdout)["items"]), 2)
 
+    def test_flags_go_before_the_environment(self):
+        """A variable that some profile sets sends no command elsewhere that names its daemon."""
+        nobody = "http://127.0.0.1:9"
+        data, url = self.daemon.data, "http://" + self.daemon.endpoints["web"]
+        with tempfile.TemporaryDirectory(prefix="midwatch-test-") as empty:
+            rows = (  # arguments, environment, exit status
+                (["--data", data], {"MIDWATCH_SERVER": nobody}, 0),
+                (["--data", data], {"MIDWATCH_SERVER": nobody, "MIDWATCH_DATA": empty}, 0),
+                (["--server", url], {"MIDWATCH_SERVER": nobody, "MIDWATCH_DATA": empty}, 0),
+                (["--server", nobody], {"MIDWATCH_SERVER": url, "MIDWATCH_DATA": data}, 7),
+                (["--data", empty], {"MIDWATCH_SERVER": url, "MIDWATCH_DATA": data}, 7),
+                (["--server", url, "--data", empty], {}, 0),
+                ([], {"MIDWATCH_SERVER": url, "MIDWATCH_DATA": empty}, 0),
+                ([], {"MIDWATCH_SERVER": nobody, "MIDWATCH_DATA": data}, 7),
+                ([], {"MIDWATCH_DATA": data, "HOME": empty}, 0))
+            for arguments, env, code in rows:
+                for command in (["trace", "list", "--json"], ["import", os.devnull]):
+                    done = run(*command, *arguments, env=env)
+                    self.assertEqual(done.returncode, code, (arguments, env, done.stderr))
+
     def test_status_and_check(self):
         status = self.daemon.cli_json("status")
         self.assertEqual(status["stored"]["spans"], 2)

@@ -427,25 +427,62 @@ class DamageTest(Case):
         self.daemon.start()
         self.assertEqual(self.answers(), ({kind: REQUESTS for kind in SIGNALS}, {()}))
 
+    def assert_key_is_told(self, words, made):
+        store = self.daemon.cli_json("status")["store"]
+        self.assertEqual(store["digest_key_made_anew"], made)
+        self.assertGreater(store["other_key_segments"], 0)
+        self.assertEqual(store["damaged_blocks"], 0)
+        self.assertIn("KEY", self.daemon.cli("status"))
+        doctor = self.daemon.cli_raw("doctor", "--json")
+        finding, = [one for one in json.loads(doctor.stdout)["findings"]
+                    if one["code"] == "digest_key"]
+        self.assertEqual((doctor.returncode, finding["severity"]), (1, "error"))
+        self.assertIn(words, finding["seen"])
+        self.assertIn("midwatch check --rebuild", finding["fix"])
+
     def test_lost_key(self):
         """Without its digest.key a store makes another one; what footers know by the old one is made
         of the blocks again, at the start for the moment and by --rebuild for good."""
         self.merge_all()
         sessions = [s["session_id"] for s in self.daemon.api("sessions?limit=1000")["items"]]
         self.daemon.stop()
-        for key in glob.glob(os.path.join(self.daemon.data, "**", "digest.key"), recursive=True):
+        keys = glob.glob(os.path.join(self.daemon.data, "**", "digest.key"), recursive=True)
+        with open(keys[0], "rb") as file:
+            former = file.read()
+        for key in keys:
             os.unlink(key)
+        # Told before a start makes another one, once, and with what helps.
+        told = self.check(1).splitlines()
+        self.assertEqual(len(told), 1)
+        self.assertIn("digest.key at byte 0: it is missing: no item is lost; put it back", told[0])
+        self.assertEqual([key for key in keys if os.path.exists(key)], [])
         self.daemon.start()
+        self.assertEqual(self.daemon.log().count("digest.key was missing and another is made"), 1)
+        self.assert_key_is_told("was missing at the start, which made another", True)
         whole = {kind: REQUESTS for kind in SIGNALS}
         self.assertEqual(self.answers()[0], whole)
         for session in sessions:
             self.assertEqual(self.daemon.api("sessions/" + session)["session_id"], session)
+        self.daemon.restart()
+        self.assert_key_is_told("is another one", False)
         self.daemon.stop()
-        self.check(1)
+        for line in self.check(1).splitlines():
+            self.assertIn("made with another digest.key, of a merged segment: no item", line)
+        # Put back, it is as before; a file of another length is none.
+        with open(keys[0], "rb") as file:
+            other = file.read()
+        for content, words in ((former, None), (former[:191], "it has not its 192 bytes"),
+                               (former + b"x", "it has not its 192 bytes"), (other, "another")):
+            with open(keys[0], "wb") as file:
+                file.write(content)
+            told = self.check(1 if words else 0)
+            self.assertIn(words or "", told)
+            self.assertEqual(bool(words), bool(told))
         done = self.daemon.cli_raw("check", "--rebuild")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.check(0)
         self.daemon.start()
+        self.assertNotIn('"code":"digest_key"', self.daemon.cli_raw("doctor", "--json").stdout)
         self.assertEqual(self.answers(), (whole, {()}))
         for session in sessions:
             self.assertEqual(self.daemon.api("sessions/" + session)["session_id"], session)

@@ -267,6 +267,81 @@ class RotationTest(DoorCase):
             self.assertTrue(all(secret not in text for text in shown))
 
 
+class TimeTest(DoorCase):
+    """What an alarm says of its time, where that cannot be; and how an alarm stands."""
+
+    def alarm(self, name):
+        return next(one for one in self.alarms() if one["incident_id"] == name)
+
+    def test_a_time_that_has_not_come(self):
+        far = "2031-05-06T07:08:09Z"
+        for name, body in (("far", {"timestamp": far}), ("old", {"timestamp": "2019-01-01T00:00:00Z"}),
+                           ("hours", {"timestamp": utc(14 * 3600)}), ("day", {"timestamp": utc(86300)}),
+                           ("days", {"timestamp": utc(86500)}), ("now", {"timestamp": utc()}),
+                           ("none", {})):
+            self.assertEqual(self.door.send(incident(name, service=name, **body)).status, 200)
+        for name in ("far", "days"):
+            one = self.alarm(name)
+            self.assertEqual(one["started_at"], one["received_at"])
+            self.assertEqual(one["claimed_at"] == "2031-05-06T07:08:09.000000000Z", name == "far")
+            self.assertGreater(int(one["claimed_at_unix_nano"]), int(one["received_at_unix_nano"]))
+        for name in ("old", "hours", "day", "now", "none"):
+            self.assertIsNone(self.alarm(name)["claimed_at"])
+        self.assertTrue(self.alarm("old")["started_at"].startswith("2019-01-01T00:00:00"))
+        self.assertGreater(self.alarm("hours")["started_at"], self.alarm("hours")["received_at"])
+        # It stands where it came, and is found by that; the window is around it.
+        order = [one["incident_id"] for one in self.alarms()]
+        self.assertEqual((order[:2], order[-1]), (["day", "hours"], "old"))
+        recent = self.daemon.cli_json("alarm", "list", "--since", "10m", "--until", "2030-01-01")
+        self.assertIn("far", [one["incident_id"] for one in recent["items"]])
+        wait_for("the verdict", lambda: self.alarm("far")["decision"])
+        made = self.daemon.cli_json("investigation", "show",
+                                    self.alarm("far")["decision"]["investigation_id"])
+        self.assertLess(made["window"]["end"], "2031")
+        # Said wherever the alarm is shown.
+        marked = [line for line in self.daemon.cli("alarm", "list", env={"COLUMNS": "200"})
+                  .splitlines() if line.split()[0].endswith("?") or " ago?" in line]
+        self.assertEqual(len(marked), 2)
+        for verb in ("show", "explain"):
+            text = self.daemon.cli("alarm", verb, self.alarm("far")["alarm_id"])
+            self.assertIn("odd time      2031-05-06T07:08:09Z, more than a day after it came", text)
+            self.assertNotIn("odd time", self.daemon.cli("alarm", verb,
+                                                         self.alarm("now")["alarm_id"]))
+        # The end of an incident, likewise.
+        self.assertEqual(self.door.send(incident("now", "resolved", timestamp=far)).status, 200)
+        self.assertLess(self.alarm("now")["events"][-1]["time"], "2031")
+
+    def test_how_it_stands(self):
+        for name, actions, state in (("a", ("created",), "open"),
+                                     ("b", ("created", "updated"), "open"),
+                                     ("c", ("created", "resolved"), "resolved"),
+                                     ("d", ("created", "updated", "closed"), "closed"),
+                                     ("e", ("created", "resolved", "closed"), "closed"),
+                                     ("f", ("resolved",), "resolved"),
+                                     ("g", ("updated",), None)):
+            for action in actions:
+                self.assertEqual(self.door.send(incident(name, action, service=name)).status, 200)
+            wait_for("the verdict", lambda: self.alarm(name)["decision"])
+            self.assertEqual(self.alarm(name)["state"], state, name)
+        # Repeated while it is open: the one that counts tells. Again after its end: open.
+        for name, verdicts in (("a", {("SKIPPED", None), ("PROCEED", "open")}),
+                               ("c", {("PROCEED", "resolved"), ("PROCEED", "open")})):
+            time.sleep(1.1)  # a signature holds its second
+            self.assertEqual(self.door.send(incident(name, service=name, title="again")).status, 200)
+            wait_for("the verdicts", lambda: all(one["decision"] for one in self.alarms()))
+            self.assertEqual({(one["decision"]["verdict"].replace("LINKED", "PROCEED"),
+                               one["state"]) for one in self.alarms()
+                              if one["incident_id"] == name}, verdicts)
+        text = self.daemon.cli("alarm", "list", env={"COLUMNS": "200"})
+        self.assertRegex(text.splitlines()[0], r"VERDICT +STATE +PRIORITY")
+        self.assertRegex(text, r"(?m)(PROCEED|LINKED) +resolved +HIGH .* c$")
+        self.assertRegex(text, r"(?m)(PROCEED|LINKED) +closed +HIGH .* d$")
+        self.assertIn("state         closed", self.daemon.cli("alarm", "show",
+                                                              self.alarm("d")["alarm_id"]))
+        self.daemon.restart()
+        self.assertEqual(self.alarm("d")["state"], "closed")
+
+
 class LimitTest(DoorCase):
     def test_bad_signatures_are_told_to_wait(self):
         # Row 22.

@@ -44,8 +44,8 @@ class TokenCase(Case):
     def make(self, scope="read", *options):
         if scope != "ingest" and "--expires" not in options:
             options += ("--expires", "30d")
-        return self.daemon.cli_json("token", "create", "--name", f"for {scope}", "--scope", scope,
-                                    *options)
+        name = () if "--name" in options else ("--name", f"for {scope}")
+        return self.daemon.cli_json("token", "create", *name, "--scope", scope, *options)
 
     def switch(self, state="on", *options):
         self.daemon.cli("space", "token-access", state, *options)
@@ -90,6 +90,32 @@ class FormTest(TokenCase):
         self.assertTrue(all(value not in text for text in shown))
         self.assertNotIn("token", json.loads(shown[2]))
         self.assertNotIn("digest", shown[2])
+
+    def pages(self, path, limit):
+        """Ids a page, following the cursors, and the totals that were told."""
+        pages, totals, cursor = [], set(), ""
+        while cursor is not None:
+            behind = f"&cursor={cursor}" if cursor else ""
+            answer = self.daemon.api(f"{path}?limit={limit}{behind}")
+            pages.append([row["id"] for row in answer["items"]])
+            totals.add(answer["total"])
+            cursor = answer["next_cursor"]
+        return pages, totals
+
+    def test_pages(self):
+        tokens = [self.make() for _ in range(5)]
+        webhooks = [self.daemon.cli_json("webhook", "create", "--name", f"w{i}", "--source",
+                                         "devops-agent") for i in range(5)]
+        for path, made in (("tokens", tokens), ("webhooks", webhooks)):
+            newest = [row["id"] for row in self.daemon.api(path)["items"]]
+            self.assertEqual(sorted(newest), sorted(row["id"] for row in made))
+            pages, totals = self.pages(path, 2)
+            self.assertEqual((pages, totals), ([newest[:2], newest[2:4], newest[4:]], {5}))
+            self.assertEqual(self.pages(path, 5), ([newest], {5}))
+            oldest = next(row["created_at"] for row in made if row["id"] == newest[-1])
+            self.assertEqual(self.daemon.api(f"{path}?until={oldest}")["total"], 0)
+            answer = self.daemon.get(f"/api/v1/{path}?cursor={'0' * 32}")
+            self.assertEqual((answer.status, answer.json()["error"]["field"]), (400, "cursor"))
 
     def test_expiry_at_creation(self):
         # Row 30; and ingest may do without.
@@ -383,6 +409,218 @@ class LifeTest(TokenCase):
         self.assertIn("socket", done.stderr)
 
 
+class NothingCrossesTest(TokenCase):
+    """Every route of the API, asked with a token of each space: what lies in another is in no
+    answer. apple is of default, melon of team-a, peach of team-b."""
+
+    MARKS = {"default": "apple", "team-a": "melon", "team-b": "peach"}
+    # Answered for every token, with what is of its own space.
+    OWN = {"/api/v1", "/api/v1/spaces", "/api/v1/tokens", "/api/v1/audit", "/api/v1/senders",
+           "/api/v1/status"}
+    # What is of the space default alone.
+    OF_DEFAULT = ("/api/v1/alarms", "/api/v1/investigations", "/api/v1/deployments",
+                  "/api/v1/webhooks")
+    # Through the unix socket alone.
+    ADMINISTERED = {("POST", "/api/v1/tokens"), ("POST", "/api/v1/tokens/{id}/rotate"),
+                    ("DELETE", "/api/v1/tokens/{id}"), ("POST", "/api/v1/spaces"),
+                    ("DELETE", "/api/v1/spaces/{name}"),
+                    ("POST", "/api/v1/spaces/{name}/token-access")}
+
+    def plant(self, space, mark):
+        """Telemetry, tokens (one is refused once) and their records; the token that asks."""
+        own = () if space == "default" else ("--space", space)
+        if own:
+            self.daemon.cli("space", "create", space)
+        self.switch("on", *own)
+        token = self.make("operate,ingest", "--name", f"{mark}-token", *own)
+        headers = {} if not own else {"x-midwatch-space": space}
+        body = otlp.request([otlp.span(name=f"{mark}-span")], service=f"{mark}-service")
+        self.daemon.request("POST", "/v1/traces", body, {
+            "content-type": "application/x-protobuf", **headers}, port="http")
+        refused = self.make("ingest", "--name", f"{mark}-refused", *own)
+        self.assertEqual(self.ask(refused["token"]).status, 403)
+        return token
+
+    def plant_default(self):
+        hook = self.daemon.cli_json("webhook", "create", "--name", "apple-hook", "--source",
+                                    "devops-agent")
+        self.daemon.cli("webhook", "test", hook["id"], "--investigate")
+        made = self.daemon.cli_json("deployment", "record", "--service", "apple-service",
+                                    "--version", "1")
+        alarm, = wait_for("the decision", lambda: [
+            each for each in self.daemon.api("alarms")["items"] if each["decision"]])
+        return {"/api/v1/alarms": alarm["alarm_id"], "/api/v1/webhooks": hook["id"],
+                "/api/v1/deployments": made["deployment_id"],
+                "/api/v1/investigations": alarm["decision"]["investigation_id"]}
+
+    def setUp(self):
+        super().setUp()
+        self.tokens = {space: self.plant(space, mark) for space, mark in self.MARKS.items()}
+        self.ids = self.plant_default()
+        self.routes = self.daemon.api("")["routes"]
+
+    def call(self, space, method, path):
+        body = None if method != "POST" else b"{}"
+        answer = self.daemon.request(method, path, body, {
+            "content-type": "application/json", **bearer(self.tokens[space]["token"])})
+        text = answer.body.decode()
+        for other, mark in self.MARKS.items():
+            if other != space:
+                self.assertNotIn(mark, text, f"{method} {path} tells {space} of {other}")
+                self.assertNotIn(self.tokens[other]["id"], text, f"{method} {path}")
+                if other != "default":
+                    self.assertNotIn(f'"{other}"', text, f"{method} {path}")
+        return answer
+
+    def path_of(self, route, other):
+        """With the id of something that is there, in another space."""
+        path = route["path"]
+        for prefix, known in self.ids.items():
+            path = path.replace(prefix + "/{id}", f"{prefix}/{known}")
+        path = path.replace("/tokens/{id}", f"/tokens/{self.tokens[other]['id']}")
+        path = path.replace("/spaces/{name}", f"/spaces/{other}")
+        path = path.replace("/services/{name}", f"/services/{self.MARKS[other]}-service")
+        span, = self.daemon.api(f"spans?space={other}")["items"]
+        return path.replace("/traces/{id}", f"/traces/{span['trace_id']}") \
+                   .replace("{id}", "nobody").replace("{name}", "nobody")
+
+    def expected(self, route):
+        """Of a token of team-a, asked for what others have."""
+        method, path = route["method"], route["path"]
+        if (method, path) in self.ADMINISTERED:
+            return 403
+        if path.startswith(self.OF_DEFAULT) or (method, path) == ("POST", "/api/v1/topology"):
+            return 404 if "{" in path else 403
+        if path in self.OWN:
+            return 200
+        if "space" in route["parameters"] or path == "/api/v1/tokens/{id}":
+            return 404 if "{" in path else 200
+        return f"no row for {method} {path}: say whom it answers"
+
+    def test_every_route(self):
+        self.assertGreaterEqual(len(self.routes), 55)
+        for route in self.routes:
+            path = self.path_of(route, "default" if route["path"].startswith(self.OF_DEFAULT)
+                                else "team-b")
+            answer = self.call("team-a", route["method"], path)
+            self.assertEqual(answer.status, self.expected(route), (route["method"], path))
+            if "space" in route["parameters"]:
+                for other in ("default", "team-b", "nowhere"):
+                    asked = f"{path}?space={other}"
+                    self.assertEqual(self.daemon.get(asked, headers=bearer(
+                        self.tokens["team-a"]["token"])).status, 404, asked)
+        # Nothing was changed on the way.
+        alarm, = self.daemon.api("alarms")["items"]
+        self.assertEqual(len(alarm["decision"]["history"]), 1)
+        self.assertTrue(self.daemon.api("webhooks")["items"][0]["enabled"])
+        self.assertEqual(len(self.daemon.api("deployments")["items"]), 1)
+
+    def test_the_default_space_is_one_of_them(self):
+        for route in self.routes:
+            if route["method"] == "GET" and ("{" not in route["path"]):
+                answer = self.call("default", "GET", route["path"])
+                self.assertEqual(answer.status, 200, route["path"])
+        for path in (f"tokens/{self.tokens['team-a']['id']}", "services/melon-service"):
+            self.assertEqual(self.call("default", "GET", "/api/v1/" + path).status, 404)
+
+    def test_own_things_are_told(self):
+        for space, mark in self.MARKS.items():
+            def get(path):
+                return self.call(space, "GET", "/api/v1/" + path).json()
+            self.assertEqual({t["name"] for t in get("tokens")["items"]},
+                             {f"{mark}-token", f"{mark}-refused"})
+            self.assertEqual(get("tokens")["total"], 2)
+            senders = get("senders")
+            self.assertEqual([s["service"] for s in senders["items"]], [f"{mark}-service"])
+            self.assertEqual((senders["total"], senders["refusals"], senders["forgotten"]),
+                             (1, [], None))
+            status = get("status")
+            self.assertEqual((status["stored"]["spans"], status["spaces"],
+                              status["senders"]["count"]), (1, 1, 1))
+            rows = get("audit?limit=1000")["items"]
+            self.assertEqual({row["space"] for row in rows}, {space})
+            actions = {row["action"] for row in rows}
+            self.assertLessEqual({"token.create", "space.token_access_on", "access.read"}, actions)
+            self.assertEqual("webhook.create" in actions, space == "default")
+            self.assertEqual("space.create" in actions, space != "default")
+        # The machine's own people see all of it.
+        every = self.daemon.cli_json("audit", "list", "--limit", "1000")["items"]
+        self.assertLessEqual(set(self.MARKS), {row["space"] for row in every})
+        self.assertEqual(len(self.daemon.api("senders")["items"]), 3)
+        self.assertEqual(self.daemon.api("status")["stored"]["spans"], 3)
+
+    def test_a_new_space_of_that_name_knows_nothing(self):
+        self.daemon.cli("space", "delete", "team-b", "--yes")
+        self.daemon.cli("space", "create", "team-b")
+        self.switch("on", "--space", "team-b")
+        self.tokens["team-b"] = self.make("read", "--space", "team-b")
+        rows = self.call("team-b", "GET", "/api/v1/audit").json()["items"]
+        self.assertEqual([row["action"] for row in rows],
+                         ["token.create", "space.token_access_on", "space.create"])
+        every = self.daemon.cli_json("audit", "list", "--limit", "1000")["items"]
+        self.assertIn("peach-token", {row["detail"] for row in every})
+
+    def test_doctor_and_status_for_a_token(self):
+        url = "http://" + self.daemon.endpoints["web"]
+        for command in ("doctor", "status", "token list", "audit list"):
+            env = {**self.daemon.environment(), "MIDWATCH_SERVER": url,
+                   "MIDWATCH_TOKEN": self.tokens["team-a"]["token"]}
+            done = subprocess.run([BINARY, *command.split()], env=env, capture_output=True,
+                                  text=True, check=False)
+            self.assertIn(done.returncode, (0, 1), done.stderr)
+            for mark in ("apple", "peach", "team-b"):
+                self.assertNotIn(mark, done.stdout + done.stderr)
+        done = subprocess.run([BINARY, "alarm", "list"], env=env, capture_output=True, text=True,
+                              check=False)
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("are of the space default; this token is of team-a; ask with a token of",
+                      done.stderr)
+
+
+class WordsTest(TokenCase):
+    """What the command line says of a refusal: once, with what helps in this case."""
+
+    def complaint(self, token, *command, code=4, otlp_port=False):
+        env = {**self.daemon.environment(), "MIDWATCH_TOKEN": token}
+        where = ("--server", "http://" + self.daemon.endpoints["web"])
+        done = subprocess.run([BINARY, *command, *where], env=env, capture_output=True, text=True,
+                              check=False, input="")
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done.stderr
+
+    def test_one_hint(self):
+        read = self.make("read")["token"]
+        made = ("webhook", "create", "--name", "x", "--source", "generic")
+        rows = ((read, made, "access by token is switched off; midwatch space token-access on"),
+                ("", made, "changes need the unix socket or a token with the scope operate; run as "
+                 "the daemon's user (unix socket) or set MIDWATCH_TOKEN"),
+                ("", ("space", "create", "x"), "spaces, tokens and their switch are changed "
+                 "through the unix socket alone; run as the daemon's user, with its --data"))
+        for token, command, words in rows:
+            self.assertRegex(self.complaint(token, *command), r"^midwatch: [\w: ]+: " +
+                             words.replace("(", r"\(").replace(")", r"\)") + "\n$")
+        self.switch()
+        self.assertEqual(self.complaint(read, *made).count("; "), 1)
+        self.assertRegex(self.complaint("mwat_x", *made), r"^midwatch: webhook: authorization: the "
+                         r"credentials are not valid; send [\w: ]+\n$")
+        answer = self.change(read)
+        error = answer.json()["error"]
+        self.assertEqual((answer.status, error["field"]), (403, "scope"))
+        self.assertIn("token create", error["hint"])
+        self.assertNotIn(error["hint"], error["message"])
+
+    def test_import_with_a_token_for_that_alone(self):
+        """Who may ingest need not read: the port is found without it."""
+        ingest, read = self.make("ingest")["token"], self.make("read")["token"]
+        self.switch()
+        self.assertIn("0 requests taken by http://127.0.0.1:",
+                      self.complaint(ingest, "import", os.devnull, code=0))
+        self.complaint(ingest, "demo", code=0)
+        self.assertGreater(self.daemon.api("status")["stored"]["spans"], 0)
+        self.assertIn("lacks the scope ingest", self.complaint(read, "demo"))
+        self.assertIn("lacks the scope read", self.complaint(ingest, "status"))
+
+
 class SpaceTest(TokenCase):
     def test_a_token_is_of_one_space(self):
         # Row 27.
@@ -403,8 +641,6 @@ class SpaceTest(TokenCase):
         self.assertEqual(self.ask(read, "/api/v1/spans?space=default").status, 404)
         theirs = self.daemon.api("spans?space=team-b")["items"]
         self.assertEqual(self.ask(read, f"/api/v1/traces/{theirs[0]['trace_id']}").status, 404)
-        for path in ("alarms", "webhooks", "tokens", "audit", "status"):
-            self.assertEqual(self.ask(read, f"/api/v1/{path}").status, 404, path)
         self.assert_lists(read, "team-a")
         self.assertEqual(self.ask(read, "/api/v1").status, 200)
         # The switch is the space's own.

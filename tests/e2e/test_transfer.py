@@ -154,6 +154,22 @@ class ExportTest(DaemonCase, Folder):
         self.daemon.cli("export", "-o", self.path("no/such/folder"), code=1)
         self.assertEqual(os.listdir(self.folder), [])
 
+    def test_a_file_that_is_there(self):
+        """Is not written over unless that is asked for; an empty one is nothing."""
+        kept = self.path("kept.jsonl", "what was exported last year")
+        done = self.daemon.cli_raw("export", "-o", kept)
+        self.assertEqual((done.returncode, done.stdout), (6, ""))
+        self.assertIn("kept.jsonl: the file is there already; choose another name, or give --force",
+                      done.stderr)
+        with open(kept, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "what was exported last year")
+        self.assertEqual(os.listdir(self.folder), ["kept.jsonl"])
+        self.daemon.cli("export", "-o", kept, "--force")
+        self.daemon.cli("export", "-o", self.path("empty.jsonl", ""))
+        for name in ("kept.jsonl", "empty.jsonl"):
+            with open(self.path(name), encoding="utf-8") as file:
+                self.assertEqual(len(items(file.read())), len(items(self.daemon.cli("export"))))
+
     def test_special_files(self):
         self.assertEqual(self.daemon.cli("export", "-o", "/dev/null"), "")
         done = self.daemon.cli_raw("export", "-o", "/dev/full")
@@ -325,6 +341,28 @@ class ImportTest(DaemonCase, Folder):
             # Nothing that was taken before is stored a second time.
             self.assertEqual(self.stored()["spans"], before + 2)
         self.daemon.cli("import", self.path("whole.gz", whole + gzip.compress(lines[2].encode())))
+        self.assertEqual(self.stored()["spans"], before + 3)
+
+    def test_a_wrong_checksum(self):
+        """Not a line of a damaged member is sent, out of a file as out of a pipe; what came before
+        it was, and the file may come again once it is whole."""
+        lines = [json.dumps(self.request({**self.SPAN, "spanId": os.urandom(8).hex()})) + "\n"
+                 for _ in range(3)]
+        first, rest = (gzip.compress("".join(part).encode()) for part in (lines[:1], lines[1:]))
+        before = self.stored()["spans"]
+        for damaged in (rest[:-5] + bytes([rest[-5] ^ 1]) + rest[-4:], rest[:-4]):
+            path = self.path("damaged.jsonl.gz", first + damaged)
+            for arguments, source in (((path,), None), (("-",), path)):
+                with open(source or os.devnull, "rb") as content:
+                    command = [BINARY, "import", *arguments, "--data", self.daemon.data]
+                    feed = content.read() if source else b""
+                    done = subprocess.run(command, input=feed, capture_output=True, check=False)
+                self.assertEqual(done.returncode, 1)
+                for words in (f"member at byte {len(first)} is ", "nothing of it was sent",
+                              "import the file again once it is whole"):
+                    self.assertIn(words, done.stderr.decode())
+                self.assertEqual(self.stored()["spans"], before + 1)
+        self.daemon.cli("import", self.path("whole.jsonl.gz", first + rest))
         self.assertEqual(self.stored()["spans"], before + 3)
 
     def test_hostile_words(self):

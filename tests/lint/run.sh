@@ -37,6 +37,7 @@ check() {
 lint_selftest() { python3 tests/lint/test_arrows.py; }
 lint_arrows() { python3 tests/lint/arrows.py; }
 lint_sizes() { c_files | xargs python3 tests/lint/sizes.py; }
+lint_secrets() { program_files | xargs python3 tests/lint/secrets.py; }
 # One line a file; `make format` mends them all.
 lint_format() {
     local file bad=0
@@ -88,7 +89,7 @@ lint_words() {
 
 mkdir -p "$build/lint"
 if [ $# -eq 0 ]; then
-    set -- selftest arrows sizes words format gcc clang cppcheck tidy
+    set -- selftest arrows sizes secrets words format gcc clang cppcheck tidy
 fi
 for name in "$@"; do
     check "$name" "lint_$name"

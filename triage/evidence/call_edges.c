@@ -170,6 +170,7 @@ static mw_err add_finding(edge_work *work, uint32_t key, const mw_split *split)
     mw_slice before = mw_ms_text(context->arena, split->median_before);
     mw_slice after = mw_ms_text(context->arena, split->median_after);
     mw_slice from = mw_shown(context->arena, caller, 80), to = mw_shown(context->arena, callee, 80);
+    mw_slice sample = mw_sample_words(context);
     mw_finding finding = {
         .kind = MW_FOUND_WIRE,
         .service = caller,
@@ -181,9 +182,10 @@ static mw_err add_finding(edge_work *work, uint32_t key, const mw_split *split)
         .first_ns = work->onset_ns,
         .text = mw_sentence(context->arena,
                             "calls from %.*s to %.*s spend %.*s on the way, %.*s before (%zu "
-                            "calls since, %zu before)",
+                            "calls since, %zu before)%.*s",
                             MW_SLICE_FMT(from), MW_SLICE_FMT(to), MW_SLICE_FMT(after),
-                            MW_SLICE_FMT(before), split->after, split->before)};
+                            MW_SLICE_FMT(before), split->after, split->before,
+                            MW_SLICE_FMT(sample))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < EDGES_SHOWN)

@@ -139,7 +139,7 @@ static mw_err add_finding(error_work *work, uint32_t operation, double strength)
     const mw_operation_name *name = &context->spans.operations[operation];
     mw_slice service = context->spans.services[name->service];
     mw_slice shown = mw_shown(context->arena, name->name, 120);
-    mw_slice whose = mw_shown(context->arena, service, 80);
+    mw_slice whose = mw_shown(context->arena, service, 80), sample = mw_sample_words(context);
     mw_finding finding = {
         .kind = MW_FOUND_ERRORS,
         .service = service,
@@ -150,9 +150,10 @@ static mw_err add_finding(error_work *work, uint32_t operation, double strength)
         .weight = (double)one->failed_after,
         .first_ns = work->onset_ns,
         .text = mw_sentence(context->arena,
-                            "%.*s of %.*s fails by itself in %zu of %zu cases, %zu of %zu before",
+                            "%.*s of %.*s fails by itself in %zu of %zu cases, %zu of %zu "
+                            "before%.*s",
                             MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), one->failed_after, one->after,
-                            one->failed_before, one->before)};
+                            one->failed_before, one->before, MW_SLICE_FMT(sample))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)
@@ -202,7 +203,7 @@ static mw_err report_few_of_entry(error_work *work)
     mw_reach reach;
     if (!context->entry.len)
         return MW_OK;
-    mw_err err = mw_reach_make(findings, &context->entry, 1, &reach);
+    mw_err err = mw_reach_make(findings, context->begins, context->begin_count, &reach);
     if (err != MW_OK)
         return err;
     for (size_t i = 0; i < findings->count; i++)

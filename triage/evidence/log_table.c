@@ -1,8 +1,6 @@
 /* Log records by kind of message. See log_table.h. */
 #include <xxhash.h>
 
-#include "lib/base/id.h"
-#include "lib/store/window.h"
 #include "triage/evidence/log_table.h"
 
 #define SLOTS ((size_t)4 * MW_LOG_TABLE_KINDS)
@@ -155,11 +153,13 @@ static mw_err take_record(void *ctx, const mw_log_row *row, mw_slice text)
     return MW_OK;
 }
 
-mw_err mw_log_table_read(mw_store_view *view, uint64_t since_ns, uint64_t until_ns, mw_arena *arena,
+mw_err mw_log_table_read(mw_store_view *view, const mw_store_window *window, mw_arena *arena,
                          mw_log_table *out)
 {
-    *out = (mw_log_table){.since_ns = since_ns,
-                          .slot_ns = (until_ns - since_ns) / MW_LOG_TABLE_SLOTS + 1};
+    uint64_t length = window->until_ns - window->since_ns;
+    *out = (mw_log_table){.since_ns = window->since_ns,
+                          .slot_ns = length / MW_LOG_TABLE_SLOTS + 1,
+                          .one_in = mw_store_window_one_in(window)};
     builder *b = mw_calloc(MW_MEM_QUERY, 1, sizeof *b);
     out->kinds = mw_arena_zalloc(arena, MW_LOG_TABLE_KINDS, sizeof *out->kinds);
     out->errors = mw_arena_alloc(arena, MW_LOG_TABLE_ERRORS * sizeof *out->errors);
@@ -169,8 +169,8 @@ mw_err mw_log_table_read(mw_store_view *view, uint64_t since_ns, uint64_t until_
     }
     b->table = out;
     b->arena = arena;
-    mw_random_bytes(&b->seed, sizeof b->seed);
-    mw_err err = mw_store_each_log(view, since_ns, until_ns, take_record, b);
+    b->seed = mw_store_view_seed(view);
+    mw_err err = mw_store_each_log(view, window, take_record, b);
     mw_free(MW_MEM_QUERY, b);
     return err;
 }

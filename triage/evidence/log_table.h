@@ -9,7 +9,7 @@
 #define MW_TRIAGE_LOG_TABLE_H
 
 #include "lib/base/arena.h"
-#include "lib/store/store.h"
+#include "lib/store/window.h"
 
 /* Kinds of messages of a window: some hundred a service at most. */
 #define MW_LOG_TABLE_KINDS 4096
@@ -44,12 +44,13 @@ typedef struct mw_log_table {
     mw_log_error *errors;
     size_t error_count;
     uint64_t since_ns, slot_ns;
-    uint64_t records;
+    uint64_t records; /* that were read */
+    double one_in;    /* 1: all are here that blocks with errors have */
 } mw_log_table;
 
 /* MW_E_NOMEM and what mw_store_each_log returns. */
-MW_MUST_USE mw_err mw_log_table_read(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
-                                     mw_arena *arena, mw_log_table *out);
+MW_MUST_USE mw_err mw_log_table_read(mw_store_view *view, const mw_store_window *window, mw_arena *arena,
+                                     mw_log_table *out);
 /* Records of the kind from `since_ns` on until `until_ns`, to the slot. */
 uint64_t mw_log_kind_count(const mw_log_table *table, const mw_log_kind *kind, uint64_t since_ns,
                            uint64_t until_ns);

@@ -61,9 +61,13 @@ static void count_shares(const log_work *work, uint64_t at_ns, share *shares)
     }
 }
 
-/* A request may log several errors: then each counts as a request of its own. */
-static void judge(share *one)
+/* A request may log several errors: then each counts as a request of its own. Of requests and of
+ * records not as large a share may have been looked at. */
+static void judge(const log_work *work, share *one)
 {
+    double scale = work->context->spans.one_in / work->context->logs.one_in;
+    one->requests_before = (size_t)((double)one->requests_before * scale + 0.5);
+    one->requests_after = (size_t)((double)one->requests_after * scale + 0.5);
     if (one->requests_before < one->errors_before)
         one->requests_before = one->errors_before;
     if (one->requests_after < one->errors_after)
@@ -81,7 +85,7 @@ static void find_onset(log_work *work, share *shares)
     for (size_t m = 0; m < count; m++) {
         count_shares(work, moments[m].at_ns, shares);
         for (size_t s = 0; s < work->context->spans.service_count; s++) {
-            judge(&shares[s]);
+            judge(work, &shares[s]);
             if (shares[s].g * moments[m].trust <= work->best)
                 continue;
             work->best = shares[s].g * moments[m].trust;
@@ -138,6 +142,7 @@ static mw_err add_finding(log_work *work, uint32_t service, const share *one)
         return MW_OK;
     mw_slice whose = mw_shown(context->arena, name, 80);
     mw_slice shown = mw_shown(context->arena, kind->text, MW_TEMPLATE_MAX);
+    mw_slice sample = mw_sample_words(context);
     bool is_new = kind->first_ns >= work->onset_ns;
     mw_finding finding = {
         .kind = MW_FOUND_LOGS,
@@ -149,9 +154,10 @@ static mw_err add_finding(log_work *work, uint32_t service, const share *one)
         .weight = (double)one->errors_after,
         .first_ns = work->onset_ns,
         .text = mw_sentence(
-            context->arena, "%.*s logs errors in %zu of %zu requests, %zu of %zu before; %s: %.*s",
+            context->arena, "%.*s logs errors in %zu of %zu requests, %zu of %zu before%.*s; %s: %.*s",
             MW_SLICE_FMT(whose), one->errors_after, one->requests_after, one->errors_before,
-            one->requests_before, is_new ? "new is" : "mostly", MW_SLICE_FMT(shown))};
+            one->requests_before, MW_SLICE_FMT(sample), is_new ? "new is" : "mostly",
+            MW_SLICE_FMT(shown))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)
@@ -169,7 +175,7 @@ static mw_err look(log_work *work, share *shares)
     if (work->best > 0)
         count_shares(work, work->onset_ns, shares);
     for (uint32_t s = 0; err == MW_OK && work->best > 0 && s < context->spans.service_count; s++) {
-        judge(&shares[s]);
+        judge(work, &shares[s]);
         if (shares[s].g >= MW_SHARE_PART)
             err = add_finding(work, s, &shares[s]);
     }

@@ -115,7 +115,7 @@ static mw_err add_finding(missing_work *work, uint32_t operation, const lack *fo
     const mw_operation_name *name = &context->spans.operations[operation];
     mw_slice service = context->spans.services[name->service];
     mw_slice shown = mw_shown(context->arena, name->name, 120);
-    mw_slice whose = mw_shown(context->arena, service, 80);
+    mw_slice whose = mw_shown(context->arena, service, 80), sample = mw_sample_words(context);
     mw_finding finding = {
         .kind = MW_FOUND_MISSING,
         .service = service,
@@ -128,9 +128,10 @@ static mw_err add_finding(missing_work *work, uint32_t operation, const lack *fo
         .text =
             mw_sentence(context->arena,
                         "%.*s of %.*s makes fewer than its usual %.0f calls in %zu of %zu "
-                        "cases, %zu of %zu before",
+                        "cases, %zu of %zu before%.*s",
                         MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), found->usual,
-                        found->lacking_after, found->after, found->lacking_before, found->before)};
+                        found->lacking_after, found->after, found->lacking_before, found->before,
+                        MW_SLICE_FMT(sample))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)

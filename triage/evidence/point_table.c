@@ -2,8 +2,6 @@
 #include <math.h>
 #include <xxhash.h>
 
-#include "lib/base/id.h"
-#include "lib/store/window.h"
 #include "triage/evidence/point_table.h"
 
 #define SLOTS ((size_t)4 * MW_POINT_TABLE_SERIES)
@@ -190,15 +188,14 @@ static mw_err make_room(builder *b)
     return there ? MW_OK : MW_E_NOMEM;
 }
 
-mw_err mw_point_table_read(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
-                           mw_arena *arena, mw_point_table *out)
+mw_err mw_point_table_read(mw_store_view *view, const mw_store_window *window, mw_arena *arena,
+                           mw_point_table *out)
 {
-    builder b = {.table = out, .arena = arena};
+    builder b = {.table = out, .arena = arena, .seed = mw_store_view_seed(view)};
     memset(out, 0, sizeof *out);
-    mw_random_bytes(&b.seed, sizeof b.seed);
     mw_err err = make_room(&b);
     if (err == MW_OK)
-        err = mw_store_each_point(view, since_ns, until_ns, take_point, &b);
+        err = mw_store_each_point(view, window, take_point, &b);
     if (err == MW_OK) {
         make_numbers(&b);
         sort_series(out);

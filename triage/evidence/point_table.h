@@ -9,7 +9,7 @@
 #define MW_TRIAGE_POINT_TABLE_H
 
 #include "lib/base/arena.h"
-#include "lib/store/store.h"
+#include "lib/store/window.h"
 
 /* 40 bytes each: 10 MiB; some two thousand series over an hour at 30 s. */
 #define MW_POINT_TABLE_POINTS ((size_t)1 << 18)
@@ -36,7 +36,7 @@ typedef struct mw_point_table {
 } mw_point_table;
 
 /* MW_E_NOMEM and what mw_store_each_point returns; nothing is to be freed then. */
-MW_MUST_USE mw_err mw_point_table_read(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
+MW_MUST_USE mw_err mw_point_table_read(mw_store_view *view, const mw_store_window *window,
                                        mw_arena *arena, mw_point_table *out);
 void mw_point_table_fini(mw_point_table *table);
 

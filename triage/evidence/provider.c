@@ -46,6 +46,14 @@ double mw_latency_effect(const mw_split *split)
     return (split->median_after - split->median_before) / room;
 }
 
+mw_slice mw_sample_words(const mw_context *context)
+{
+    if (context->spans.one_in <= 1)
+        return MW_SLICE("");
+    return mw_sentence(context->arena, " (of a sample of one trace in %.0f)",
+                       context->spans.one_in);
+}
+
 mw_slice mw_ms_text(mw_arena *arena, double ms)
 {
     if (fabs(ms) >= 1000)

@@ -15,6 +15,7 @@
 #include "triage/evidence/findings.h"
 #include "triage/evidence/log_table.h"
 #include "triage/evidence/point_table.h"
+#include "triage/evidence/read_plan.h"
 #include "triage/evidence/span_table.h"
 #include "triage/evidence/statistics.h"
 
@@ -22,9 +23,12 @@ typedef struct mw_context {
     mw_arena *arena;
     mw_store_view *view;
     mw_slice entry;                 /* the service that the alarm, or a person, speaks of */
+    const mw_slice *begins;         /* where paths begin: of all alarms and of the person; entries.h */
+    size_t begin_count;
     bool says_latency, says_errors; /* so do words of the alarms' titles */
     uint64_t at_ns;                 /* when the first alarm fired */
     uint64_t since_ns, until_ns;    /* the window */
+    mw_read_plan plan;              /* what of it is read */
     mw_span_table spans;
     mw_point_table points;
     mw_log_table logs;
@@ -81,6 +85,8 @@ enum { MW_BEFORE_MIN = 5, MW_AFTER_MIN = 3 }; /* below, a median says nothing */
 
 /* Half a millisecond and a tenth of the median: clocks and schedulers are no better. */
 double mw_latency_effect(const mw_split *split);
+/* For the end of a sentence that counts spans: " (of a sample of one trace in 40)", or nothing. */
+mw_slice mw_sample_words(const mw_context *context);
 /* "12.3 ms", "1.25 s". */
 mw_slice mw_ms_text(mw_arena *arena, double ms);
 

@@ -82,6 +82,7 @@ static mw_err add_self(red_work *work, uint32_t operation, const mw_split *split
     mw_slice whose = mw_shown(context->arena, service, 80);
     mw_slice before = mw_ms_text(context->arena, split->median_before);
     mw_slice after = mw_ms_text(context->arena, split->median_after);
+    mw_slice sample = mw_sample_words(context);
     mw_finding finding = {
         .kind = MW_FOUND_SELF,
         .service = service,
@@ -91,9 +92,9 @@ static mw_err add_self(red_work *work, uint32_t operation, const mw_split *split
         .strength = strength_of(split),
         .weight = (split->median_after - split->median_before) * (double)split->after,
         .first_ns = work->onset_ns,
-        .text = mw_sentence(context->arena, "%.*s of %.*s is busy for %.*s itself, %.*s before",
+        .text = mw_sentence(context->arena, "%.*s of %.*s is busy for %.*s itself, %.*s before%.*s",
                             MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), MW_SLICE_FMT(after),
-                            MW_SLICE_FMT(before))};
+                            MW_SLICE_FMT(before), MW_SLICE_FMT(sample))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     mw_evidence evidence = {.kind = "red",
@@ -131,7 +132,7 @@ static mw_err add_traffic(red_work *work, uint16_t service, double before, doubl
 {
     mw_context *context = work->context;
     mw_slice name = context->spans.services[service];
-    mw_slice whose = mw_shown(context->arena, name, 80);
+    mw_slice whose = mw_shown(context->arena, name, 80), sample = mw_sample_words(context);
     mw_finding finding = {.kind = MW_FOUND_TRAFFIC,
                           .service = name,
                           .before = before,
@@ -141,8 +142,9 @@ static mw_err add_traffic(red_work *work, uint16_t service, double before, doubl
                           .first_ns = work->onset_ns,
                           .text = mw_sentence(context->arena,
                                               "%.*s takes %.1f requests a second from outside, "
-                                              "%.1f before",
-                                              MW_SLICE_FMT(whose), after, before)};
+                                              "%.1f before%.*s",
+                                              MW_SLICE_FMT(whose), after, before,
+                                              MW_SLICE_FMT(sample))};
     mw_evidence evidence = {.kind = "red",
                             .text = finding.text,
                             .service = name,
@@ -175,7 +177,8 @@ static mw_err look_at_traffic(red_work *work)
     double lead = (double)(work->onset_ns - first) / 1e9;
     double rest = (double)(last - work->onset_ns) / 1e9;
     for (uint16_t s = 0; err == MW_OK && s < table->service_count; s++) {
-        double before = (double)rates[s].before / lead, after = (double)rates[s].after / rest;
+        double before = table->one_in * (double)rates[s].before / lead;
+        double after = table->one_in * (double)rates[s].after / rest;
         if (rates[s].before >= TRAFFIC_MIN && rates[s].after >= TRAFFIC_MIN &&
             after >= TRAFFIC_TIMES * before)
             err = add_traffic(work, s, before, after);

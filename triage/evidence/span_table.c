@@ -1,8 +1,6 @@
 /* The spans of a window, joined. See span_table.h. */
 #include <xxhash.h>
 
-#include "lib/base/id.h"
-#include "lib/store/window.h"
 #include "triage/evidence/span_table.h"
 
 /* Powers of two, at least twice what they index. */
@@ -15,7 +13,7 @@ _Static_assert(MW_SPAN_TABLE_OPERATIONS < NONE && MW_SPAN_TABLE_SERVICES < NONE,
 typedef struct builder {
     mw_span_table *table;
     mw_arena *arena;
-    uint64_t seed;        /* random: no sender can make names or ids meet */
+    uint64_t seed;        /* the store's: no sender can make names or ids meet */
     uint64_t mask;        /* traces whose hash has none of these bits are kept */
     uint16_t *name_slots; /* 1 + number; services and operations share it */
     uint64_t *name_keys;  /* by slot */
@@ -213,7 +211,23 @@ static void cover(mw_span_fact *parent, uint64_t *covered_ns, const mw_span_fact
     *covered_ns = to;
 }
 
-static mw_err join(mw_span_table *table)
+/* Rows of a trace lie together, the first by start before the others. */
+static void drop_cut(mw_span_table *table, const mw_store_view *view, const mw_store_window *window)
+{
+    size_t kept = 0;
+    uint64_t trace = 0;
+    bool holds = false;
+    for (size_t i = 0; i < table->count; i++) {
+        if (i == 0 || table->rows[i].trace != trace)
+            holds = mw_store_window_holds(view, window, table->rows[i].start_ns);
+        trace = table->rows[i].trace;
+        if (holds)
+            table->rows[kept++] = table->rows[i];
+    }
+    table->count = kept;
+}
+
+static mw_err join(mw_span_table *table, const mw_store_view *view, const mw_store_window *window)
 {
     uint32_t *slots = mw_calloc(MW_MEM_QUERY, ROW_SLOTS, sizeof *slots);
     uint64_t *covered = mw_calloc(MW_MEM_QUERY, table->count + 1, sizeof *covered);
@@ -224,6 +238,8 @@ static mw_err join(mw_span_table *table)
     }
     if (table->count > 1)
         qsort(table->rows, table->count, sizeof *table->rows, by_identity);
+    if (window->period_ns)
+        drop_cut(table, view, window);
     index_rows(table, slots);
     for (size_t i = 0; i < table->count; i++)
         table->rows[i].self_ns = table->rows[i].duration_ns;
@@ -256,17 +272,17 @@ static mw_err make_room(builder *b)
     return there ? MW_OK : MW_E_NOMEM;
 }
 
-mw_err mw_span_table_read(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
-                          mw_arena *arena, mw_span_table *out)
+mw_err mw_span_table_read(mw_store_view *view, const mw_store_window *window, mw_arena *arena,
+                          mw_span_table *out)
 {
-    builder b = {.table = out, .arena = arena};
+    builder b = {.table = out, .arena = arena, .seed = mw_store_view_seed(view)};
     memset(out, 0, sizeof *out);
-    mw_random_bytes(&b.seed, sizeof b.seed);
     mw_err err = make_room(&b);
     if (err == MW_OK)
-        err = mw_store_each_span(view, since_ns, until_ns, take_span, &b);
+        err = mw_store_each_span(view, window, take_span, &b);
     if (err == MW_OK)
-        err = join(out);
+        err = join(out, view, window);
+    out->one_in = mw_store_window_one_in(window) * (double)(UINT64_C(1) << out->sampled);
     mw_free(MW_MEM_QUERY, b.name_slots);
     mw_free(MW_MEM_QUERY, b.name_keys);
     if (err != MW_OK)

@@ -1,8 +1,10 @@
 /* The spans of a window, joined: who called whom, how long each was busy itself.
  *
- * One pass over the columns of the window. When more spans lie there than the table holds, whole
- * traces are left out by a hash of their id, so that what remains is still joined and no kind of
- * trace is preferred; `sampled` says how many of them: one of 1 << sampled. Repeats are left out.
+ * One pass over the columns of the window, or of moments of it (read_plan.h). When more spans lie
+ * there than the table holds, whole traces are left out by a hash of their id, so that what remains
+ * is still joined and no kind of trace is preferred; `one_in` says how many are here, all told. The
+ * hash is the store's: the same telemetry gives the same sample. Repeats are left out, and traces
+ * that began before a moment or behind it.
  * Services and operations become numbers in the order in which they come. Memory is the arena's
  * (names, tables) and the table's (rows). One thread.
  */
@@ -10,7 +12,7 @@
 #define MW_TRIAGE_SPAN_TABLE_H
 
 #include "lib/base/arena.h"
-#include "lib/store/store.h"
+#include "lib/store/window.h"
 
 /* 80 bytes each: with its index 24 MiB, and a third of a second to join. */
 #define MW_SPAN_TABLE_ROWS ((size_t)1 << 18)
@@ -45,13 +47,14 @@ typedef struct mw_span_table {
     size_t service_count;
     mw_operation_name *operations;
     size_t operation_count;
-    unsigned sampled;
-    uint64_t seen;     /* spans of the window, repeats included */
+    unsigned sampled;  /* times that the table was full, and half of the traces left */
+    double one_in;     /* 1: all traces are here */
+    uint64_t seen;     /* spans that were read, repeats included */
     uint64_t left_out; /* for want of room for their service or operation */
 } mw_span_table;
 
 /* MW_E_NOMEM and what mw_store_each_span returns; nothing is to be freed then. */
-MW_MUST_USE mw_err mw_span_table_read(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
+MW_MUST_USE mw_err mw_span_table_read(mw_store_view *view, const mw_store_window *window,
                                       mw_arena *arena, mw_span_table *out);
 void mw_span_table_fini(mw_span_table *table);
 

@@ -4,7 +4,6 @@
  * nobody had to record. A version is new when it is first seen after another one of the same
  * service and key. Pure; runs on a pool thread.
  */
-#include "lib/store/window.h"
 #include "triage/evidence/provider_int.h"
 
 /* A service's versions in a window: a rollout has two, or three. */
@@ -109,7 +108,7 @@ static mw_err look(version_work *work)
 {
     mw_context *context = work->context;
     size_t found = 0;
-    mw_err err = mw_store_each_resource(context->view, context->since_ns, context->until_ns, keys,
+    mw_err err = mw_store_each_resource(context->view, &context->plan.spans, keys,
                                         sizeof keys / sizeof keys[0], take, work);
     for (size_t i = 0; err == MW_OK && i < work->count; i++) {
         const version *before = before_of(work, &work->items[i]);

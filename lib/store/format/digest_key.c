@@ -11,18 +11,21 @@ static mw_err make_key(const char *path, uint8_t key[MW_DIGEST_KEY_SIZE])
     return mw_io_replace_file(path, mw_slice_bytes(key, MW_DIGEST_KEY_SIZE), 0600);
 }
 
-mw_err mw_digest_key_load(const char *directory, uint8_t key[MW_DIGEST_KEY_SIZE], mw_detail *detail)
+mw_err mw_digest_key_load(const char *directory, uint8_t key[MW_DIGEST_KEY_SIZE], bool *made,
+                          mw_detail *detail)
 {
     char path[4096];
     char *data = NULL;
     size_t len = 0;
-    int n = snprintf(path, sizeof path, "%s/digest.key", directory);
+    int n = snprintf(path, sizeof path, "%s/" MW_DIGEST_KEY_NAME, directory);
     mw_err err = n > 0 && (size_t)n < sizeof path
                      ? mw_io_read_file(path, MW_DIGEST_KEY_SIZE, &data, &len)
                      : MW_E_IO;
-    if (err == MW_OK && len == MW_DIGEST_KEY_SIZE)
+    bool whole = err == MW_OK && len == MW_DIGEST_KEY_SIZE;
+    *made = !whole && (err == MW_OK || err == MW_E_NOT_FOUND || err == MW_E_LIMIT);
+    if (whole)
         memcpy(key, data, MW_DIGEST_KEY_SIZE);
-    else if (err == MW_OK || err == MW_E_NOT_FOUND || err == MW_E_LIMIT)
+    else if (*made)
         err = make_key(path, key);
     mw_free(MW_MEM_BASE, data);
     if (err != MW_OK)

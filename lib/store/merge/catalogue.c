@@ -510,35 +510,6 @@ mw_err mw_catalogue_remove(mw_catalogue *catalogue, uint64_t id)
 
 /* ---- of segments ----------------------------------------------------------------------------- */
 
-void mw_catalogue_describe(const mw_segment *merged, mw_catalogue_segment *out)
-{
-    const mw_footer *footer = merged->footer;
-    *out = (mw_catalogue_segment){.kind = MW_SEGMENT_MERGED,
-                                  .id = merged->header.id,
-                                  .salt = merged->header.salt,
-                                  .bytes = merged->end,
-                                  .blocks = merged->block_count,
-                                  .first_seq = merged->header.first_seq,
-                                  .last_seq = merged->header.first_seq,
-                                  .arrival_min_ns = UINT64_MAX,
-                                  .arrival_max_ns = merged->header.created_ns,
-                                  .event_min_ns = UINT64_MAX};
-    if (footer) {
-        out->last_seq = footer->last_seq;
-        out->arrival_max_ns = footer->arrival_max_ns;
-    }
-    for (const mw_index_block *block = merged->blocks; block; block = block->next_in_segment) {
-        const mw_block_header *header = &block->header;
-        out->items[header->signal] += header->item_count;
-        if (header->arrival_ns < out->arrival_min_ns)
-            out->arrival_min_ns = header->arrival_ns;
-        if (header->event_min_ns < out->event_min_ns)
-            out->event_min_ns = header->event_min_ns;
-        if (header->event_max_ns > out->event_max_ns)
-            out->event_max_ns = header->event_max_ns;
-    }
-}
-
 /* Its blocks, which are linked in the order of the file. NULL without memory; the caller's to
  * free. */
 static mw_index_block **blocks_of(const mw_segment *merged)
@@ -710,26 +681,7 @@ mw_err mw_catalogue_verify(mw_catalogue *catalogue)
     return err != MW_OK ? err : whole && strays == 0 ? MW_OK : MW_E_CORRUPT;
 }
 
-/* ---- in memory ------------------------------------------------------------------------------- */
-
-void mw_catalogue_add_block(mw_catalogue_segment *row, const mw_block_header *header)
-{
-    bool first = row->blocks++ == 0;
-    row->bytes += mw_block_size(header);
-    row->items[header->signal] += header->item_count;
-    if (first || header->seq < row->first_seq)
-        row->first_seq = header->seq;
-    if (header->seq > row->last_seq)
-        row->last_seq = header->seq;
-    if (first || header->arrival_ns < row->arrival_min_ns)
-        row->arrival_min_ns = header->arrival_ns;
-    if (header->arrival_ns > row->arrival_max_ns)
-        row->arrival_max_ns = header->arrival_ns;
-    if (first || header->event_min_ns < row->event_min_ns)
-        row->event_min_ns = header->event_min_ns;
-    if (header->event_max_ns > row->event_max_ns)
-        row->event_max_ns = header->event_max_ns;
-}
+/* ---- what is remembered ---------------------------------------------------------------------- */
 
 static mw_err remember(mw_known_segments *out, const mw_catalogue_segment *row, bool lost)
 {
@@ -756,24 +708,4 @@ mw_err mw_catalogue_remember(mw_catalogue *catalogue, mw_known_segments *out)
 {
     mw_err err = catalogue ? mw_catalogue_each(catalogue, remember_row, out) : MW_OK;
     return err == MW_OK ? mw_catalogue_each_loss(catalogue, remember_loss, out) : err;
-}
-
-void mw_catalogue_lost_text(const mw_catalogue_segment *row, char out[MW_CATALOGUE_LOST_SIZE])
-{
-    char from[MW_TIME_TEXT_SIZE], to[MW_TIME_TEXT_SIZE];
-    int len = snprintf(out, MW_CATALOGUE_LOST_SIZE,
-                       "commits %llu to %llu%s, %llu spans, %llu logs and %llu points are lost, in "
-                       "%llu blocks",
-                       (unsigned long long)row->first_seq, (unsigned long long)row->last_seq,
-                       row->kind == MW_SEGMENT_LOG ? " at least" : "",
-                       (unsigned long long)row->items[MW_SIGNAL_TRACES],
-                       (unsigned long long)row->items[MW_SIGNAL_LOGS],
-                       (unsigned long long)row->items[MW_SIGNAL_METRICS],
-                       (unsigned long long)row->blocks);
-    MW_ASSERT(len > 0 && len < MW_CATALOGUE_LOST_SIZE);
-    if (row->event_min_ns > INT64_MAX || row->event_max_ns > INT64_MAX)
-        return; /* no clock's */
-    mw_time_format(row->event_min_ns, from);
-    mw_time_format(row->event_max_ns, to);
-    snprintf(out + len, MW_CATALOGUE_LOST_SIZE - (size_t)len, ", from %s to %s", from, to);
 }

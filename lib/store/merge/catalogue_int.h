@@ -1,5 +1,6 @@
-/* Between the catalogue's files: rows within a transaction (catalogue.c, which has the SQL), and
- * the comparison with the segments (catalogue_reconcile.c). One thread.
+/* Between the catalogue's files: rows in memory (catalogue_rows.c), within a transaction
+ * (catalogue.c, which has the SQL), and their comparison with the segments (catalogue_reconcile.c).
+ * One thread.
  */
 #ifndef MW_STORE_CATALOGUE_INT_H
 #define MW_STORE_CATALOGUE_INT_H

@@ -22,31 +22,6 @@ typedef struct reconciliation {
     mw_catalogue_changes changes;
 } reconciliation;
 
-/* Room for one more element; false without memory. */
-static bool have_place(void *array, size_t count, size_t *capacity, size_t size)
-{
-    void *old, *grown;
-    if (count < *capacity)
-        return true;
-    size_t wanted = *capacity ? *capacity * 2 : 16;
-    memcpy(&old, array, sizeof old);
-    grown = mw_realloc(MW_MEM_STORE, old, wanted * size);
-    if (!grown)
-        return false;
-    memcpy(array, &grown, sizeof grown);
-    *capacity = wanted;
-    return true;
-}
-
-mw_err mw_catalogue_note_loss(mw_catalogue *catalogue, const mw_catalogue_loss *loss)
-{
-    if (!have_place(&catalogue->pending, catalogue->pending_count, &catalogue->pending_capacity,
-                    sizeof *catalogue->pending))
-        return MW_E_NOMEM;
-    catalogue->pending[catalogue->pending_count++] = *loss;
-    return MW_OK;
-}
-
 static int segment_compare(const void *left, const void *right)
 {
     const mw_segment *const *a = left, *const *b = right;
@@ -80,7 +55,8 @@ static bool was_replaced(const reconciliation *both, uint64_t id)
 
 static mw_err add_stale(reconciliation *both, uint64_t id)
 {
-    if (!have_place(&both->stale, both->stale_count, &both->stale_capacity, sizeof *both->stale))
+    if (!mw_have_room(MW_MEM_STORE, &both->stale, &both->stale_capacity, both->stale_count + 1,
+                      sizeof *both->stale))
         return MW_E_NOMEM;
     both->stale[both->stale_count++] = id;
     return MW_OK;
@@ -145,8 +121,8 @@ static mw_err find_lost_end(reconciliation *both, const mw_catalogue_segment *ro
         err = tell_loss(both, &loss);
     if (err != MW_OK || own.blocks == 0)
         return err != MW_OK ? err : add_stale(both, row->id);
-    if (!have_place(&both->shorter, both->shorter_count, &both->shorter_capacity,
-                    sizeof *both->shorter))
+    if (!mw_have_room(MW_MEM_STORE, &both->shorter, &both->shorter_capacity,
+                      both->shorter_count + 1, sizeof *both->shorter))
         return MW_E_NOMEM;
     both->shorter[both->shorter_count++] = own;
     return MW_OK;
@@ -160,7 +136,8 @@ static mw_err compare_loss(void *ctx, const mw_catalogue_loss *loss)
     if (!both->missing || loss->part != MW_LOSS_WHOLE || at == both->count ||
         (loss->of.salt && both->segments[at]->header.salt != loss->of.salt))
         return MW_OK;
-    if (!have_place(&both->back, both->back_count, &both->back_capacity, sizeof *both->back))
+    if (!mw_have_room(MW_MEM_STORE, &both->back, &both->back_capacity, both->back_count + 1,
+                      sizeof *both->back))
         return MW_E_NOMEM;
     mw_catalogue_loss *rest = &both->back[both->back_count++];
     *rest = *loss;

@@ -44,14 +44,9 @@ static void note(const checking *run, const char *file, const char *what)
 static mw_err collect(void *ctx, const mw_catalogue_segment *row)
 {
     checking *run = ctx;
-    if (run->count == run->capacity) {
-        size_t wanted = run->capacity ? run->capacity * 2 : 64;
-        doubt *grown = mw_realloc(MW_MEM_STORE, run->items, wanted * sizeof *grown);
-        if (!grown)
-            return MW_E_NOMEM;
-        run->items = grown;
-        run->capacity = wanted;
-    }
+    if (!mw_have_room(MW_MEM_STORE, &run->items, &run->capacity, run->count + 1,
+                      sizeof *run->items))
+        return MW_E_NOMEM;
     run->items[run->count++] = (doubt){.row = *row};
     return MW_OK;
 }

@@ -8,6 +8,7 @@
 #include "lib/store/merge/footer_mend.h"
 #include "lib/store/rollup/rollup_rows.h"
 #include "lib/store/segment/items_walk.h"
+#include "lib/store/segment/pread_all.h"
 #include "proto/wire.h"
 
 /* As much is copied at a time. */
@@ -42,19 +43,6 @@ static mw_err finish_trace(mending *work)
     return err;
 }
 
-static mw_err have_span(mending *work)
-{
-    if (work->span_count < work->span_capacity)
-        return MW_OK;
-    size_t wanted = work->span_capacity ? work->span_capacity * 2 : 256;
-    mw_rollup_span *grown = mw_realloc(MW_MEM_MERGE, work->spans, wanted * sizeof *grown);
-    if (!grown)
-        return MW_E_NOMEM;
-    work->spans = grown;
-    work->span_capacity = wanted;
-    return MW_OK;
-}
-
 static mw_err add_span(mending *work, const mw_hot *hot, uint32_t row)
 {
     const unsigned char *id = mw_hot_trace_id(hot, mw_hot_ref(hot, MW_HOT_TRACE, row));
@@ -63,8 +51,9 @@ static mw_err add_span(mending *work, const mw_hot *hot, uint32_t row)
         err = finish_trace(work);
         memcpy(work->trace_id, id, MW_TRACE_ID_SIZE);
     }
-    if (err == MW_OK)
-        err = have_span(work);
+    if (err == MW_OK && !mw_have_room(MW_MEM_MERGE, &work->spans, &work->span_capacity,
+                                      work->span_count + 1, sizeof *work->spans))
+        err = MW_E_NOMEM;
     if (err == MW_OK)
         err = mw_rollup_rows_span(&work->rows, row, &work->spans[work->span_count]);
     work->span_count += err == MW_OK;

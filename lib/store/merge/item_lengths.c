@@ -3,6 +3,7 @@
 
 #include "lib/store/format/hot_layout.h"
 #include "lib/store/merge/item_lengths.h"
+#include "lib/store/segment/pread_all.h"
 
 /* Resources, scopes and heads for which there is room at the first try. */
 #define CONTEXTS_AT_FIRST 256u

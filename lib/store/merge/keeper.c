@@ -700,11 +700,10 @@ static mw_err ask_thread(mw_store *store, const struct timespec *until)
 {
     mw_keeper *keeper = &store->keeper;
     mw_err err = MW_OK;
-    mw_store_stats stats;
-    mw_store_stats_read(store, &stats);
+    uint64_t target_seq = mw_index_seq(&store->index);
     pthread_mutex_lock(&keeper->lock);
     uint64_t mine = ++keeper->asked;
-    keeper->target_seq = stats.commit_seq;
+    keeper->target_seq = target_seq;
     keeper->urgent = true;
     pthread_cond_signal(&keeper->wake);
     while (err == MW_OK && keeper->at_rest < mine)
@@ -739,7 +738,5 @@ mw_err mw_store_merge_all(mw_store *store, int64_t timeout_ns)
     struct timespec until = from_now(timeout_ns);
     if (store->keeper.started)
         return ask_thread(store, &until);
-    mw_store_stats stats;
-    mw_store_stats_read(store, &stats);
-    return run_here(store, &until, stats.commit_seq);
+    return run_here(store, &until, mw_index_seq(&store->index));
 }

@@ -55,7 +55,8 @@ typedef struct mw_merging {
     size_t earlier_end; /* in plan->group_order: behind the last of these traces */
 } mw_merging;
 
-/* Reads columns or items of an input; damage is noted as the segment's. Errors as mw_view_hot. */
+/* merge_inputs.c: reads columns or items of an input; damage is noted as the segment's. Errors as
+ * mw_view_hot. */
 MW_MUST_USE mw_err mw_merge_hot(mw_merging *merging, const mw_index_block *block, mw_hot *out);
 MW_MUST_USE mw_err mw_merge_items(mw_merging *merging, const mw_index_block *block,
                                   const mw_hot *hot, mw_items_walk *walk);

@@ -302,14 +302,9 @@ static mw_err say_of(rebuilding *run, uint64_t id, const char *text)
 
 static mw_err keep_row(rebuilding *run, const mw_catalogue_segment *row)
 {
-    if (run->log_count == run->log_capacity) {
-        size_t wanted = run->log_capacity ? run->log_capacity * 2 : 16;
-        mw_catalogue_segment *grown = mw_realloc(MW_MEM_STORE, run->logs, wanted * sizeof *grown);
-        if (!grown)
-            return MW_E_NOMEM;
-        run->logs = grown;
-        run->log_capacity = wanted;
-    }
+    if (!mw_have_room(MW_MEM_STORE, &run->logs, &run->log_capacity, run->log_count + 1,
+                      sizeof *run->logs))
+        return MW_E_NOMEM;
     run->logs[run->log_count++] = *row;
     return MW_OK;
 }
@@ -384,7 +379,8 @@ static mw_err make_catalogue(rebuilding *run)
 static mw_err rebuild_locked(rebuilding *run)
 {
     uint8_t key[MW_DIGEST_KEY_SIZE];
-    mw_err err = mw_digest_key_load(run->directory, key, run->detail);
+    bool made;
+    mw_err err = mw_digest_key_load(run->directory, key, &made, run->detail);
     if (err != MW_OK)
         return err;
     run->key_seed = mw_key_seed(key);

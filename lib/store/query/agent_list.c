@@ -126,6 +126,8 @@ static void add_span(agent_listing *listing, const mw_join *join, uint32_t at, u
     uint64_t latest = span->end_ns > span->start_ns ? span->end_ns : span->start_ns;
     agent->spans++;
     agent->errors += span->status == STATUS_ERROR;
+    agent->own_spans += span->has_agent;
+    agent->own_errors += span->has_agent && span->status == STATUS_ERROR;
     agent->model_calls += mw_join_is_model_call(join, at);
     agent->tool_calls += mw_join_is_tool_call(join, at);
     if (mw_join_counts_tokens(join, at)) {

@@ -1,4 +1,6 @@
 /* The rows of a window, one by one. See window.h. One thread: the view's. */
+#include <xxhash.h>
+
 #include "lib/store/window.h"
 
 #include "lib/store/format/attribute_match.h"
@@ -6,61 +8,231 @@
 #include "lib/store/store_int.h"
 #include "proto/wire.h"
 
-typedef struct window {
+typedef struct walk {
     mw_store_view *view;
-    uint64_t since_ns, until_ns;
+    const mw_store_window *window;
     mw_signal signal;
-} window;
+} walk;
 
-static bool meets(const window *w, const mw_index_block *block)
+static bool within(const mw_store_window *window, uint64_t time_ns)
 {
-    return mw_block_holds(block, w->signal) && block->header.event_max_ns >= w->since_ns &&
-           block->header.event_min_ns < w->until_ns;
+    return time_ns >= window->since_ns && time_ns < window->until_ns;
 }
 
-static bool holds(const window *w, uint64_t time_ns)
+/* ---- moments --------------------------------------------------------------------------------- */
+
+uint64_t mw_store_view_seed(const mw_store_view *view)
 {
-    return time_ns >= w->since_ns && time_ns < w->until_ns;
+    static const char purpose[] = "window";
+    return XXH3_64bits_withSeed(purpose, sizeof purpose, view->store->key_seed);
+}
+
+/* Where the moment of the period begins that holds the time. */
+static uint64_t moment_of(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns)
+{
+    uint64_t number = time_ns / window->period_ns;
+    uint64_t hash = XXH3_64bits_withSeed(&number, sizeof number, mw_store_view_seed(view));
+    return number * window->period_ns + hash % (window->period_ns - window->share_ns + 1);
+}
+
+static bool is_in_moment(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns,
+                         uint64_t margin_ns)
+{
+    if (!window->period_ns)
+        return true;
+    uint64_t from = moment_of(view, window, time_ns);
+    return time_ns + margin_ns >= from && time_ns < from + window->share_ns + margin_ns;
+}
+
+/* Of a row of a block that is not merged, what the moments of the periods beside its own take in is
+ * left out: no more than the margin's ends. */
+static bool takes_row(const walk *w, uint64_t time_ns)
+{
+    return within(w->window, time_ns) &&
+           is_in_moment(w->view, w->window, time_ns,
+                        w->signal == MW_SIGNAL_TRACES ? MW_WINDOW_MARGIN_NS : 0);
+}
+
+bool mw_store_window_holds(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns)
+{
+    return within(window, time_ns) && is_in_moment(view, window, time_ns, 0);
+}
+
+/* A stretch of two periods holds a moment; else one of those that begin in it, or before it. */
+static bool meets_moment(const walk *w, uint64_t from_ns, uint64_t to_ns)
+{
+    uint64_t period = w->window->period_ns;
+    if (!period || to_ns - from_ns >= 2 * period)
+        return true;
+    for (uint64_t number = from_ns / period; number <= to_ns / period; number++) {
+        uint64_t moment = moment_of(w->view, w->window, number * period);
+        if (moment <= to_ns && moment + w->window->share_ns > from_ns)
+            return true;
+    }
+    return false;
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+static bool meets_window(const mw_store_window *window, const mw_index_block *block)
+{
+    return block->header.event_max_ns >= window->since_ns &&
+           block->header.event_min_ns < window->until_ns;
+}
+
+static bool is_merged(const mw_index_block *block)
+{
+    return block->segment->header.kind == MW_SEGMENT_MERGED;
+}
+
+/* Spans of a merged segment lie by the first start of their trace: none that begins in the block
+ * `at` begins later than the next one's first. */
+static uint64_t last_beginning(const mw_store_view *view, size_t at)
+{
+    const mw_index_block *block = mw_view_block(view, at);
+    uint64_t last = mw_index_start_max(block);
+    if (at + 1 == mw_view_count(view))
+        return last;
+    const mw_index_block *next = mw_view_block(view, at + 1);
+    bool follows = next->segment == block->segment && mw_block_holds(next, MW_SIGNAL_TRACES);
+    return follows && next->header.event_min_ns < last ? next->header.event_min_ns : last;
+}
+
+/* As large a share of them as of time, without regard to it. */
+static bool is_drawn(const walk *w, const mw_index_block *block)
+{
+    const uint64_t place[2] = {block->segment->header.id, block->offset};
+    uint64_t hash = XXH3_64bits_withSeed(place, sizeof place, mw_store_view_seed(w->view));
+    return hash % w->window->period_ns < w->window->share_ns;
+}
+
+static bool is_wanted(const walk *w, size_t at)
+{
+    const mw_index_block *block = mw_view_block(w->view, at);
+    uint64_t from = block->header.event_min_ns, to = block->header.event_max_ns;
+    if (!mw_block_holds(block, w->signal) || !meets_window(w->window, block))
+        return false;
+    if (!w->window->period_ns)
+        return true;
+    if (w->signal == MW_SIGNAL_METRICS)
+        return is_drawn(w, block);
+    if (w->signal == MW_SIGNAL_LOGS)
+        return block->header.error_count && meets_moment(w, from, to);
+    if (is_merged(block))
+        return meets_moment(w, from, last_beginning(w->view, at));
+    to = mw_index_start_max(block);
+    return meets_moment(w, from > MW_WINDOW_MARGIN_NS ? from - MW_WINDOW_MARGIN_NS : 0,
+                        to < UINT64_MAX - MW_WINDOW_MARGIN_NS ? to + MW_WINDOW_MARGIN_NS : to);
+}
+
+/* Rows of the block that lie in the window, if they lie evenly. */
+static uint64_t rows_within(const mw_store_window *window, const mw_index_block *block)
+{
+    uint64_t from = block->header.event_min_ns, to = mw_index_start_max(block);
+    double whole = (double)(to - from) + 1;
+    from = from > window->since_ns ? from : window->since_ns;
+    to = to < window->until_ns ? to + 1 : window->until_ns;
+    if (to <= from)
+        return 0;
+    return (uint64_t)((double)block->header.item_count * ((double)(to - from) / whole) + 0.5);
+}
+
+mw_store_window_rows mw_store_window_count(const mw_store_view *view, const mw_store_window *window,
+                                      mw_signal signal)
+{
+    mw_store_window_rows out = {.rows = 0};
+    for (size_t i = 0; i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        if (!mw_block_holds(block, signal) || !meets_window(window, block))
+            continue;
+        uint64_t rows = rows_within(window, block);
+        out.rows += rows;
+        out.with_errors += block->header.error_count ? rows : 0;
+    }
+    return out;
+}
+
+bool mw_store_window_names(const mw_store_view *view, const mw_store_window *window, mw_slice service)
+{
+    uint64_t key = mw_text_key(view->store->key_seed, service);
+    for (size_t i = 0; i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        if (meets_window(window, block) &&
+            mw_keys_contain(mw_index_services(block), block->service_count, key))
+            return true;
+    }
+    return false;
 }
 
 /* ---- columns --------------------------------------------------------------------------------- */
 
-mw_err mw_store_each_span(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
+/* In a merged block a trace's spans are side by side: all of them, or none. */
+static mw_err take_traces(const walk *w, const mw_hot *hot,
                           mw_err (*take)(void *ctx, const mw_span_row *row), void *ctx)
 {
-    const window w = {view, since_ns, until_ns, MW_SIGNAL_TRACES};
     mw_span_row row;
-    mw_hot hot;
     mw_err err = MW_OK;
-    for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
-        const mw_index_block *block = mw_view_block(view, i);
-        if (!meets(&w, block))
+    for (uint32_t at = 0, end; err == MW_OK && at < hot->count; at = end) {
+        uint32_t trace = mw_hot_ref(hot, MW_HOT_TRACE, at);
+        uint64_t first = UINT64_MAX;
+        for (end = at; end < hot->count && mw_hot_ref(hot, MW_HOT_TRACE, end) == trace; end++)
+            first = mw_hot_time(hot, end) < first ? mw_hot_time(hot, end) : first;
+        if (!mw_store_window_holds(w->view, w->window, first))
             continue;
-        err = mw_view_hot(view, block, &hot);
-        for (uint32_t at = 0; err == MW_OK && at < hot.count; at++) {
-            if (!holds(&w, mw_hot_time(&hot, at)))
-                continue;
-            mw_hot_span(&hot, at, &row);
+        for (uint32_t i = at; err == MW_OK && i < end; i++) {
+            mw_hot_span(hot, i, &row);
             err = take(ctx, &row);
         }
     }
     return err;
 }
 
-mw_err mw_store_each_point(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
+static mw_err take_spans(const walk *w, const mw_hot *hot,
+                         mw_err (*take)(void *ctx, const mw_span_row *row), void *ctx)
+{
+    mw_span_row row;
+    mw_err err = MW_OK;
+    for (uint32_t at = 0; err == MW_OK && at < hot->count; at++) {
+        if (!takes_row(w, mw_hot_time(hot, at)))
+            continue;
+        mw_hot_span(hot, at, &row);
+        err = take(ctx, &row);
+    }
+    return err;
+}
+
+mw_err mw_store_each_span(mw_store_view *view, const mw_store_window *window,
+                          mw_err (*take)(void *ctx, const mw_span_row *row), void *ctx)
+{
+    const walk w = {view, window, MW_SIGNAL_TRACES};
+    mw_hot hot;
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
+        const mw_index_block *block = mw_view_block(view, i);
+        if (!is_wanted(&w, i))
+            continue;
+        err = mw_view_hot(view, block, &hot);
+        if (err == MW_OK)
+            err = window->period_ns && is_merged(block) ? take_traces(&w, &hot, take, ctx)
+                                                        : take_spans(&w, &hot, take, ctx);
+    }
+    return err;
+}
+
+mw_err mw_store_each_point(mw_store_view *view, const mw_store_window *window,
                            mw_err (*take)(void *ctx, const mw_point_row *row), void *ctx)
 {
-    const window w = {view, since_ns, until_ns, MW_SIGNAL_METRICS};
+    const walk w = {view, window, MW_SIGNAL_METRICS};
     mw_point_row row;
     mw_hot hot;
     mw_err err = MW_OK;
     for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
-        if (!meets(&w, block))
+        if (!is_wanted(&w, i))
             continue;
         err = mw_view_hot(view, block, &hot);
         for (uint32_t at = 0; err == MW_OK && at < hot.count; at++) {
-            if (!holds(&w, mw_hot_time(&hot, at)))
+            if (!within(window, mw_hot_time(&hot, at)))
                 continue;
             mw_hot_point(&hot, at, &row);
             err = take(ctx, &row);
@@ -69,9 +241,9 @@ mw_err mw_store_each_point(mw_store_view *view, uint64_t since_ns, uint64_t unti
     return err;
 }
 
-/* `take` is called for each block of the window's signal that may hold something of it, with its
- * columns and items. */
-static mw_err walk_items(const window *w,
+/* `take` is called for each wanted block that may hold something of the window, with its columns
+ * and items. */
+static mw_err walk_items(const walk *w,
                          mw_err (*take)(void *ctx, const mw_hot *hot, mw_items_walk *items),
                          void *ctx)
 {
@@ -80,7 +252,7 @@ static mw_err walk_items(const window *w,
     mw_err err = MW_OK;
     for (size_t i = 0; err == MW_OK && i < mw_view_count(w->view); i++) {
         const mw_index_block *block = mw_view_block(w->view, i);
-        if (!meets(w, block) || mw_view_leaves_out(w->view, block))
+        if (!is_wanted(w, i) || mw_view_leaves_out(w->view, block))
             continue;
         err = mw_view_hot(w->view, block, &hot);
         if (err == MW_OK)
@@ -96,7 +268,7 @@ static mw_err walk_items(const window *w,
 /* ---- log records ----------------------------------------------------------------------------- */
 
 typedef struct log_walk {
-    window w;
+    walk w;
     mw_err (*take)(void *ctx, const mw_log_row *row, mw_slice text);
     void *ctx;
     char *item; /* MW_MEM_QUERY: the record being read, where it does not lie as a whole */
@@ -151,7 +323,7 @@ static mw_err take_records(void *ctx, const mw_hot *hot, mw_items_walk *items)
     mw_log_row row;
     mw_err err = MW_OK;
     for (uint32_t at = 0; err == MW_OK && at < hot->count; at++) {
-        if (!holds(&logs->w, mw_hot_time(hot, at)))
+        if (!takes_row(&logs->w, mw_hot_time(hot, at)))
             continue;
         err = read_record(logs, items, at);
         if (err != MW_OK)
@@ -162,13 +334,13 @@ static mw_err take_records(void *ctx, const mw_hot *hot, mw_items_walk *items)
     return err;
 }
 
-mw_err mw_store_each_log(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
+mw_err mw_store_each_log(mw_store_view *view, const mw_store_window *window,
                          mw_err (*take)(void *ctx, const mw_log_row *row, mw_slice text), void *ctx)
 {
     log_walk *logs = mw_calloc(MW_MEM_QUERY, 1, sizeof *logs);
     if (!logs)
         return MW_E_NOMEM;
-    logs->w = (window){view, since_ns, until_ns, MW_SIGNAL_LOGS};
+    logs->w = (walk){view, window, MW_SIGNAL_LOGS};
     logs->take = take;
     logs->ctx = ctx;
     mw_err err = walk_items(&logs->w, take_records, logs);
@@ -180,7 +352,7 @@ mw_err mw_store_each_log(mw_store_view *view, uint64_t since_ns, uint64_t until_
 /* ---- resources ------------------------------------------------------------------------------- */
 
 typedef struct resource_walk {
-    window w;
+    walk w;
     const mw_slice *keys;
     size_t key_count;
     mw_err (*take)(void *ctx, const mw_resource_seen *seen);
@@ -212,12 +384,12 @@ static mw_slice find_attribute(mw_slice resource, mw_slice wanted)
     return found;
 }
 
-static void note_rows(resource_walk *walk, const mw_hot *hot, const mw_items_walk *items)
+static void note_rows(resource_walk *all, const mw_hot *hot, const mw_items_walk *items)
 {
     for (uint32_t at = 0; at < hot->count; at++) {
         uint64_t time_ns = mw_hot_time(hot, at);
-        mw_resource_seen *seen = &walk->seen[mw_items_walk_resource(items, at)];
-        if (!holds(&walk->w, time_ns))
+        mw_resource_seen *seen = &all->seen[mw_items_walk_resource(items, at)];
+        if (!within(all->w.window, time_ns))
             continue;
         if (!seen->spans++)
             seen->first_ns = seen->last_ns = time_ns;
@@ -227,50 +399,50 @@ static void note_rows(resource_walk *walk, const mw_hot *hot, const mw_items_wal
     }
 }
 
-static mw_err take_resource(resource_walk *walk, mw_items_walk *items, uint32_t at)
+static mw_err take_resource(resource_walk *all, mw_items_walk *items, uint32_t at)
 {
-    mw_resource_seen *seen = &walk->seen[at];
+    mw_resource_seen *seen = &all->seen[at];
     uint32_t message = mw_items_walk_message_length(items, at);
     uint64_t len = (uint64_t)message + mw_items_walk_url_length(items, at);
     if (!seen->spans || !message || mw_is_oversized(len))
         return MW_OK;
-    if (!mw_block_reader_room(&walk->context, &walk->context_size, (size_t)len))
+    if (!mw_block_reader_room(&all->context, &all->context_size, (size_t)len))
         return MW_E_NOMEM;
-    mw_err err = mw_items_walk_context(items, at, walk->context);
-    for (size_t i = 0; err == MW_OK && i < walk->key_count; i++) {
-        seen->key = walk->keys[i];
-        seen->value = find_attribute(mw_slice_bytes(walk->context, message), seen->key);
+    mw_err err = mw_items_walk_context(items, at, all->context);
+    for (size_t i = 0; err == MW_OK && i < all->key_count; i++) {
+        seen->key = all->keys[i];
+        seen->value = find_attribute(mw_slice_bytes(all->context, message), seen->key);
         if (seen->value.len)
-            err = walk->take(walk->ctx, seen);
+            err = all->take(all->ctx, seen);
     }
     return err;
 }
 
 static mw_err take_resources(void *ctx, const mw_hot *hot, mw_items_walk *items)
 {
-    resource_walk *walk = ctx;
+    resource_walk *all = ctx;
     mw_err err = MW_OK;
-    if (!mw_have_room(MW_MEM_QUERY, &walk->seen, &walk->seen_size, items->resources,
-                      sizeof *walk->seen))
+    if (!mw_have_room(MW_MEM_QUERY, &all->seen, &all->seen_size, items->resources,
+                      sizeof *all->seen))
         return MW_E_NOMEM;
-    memset(walk->seen, 0, items->resources * sizeof *walk->seen);
-    note_rows(walk, hot, items);
+    memset(all->seen, 0, items->resources * sizeof *all->seen);
+    note_rows(all, hot, items);
     for (uint32_t at = 0; err == MW_OK && at < items->resources; at++)
-        err = take_resource(walk, items, at);
+        err = take_resource(all, items, at);
     return err;
 }
 
-mw_err mw_store_each_resource(mw_store_view *view, uint64_t since_ns, uint64_t until_ns,
+mw_err mw_store_each_resource(mw_store_view *view, const mw_store_window *window,
                               const mw_slice *keys, size_t key_count,
                               mw_err (*take)(void *ctx, const mw_resource_seen *seen), void *ctx)
 {
-    resource_walk walk = {.w = {view, since_ns, until_ns, MW_SIGNAL_TRACES},
+    resource_walk one = {.w = {view, window, MW_SIGNAL_TRACES},
                           .keys = keys,
                           .key_count = key_count,
                           .take = take,
                           .ctx = ctx};
-    mw_err err = walk_items(&walk.w, take_resources, &walk);
-    mw_free(MW_MEM_QUERY, walk.seen);
-    mw_free(MW_MEM_QUERY, walk.context);
+    mw_err err = walk_items(&one.w, take_resources, &one);
+    mw_free(MW_MEM_QUERY, one.seen);
+    mw_free(MW_MEM_QUERY, one.context);
     return err;
 }

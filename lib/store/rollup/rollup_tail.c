@@ -36,7 +36,6 @@ struct mw_rollup_tail {
     size_t spans_max, step, earlier_max;
     size_t bytes; /* what of it is noted as its share */
     mw_rollup_cache cache;
-    mw_trace_filters filters;
 };
 
 static size_t spans_allowed(void)
@@ -86,7 +85,6 @@ mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out)
     tail->step = MW_TAIL_STEP;
     pthread_mutex_init(&tail->lock, NULL);
     mw_rollup_cache_init(&tail->cache);
-    mw_trace_filters_init(&tail->filters);
     *out = tail;
     return MW_OK;
 }
@@ -118,15 +116,9 @@ void mw_rollup_tail_free(mw_rollup_tail *tail)
         return;
     begin_anew(tail);
     mw_rollup_cache_fini(&tail->cache);
-    mw_trace_filters_fini(&tail->filters);
     mw_free(MW_MEM_ROLLUP, tail->segments);
     pthread_mutex_destroy(&tail->lock);
     mw_free(MW_MEM_ROLLUP, tail);
-}
-
-mw_trace_filters *mw_rollup_tail_filters(mw_rollup_tail *tail)
-{
-    return &tail->filters;
 }
 
 void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step)

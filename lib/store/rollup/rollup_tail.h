@@ -16,7 +16,6 @@
 #define MW_STORE_ROLLUP_TAIL_H
 
 #include "lib/store/rollup/rollup.h"
-#include "lib/store/segment/trace_filters.h"
 #include "lib/store/store_int.h"
 
 /* 56 bytes each, so 28 MiB; where the memory limit is small, what fits a twentieth of it. A single
@@ -42,8 +41,6 @@ typedef struct mw_rollup_tail mw_rollup_tail;
 
 MW_MUST_USE mw_err mw_rollup_tail_new(mw_store *store, mw_rollup_tail **out); /* MW_E_NOMEM */
 void mw_rollup_tail_free(mw_rollup_tail *tail);                               /* NULL is ignored */
-/* Filters of merged segments, which merging uses too; live as long as the tail. */
-mw_trace_filters *mw_rollup_tail_filters(mw_rollup_tail *tail);
 /* Tests: how many spans are known, and taken in by one update; how many earlier ones. */
 void mw_rollup_tail_limit(mw_rollup_tail *tail, size_t spans_max, size_t step);
 void mw_rollup_tail_limit_earlier(mw_rollup_tail *tail, size_t spans);

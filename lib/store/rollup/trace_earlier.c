@@ -1,6 +1,5 @@
 /* Spans of given traces in earlier segments. See trace_earlier.h. */
 #include "lib/store/rollup/trace_earlier.h"
-#include "lib/store/rollup/rollup_tail.h"
 
 typedef struct earlier_search {
     mw_store_view *view;
@@ -81,8 +80,8 @@ static mw_err search_segment(earlier_search *search, size_t first, size_t *next)
     if (!any)
         return MW_OK;
     size_t kept;
-    mw_err err = mw_trace_filters_narrow(mw_rollup_tail_filters(search->view->store->tail), segment,
-                                         search->keys, search->key_count, search->narrowed, &kept);
+    mw_err err = mw_trace_filters_narrow(&search->view->store->trace_filters, segment, search->keys,
+                                         search->key_count, search->narrowed, &kept);
     if (err == MW_OK)
         err = mw_footer_find(segment->footer, segment->fd, MW_KEYS_TRACES, search->narrowed, kept,
                              mark_block, search);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/store/segment/aside.h"
+#include "lib/store/segment/pread_all.h"
 
 #define ASIDE ".seg.aside-"
 /* Of one name. */

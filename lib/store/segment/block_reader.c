@@ -5,6 +5,7 @@
 #include "lib/store/format/hot_planes.h"
 #include "lib/store/format/item_fields.h"
 #include "lib/store/segment/block_reader.h"
+#include "lib/store/segment/pread_all.h"
 
 void mw_block_reader_init(mw_block_reader *reader)
 {

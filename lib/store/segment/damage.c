@@ -25,18 +25,9 @@ static bool is_known(const mw_damage *damage, uint64_t segment_id, uint64_t offs
 
 static bool have_place(mw_damage *damage)
 {
-    if (damage->count < damage->capacity)
-        return true;
-    size_t capacity = damage->capacity ? damage->capacity * 2 : 8;
-    if (damage->count >= MW_DAMAGE_MAX)
-        return false;
-    mw_damaged_place *grown =
-        mw_realloc(MW_MEM_STORE, damage->places, capacity * sizeof *damage->places);
-    if (!grown)
-        return false;
-    damage->places = grown;
-    damage->capacity = capacity;
-    return true;
+    return damage->count < MW_DAMAGE_MAX &&
+           mw_have_room(MW_MEM_STORE, &damage->places, &damage->capacity, damage->count + 1,
+                        sizeof *damage->places);
 }
 
 bool mw_damage_note(mw_damage *damage, uint64_t segment_id, uint64_t offset)

@@ -23,6 +23,7 @@ typedef struct mw_damage {
     pthread_mutex_t lock;
     mw_damaged_place *places; /* MW_MEM_STORE */
     size_t count, capacity;
+    size_t other_key; /* merged segments with footers of another digest.key; as the start found */
 } mw_damage;
 
 void mw_damage_init(mw_damage *damage);

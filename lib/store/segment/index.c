@@ -270,6 +270,14 @@ void mw_index_publish(mw_index *index, mw_index_block *const *blocks, size_t cou
     pthread_mutex_unlock(&index->lock);
 }
 
+uint64_t mw_index_seq(mw_index *index)
+{
+    pthread_mutex_lock(&index->lock);
+    uint64_t seq = index->seq;
+    pthread_mutex_unlock(&index->lock);
+    return seq;
+}
+
 void mw_index_snapshot_take(mw_index *index, mw_index_snapshot *out)
 {
     pthread_mutex_lock(&index->lock);

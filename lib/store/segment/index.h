@@ -64,6 +64,8 @@ MW_MUST_USE mw_err mw_index_replace(mw_index *index, mw_segment *merged,
  * becomes the segment's. `seq` is the newest of them. */
 void mw_index_publish(mw_index *index, mw_index_block *const *blocks, size_t count, uint64_t seq);
 
+/* The newest commit that is published. */
+uint64_t mw_index_seq(mw_index *index);
 void mw_index_snapshot_take(mw_index *index, mw_index_snapshot *out);
 void mw_index_snapshot_drop(mw_index *index, mw_index_snapshot *snapshot);
 

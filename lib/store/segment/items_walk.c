@@ -1,5 +1,6 @@
 /* The item chunk from front to back. See items_walk.h. */
 #include "lib/store/segment/items_walk.h"
+#include "lib/store/segment/pread_all.h"
 #include "lib/store/format/hot_layout.h"
 
 /* ---- pieces ---------------------------------------------------------------------------------- */

@@ -24,14 +24,9 @@ mw_err mw_known_add(mw_known_segments *known, const mw_known_segment *segment)
             known->items[at] = *segment;
         return MW_OK;
     }
-    if (known->count == known->capacity) {
-        size_t wanted = known->capacity ? known->capacity * 2 : 64;
-        mw_known_segment *grown = mw_realloc(MW_MEM_STORE, known->items, wanted * sizeof *grown);
-        if (!grown)
-            return MW_E_NOMEM;
-        known->items = grown;
-        known->capacity = wanted;
-    }
+    if (!mw_have_room(MW_MEM_STORE, &known->items, &known->capacity, known->count + 1,
+                      sizeof *known->items))
+        return MW_E_NOMEM;
     memmove(&known->items[at + 1], &known->items[at], (known->count - at) * sizeof *known->items);
     known->items[at] = *segment;
     known->count++;

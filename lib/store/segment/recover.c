@@ -7,6 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/store/format/digest_key.h"
 #include "lib/store/segment/block_reader.h"
+#include "lib/store/segment/pread_all.h"
 #include "lib/store/segment/recover.h"
 #include "lib/store/segment/recover_int.h"
 #include "lib/store/segment/spare.h"
@@ -216,26 +217,6 @@ static mw_err carry_tail(recovery *rec)
 
 /* ---- segments of the log --------------------------------------------------------------------- */
 
-void mw_recover_note_sequence(mw_writer *writer, uint64_t seq)
-{
-    if (seq >= writer->next_seq)
-        writer->next_seq = seq + 1;
-}
-
-void mw_recover_note_id(mw_writer *writer, uint64_t id)
-{
-    if (id >= writer->next_segment_id && id < UINT64_MAX)
-        writer->next_segment_id = id + 1;
-}
-
-void mw_recover_note_walked(mw_writer *writer, const mw_segment_file *file, const mw_walk *walk)
-{
-    if (file->header.first_seq > writer->next_seq)
-        writer->next_seq = file->header.first_seq;
-    for (size_t i = 0; i < walk->block_count; i++)
-        mw_recover_note_sequence(writer, walk->blocks[i].header.seq);
-}
-
 static void log_gaps(const recovery *rec, const mw_segment_file *file, const mw_walk *walk)
 {
     for (size_t i = 0; i < walk->gap_count; i++) {
@@ -336,19 +317,22 @@ static mw_err make_entries(recovery *rec, const mw_segment_file *file, const mw_
     return MW_OK;
 }
 
-static mw_err open_without_footer(recovery *rec, const mw_segment_file *file, mw_segment **out,
-                                  uint64_t *last_seq)
+static mw_err open_without_footer(recovery *rec, const mw_segment_file *file, bool other_key,
+                                  mw_segment **out, uint64_t *last_seq)
 {
     mw_index_block **entries = NULL;
     size_t count = 0;
     mw_walk walk;
 
-    MW_LOG(MW_LOG_ERROR, "store",
-           "the footer of a merged segment is damaged, or of another digest.key: its blocks "
-           "are read instead; run "
-           "`midwatch check --rebuild`",
-           MW_KV_STR("file", file->path));
-    mw_count(MW_COUNT_STORE_DAMAGED, 1);
+    /* Of another key it is told once, with their number: no block is damaged. */
+    if (!other_key) {
+        MW_LOG(MW_LOG_ERROR, "store",
+               "the footer of a merged segment is damaged: its blocks are read instead; run "
+               "`midwatch check --rebuild`",
+               MW_KV_STR("file", file->path));
+        mw_count(MW_COUNT_STORE_DAMAGED, 1);
+    }
+    rec->damage->other_key += other_key;
     mw_err err = mw_segment_walk(file, &walk);
     if (err != MW_OK)
         return err;
@@ -382,7 +366,8 @@ static mw_err recover_merged(recovery *rec, mw_segment_file *file)
     mw_segment *segment = NULL;
     uint64_t last_seq = file->header.first_seq;
     mw_err err = mw_segment_open_merged(file->path, file->fd, &file->header, file->size, &segment);
-    if (err == MW_OK && segment->footer->key_check != mw_key_check(rec->key_seed)) {
+    bool other_key = err == MW_OK && segment->footer->key_check != mw_key_check(rec->key_seed);
+    if (other_key) {
         mw_segment_unref(segment); /* and the descriptor with it */
         segment = NULL;
         file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
@@ -391,7 +376,7 @@ static mw_err recover_merged(recovery *rec, mw_segment_file *file)
     if (err == MW_OK)
         last_seq = segment->footer->last_seq;
     else if (err == MW_E_CORRUPT)
-        err = open_without_footer(rec, file, &segment, &last_seq);
+        err = open_without_footer(rec, file, other_key, &segment, &last_seq);
     if (err != MW_OK)
         return err;
     file->fd = -1; /* the segment's now */

@@ -1,4 +1,5 @@
-/* The names in a store's directory, put right before it is read. See recover_int.h.
+/* The names in a store's directory, put right before it is read, and the numbers that are taken.
+ * See recover_int.h.
  *
  * Nothing that may hold somebody's data is deleted here, and nothing under a segment's name keeps
  * the store from starting but a segment of another version of the format, which that version reads.
@@ -22,6 +23,30 @@ typedef struct name_pass {
     mw_segment_files *files;
     bool changed;
 } name_pass;
+
+/* ---- what is taken --------------------------------------------------------------------------- */
+
+void mw_recover_note_sequence(mw_writer *writer, uint64_t seq)
+{
+    if (seq >= writer->next_seq)
+        writer->next_seq = seq + 1;
+}
+
+void mw_recover_note_id(mw_writer *writer, uint64_t id)
+{
+    if (id >= writer->next_segment_id && id < UINT64_MAX)
+        writer->next_segment_id = id + 1;
+}
+
+void mw_recover_note_walked(mw_writer *writer, const mw_segment_file *file, const mw_walk *walk)
+{
+    if (file->header.first_seq > writer->next_seq)
+        writer->next_seq = file->header.first_seq;
+    for (size_t i = 0; i < walk->block_count; i++)
+        mw_recover_note_sequence(writer, walk->blocks[i].header.seq);
+}
+
+/* ---- the directory --------------------------------------------------------------------------- */
 
 static mw_err load(name_pass *pass)
 {

@@ -280,19 +280,3 @@ void mw_segment_unref(mw_segment *segment)
     mw_free(MW_MEM_STORE, segment->path);
     mw_free(MW_MEM_STORE, segment);
 }
-
-mw_err mw_pread_all(int fd, void *to, size_t len, uint64_t offset)
-{
-    size_t got = 0;
-    while (got < len) {
-        ssize_t n = pread(fd, (char *)to + got, len - got, (off_t)(offset + got));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return MW_E_IO;
-        if (n == 0)
-            return MW_E_CORRUPT;
-        got += (size_t)n;
-    }
-    return MW_OK;
-}

@@ -67,7 +67,4 @@ mw_block_place mw_segment_place(const mw_segment *segment, uint64_t offset);
 void mw_segment_ref(mw_segment *segment);
 void mw_segment_unref(mw_segment *segment); /* NULL is ignored */
 
-/* Exactly `len` bytes; MW_E_CORRUPT when the file is shorter, MW_E_IO. */
-MW_MUST_USE mw_err mw_pread_all(int fd, void *to, size_t len, uint64_t offset);
-
 #endif

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "lib/store/format/zstd_frame.h"
+#include "lib/store/segment/pread_all.h"
 #include "lib/store/segment/segment_footer_int.h"
 
 static bool checks(const mw_footer *footer, const void *bytes, size_t len, uint64_t offset,

@@ -6,6 +6,7 @@
  */
 #include <xxhash.h>
 
+#include "lib/store/segment/pread_all.h"
 #include "lib/store/segment/segment_footer_int.h"
 
 /* The resident sections, together: blocks, fences, requests. */

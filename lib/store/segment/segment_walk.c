@@ -6,27 +6,12 @@
 #include <unistd.h>
 
 #include "lib/store/format/digest_key.h"
+#include "lib/store/segment/pread_all.h"
 #include "lib/store/segment/segment_walk.h"
 
 /* A daemon beside us merges for as long as we look: so often a file may go between its name and its
  * opening. */
 #define LOAD_TRIES 100u
-
-/* Room for one more element; false without memory. */
-static bool have_place(void *array, size_t count, size_t *capacity, size_t size)
-{
-    void *old, *grown;
-    if (count < *capacity)
-        return true;
-    size_t wanted = *capacity ? *capacity * 2 : 16;
-    memcpy(&old, array, sizeof old);
-    grown = mw_realloc(MW_MEM_STORE, old, wanted * size);
-    if (!grown)
-        return false;
-    memcpy(array, &grown, sizeof grown);
-    *capacity = wanted;
-    return true;
-}
 
 /* ---- the directory --------------------------------------------------------------------------- */
 
@@ -66,7 +51,8 @@ static mw_err list_names(const char *directory, mw_segment_files *out)
         }
         if (!segment_name(entry->d_name, &id))
             continue;
-        if (!have_place(&out->items, out->count, &capacity, sizeof *out->items)) {
+        if (!mw_have_room(MW_MEM_STORE, &out->items, &capacity, out->count + 1,
+                          sizeof *out->items)) {
             err = MW_E_NOMEM;
             break;
         }
@@ -409,7 +395,8 @@ static mw_err find_next(const mw_segment_file *file, uint64_t offset, uint64_t s
 
 static mw_err add_block(mw_walk *walk, uint64_t offset, const mw_block_header *header)
 {
-    if (!have_place(&walk->blocks, walk->block_count, &walk->block_capacity, sizeof *walk->blocks))
+    if (!mw_have_room(MW_MEM_STORE, &walk->blocks, &walk->block_capacity, walk->block_count + 1,
+                      sizeof *walk->blocks))
         return MW_E_NOMEM;
     walk->blocks[walk->block_count++] = (mw_walked_block){offset, *header};
     if (header->synced > walk->synced)
@@ -420,7 +407,8 @@ static mw_err add_block(mw_walk *walk, uint64_t offset, const mw_block_header *h
 
 static mw_err add_gap(mw_walk *walk, uint64_t from, uint64_t to)
 {
-    if (!have_place(&walk->gaps, walk->gap_count, &walk->gap_capacity, sizeof *walk->gaps))
+    if (!mw_have_room(MW_MEM_STORE, &walk->gaps, &walk->gap_capacity, walk->gap_count + 1,
+                      sizeof *walk->gaps))
         return MW_E_NOMEM;
     walk->gaps[walk->gap_count++] = (mw_walk_gap){from, to};
     return MW_OK;

@@ -22,14 +22,6 @@ typedef struct building {
 
 /* ---- what a segment keeps -------------------------------------------------------------------- */
 
-void mw_piece_list_free(mw_piece_list *list)
-{
-    if (!list)
-        return;
-    mw_share_note(MW_SHARE_PIECES, list->bytes, 0);
-    mw_free(MW_MEM_STORE, list);
-}
-
 static size_t bytes_max(void)
 {
     size_t share = mw_memory_ceiling() / MEMORY_SHARE;

@@ -31,8 +31,9 @@ typedef struct merged_check {
     uint64_t last_seq;
     mw_index_block **entries; /* of the footer */
     size_t entry_count;
-    bool broken;  /* a block cannot be read, so that nothing can be compared */
-    bool differs; /* an entry is not what its block says */
+    bool broken;    /* a block cannot be read, so that nothing can be compared */
+    bool differs;   /* an entry is not what its block says */
+    bool other_key; /* its footer was made with another digest.key */
 } merged_check;
 
 /* What was found in the file at hand. */
@@ -64,22 +65,10 @@ static void tell(verification *run, const char *file, const finding *one)
         run->report(run->ctx, &damage);
 }
 
-static bool have_place(verification *run)
-{
-    if (run->finding_count < run->finding_capacity)
-        return true;
-    size_t wanted = run->finding_capacity ? run->finding_capacity * 2 : 16;
-    finding *grown = mw_realloc(MW_MEM_STORE, run->findings, wanted * sizeof *grown);
-    if (!grown)
-        return false;
-    run->findings = grown;
-    run->finding_capacity = wanted;
-    return true;
-}
-
 static void add_finding(verification *run, uint64_t offset, const char *what, bool note)
 {
-    if (!have_place(run)) {
+    if (!mw_have_room(MW_MEM_STORE, &run->findings, &run->finding_capacity, run->finding_count + 1,
+                      sizeof *run->findings)) {
         run->out_of_memory = true;
         return;
     }
@@ -266,14 +255,14 @@ static void add_keys(pair_sum *sum, const uint64_t *keys, size_t count, uint32_t
             add_pair(sum, keys[i], block);
 }
 
-static bool same_entry(const verification *run, const mw_index_block *made,
+static bool same_entry(const verification *run, bool other_key, const mw_index_block *made,
                        const mw_index_block *kept)
 {
     const mw_block_header *a = &made->header, *b = &kept->header;
     if (a->item_count != b->item_count || a->hot_checksum != b->hot_checksum ||
         a->items_checksum != b->items_checksum || made->has_sessions != kept->has_sessions)
         return false;
-    return !run->has_key_seed ||
+    return !run->has_key_seed || other_key ||
            (made->service_count == kept->service_count && made->name_count == kept->name_count &&
             memcmp(mw_index_services(made), mw_index_services(kept),
                    8 * ((size_t)made->service_count + made->name_count)) == 0);
@@ -292,7 +281,7 @@ static mw_err note_block(verification *run, merged_check *check, const mw_walked
     for (uint32_t row = 0; row < hot->count; row++)
         if (mw_hot_seq(hot, row) > check->last_seq)
             check->last_seq = mw_hot_seq(hot, row);
-    if (number < check->entry_count && !same_entry(run, made, check->entries[number]))
+    if (number < check->entry_count && !same_entry(run, check->other_key, made, check->entries[number]))
         check->differs = true;
     mw_free(MW_MEM_STORE, made);
     return MW_OK;
@@ -368,7 +357,9 @@ static mw_err verify_footer(verification *run, const mw_segment_file *file, cons
     }
     if (err == MW_OK)
         err = verify_directory(run, file, footer, check, MW_KEYS_TRACES);
-    if (err == MW_OK && run->has_key_seed)
+    if (err == MW_OK && check->other_key)
+        report_footer(run, file->limit, "the footer, made with another digest.key,");
+    else if (err == MW_OK && run->has_key_seed)
         err = verify_directory(run, file, footer, check, MW_KEYS_SESSIONS);
     if (err == MW_OK && !check->broken && (check->differs || footer->last_seq < check->last_seq))
         report_footer(run, file->limit, "the footer, which does not fit the blocks,");
@@ -383,6 +374,8 @@ static mw_err verify_merged(verification *run, const mw_segment_file *file)
                                    &check.entry_count);
     if (loaded != MW_OK && loaded != MW_E_CORRUPT)
         return loaded;
+    check.other_key =
+        loaded == MW_OK && run->has_key_seed && footer->key_check != mw_key_check(run->key_seed);
     mw_err err = verify_merged_blocks(run, file, &check);
     if (err == MW_OK && loaded != MW_OK)
         report_footer(run, file->limit, "the footer");
@@ -495,20 +488,30 @@ static mw_err note_aside(void *ctx, const mw_aside_file *file)
     return MW_OK;
 }
 
-/* Keys of texts can be checked only with the store's secret. */
+/* Keys of texts can be checked only with the store's secret. That it is gone is told before a start
+ * makes another, while it can be put back. */
 static void load_key_seed(verification *run, const char *directory)
 {
     char path[4096];
     char *key = NULL;
     size_t len = 0;
-    int n = snprintf(path, sizeof path, "%s/digest.key", directory);
-    if (n <= 0 || (size_t)n >= sizeof path ||
-        mw_io_read_file(path, MW_DIGEST_KEY_SIZE, &key, &len) != MW_OK)
+    int n = snprintf(path, sizeof path, "%s/" MW_DIGEST_KEY_NAME, directory);
+    if (n <= 0 || (size_t)n >= sizeof path)
         return;
-    run->has_key_seed = len == MW_DIGEST_KEY_SIZE;
+    mw_err err = mw_io_read_file(path, MW_DIGEST_KEY_SIZE, &key, &len);
+    run->has_key_seed = err == MW_OK && len == MW_DIGEST_KEY_SIZE;
     if (run->has_key_seed)
         run->key_seed = mw_key_seed((const uint8_t *)key);
     mw_free(MW_MEM_BASE, key);
+    bool gone = err == MW_OK || err == MW_E_NOT_FOUND || err == MW_E_LIMIT;
+    if (!run->has_key_seed && gone && run->files.count > 0) {
+        finding one = {.offset = 0};
+        snprintf(one.what, sizeof one.what,
+                 "%s: no item is lost; put it back before the next start, which makes another: then "
+                 "`midwatch check --rebuild`",
+                 err == MW_E_NOT_FOUND ? "it is missing" : "it has not its 192 bytes");
+        tell(run, path, &one);
+    }
 }
 
 static mw_err verify_files(verification *run)

@@ -6,8 +6,10 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/otlp_sender.h"
@@ -93,7 +95,7 @@ static void test_broken(void **state)
     mw_request_reader reader;
     mw_slice text;
     assert_false(mw_request_reader_open(&reader, "/nonexistent/file"));
-    /* gzip that ends too early: what came before is there. */
+    /* gzip that ends too early: of that member nothing is taken. */
     static char line[4096];
     memset(line, ' ', sizeof line);
     for (size_t i = 0; i < sizeof line; i++)
@@ -102,7 +104,6 @@ static void test_broken(void **state)
     put(mw_slice_bytes(line, sizeof line), true);
     assert_int_equal(truncate(path, 2000), 0);
     assert_true(mw_request_reader_open(&reader, path));
-    assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_REQUEST);
     assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_BROKEN);
     assert_non_null(strstr(reader.problem, "gzip"));
     mw_request_reader_close(&reader);
@@ -134,21 +135,59 @@ static size_t add_member(const char *content)
     return begin;
 }
 
+/* How a file is read: one that can be read twice, a pipe, a pipe of which nothing is kept. */
+typedef enum way { WAY_FILE, WAY_PIPE, WAY_UNKEPT, WAY_COUNT } way;
+
+static void open_way(mw_request_reader *reader, way how, int ends[2])
+{
+    char pipe_path[32];
+    const char *from = path;
+    ends[0] = ends[1] = -1;
+    if (how != WAY_FILE) {
+        assert_int_equal(pipe(ends), 0);
+        /* It fits: a pipe takes as much as packed[] holds. */
+        assert_int_equal(write(ends[1], packed, packed_len), (ssize_t)packed_len);
+        close(ends[1]);
+        snprintf(pipe_path, sizeof pipe_path, "/dev/fd/%d", ends[0]);
+        from = pipe_path;
+    } else {
+        put(mw_slice_bytes(packed, packed_len), false);
+    }
+    assert_true(mw_request_reader_open(reader, from));
+    assert_int_equal(reader->file.seekable, how == WAY_FILE);
+    if (how == WAY_UNKEPT)
+        reader->file.kept_max = 0;
+}
+
+static void close_way(mw_request_reader *reader, const int ends[2])
+{
+    mw_request_reader_close(reader);
+    if (ends[0] >= 0)
+        close(ends[0]);
+}
+
 /* `good` requests, then the end (words NULL) or a problem with these words. */
-static void expect_packed(size_t good, const char *words)
+static void expect_way(way how, size_t good, const char *words)
 {
     mw_request_reader reader;
     mw_slice text;
-    put(mw_slice_bytes(packed, packed_len), false);
-    assert_true(mw_request_reader_open(&reader, path));
+    int ends[2];
+    open_way(&reader, how, ends);
     for (size_t i = 0; i < good; i++)
-        assert_int_equal(mw_request_reader_next(&reader, &text), MW_READ_REQUEST);
+        if (mw_request_reader_next(&reader, &text) != MW_READ_REQUEST)
+            fail_msg("way %d, request %zu: %s", (int)how, i, reader.problem);
     for (int again = 0; again < 2; again++)
         assert_int_equal(mw_request_reader_next(&reader, &text),
                          words ? MW_READ_BROKEN : MW_READ_END);
     if (words && !strstr(reader.problem, words))
         fail_msg("%s: not: %s", reader.problem, words);
-    mw_request_reader_close(&reader);
+    close_way(&reader, ends);
+}
+
+static void expect_packed(size_t good, const char *words)
+{
+    for (int how = 0; how < WAY_COUNT; how++)
+        expect_way((way)how, good, words);
     packed_len = 0;
 }
 
@@ -177,36 +216,79 @@ static void test_members(void **state)
     expect_packed(1, words);
 }
 
-/* Cut off anywhere, a later member is named; and of what it held no part of a line is taken. */
-static void test_cut_members(void **state)
+/* Cut off anywhere or with a wrong checksum, a later member is named, and none of its lines is
+ * taken; where it cannot be read twice, that is said. */
+static void test_damaged_members(void **state)
 {
     (void)state;
-    char words[96];
+    char words[128];
+    static char saved[256];
     add_member("{\"a\":1}\n");
     size_t second = add_member("{\"b\":2}\n"), whole = packed_len;
-    static char saved[256];
     memcpy(saved, packed, whole);
     for (size_t len = second + 2; len < whole; len++) {
-        mw_request_reader reader;
-        mw_slice text;
-        mw_reading what;
-        size_t taken = 0;
-        put(mw_slice_bytes(saved, len), false);
-        assert_true(mw_request_reader_open(&reader, path));
-        while ((what = mw_request_reader_next(&reader, &text)) == MW_READ_REQUEST)
-            assert_int_equal(text.len, 7), taken++;
-        assert_int_equal(what, MW_READ_BROKEN);
-        assert_true(taken == 1 || taken == 2);
-        snprintf(words, sizeof words, "the member at byte %zu is cut off at byte %zu", second, len);
-        assert_non_null(strstr(reader.problem, words));
-        mw_request_reader_close(&reader);
+        packed_len = len;
+        snprintf(words, sizeof words, "the member at byte %zu is cut off at byte %zu; nothing of "
+                 "it was sent", second, len);
+        expect_way(WAY_FILE, 1, words);
+        expect_way(WAY_PIPE, 1, words);
+        snprintf(words, sizeof words, "cut off at byte %zu; what was read of it before was sent",
+                 len);
+        /* The line's last byte comes out of the two bytes before the checksum and the length. */
+        if (len < whole - 10 || len >= whole - 8)
+            expect_way(WAY_UNKEPT, len < whole - 10 ? 1 : 2, words);
     }
-    /* Its checksum says that it is not what was packed. */
+    for (size_t at = whole - 8; at < whole; at++) {
+        packed_len = whole;
+        memcpy(packed, saved, whole);
+        packed[at] ^= 1;
+        snprintf(words, sizeof words, "its gzip member at byte %zu is damaged", second);
+        expect_way(WAY_FILE, 1, words);
+        expect_way(WAY_PIPE, 1, words);
+        expect_way(WAY_UNKEPT, 2, words);
+    }
     packed_len = 0;
-    saved[whole - 6] ^= 1;
-    add_bytes(saved, whole);
-    snprintf(words, sizeof words, "its gzip member at byte %zu is damaged", second);
-    expect_packed(2, words);
+}
+
+/* What is kept of a pipe ends within a member of many pieces: the rest is read as it comes, and not
+ * a byte is missing or twice there. */
+static void test_kept_in_part(void **state)
+{
+    (void)state;
+    static char text[400000], got[sizeof text + 1];
+    static const uint64_t limits[] = {0, 1, 65536, 65537, 131072, 200000, MW_PACKED_KEPT};
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)(rand() % 256);
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        mw_packed_file file;
+        int ends[2];
+        char from[32];
+        size_t len = 0, n;
+        put(mw_slice_bytes(text, sizeof text), true);
+        assert_int_equal(pipe(ends), 0);
+        snprintf(from, sizeof from, "/dev/fd/%d", ends[0]);
+        if (fork() == 0) {
+            char copy[4096];
+            int plain = open(path, O_RDONLY);
+            for (ssize_t part; (part = read(plain, copy, sizeof copy)) > 0;)
+                if (write(ends[1], copy, (size_t)part) != part)
+                    _exit(1);
+            _exit(0);
+        }
+        close(ends[1]);
+        assert_true(mw_packed_file_open(&file, from));
+        file.kept_max = limits[i];
+        while (len < sizeof got &&
+               (n = mw_packed_file_read(&file, got + len, sizeof got - len)) > 0)
+            len += n;
+        assert_string_equal(file.problem, "");
+        assert_int_equal(len, sizeof text);
+        assert_memory_equal(got, text, sizeof text);
+        assert_int_equal(file.unchecked, limits[i] < sizeof text);
+        mw_packed_file_close(&file);
+        close(ends[0]);
+        assert_true(wait(NULL) > 0);
+    }
 }
 
 /* Many megabytes out of a few bytes, and members by the thousand: no more is held than a request
@@ -320,7 +402,8 @@ int main(void)
         cmocka_unit_test(test_lines),   cmocka_unit_test(test_document),
         cmocka_unit_test(test_broken),  cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_signals), cmocka_unit_test(test_url),
-        cmocka_unit_test(test_members), cmocka_unit_test(test_cut_members),
+        cmocka_unit_test(test_members), cmocka_unit_test(test_damaged_members),
+        cmocka_unit_test(test_kept_in_part),
         cmocka_unit_test(test_bomb),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

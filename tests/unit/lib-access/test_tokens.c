@@ -298,7 +298,7 @@ static size_t audit(mw_audit_row **rows)
     mw_slice next;
     mw_state_page page = {.limit = 1000};
     assert_int_equal(mw_state_read_begin(state_db, &tx), MW_OK);
-    assert_int_equal(mw_state_audit_list(tx, &page, &arena, rows, &count, &next), MW_OK);
+    assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE(""), &arena, rows, &count, &next), MW_OK);
     mw_state_read_end(tx);
     return count;
 }
@@ -315,7 +315,7 @@ static void test_refusals_are_counted_together(void **unused)
     mw_audit_row *rows;
     mw_refusals *refusals = mw_refusals_new(state_db, &fake.clock);
     mw_denial denial = {"access.read", "expired", MW_SLICE("loopback"), MW_SLICE("127.0.0.1"),
-                        MW_SLICE("id")};
+                        MW_SLICE("id"), MW_SLICE("team-a")};
     fake.mono_ns = 1000 * MW_NS_PER_S;
     for (int i = 0; i < 1000; i++)
         mw_refusals_note(refusals, &denial);
@@ -385,7 +385,7 @@ static size_t count_all(void)
         mw_state_tx *tx;
         mw_state_page page = {.limit = 1000, .cursor = next};
         assert_int_equal(mw_state_read_begin(state_db, &tx), MW_OK);
-        assert_int_equal(mw_state_audit_list(tx, &page, &arena, &rows, &count, &next), MW_OK);
+        assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE(""), &arena, &rows, &count, &next), MW_OK);
         mw_state_read_end(tx);
         total += count;
     } while (next.len);

@@ -147,6 +147,12 @@ static void test_an_old_file_is_migrated(void **state)
     close(fd);
     assert_in_range(len, 1000, sizeof script - 2);
     exec_on_file(script);
+    /* One whose time lies a day behind its receipt, and a nanosecond: that cannot be. */
+    exec_on_file("INSERT INTO alarm VALUES"
+                 " (1, '11111111111111111111111111111111', 'default', 'w', 'generic', 'i',"
+                 " 'created', 'HIGH', 't', 's', '', 86400000000100, 100, '[]', '', x'7b7d'),"
+                 " (2, '22222222222222222222222222222222', 'default', 'w', 'generic', 'j',"
+                 " 'created', 'HIGH', 't', 's', '', 86400000000101, 100, '[]', '', x'7b7d')");
     fd = open(key_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     assert_int_equal(write(fd, key, sizeof key - 1), sizeof key - 1);
     close(fd);
@@ -157,7 +163,14 @@ static void test_an_old_file_is_migrated(void **state)
     size_t count;
     mw_state_tx *tx = begin();
     assert_int_equal(mw_state_webhook_all(tx, &arena, &rows, &count), MW_OK);
+    mw_alarm_row kept, odd;
+    assert_int_equal(mw_state_alarm_get(tx, MW_SLICE("111111"), &arena, &kept), MW_OK);
+    assert_int_equal(mw_state_alarm_get(tx, MW_SLICE("222222"), &arena, &odd), MW_OK);
     mw_state_read_end(tx);
+    assert_int_equal(kept.started_ns, 86400000000100);
+    assert_int_equal(kept.claimed_ns, 0);
+    assert_int_equal(odd.started_ns, 100);
+    assert_int_equal(odd.claimed_ns, 86400000000101);
     assert_int_equal(count, 1);
     assert_slice(rows[0].name, "made by version 1");
     assert_slice(rows[0].auth, "hmac");

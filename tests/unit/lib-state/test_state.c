@@ -696,7 +696,8 @@ static void test_audit(void **state)
                             .action = MW_SLICE("webhook.create"),
                             .subject = id_of(i),
                             .outcome = MW_SLICE("ok"),
-                            .detail = MW_SLICE("d\r\nforged")};
+                            .detail = MW_SLICE("d\r\nforged"),
+                            .space = i % 2 ? MW_SLICE("") : MW_SLICE("team-a")};
         assert_int_equal(change(insert_audit, &row), MW_OK);
     }
     mw_state_tx *tx = begin();
@@ -705,7 +706,7 @@ static void test_audit(void **state)
     do {
         mw_audit_row *rows;
         size_t count;
-        assert_int_equal(mw_state_audit_list(tx, &page, &arena, &rows, &count, &page.cursor),
+        assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE(""), &arena, &rows, &count, &page.cursor),
                          MW_OK);
         for (size_t i = 0; i < count; i++) {
             assert_true(mw_slice_equal(rows[i].subject, id_of(--expected)));
@@ -719,8 +720,23 @@ static void test_audit(void **state)
     assert_int_equal(expected, 0);
     mw_audit_row *rows;
     size_t count;
+    /* Those of a space: every second one, page by page, and no other's. */
+    for (unsigned seen = 0; seen < 3 || page.cursor.len; seen += (unsigned)count) {
+        assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE("team-a"), &arena, &rows, &count,
+                                             &page.cursor),
+                         MW_OK);
+        assert_in_range(count, 1, 2);
+        for (size_t i = 0; i < count; i++) {
+            assert_slice(rows[i].space, "team-a");
+            assert_true(mw_slice_equal(rows[i].subject, id_of(4 - 2 * (seen + (unsigned)i))));
+        }
+    }
+    assert_int_equal(
+        mw_state_audit_list(tx, &page, MW_SLICE("team"), &arena, &rows, &count, &page.cursor),
+        MW_OK);
+    assert_int_equal(count, 0);
     mw_state_page bad = {.limit = 2, .cursor = MW_SLICE("00000000000000010001")};
-    assert_int_equal(mw_state_audit_list(tx, &bad, &arena, &rows, &count, &page.cursor),
+    assert_int_equal(mw_state_audit_list(tx, &bad, MW_SLICE(""), &arena, &rows, &count, &page.cursor),
                      MW_E_SYNTAX);
     mw_state_read_end(tx);
 }

@@ -178,15 +178,14 @@ static void look(const night *fault)
                            .until_ns = T0 + 5 * MINUTE,
                            .findings = findings};
     assert_int_equal(mw_store_view_open(store, &context.view), MW_OK);
-    assert_int_equal(mw_span_table_read(context.view, context.since_ns, context.until_ns, &arena,
-                                        &context.spans),
-                     MW_OK);
-    assert_int_equal(mw_point_table_read(context.view, context.since_ns, context.until_ns, &arena,
-                                         &context.points),
-                     MW_OK);
+    context.plan = mw_read_plan_make(context.view, context.since_ns, context.until_ns);
+    context.plan.points = context.plan.spans;
     assert_int_equal(
-        mw_log_table_read(context.view, context.since_ns, context.until_ns, &arena, &context.logs),
-        MW_OK);
+        mw_span_table_read(context.view, &context.plan.spans, &arena, &context.spans), MW_OK);
+    assert_int_equal(
+        mw_point_table_read(context.view, &context.plan.points, &arena, &context.points), MW_OK);
+    assert_int_equal(mw_log_table_read(context.view, &context.plan.logs, &arena, &context.logs),
+                     MW_OK);
     ask(&mw_provider_call_edges);
     ask(&mw_provider_red_change);
     ask(&mw_provider_missing_calls);

@@ -6,15 +6,18 @@
  *     calls FROM TO a>b>c N [ms S=MS]... [errors S=SHARE]... [slow S=MS]...
  *         N requests a minute from FROM until TO through a chain of services. Each service adds 20
  *         ms of its own (ms: another number). errors: that share of its calls fails, and with them
- *         those above. slow: it takes so much longer.
- *     alarm ID TIME SERVICE [region R] [resource R] [title T] [incident I] [priority P]
+ *         those above. slow: it takes so much longer. A last one in brackets, a>(b), has no spans:
+ *         it is the peer of a call of the one before.
+ *     alarm ID TIME SERVICE [region R] [resource R] [title T] [incident I] [priority P] [action A]
  *         "-" is no service. The incident is ID unless it is named. The alarm is decided before the
  *         next step.
  *     event ID ACTION          updated, resolved or closed, for the incident ID
+ *     look SECONDS             so much later decisions that are due are looked at again
  *     restart                  the daemon ends and starts
  *     imported a>b             calls that telemetry does not show
  *     link|unlink|proceed|skip ID [OTHER]      what a person does to an alarm; OTHER: an alarm of
- *     the merge|split|claim|close ID [OTHER]       incident that is meant; incidents likewise
+ *     the merge|split|claim|close ID [OTHER]       incident that is meant; incidents likewise;
+ *                                                   split: OTHER goes with it
  *     refused VERB ID [OTHER]  the same, and it must be refused as a conflict
  *
  *     expect ID VERDICT CODE           the decision as it is now
@@ -24,15 +27,22 @@
  *     open ID | ended ID               the incident of the alarm
  *     center ID SERVICE                what the incident is about
  *     suspect ID SERVICE               where its trouble ends
- *     journal ID WORD                  the word stands in the investigation's journal
+ *     journal ID WORD                  the word stands in the investigation's journal, as text or
+ *                                      as the type of a record
+ *     looked ID LOOK                   what came of the last look at it
+ *     times ID N                       as often it was looked at and its telemetry differed
+ *     cause ID SERVICE VERDICT         the first candidate of the investigation
  *     status ID STATUS
  *
- * After each file every decision is replayed, and must be the same.
+ * After each file every decision is replayed, and must be the same. Behind all of them it is seen
+ * that each rule (reason, cause, relation, region, label, second look) was played by one.
  */
 #include <dirent.h>
 #include <stdlib.h>
 
+#include "lib/state/looks.h"
 #include "tests/unit/triage/fixture.h"
+#include "triage/decision/second_look.h"
 
 #define NIGHT (INT64_C(1789948800) * MW_NS_PER_S) /* 2026-09-21T00:00:00Z */
 #define WORDS_MAX 40
@@ -92,6 +102,7 @@ static mw_slice incident_of(const char *name)
 typedef struct stage {
     char name[32];
     double ms, errors, slow;
+    bool peer; /* without spans */
 } stage;
 
 static mw_span_row rows[SERVICES_MAX * 64];
@@ -140,6 +151,11 @@ static void add_trace(stage *stages, size_t count, int64_t start_ns, unsigned nu
                              .output_tokens = MW_TOKENS_UNKNOWN,
                              .name = MW_SLICE("handle"),
                              .service = mw_slice_of(stages[i].name)};
+        if (stages[i].peer) {
+            row->kind = 3; /* the caller's own, CLIENT */
+            row->peer_service = row->service;
+            row->service = mw_slice_of(stages[i - 1].name);
+        }
         memcpy(row->trace_id, &trace, sizeof trace);
         row->trace_id[15] = 1;
         memcpy(row->span_id, &trace, 6);
@@ -156,8 +172,11 @@ static size_t read_chain(char *text, stage *stages)
     size_t count = 0;
     for (char *save, *name = strtok_r(text, ">", &save); name; name = strtok_r(NULL, ">", &save)) {
         assert_true(count < SERVICES_MAX);
-        stages[count] = (stage){.ms = 20.0};
-        snprintf(stages[count++].name, sizeof stages[0].name, "%s", name);
+        stages[count] = (stage){.ms = 20.0, .peer = *name == '('};
+        assert_true(count || !stages[count].peer);
+        name += stages[count].peer;
+        snprintf(stages[count++].name, sizeof stages[0].name, "%.*s", (int)strcspn(name, ")"),
+                 name);
     }
     return count;
 }
@@ -237,7 +256,7 @@ static void do_alarm(void)
                              .webhook_id = MW_SLICE("w1"),
                              .source = MW_SLICE("devops-agent"),
                              .incident_id = mw_slice_of(a->incident),
-                             .action = MW_SLICE("created"),
+                             .action = mw_slice_of(option("action", "created")),
                              .priority = mw_slice_of(option("priority", "HIGH")),
                              .title = mw_slice_of(option("title", words[1])),
                              .service = mw_slice_of(*words[3] == '-' ? "" : words[3]),
@@ -266,6 +285,14 @@ static void do_restart(void)
     close_all();
     open_all();
     start();
+    settle();
+}
+
+static void do_look(void)
+{
+    fake.wall_ns += (int64_t)strtoul(words[1], NULL, 10) * MW_NS_PER_S;
+    fake.mono_ns += (int64_t)strtoul(words[1], NULL, 10) * MW_NS_PER_S;
+    mw_triage_wake_looks(triage);
     settle();
 }
 
@@ -301,7 +328,7 @@ static mw_err do_verb(mw_verb verb, size_t at)
     mw_detail detail = {0};
     bool about_alarm = verb <= MW_VERB_SKIP;
     mw_slice one = id_of(words[at]);
-    mw_slice split[] = {MW_SLICE_INIT("")};
+    mw_slice split[2] = {MW_SLICE_INIT(""), MW_SLICE_INIT("")};
     mw_act act = {.verb = verb,
                   .subject = about_alarm ? one : incident_of(words[at]),
                   .other = MW_SLICE(""),
@@ -314,6 +341,8 @@ static mw_err do_verb(mw_verb verb, size_t at)
         split[0] = one;
         act.alarms = split;
         act.alarm_count = 1;
+        if (word_count > at + 1)
+            split[act.alarm_count++] = id_of(words[at + 1]);
     }
     mw_err err = mw_triage_act(triage, &act, &arena, &done, &detail);
     settle();
@@ -389,14 +418,142 @@ static void check_journal(void)
     size_t count;
     mw_journal_row *records = journal(incident_of(words[1]), &count);
     for (size_t i = 0; i < count; i++)
-        if (mw_slice_contains(records[i].text, mw_slice_of(words[2])))
+        if (mw_slice_contains(records[i].text, mw_slice_of(words[2])) ||
+            mw_slice_equal(records[i].type, mw_slice_of(words[2])))
             return;
     WRONG("no record with %s", words[2]);
+}
+
+static size_t looks_at(const char *name, mw_look_row **out)
+{
+    size_t count;
+    mw_state_tx *tx;
+    assert_int_equal(mw_state_read_begin(state_db, &tx), MW_OK);
+    assert_int_equal(mw_state_looks(tx, id_of(name), &arena, out, &count), MW_OK);
+    mw_state_read_end(tx);
+    return count;
+}
+
+static void check_looked(void)
+{
+    mw_look_row *looks;
+    size_t count = looks_at(words[1], &looks);
+    if (!count)
+        WRONG("%s was not looked at again", words[1]);
+    if (!mw_slice_equal(looks[count - 1].look, mw_slice_of(words[2])))
+        WRONG("it %.*s: %.*s", MW_SLICE_FMT(looks[count - 1].look),
+              MW_SLICE_FMT(looks[count - 1].reason));
+}
+
+static void check_times(void)
+{
+    mw_look_row *looks;
+    size_t count = looks_at(words[1], &looks);
+    if (count != strtoul(words[2], NULL, 10))
+        WRONG("it was %zu times", count);
+}
+
+/* {"candidates":[{"service":"NAME",... */
+static void check_cause(void)
+{
+    char wanted[96];
+    mw_slice text = investigation(incident_of(words[1])).root_cause_json;
+    snprintf(wanted, sizeof wanted, "\"candidates\":[{\"service\":\"%s\"", words[2]);
+    if (!mw_slice_contains(text, mw_slice_of(wanted)))
+        WRONG("the cause is another: %.*s", MW_SLICE_FMT(text));
+    snprintf(wanted, sizeof wanted, "\"verdict\":\"%s\"", words[3]);
+    if (!mw_slice_contains(text, mw_slice_of(wanted)))
+        WRONG("it is not %s: %.*s", words[3], MW_SLICE_FMT(text));
+}
+
+/* ---- which rules were played ----------------------------------------------------------------- */
+
+static bool reasons_met[MW_REASON_COUNT], causes_met[MW_CAUSE_COUNT];
+static bool regions_met[MW_REGION_COUNT], looks_met[MW_LOOK_COUNT];
+static bool relations_met[MW_RELATION_RESOURCE + 1][MW_TOPOLOGY_FAR + 1];
+static bool resource_met, title_met, across_met;
+
+static void meet_reason(mw_slice code)
+{
+    for (unsigned i = 0; i < MW_REASON_COUNT; i++)
+        reasons_met[i] |= mw_slice_equal(code, mw_slice_of(mw_reason_code_name((mw_reason_code)i)));
+}
+
+static void meet_candidates(const mw_decision_record *record)
+{
+    for (size_t i = 0; i < record->input.candidate_count; i++) {
+        const mw_candidate *c = &record->candidates[i];
+        causes_met[c->cause] = true;
+        regions_met[c->region] = true;
+        relations_met[c->relation][c->distance] = true;
+        resource_met |= c->shared_resource;
+        title_met |= c->same_title;
+        across_met |= c->region == MW_REGION_OTHER && c->shared_resource;
+    }
+}
+
+static void meet_alarm(const char *name)
+{
+    mw_decision_record record;
+    mw_decision_step *steps;
+    mw_look_row *looks;
+    size_t count;
+    mw_state_tx *tx;
+    mw_decision_row row = decided(id_of(name));
+    assert_int_equal(mw_state_read_begin(state_db, &tx), MW_OK);
+    assert_int_equal(mw_state_decision_steps(tx, id_of(name), &arena, &steps, &count), MW_OK);
+    mw_state_read_end(tx);
+    meet_reason(row.reason_code);
+    for (size_t i = 0; i < count; i++)
+        meet_reason(steps[i].reason_code);
+    assert_int_equal(mw_decision_read(row.detail_json, &arena, &record), MW_OK);
+    meet_candidates(&record);
+    for (size_t i = looks_at(name, &looks); i-- > 0;)
+        for (unsigned k = 0; k < MW_LOOK_COUNT; k++)
+            looks_met[k] |= mw_slice_equal(looks[i].look, mw_slice_of(mw_look_name((mw_look)k)));
+}
+
+/* Played behind all files: a rule without a scenario is a finding. */
+static void every_rule_was_played(void **state)
+{
+    (void)state;
+    unsigned missing = 0;
+#define NEED(met, ...)                                                                             \
+    do {                                                                                           \
+        if (!(met)) {                                                                              \
+            print_error("no scenario plays: " __VA_ARGS__);                                        \
+            print_error("\n");                                                                     \
+            missing++;                                                                             \
+        }                                                                                          \
+    } while (0)
+    for (unsigned i = 0; i < MW_REASON_COUNT; i++)
+        NEED(reasons_met[i], "reason %s", mw_reason_code_name((mw_reason_code)i));
+    for (unsigned i = 0; i < MW_CAUSE_COUNT; i++)
+        NEED(causes_met[i], "cause %s", mw_cause_name((mw_cause)i));
+    for (unsigned i = 0; i < MW_REGION_COUNT; i++)
+        NEED(regions_met[i], "region %s", mw_region_match_name((mw_region_match)i));
+    for (unsigned i = 0; i < MW_LOOK_COUNT; i++)
+        NEED(looks_met[i], "second look %s", mw_look_name((mw_look)i));
+    for (unsigned i = 1; i <= MW_TOPOLOGY_FAR; i++) {
+        NEED(relations_met[MW_RELATION_CALLER][i], "caller over %u calls", i);
+        NEED(relations_met[MW_RELATION_CALLEE][i], "callee over %u calls", i);
+    }
+    NEED(relations_met[MW_RELATION_SAME][0], "the same service");
+    NEED(relations_met[MW_RELATION_RESOURCE][0], "the same resource alone");
+    bool shared = false;
+    for (unsigned i = 0; i <= MW_TOPOLOGY_FAR; i++)
+        shared |= relations_met[MW_RELATION_SHARED][i];
+    NEED(shared, "a shared dependency");
+    NEED(resource_met, "a resource in common");
+    NEED(across_met, "a resource in common across regions");
+    NEED(title_met, "the same title");
+    assert_int_equal(missing, 0);
 }
 
 static void check_replay(void)
 {
     for (size_t i = 0; i < alarm_count; i++) {
+        meet_alarm(alarms[i].name);
         mw_replayed done;
         mw_detail detail = {0};
         assert_int_equal(
@@ -425,6 +582,12 @@ static void check_line(void)
         check_suspect();
     else if (strcmp(word, "journal") == 0)
         check_journal();
+    else if (strcmp(word, "looked") == 0)
+        check_looked();
+    else if (strcmp(word, "times") == 0)
+        check_times();
+    else if (strcmp(word, "cause") == 0)
+        check_cause();
     else if (strcmp(word, "status") == 0)
         check_text(incident_row(words[1]).status, words[2]);
     else
@@ -440,6 +603,8 @@ static void do_line(void)
         do_alarm();
     else if (strcmp(words[0], "event") == 0)
         do_event();
+    else if (strcmp(words[0], "look") == 0)
+        do_look();
     else if (strcmp(words[0], "restart") == 0)
         do_restart();
     else if (strcmp(words[0], "imported") == 0)
@@ -496,7 +661,7 @@ static int open_scenario(void **state)
 
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[64];
+    struct CMUnitTest tests[65];
     size_t count = 0;
     DIR *folder = opendir("tests/scenario");
     if (!folder)
@@ -513,5 +678,7 @@ int main(int argc, char **argv)
         count++;
     }
     closedir(folder);
+    if (argc < 2)
+        tests[count++] = (struct CMUnitTest)cmocka_unit_test(every_rule_was_played);
     return count ? _cmocka_run_group_tests("scenarios", tests, count, NULL, NULL) : 1;
 }

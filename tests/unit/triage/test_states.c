@@ -1,5 +1,6 @@
 /* States of a run and of an incident: the table of what each event makes of each, every pair played
  * against the real one. */
+#include "lib/state/plans.h"
 #include "tests/unit/triage/fixture.h"
 
 typedef enum event {
@@ -7,22 +8,23 @@ typedef enum event {
     RESTARTED,      /* the daemon ended and started */
     JOINED,         /* an alarm joined */
     INCIDENT_ENDED, /* a person closed or merged it */
+    TAKEN_AWAY,     /* a person canceled the run */
     EVENTS
 } event;
 
-/* "" = as it was. What a run itself ends with it writes from IN_PROGRESS alone (the last table). */
+/* "" = as it was, "!" = refused as a conflict, and as it was. What a run itself ends with it writes from IN_PROGRESS alone (the last table). */
 static const struct {
     const char *status;
     const char *next[EVENTS];
 } table[] = {
-    {"PENDING_TRIAGE", {"", "", "", "CANCELED"}},
-    {"PENDING_START", {"IN_PROGRESS", "", "", "CANCELED"}},
-    {"IN_PROGRESS", {"", "PENDING_START", "", ""}},
-    {"PENDING_CUSTOMER_APPROVAL", {"", "", "", ""}},
-    {"COMPLETED", {"", "", "PENDING_START", ""}},
-    {"FAILED", {"", "", "PENDING_START", ""}},
-    {"TIMED_OUT", {"", "", "PENDING_START", ""}},
-    {"CANCELED", {"", "", "", ""}},
+    {"PENDING_TRIAGE", {"", "", "", "CANCELED", "!"}},
+    {"PENDING_START", {"IN_PROGRESS", "", "", "CANCELED", "CANCELED"}},
+    {"IN_PROGRESS", {"", "PENDING_START", "", "", "CANCELED"}},
+    {"PENDING_CUSTOMER_APPROVAL", {"", "", "", "", "!"}},
+    {"COMPLETED", {"", "", "PENDING_START", "", "!"}},
+    {"FAILED", {"", "", "PENDING_START", "", "!"}},
+    {"TIMED_OUT", {"", "", "PENDING_START", "", "!"}},
+    {"CANCELED", {"", "", "", "", "!"}},
 };
 #define STATUSES (sizeof table / sizeof table[0])
 
@@ -60,6 +62,7 @@ static mw_err run_event(mw_state_job *job, mw_state_tx *tx)
     case JOINED:
         return mw_state_investigation_join(tx, s->id, T0 - 5, T0 + 5, MW_SLICE("HIGH"),
                                            s->repeat_ns, NULL);
+    case TAKEN_AWAY: return mw_state_investigation_cancel(tx, s->id);
     default: return mw_state_investigation_end(tx, s->id, MW_SLICE(""), T0);
     }
 }
@@ -77,10 +80,15 @@ static mw_slice insert(const char *status, const char *incident_state)
     return s.id;
 }
 
-static void happen(mw_slice id, event what)
+static mw_err try_event(mw_slice id, event what)
 {
     step s = {.job = {.run = run_event}, .id = id, .what = what};
-    assert_int_equal(mw_state_submit_wait(state_db, &s.job), MW_OK);
+    return mw_state_submit_wait(state_db, &s.job);
+}
+
+static void happen(mw_slice id, event what)
+{
+    assert_int_equal(try_event(id, what), MW_OK);
 }
 
 static void test_every_pair_of_status_and_event(void **unused)
@@ -89,9 +97,11 @@ static void test_every_pair_of_status_and_event(void **unused)
     for (size_t i = 0; i < STATUSES; i++)
         for (unsigned e = 0; e < EVENTS; e++) {
             mw_slice id = insert(table[i].status, "open");
-            happen(id, (event)e);
+            bool refused = strcmp(table[i].next[e], "!") == 0;
+            assert_int_equal(try_event(id, (event)e), refused ? MW_E_CONFLICT : MW_OK);
             mw_investigation_row row = investigation(id);
-            const char *wanted = *table[i].next[e] ? table[i].next[e] : table[i].status;
+            bool same = refused || !*table[i].next[e];
+            const char *wanted = same ? table[i].status : table[i].next[e];
             if (!mw_slice_equal(row.status, mw_slice_of(wanted)))
                 fail_msg("%s, event %u: %.*s", table[i].status, e, MW_SLICE_FMT(row.status));
             assert_slice(row.incident_state, e == INCIDENT_ENDED ? "closed" : "open");
@@ -155,7 +165,8 @@ static void test_a_closed_incident_stays_closed(void **unused)
     for (size_t i = 0; i < STATUSES; i++) {
         mw_slice id = insert(table[i].status, "closed");
         for (unsigned e = 0; e < EVENTS; e++) {
-            happen(id, (event)e);
+            mw_err err = try_event(id, (event)e);
+            assert_true(err == MW_OK || (e == TAKEN_AWAY && err == MW_E_CONFLICT));
             assert_slice(investigation(id).incident_state, "closed");
         }
     }
