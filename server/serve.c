@@ -153,8 +153,8 @@ static mw_err start_rooms(mw_server *server)
     server->desk_pool = mw_pool_new(DESK_THREADS, DESK_QUEUE_MAX);
     server->watch_pool = mw_pool_new(WATCH_THREADS, WATCH_QUEUE_MAX);
     server->run_pool = mw_pool_new_background(RUN_THREADS, WATCH_QUEUE_MAX);
-    mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock,
-                               0, server->run_pool};
+    mw_triage_config triage = {server->store,   server->state, server->watch_pool, server->clock, 0,
+                               server->run_pool};
     mw_err err = mw_triage_start(&triage, &server->triage);
     if (!err)
         err = start_doors(server);

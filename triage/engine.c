@@ -288,8 +288,8 @@ static mw_err read_alarms(batch *b)
 static mw_err find_windows(batch *b)
 {
     for (size_t i = 0; i < b->count; i++) {
-        mw_err err = mw_windows_hold(&b->triage->windows, &b->held, b->alarms[i].started_ns,
-                                     &b->windows[i]);
+        mw_err err =
+            mw_windows_hold(&b->triage->windows, &b->held, b->alarms[i].started_ns, &b->windows[i]);
         if (err != MW_OK)
             return err;
         if (!b->windows[i])

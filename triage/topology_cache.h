@@ -73,8 +73,8 @@ typedef struct mw_windows_held {
     size_t count;
 } mw_windows_held;
 /* As _get, or the one that is held already; NULL when there is no room for another minute. */
-MW_MUST_USE mw_err mw_windows_hold(mw_topology_cache *cache, mw_windows_held *held,
-                                   int64_t time_ns, mw_window **out);
+MW_MUST_USE mw_err mw_windows_hold(mw_topology_cache *cache, mw_windows_held *held, int64_t time_ns,
+                                   mw_window **out);
 void mw_windows_release(mw_topology_cache *cache, mw_windows_held *held);
 /* Makes one window again that alarms need soon; when to come again, at most a second: 0 = at once.
  * A thread that may wait. */

@@ -117,7 +117,8 @@ static void run_decisions(mw_job *job)
         err = decide_one(triage);
     }
     pthread_mutex_lock(&triage->lock);
-    triage->deciding = goes_on(triage, err, triage->alarms_waiting) && submit(triage, triage->pool, job);
+    triage->deciding =
+        goes_on(triage, err, triage->alarms_waiting) && submit(triage, triage->pool, job);
     pthread_cond_broadcast(&triage->changed);
     pthread_mutex_unlock(&triage->lock);
 }
@@ -151,7 +152,8 @@ static void run_investigation(mw_job *job)
     if (is_failure(err))
         log_failure("investigation failed, will be tried again", err);
     pthread_mutex_lock(&triage->lock);
-    runner->active = goes_on(triage, err, triage->runs_waiting) && submit(triage, triage->runs, job);
+    runner->active =
+        goes_on(triage, err, triage->runs_waiting) && submit(triage, triage->runs, job);
     pthread_cond_broadcast(&triage->changed);
     pthread_mutex_unlock(&triage->lock);
 }

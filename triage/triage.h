@@ -20,7 +20,7 @@ typedef struct mw_triage_config {
     mw_pool *pool;
     const mw_clock *clock;
     unsigned look_ms; /* how often due looks are asked for; 0 = every second */
-    mw_pool *runs; /* of investigations, which may take long; NULL: the same */
+    mw_pool *runs;    /* of investigations, which may take long; NULL: the same */
 } mw_triage_config;
 
 /* Takes up what a former run left. MW_E_NOMEM, MW_E_IO. */
@@ -40,9 +40,9 @@ typedef struct mw_outcome {
 #define MW_PROMPT_MAX 16
 
 /* Decides alarms in the job that has just inserted them, so that they share its commit: when no
- * older one waits, none of them has an event yet, and the telemetry around them is at hand. All of them or none; *decided false:
- * they wait for mw_triage_wake. What fails in deciding is undone and fails nothing else; an error
- * is the transaction's. On the state writer's thread. */
+ * older one waits, none of them has an event yet, and the telemetry around them is at hand. All of
+ * them or none; *decided false: they wait for mw_triage_wake. What fails in deciding is undone and
+ * fails nothing else; an error is the transaction's. On the state writer's thread. */
 MW_MUST_USE mw_err mw_triage_decide_now(mw_triage *triage, mw_state_tx *tx,
                                         const mw_alarm_row *alarms, size_t count,
                                         mw_outcome *outcomes, bool *decided);

@@ -70,8 +70,9 @@ struct mw_triage {
     mw_topology_cache windows;
 
     /* of the decision loop */
-    bool one_by_one;      /* a batch failed */
-    uint64_t passed_over; /* atomic: alarms up to this one that cannot be decided wait for a start */
+    bool one_by_one; /* a batch failed */
+    uint64_t
+        passed_over; /* atomic: alarms up to this one that cannot be decided wait for a start */
 
     /* of the job of second looks: windows of its own, so that no verdict waits for it */
     mw_topology_cache look_windows;

@@ -56,21 +56,21 @@ static mw_err insert_alarm(mw_arrival *arrival, const mw_alarm_event *event, mw_
     mw_alarm_row *row = &arrival->rows[arrival->alarms];
     mw_slice name = name_alarm(arrival, id);
     *row = (mw_alarm_row){.id = name,
-                        .space = arrival->space,
-                        .webhook_id = arrival->webhook_id,
-                        .source = mw_slice_of(arrival->source->name),
-                        .incident_id = event->incident_id,
-                        .action = event->action,
-                        .priority = event->priority,
-                        .title = event->title,
-                        .description = event->description,
-                        .service = event->service,
-                        .region = event->region,
-                        .resources_json = event->resources_json,
-                        .body = event->body.len ? event->body : arrival->body,
-                        .started_ns = event_time(arrival, event),
-                        .received_ns = arrival->received_ns,
-                        .claimed_ns = is_ahead(arrival, event) ? event->started_ns : 0};
+                          .space = arrival->space,
+                          .webhook_id = arrival->webhook_id,
+                          .source = mw_slice_of(arrival->source->name),
+                          .incident_id = event->incident_id,
+                          .action = event->action,
+                          .priority = event->priority,
+                          .title = event->title,
+                          .description = event->description,
+                          .service = event->service,
+                          .region = event->region,
+                          .resources_json = event->resources_json,
+                          .body = event->body.len ? event->body : arrival->body,
+                          .started_ns = event_time(arrival, event),
+                          .received_ns = arrival->received_ns,
+                          .claimed_ns = is_ahead(arrival, event) ? event->started_ns : 0};
     mw_err err = mw_state_alarm_put(tx, row);
     if (err != MW_OK)
         return err;

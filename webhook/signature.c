@@ -70,8 +70,8 @@ static const EVP_MAC_CTX *keyless(void)
     if (known)
         return known;
     made = new_keyless();
-    if (made && __atomic_compare_exchange_n(&kept, &known, made, false, __ATOMIC_ACQ_REL,
-                                            __ATOMIC_ACQUIRE))
+    if (made &&
+        __atomic_compare_exchange_n(&kept, &known, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return made;
     EVP_MAC_CTX_free(made);
     return known;

@@ -35,8 +35,8 @@ struct mw_state {
     mw_state_tx writer, checkpoints;
     mw_queue queue;
     pthread_t writer_thread;
-    bool writable;   /* atomic: the writer sets, anyone reads */
-    uint64_t undone; /* transactions that were not committed; the writer's thread */
+    bool writable;     /* atomic: the writer sets, anyone reads */
+    uint64_t undone;   /* transactions that were not committed; the writer's thread */
     uint64_t closings; /* incidents that were closed; the writer's thread */
 
     int log_pages; /* from which on there is a checkpoint */

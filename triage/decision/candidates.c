@@ -603,8 +603,8 @@ typedef struct best {
 
 static bool is_among_best(const best *b, const mw_candidate *c, const mw_weighed *weighed)
 {
-    return b->count < b->max || mw_weighed_compare(c, weighed, &b->items[b->count - 1],
-                                                   &b->weighed[b->count - 1]) < 0;
+    return b->count < b->max ||
+           mw_weighed_compare(c, weighed, &b->items[b->count - 1], &b->weighed[b->count - 1]) < 0;
 }
 
 /* May one whose service is worth so much be among them? */
@@ -618,8 +618,7 @@ static bool may_be_among(const look *l, const best *b, double component)
 static void put_among(best *b, const mw_candidate *c, const mw_weighed *weighed)
 {
     size_t at = b->count < b->max ? b->count++ : b->count - 1;
-    for (; at > 0 &&
-           mw_weighed_compare(c, weighed, &b->items[at - 1], &b->weighed[at - 1]) < 0;
+    for (; at > 0 && mw_weighed_compare(c, weighed, &b->items[at - 1], &b->weighed[at - 1]) < 0;
          at--) {
         b->items[at] = b->items[at - 1];
         b->weighed[at] = b->weighed[at - 1];

@@ -33,13 +33,13 @@ static mw_topology *make_topology(void)
     for (uint32_t i = 0; i < SERVICES * 3; i++) {
         bool worse = chance(8) == 0, entry = i % 3 == 2;
         for (uint32_t m = 0; m < 30; m++)
-            minutes.cells[minutes.cell_count++] = (mw_minute_cell){
-                .caller = entry ? MW_MINUTES_ENTRY : i / 3,
-                .callee = (i / 3 + (entry ? 0 : 1 + i % 3 * 6)) % SERVICES,
-                .minute = MINUTE - 29 + m,
-                .calls = 50 + chance(50),
-                .errors = worse && m > 24 + i % 3 ? 30 : 0,
-                .mean_us = 5000};
+            minutes.cells[minutes.cell_count++] =
+                (mw_minute_cell){.caller = entry ? MW_MINUTES_ENTRY : i / 3,
+                                 .callee = (i / 3 + (entry ? 0 : 1 + i % 3 * 6)) % SERVICES,
+                                 .minute = MINUTE - 29 + m,
+                                 .calls = 50 + chance(50),
+                                 .errors = worse && m > 24 + i % 3 ? 30 : 0,
+                                 .mean_us = 5000};
     }
     assert_int_equal(mw_topology_build(&minutes, NULL, 0, MINUTE, &arena, &topology), MW_OK);
     return topology;

@@ -42,8 +42,7 @@ static mw_err run_prompt(mw_state_job *job, mw_state_tx *tx)
 static bool deliver(prompt_job *j)
 {
     j->job = (mw_state_job){.run = run_prompt};
-    assert_int_equal(mw_state_submit_wait(state_db, &j->job),
-                     j->then_fail ? MW_E_CONFLICT : MW_OK);
+    assert_int_equal(mw_state_submit_wait(state_db, &j->job), j->then_fail ? MW_E_CONFLICT : MW_OK);
     if (j->decided && !j->then_fail)
         mw_triage_decided(triage, j->outcomes, j->count);
     else if (!j->then_fail)
