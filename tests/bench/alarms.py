@@ -94,15 +94,15 @@ class Sender:
                         key.fileobj.close()
 
 
-def decisions(server):
+def counted(server, name):
+    """A counter, summed over its labels."""
     text = server.daemon.get("/metrics").body.decode()
-    return sum(int(float(line.split()[-1])) for line in text.splitlines()
-               if line.startswith("midwatch_decisions_total"))
+    return sum(int(float(line.split()[-1])) for line in text.splitlines() if line.startswith(name))
 
 
 def wait_for_decisions(server, count):
     from harness import wait_for
-    wait_for("all decisions", lambda: decisions(server) >= count, 120)
+    wait_for("all decisions", lambda: counted(server, "midwatch_decisions_total") >= count, 120)
 
 
 # ---- alarms through the port --------------------------------------------------------------------
@@ -201,8 +201,7 @@ def run_verdicts(transport, in_flight, count, mean_s, seed):
             time.sleep(4)
             times = send_at_random(sender, count, mean_s, seed)
             wait_for_decisions(server, INCIDENTS + count)
-            runs = int(server.daemon.get("/metrics").body.decode().partition(
-                'midwatch_investigations_total{result="completed"} ')[2].split("\n")[0] or 0)
+            runs = counted(server, "midwatch_investigations_total")
             still = load.poll() is None
             recorded = server.daemon.cli_json("alarm", "list", "--limit", "1000")["items"]
             exports = json.loads(load.communicate()[0])
