@@ -232,7 +232,7 @@ bench: deps-test ## speed, memory, disk: medians and ratios
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
 	@tests/bench/run.py --build $(BUILD)
 
-bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, a steady state of 20 minutes
+bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, causes in 50 M, a steady state of 20 minutes
 	@+$(MAKE) --no-print-directory -j$$(nproc) all $(bench_programs)
 	@tests/bench/run_long.py --build $(BUILD)
 
@@ -240,8 +240,8 @@ bench-long: deps-test ## growth to 50 M spans, look-ups in 10 M, a steady state 
 # three cases). Ends with 1 below the bars.
 DATA ?= tests/data/rca
 accuracy: deps-test ## real faults, and how often the cause is named first (DATA=DIR)
-	@+$(MAKE) --no-print-directory -j$$(nproc) all
-	@tests/accuracy/run.py $(DATA) --build $(BUILD) --at-least nezha=0.55 --at-least petshop=0.75
+	@+$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/tests/bench/triage/grid
+	@tests/accuracy/run.py $(DATA) --build $(BUILD) --grid --at-least nezha=0.55 --at-least petshop=0.75
 
 c_files = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 lint: deps-lint ## arrows between rooms, sizes, warnings as errors (gcc, clang), clang-tidy, cppcheck

@@ -256,6 +256,9 @@ void mw_visible(mw_buffer *out, mw_slice text);
 /* Peer text, neutralised, in a column of that width with two blanks behind it: of a line that
  * cannot wait for the others. */
 void mw_append_padded(mw_buffer *out, mw_slice text, size_t width);
+/* What the calls of an agent, a session or a trace came to: fields, and four cells. */
+void mw_field_usage(mw_buffer *out, const json_t *object);
+void mw_usage_cells(mw_table *table, const json_t *object);
 /* One word for a shell, in quotes where it needs them. Not neutralised. Pure. */
 void mw_shell_word(mw_buffer *out, mw_slice text);
 /* "  midwatch COMMAND", with the options that chose the daemon. */

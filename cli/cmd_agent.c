@@ -27,8 +27,6 @@ static void append_services(const json_t *agent, mw_buffer *out)
 
 static void add_row(mw_cli *cli, mw_table *table, const json_t *agent)
 {
-    static const char *const counts[] = {"model_calls", "tool_calls", "input_tokens",
-                                         "output_tokens"};
     char text[MW_CELL_SIZE];
     mw_buffer services;
     mw_time_text(cli, agent, "last_seen", text);
@@ -42,8 +40,7 @@ static void add_row(mw_cli *cli, mw_table *table, const json_t *agent)
     mw_table_cellf(table, "%lld", (long long)mw_integer(agent, "errors"));
     if (mw_integer(agent, "errors"))
         mw_table_style(table, MW_STYLE_RED);
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-        mw_table_cellf(table, "%lld", (long long)mw_integer(agent, counts[i]));
+    mw_usage_cells(table, agent);
     mw_buffer_init(&services, MW_MEM_BASE, (size_t)1 << 20);
     append_services(agent, &services);
     mw_table_cell(table, mw_buffer_slice(&services));
@@ -104,12 +101,7 @@ static void render_show(mw_cli *cli, json_t *root, mw_buffer *out)
                       (long long)mw_integer(root, "traces"), (long long)mw_integer(root, "spans"),
                       (long long)mw_integer(root, "errors"));
     render_own(root, out);
-    mw_buffer_appendf(out, "  %-13s %lld model, %lld tool\n", "calls",
-                      (long long)mw_integer(root, "model_calls"),
-                      (long long)mw_integer(root, "tool_calls"));
-    mw_buffer_appendf(out, "  %-13s %lld in, %lld out\n", "tokens",
-                      (long long)mw_integer(root, "input_tokens"),
-                      (long long)mw_integer(root, "output_tokens"));
+    mw_field_usage(out, root);
 }
 
 int mw_cmd_agent_show(mw_cli *cli)

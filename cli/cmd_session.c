@@ -28,8 +28,6 @@ static const mw_column columns[] = {
 
 static void add_row(mw_cli *cli, mw_table *table, const json_t *item)
 {
-    static const char *const counts[] = {"model_calls", "tool_calls", "input_tokens",
-                                         "output_tokens"};
     char text[MW_CELL_SIZE];
     mw_time_text(cli, item, "last_seen", text);
     mw_table_cell(table, mw_slice_of(text));
@@ -41,8 +39,7 @@ static void add_row(mw_cli *cli, mw_table *table, const json_t *item)
     mw_table_cellf(table, "%lld", (long long)mw_integer(item, "errors"));
     if (mw_integer(item, "errors"))
         mw_table_style(table, MW_STYLE_RED);
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-        mw_table_cellf(table, "%lld", (long long)mw_integer(item, counts[i]));
+    mw_usage_cells(table, item);
     mw_duration_text(mw_number(item, "duration_ms"), text, sizeof text);
     mw_table_cell(table, mw_slice_of(text));
     mw_table_cell(table, mw_text(item, "user"));
@@ -92,12 +89,7 @@ static void render_head(const json_t *root, mw_buffer *out)
     mw_buffer_appendf(out, "  %-13s %lld traces, %lld spans, %lld logs, %lld errors\n", "holds",
                       (long long)mw_integer(root, "traces"), (long long)mw_integer(root, "spans"),
                       (long long)mw_integer(root, "logs"), (long long)mw_integer(root, "errors"));
-    mw_buffer_appendf(out, "  %-13s %lld model, %lld tool\n", "calls",
-                      (long long)mw_integer(root, "model_calls"),
-                      (long long)mw_integer(root, "tool_calls"));
-    mw_buffer_appendf(out, "  %-13s %lld in, %lld out\n", "tokens",
-                      (long long)mw_integer(root, "input_tokens"),
-                      (long long)mw_integer(root, "output_tokens"));
+    mw_field_usage(out, root);
 }
 
 /* ---- turns ---------------------------------------------------------------------------------- */

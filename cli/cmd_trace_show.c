@@ -385,12 +385,7 @@ static void render_head(mw_cli *cli, const json_t *root, mw_buffer *out)
                       (long long)mw_integer(root, "span_count"),
                       (long long)mw_integer(root, "log_count"),
                       (long long)mw_integer(root, "errors"));
-    mw_buffer_appendf(out, "  %-13s %lld model, %lld tool\n", "calls",
-                      (long long)mw_integer(root, "model_calls"),
-                      (long long)mw_integer(root, "tool_calls"));
-    mw_buffer_appendf(out, "  %-13s %lld in, %lld out\n", "tokens",
-                      (long long)mw_integer(root, "input_tokens"),
-                      (long long)mw_integer(root, "output_tokens"));
+    mw_field_usage(out, root);
     render_critical(root, out);
     mw_buffer_append_byte(out, '\n');
 }

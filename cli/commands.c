@@ -270,11 +270,12 @@ void mw_help_all(mw_buffer *out)
                       MW_VERSION);
     append_nouns(out);
     mw_buffer_appendf(
-        out, "\nmidwatch help NOUN tells more; midwatch --version the version.\n\n"
-             "Where it connects, the first that is there: --server or MIDWATCH_SERVER (with\n"
-             "MIDWATCH_TOKEN), the socket in --data or MIDWATCH_DATA, in your own data directory,\n"
-             "in /var/lib/midwatch, then http://127.0.0.1:4319. For https, MIDWATCH_CA_FILE names\n"
-             "the file of the CA; without it the system's CAs count.\n\n"
-             "Exit status: 0 done, 1 failed, 2 usage, 4 not allowed, 5 not found, 6 conflict,\n"
-             "7 unreachable or timed out.\n");
+        out,
+        "\nmidwatch help NOUN tells more; midwatch --version the version.\n\n"
+        "Where it connects, the first that is given: --server (with MIDWATCH_TOKEN), the socket\n"
+        "in --data, MIDWATCH_SERVER, the socket in MIDWATCH_DATA, in your own data directory, in\n"
+        "/var/lib/midwatch, then http://127.0.0.1:4319. For https, MIDWATCH_CA_FILE names the\n"
+        "file of the CA; without it the system's CAs count.\n\n"
+        "Exit status: 0 done, 1 failed, 2 usage, 4 not allowed, 5 not found, 6 conflict,\n"
+        "7 unreachable or timed out.\n");
 }

@@ -165,6 +165,24 @@ static void judge_losses(findings *all, const json_t *store)
         "with the daemon stopped, accept it with midwatch check --rebuild");
 }
 
+/* What vanished before that nobody can tell. */
+static void judge_catalogue(findings *all, const json_t *store)
+{
+    char made[MW_CELL_SIZE];
+    mw_buffer seen;
+    if (!mw_text(store, "catalogue_made_anew").len)
+        return;
+    mw_instant_text(store, "catalogue_made_anew", made);
+    begin(&seen);
+    mw_buffer_appendf(&seen,
+                      "the catalogue was missing or unreadable and was made anew %s: whether "
+                      "segments vanished before that cannot be told",
+                      made);
+    add(all, SEVERITY_WARNING, "catalogue_made_anew", &seen,
+        "find out what removed it; when nothing is missing, accept it with the daemon stopped: "
+        "midwatch check --rebuild");
+}
+
 /* Without the former digest.key nothing is lost, and much is made again at each start. */
 static void judge_key(findings *all, const json_t *store)
 {
@@ -206,6 +224,7 @@ static void judge_daemon(findings *all)
                   "stored blocks are damaged, answers leave them out",
                   "midwatch check names them; look at the disk");
     judge_losses(all, store);
+    judge_catalogue(all, store);
     judge_key(all, store);
     if (count_of(turned_away, "tls_on_clear_text"))
         add_plain(all, SEVERITY_WARNING, "tls_on_clear_text",

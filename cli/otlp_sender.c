@@ -64,8 +64,8 @@ static int ask_daemon(mw_cli *cli, mw_target *to)
     int status = mw_target_choose(cli, &api);
     if (status)
         return status;
-    /* Not the status: a token that may only ingest may not ask for it. On a daemon that is not ready
-     * the ports are there all the same. */
+    /* Not the status: a token that may only ingest may not ask for it. A daemon that is not ready
+     * names its ports all the same. */
     status = mw_client_fetch(cli, "/readyz", &answer);
     if (status) {
         mw_answer_free(&answer);

@@ -36,13 +36,14 @@ typedef struct mw_packed_file {
     bool at_end;    /* of the file: nothing is behind `input` */
     uint8_t *input; /* bytes of the file that were not taken yet: at to len */
     size_t at, len;
-    uint64_t offset; /* in the file, of input[0] */
-    uint64_t member; /* where the present one begins */
+    uint64_t offset;   /* in the file, of input[0] */
+    uint64_t member;   /* where the present one begins */
     uint64_t kept_max; /* MW_PACKED_KEPT, but in tests */
     /* The second reading: packed bytes from `again_at` to `again_end` of again_fd, then `input`. */
     int again_fd, kept_fd; /* kept_fd: what a pipe brought, -1 = none yet */
     uint64_t again_at, again_end;
-    uint8_t *again; /* a piece of them: piece_at to piece_len; first scratch for the first reading */
+    uint8_t
+        *again; /* a piece of them: piece_at to piece_len; first scratch for the first reading */
     size_t piece_at, piece_len;
     char problem[256]; /* empty = none */
 } mw_packed_file;

@@ -47,6 +47,24 @@ void mw_field_time(mw_cli *cli, const json_t *object, const char *title, const c
     mw_field(out, title, mw_slice_of(text));
 }
 
+void mw_field_usage(mw_buffer *out, const json_t *object)
+{
+    mw_buffer_appendf(out, "  %-13s %lld model, %lld tool\n", "calls",
+                      (long long)mw_integer(object, "model_calls"),
+                      (long long)mw_integer(object, "tool_calls"));
+    mw_buffer_appendf(out, "  %-13s %lld in, %lld out\n", "tokens",
+                      (long long)mw_integer(object, "input_tokens"),
+                      (long long)mw_integer(object, "output_tokens"));
+}
+
+void mw_usage_cells(mw_table *table, const json_t *object)
+{
+    static const char *const counts[] = {"model_calls", "tool_calls", "input_tokens",
+                                         "output_tokens"};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        mw_table_cellf(table, "%lld", (long long)mw_integer(object, counts[i]));
+}
+
 void mw_shell_word(mw_buffer *out, mw_slice text)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

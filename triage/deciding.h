@@ -22,8 +22,8 @@ typedef struct mw_deciding {
     mw_decision decision;
 } mw_deciding;
 
-/* gather.c. The telemetry of the alarm's window: standing, service, record.seen. Needs `steps.arena`,
- * `alarm` and `window` alone, so that it may run on the window's thread too. MW_E_NOMEM. */
+/* gather.c. The telemetry of the alarm's window: standing, service, record.seen. Needs `alarm` and
+ * `window` alone, so that it may run on the window's thread too. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_deciding_see(mw_deciding *d);
 /* What was seen, as a member of an incident. MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_deciding_member(mw_deciding *d);

@@ -16,6 +16,7 @@
 #include "lib/base/log.h"
 #include "lib/state/looks.h"
 #include "triage/deciding.h"
+#include "triage/decision/second_look.h"
 
 /* An alarm without its body is a few KiB; at worst 256 KiB of resource names, each byte escaped to
  * six, and 32 KiB of description. A batch that exceeds it is taken one by one. */
@@ -103,8 +104,8 @@ static mw_err carry_out(mw_deciding *d)
     if (err == MW_OK)
         err = insert_decision(d);
     if (err == MW_OK && d->decision.verdict != MW_VERDICT_SKIPPED)
-        err =
-            mw_state_unsettled_insert(d->steps.tx, d->alarm->seq, mw_look_due_ns(d->steps.now_ns));
+        err = mw_state_unsettled_insert(d->steps.tx, d->alarm->seq, mw_look_due_ns(d->steps.now_ns),
+                                        mw_look_print(&d->record.seen));
     if (err == MW_OK && !d->fresh)
         err = hand_over_events(d);
     if (err == MW_OK && d->decision.verdict == MW_VERDICT_PROCEED)

@@ -13,7 +13,7 @@
 #include "triage/conclusion/plan.h"
 #include "triage/conclusion/report_int.h"
 #include "triage/evidence/entries.h"
-#include "triage/evidence/provider_int.h"
+#include "triage/evidence/inquiry.h"
 #include "triage/triage_int.h"
 
 /* Names of services and operations, templates, findings, JSON: far below. Bounds what stored text
@@ -22,13 +22,6 @@
 /* Deployments that long before the window are still told. */
 #define DEPLOYMENTS_BEFORE_NS (INT64_C(3600) * MW_NS_PER_S)
 #define DEPLOYMENTS_MAX 100
-
-/* In the order of the journal. The edges come first: they tell the onset best. */
-static const mw_provider *const providers[] = {
-    &mw_provider_call_edges,     &mw_provider_red_change,    &mw_provider_missing_calls,
-    &mw_provider_error_origin,   &mw_provider_log_templates, &mw_provider_metric_changes,
-    &mw_provider_version_change, &mw_provider_deployments};
-#define PROVIDERS (sizeof providers / sizeof providers[0])
 
 typedef struct run {
     mw_state_job job;
@@ -168,53 +161,26 @@ static mw_err read_members(run *r, const char *kept)
     return err;
 }
 
-static bool says(const mw_alarm_row *alarm, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (mw_slice_contains(alarm->title, mw_slice_of(words[i])))
-            return true;
-    return false;
-}
-
-/* What the alarms' titles speak of: a hint where telemetry leaves both open. */
-static void read_titles(run *r)
-{
-    static const char *const latency[] = {"latency", "Latency", "slow", "duration", "p99", "p95"};
-    static const char *const errors[] = {"availability", "Availability", "error", "Error",
-                                         "success",      "fail",         "5xx"};
-    for (size_t i = 0; i < r->alarm_count; i++) {
-        r->context.says_latency |= says(&r->alarms[i], latency, sizeof latency / sizeof latency[0]);
-        r->context.says_errors |= says(&r->alarms[i], errors, sizeof errors / sizeof errors[0]);
-    }
-}
-
-/* Calls that somebody knows of and telemetry need not show: they come behind those that it does,
- * and are not measured. */
-static void add_imported(run *r)
-{
-    mw_findings *f = r->findings;
-    for (size_t i = 0; i < r->edge_count && f->call_count < MW_CALLS_MAX; i++)
-        f->calls[f->call_count++] = (mw_call){r->edges[i].caller, r->edges[i].callee, 0, false};
-}
-
 static mw_err begin(run *r, mw_store_view *view)
 {
     char since[MW_TIME_TEXT_SIZE], until[MW_TIME_TEXT_SIZE];
     mw_context *context = &r->context;
-    r->findings = mw_arena_zalloc(&r->arena, 1, sizeof *r->findings);
+    r->findings = mw_findings_new(&r->arena);
     if (!r->findings)
         return MW_E_NOMEM;
-    r->findings->arena = &r->arena;
     *context = (mw_context){.arena = &r->arena,
                             .view = view,
                             .entry = entry_of(r),
                             .at_ns = (uint64_t)at_of(r),
                             .since_ns = (uint64_t)r->row.window_start_ns,
                             .until_ns = (uint64_t)r->row.window_end_ns + 1,
+                            .imported = r->edges,
+                            .imported_count = r->edge_count,
                             .deployments = r->deployments,
                             .deployment_count = r->deployment_count,
                             .findings = r->findings};
-    read_titles(r);
+    for (size_t i = 0; i < r->alarm_count; i++)
+        mw_inquiry_read_title(context, r->alarms[i].title);
     mw_err err = set_begins(r);
     if (err != MW_OK)
         return err;
@@ -237,20 +203,6 @@ static bool is_over(void *ctx)
     return mw_clock_mono_ns(r->triage->clock) > r->deadline_mono_ns;
 }
 
-static mw_err read_tables(run *r)
-{
-    mw_context *c = &r->context;
-    mw_span_table_fini(&c->spans);
-    mw_point_table_fini(&c->points);
-    c->plan = mw_read_plan_make(c->view, c->since_ns, c->until_ns);
-    mw_err err = mw_span_table_read(c->view, &c->plan.spans, c->arena, &c->spans);
-    if (err == MW_OK)
-        err = mw_point_table_read(c->view, &c->plan.points, c->arena, &c->points);
-    if (err == MW_OK)
-        err = mw_log_table_read(c->view, &c->plan.logs, c->arena, &c->logs);
-    return err;
-}
-
 static bool is_seen(const mw_context *c, mw_slice service)
 {
     for (size_t i = 0; i < c->spans.service_count; i++)
@@ -263,7 +215,7 @@ static bool is_seen(const mw_context *c, mw_slice service)
         if (mw_slice_equal(c->logs.kinds[i].service, service))
             return true;
     bool sampled = c->plan.spans.period_ns || c->plan.logs.period_ns || c->plan.points.period_ns;
-    return sampled && mw_store_window_names(c->view, &c->plan.spans, service);
+    return sampled && mw_store_window_names(c->view, &c->plan.spans, ~0u, service);
 }
 
 static mw_err note_sample(run *r)
@@ -316,21 +268,16 @@ static mw_err note_missing(run *r)
     return err == MW_OK ? note_sample(r) : err;
 }
 
-static mw_err add_callers(run *r)
-{
-    const mw_store_stop stop = {is_over, r};
-    return mw_entries_add_callers(&r->context, r->triage->store, r->edges, r->edge_count, &stop);
-}
-
 static mw_err read_telemetry(run *r)
 {
     const mw_context *c = &r->context;
-    mw_err err = read_tables(r);
+    const mw_store_stop stop = {is_over, r};
+    mw_err err = mw_inquiry_read(&r->context, r->triage->store, &stop);
     /* What is damaged is left out; everything else may still say what happened. */
     while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(c->view))
-        err = read_tables(r);
+        err = mw_inquiry_read(&r->context, r->triage->store, &stop);
     if (err == MW_OK)
-        err = add_callers(r);
+        err = mw_entries_add_callers(&r->context, r->triage->store, &stop);
     if (err == MW_OK)
         err = note_missing(r);
     if (err != MW_OK)
@@ -346,32 +293,11 @@ static mw_err read_telemetry(run *r)
 
 /* ---- evidence -------------------------------------------------------------------------------- */
 
-/* Where no edge told the onset, the surest failure does. */
-static void set_onset(run *r)
-{
-    double most = 0;
-    for (size_t i = 0; i < r->findings->count && !r->context.onset_ns; i++)
-        if (r->findings->items[i].strength > most)
-            most = r->findings->items[i].strength;
-    for (size_t i = 0; i < r->findings->count && !r->context.onset_ns; i++)
-        if (r->findings->items[i].strength >= most)
-            r->context.onset_ns = r->findings->items[i].first_ns;
-}
-
 static mw_err ask(run *r, const mw_provider *provider)
 {
     size_t before = r->findings->count, gaps = r->findings->gap_count;
     mw_slice evidence;
-    r->context.said = MW_SLICE_NONE;
-    if (provider == &mw_provider_metric_changes) {
-        set_onset(r);
-        add_imported(r);
-    }
-    mw_err err = provider->collect(&r->context);
-    while ((err == MW_E_CORRUPT || err == MW_E_IO) && mw_store_view_tolerate(r->context.view)) {
-        r->findings->count = before;
-        err = provider->collect(&r->context);
-    }
+    mw_err err = mw_inquiry_ask(&r->context, provider);
     if (err == MW_OK)
         err = mw_report_evidence(r->findings, before, &evidence);
     if (err != MW_OK)
@@ -404,9 +330,9 @@ static mw_err note_failure(run *r, const char *what, mw_err err)
 static mw_err ask_all(run *r)
 {
     mw_err err = note_failure(r, "telemetry", read_telemetry(r));
-    for (size_t i = 0; err == MW_OK && i < PROVIDERS && !r->failed && !r->timed_out; i++) {
+    for (size_t i = 0; err == MW_OK && i < mw_provider_count && !r->failed && !r->timed_out; i++) {
         bool late = is_over(r);
-        err = note_failure(r, providers[i]->name, late ? MW_E_TIMEOUT : ask(r, providers[i]));
+        err = note_failure(r, mw_providers[i]->name, late ? MW_E_TIMEOUT : ask(r, mw_providers[i]));
     }
     if (err == MW_OK && mw_store_view_left_out(r->context.view) > 0)
         err = mw_findings_gap(r->findings, MW_GAP_TELEMETRY_DAMAGED,
@@ -514,8 +440,7 @@ static mw_err investigate_with(run *r, mw_store_view *view)
         err = ask_all(r);
     if (err == MW_OK)
         err = finish(r);
-    mw_span_table_fini(&r->context.spans);
-    mw_point_table_fini(&r->context.points);
+    mw_inquiry_fini(&r->context);
     return err;
 }
 
@@ -523,10 +448,9 @@ static mw_err investigate_with(run *r, mw_store_view *view)
 static mw_err give_up(run *r)
 {
     r->failed = true;
-    r->findings = mw_arena_zalloc(&r->arena, 1, sizeof *r->findings);
+    r->findings = mw_findings_new(&r->arena);
     if (!r->findings)
         return MW_E_NOMEM;
-    r->findings->arena = &r->arena;
     mw_err err = mw_findings_gap(r->findings, MW_GAP_PROVIDER_FAILED,
                                  "the investigation's own records cannot be read");
     return err == MW_OK ? finish(r) : err;
@@ -563,9 +487,6 @@ static mw_err run_one(run *r, mw_runner *runner)
     mw_err err = investigate(r, runner);
     if (err == MW_OK || err == MW_E_CONFLICT)
         runner->kept[0] = '\0';
-    /* Alarms may have joined while it ran, and then it is to run again (incidents.h). */
-    if (err == MW_OK)
-        mw_triage_wake_runs(r->triage);
     if (err == MW_E_CONFLICT)
         return MW_OK;
     return err == MW_E_NOT_FOUND ? MW_E_CORRUPT : err;

@@ -14,8 +14,10 @@
 #include "triage/deciding.h"
 #include "triage/decision/second_look.h"
 
-/* Of one commit: a decision waits for no more than some milliseconds of them. */
-#define BATCH_MAX 32
+/* Alarms of one step. Most differ in nothing: that takes a look at a window and no write. */
+#define BATCH_MAX 256
+/* Those that differ, of one commit: a decision waits for no more than some milliseconds of them. */
+#define DIFFERENT_MAX 32
 #define BATCH_MEMORY ((size_t)32 << 20)
 /* An incident of more alarms is not taken apart again: what one of them shows is outweighed, and
  * making its incident anew costs all of them. */
@@ -25,17 +27,19 @@ typedef struct batch {
     mw_state_job job;
     mw_triage *triage;
     mw_arena arena;
-    mw_alarm_row *alarms;
+    mw_unsettled_row *rows;
     mw_window *windows[BATCH_MAX];
     mw_windows_held held;
-    mw_telemetry_seen *before[BATCH_MAX]; /* NULL: nothing differs */
-    size_t count;
+    bool differs[BATCH_MAX];
+    size_t count, different;
+    unsigned looks; /* that they had so far */
     bool wakes;
 } batch;
 
 /* One alarm, on the writer's thread. */
 typedef struct looking {
     mw_deciding d;
+    mw_alarm_row alarm;
     const mw_telemetry_seen *before;
     mw_decision_row was; /* its decision as it is */
     mw_slice own;        /* the incident that it is in */
@@ -51,42 +55,17 @@ int64_t mw_look_due_ns(int64_t now_ns)
 
 /* ---- what differs (pool) --------------------------------------------------------------------- */
 
-static mw_err read_before(mw_state_tx *tx, mw_slice alarm_id, mw_arena *arena,
-                          mw_telemetry_seen **out)
+/* `d` is used again for each alarm. */
+static mw_err compare(batch *b, size_t at, mw_deciding *d)
 {
-    mw_look_row *looks = NULL;
-    size_t count = 0;
-    mw_decision_row decision;
-    mw_decision_record *record = mw_arena_zalloc(arena, 1, sizeof *record);
-    if (!record)
-        return MW_E_NOMEM;
-    *out = NULL;
-    mw_err err = mw_state_decision_get(tx, alarm_id, arena, &decision);
-    if (err == MW_OK)
-        err = mw_state_looks(tx, alarm_id, arena, &looks, &count);
-    if (err != MW_OK)
-        return err;
-    err = mw_decision_read(count ? looks[count - 1].detail_json : decision.detail_json, arena,
-                           record);
-    if (err == MW_E_CORRUPT) /* of an old version: nothing to compare with */
-        return MW_OK;
-    *out = &record->seen;
-    return err;
-}
-
-static mw_err compare(batch *b, size_t at)
-{
-    mw_deciding *d = mw_arena_zalloc(&b->arena, 1, sizeof *d);
-    if (!d)
-        return MW_E_NOMEM;
-    if (!b->before[at])
-        return MW_OK;
-    d->steps.arena = &b->arena;
-    d->alarm = &b->alarms[at];
-    d->window = b->windows[at];
+    const mw_unsettled_row *row = &b->rows[at];
+    const mw_alarm_row alarm = {.service = row->service, .title = row->title};
+    *d = (mw_deciding){.alarm = &alarm, .window = b->windows[at]};
     mw_err err = mw_deciding_see(d);
-    if (err == MW_OK && !mw_look_differs(b->before[at], &d->record.seen))
-        b->before[at] = NULL;
+    d->alarm = NULL;
+    b->differs[at] =
+        err == MW_OK && d->record.seen.read && mw_look_print(&d->record.seen) != row->seen;
+    b->different += b->differs[at];
     return err;
 }
 
@@ -97,24 +76,26 @@ static mw_err read_due(batch *b, bool *waiting)
     mw_err err = mw_state_read_begin(b->triage->state, &tx);
     if (err != MW_OK)
         return err;
-    err = mw_state_unsettled_due(tx, now_ns, BATCH_MAX, &b->arena, &b->alarms, &b->count, waiting);
-    for (size_t i = 0; err == MW_OK && i < b->count; i++)
-        err = read_before(tx, b->alarms[i].id, &b->arena, &b->before[i]);
+    err = mw_state_unsettled_due(tx, now_ns, BATCH_MAX, &b->arena, &b->rows, &b->count, &b->looks,
+                                 waiting);
     mw_state_read_end(tx);
     return err == MW_OK && b->count == 0 ? MW_E_NOT_FOUND : err;
 }
 
-/* As many alarms as there are windows for. */
+/* As many alarms as there are windows for, and not too many that differ. */
 static mw_err read_telemetry(batch *b)
 {
     mw_topology_cache *cache = &b->triage->look_windows;
+    mw_deciding *d = mw_arena_zalloc(&b->arena, 1, sizeof *d);
+    if (!d)
+        return MW_E_NOMEM;
     mw_err err = MW_OK;
     for (size_t i = 0; err == MW_OK && i < b->count; i++) {
-        err = mw_windows_hold(cache, &b->held, b->alarms[i].started_ns, &b->windows[i]);
-        if (err == MW_OK && !b->windows[i])
+        err = mw_windows_hold(cache, &b->held, b->rows[i].started_ns, &b->windows[i]);
+        if (err == MW_OK && (!b->windows[i] || b->different == DIFFERENT_MAX))
             b->count = i;
         else if (err == MW_OK)
-            err = compare(b, i);
+            err = compare(b, i, d);
     }
     return err;
 }
@@ -140,13 +121,29 @@ static mw_err is_in_hand(looking *l, const mw_incident_row *incident)
     return err;
 }
 
+/* What the decision saw, or the last look at it. */
+static mw_err read_before(looking *l)
+{
+    mw_look_row *looks = NULL;
+    size_t count = 0;
+    mw_steps *s = &l->d.steps;
+    mw_decision_record *record = mw_arena_zalloc(s->arena, 1, sizeof *record);
+    mw_err err = record ? mw_state_looks(s->tx, l->alarm.id, s->arena, &looks, &count) : MW_E_NOMEM;
+    if (err != MW_OK)
+        return err;
+    l->before = &record->seen;
+    return mw_decision_read(count ? looks[count - 1].detail_json : l->was.detail_json, s->arena,
+                            record);
+}
+
 /* *goes_on false: it is SKIPPED, its incident has ended, or has too many alarms. */
 static mw_err find_place(looking *l, bool *goes_on)
 {
     mw_incident_row incident;
     mw_steps *s = &l->d.steps;
     *goes_on = false;
-    mw_err err = mw_state_decision_get(s->tx, l->d.alarm->id, s->arena, &l->was);
+    l->d.alarm = &l->alarm;
+    mw_err err = mw_state_decision_get(s->tx, l->alarm.id, s->arena, &l->was);
     l->own = l->was.investigation_id;
     if (err != MW_OK || !l->own.len || mw_slice_equal(l->was.verdict, MW_SLICE("SKIPPED")))
         return err;
@@ -157,7 +154,8 @@ static mw_err find_place(looking *l, bool *goes_on)
         return err;
     l->others--;
     *goes_on = true;
-    return is_in_hand(l, &incident);
+    err = is_in_hand(l, &incident);
+    return err == MW_OK ? read_before(l) : err;
 }
 
 /* The incident as it would be without the alarm, and what would be decided then. */
@@ -240,14 +238,31 @@ static mw_err suggest(looking *l)
     return text ? mw_steps_journal(&d->steps, l->own, "SUGGESTION", mw_slice_of(text)) : MW_E_NOMEM;
 }
 
-/* Which of the two goes on: the one that a person claimed, else the larger, else the older. */
+/* The other incident is a person's, who claimed it or judged its plan. */
+static mw_err is_theirs(looking *l, mw_slice id, bool *out)
+{
+    mw_incident_row incident;
+    mw_plan_row plan;
+    mw_steps *s = &l->d.steps;
+    mw_err err = mw_state_incident_get(s->tx, id, s->arena, &incident);
+    if (err != MW_OK)
+        return err;
+    *out = incident.owner.len > 0;
+    err = mw_state_plan_get(s->tx, id, s->arena, &plan);
+    if (err == MW_E_NOT_FOUND)
+        return MW_OK;
+    *out |= err == MW_OK && plan.judged_ns != 0;
+    return err;
+}
+
+/* Which of the two goes on: the one in a person's hands, else the larger, else the older. */
 static mw_err choose(looking *l, mw_slice *from, mw_slice *into)
 {
-    mw_incident_row other;
+    bool theirs;
     mw_investigation_row mine, its;
     mw_steps *s = &l->d.steps;
     uint64_t members = 0;
-    mw_err err = mw_state_incident_get(s->tx, l->done.into, s->arena, &other);
+    mw_err err = is_theirs(l, l->done.into, &theirs);
     if (err == MW_OK)
         err = mw_state_members_count(s->tx, l->done.into, &members);
     if (err == MW_OK)
@@ -258,7 +273,7 @@ static mw_err choose(looking *l, mw_slice *from, mw_slice *into)
         return err;
     bool older = its.created_ns <= mine.created_ns;
     bool larger = members == l->others + 1 ? older : members > l->others;
-    bool gives = other.owner.len > 0 || larger;
+    bool gives = theirs || larger;
     *from = gives ? l->own : l->done.into;
     *into = gives ? l->done.into : l->own;
     return MW_OK;
@@ -354,14 +369,17 @@ static mw_err look_one(batch *b, size_t at, mw_state_tx *tx)
                             .arena = &b->arena,
                             .who = MW_SLICE("midwatch"),
                             .now_ns = mw_clock_wall_ns(b->triage->clock)};
-    l->d.alarm = &b->alarms[at];
     l->d.window = b->windows[at];
-    l->before = b->before[at];
-    mw_err err = find_place(l, &goes_on);
+    mw_err err = mw_state_alarm_get(tx, b->rows[at].alarm_id, &b->arena, &l->alarm);
+    if (err == MW_OK)
+        err = find_place(l, &goes_on);
     if (err != MW_OK || !goes_on)
         return err;
     b->wakes = true;
     err = decide_again(l);
+    if (err == MW_OK)
+        err = mw_state_unsettled_seen(tx, b->looks, b->rows[at].alarm_seq,
+                                      mw_look_print(&l->d.record.seen));
     if (err == MW_OK)
         err = insert_look(l);
     if (err == MW_OK)
@@ -377,13 +395,13 @@ static mw_err run_batch(mw_state_job *job, mw_state_tx *tx)
 {
     batch *b = (batch *)(void *)job;
     mw_steps steps = {.triage = b->triage, .tx = tx, .arena = &b->arena};
-    mw_err err = mw_steps_ready(&steps);
-    for (size_t i = 0; err == MW_OK && i < b->count; i++) {
-        if (b->before[i])
+    mw_err err = b->different ? mw_steps_ready(&steps) : MW_OK;
+    for (size_t i = 0; err == MW_OK && i < b->count; i++)
+        if (b->differs[i])
             err = look_one(b, i, tx);
-        if (err == MW_OK)
-            err = mw_state_unsettled_done(tx, b->alarms[i].seq, MW_LOOK_LAST_NS - MW_LOOK_FIRST_NS);
-    }
+    if (err == MW_OK)
+        err = mw_state_unsettled_done(tx, b->looks, b->rows[b->count - 1].alarm_seq,
+                                      MW_LOOK_LAST_NS - MW_LOOK_FIRST_NS);
     if (err != MW_OK) /* what it changed in memory is rolled back in state */
         __atomic_store_n(&b->triage->open_stale, true, __ATOMIC_RELEASE);
     return err;
@@ -412,9 +430,10 @@ static mw_err look_at_batch(batch *b, bool *waiting)
     err = commit(b);
     if (err != MW_OK && !mw_triage_may_pass(err)) {
         MW_LOG(MW_LOG_ERROR, "triage", "an alarm cannot be looked at again and stays as it is",
-               MW_KV("alarm_id", b->alarms[0].id), MW_KV_ERR(err));
+               MW_KV("alarm_id", b->rows[0].alarm_id), MW_KV_ERR(err));
         b->count = 1;
-        b->before[0] = NULL;
+        b->differs[0] = false;
+        b->different = 0;
         b->wakes = false;
         err = commit(b);
     }

@@ -1,5 +1,5 @@
-/* What a decision means for incidents beyond the alarm's own place: what an incident is about, which
- * are one, and which may be. See deciding.h. On the state writer's thread. */
+/* What a decision means for incidents beyond the alarm's own place: what an incident is about,
+ * which are one, and which may be. See deciding.h. On the state writer's thread. */
 #include "triage/deciding.h"
 
 /* The alarm's own service is where the trouble ends: the incident is about it from now on. */

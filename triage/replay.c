@@ -1,10 +1,10 @@
 /* One decision again (promise 4). See triage.h. Reads only; pool threads.
  *
  * First from its stored inputs, which must give the same text: verdict, reason, score, parts and
- * candidates; and so each second look at it, with what came of it. Then the telemetry it saw is asked of the store again. That tells of the same minutes
- * as of now: what was committed later, removed as a repeat or retired is a drift, and is named with
- * the two commit sequences between which it happened.
- */
+ * candidates; and so each second look at it, with what came of it. Then the telemetry it saw is
+ * asked of the store again. That tells of the same minutes as of now: what was committed later,
+ * removed as a repeat or retired is a drift, and is named with the two commit sequences between
+ * which it happened. */
 #include "lib/state/looks.h"
 #include "triage/decision/second_look.h"
 #include "triage/steps.h"

@@ -80,9 +80,19 @@ typedef struct mw_act {
     const mw_slice *alarms;
     size_t alarm_count;
     mw_slice text;         /* of a comment; else why, may be empty */
-    mw_slice version;      /* of the subject as it was seen (version.h); empty = whatever it is */
+    mw_slice version;      /* of the subject as it was seen; empty = whatever it is */
     mw_slice who, address; /* for journal, history and audit */
 } mw_act;
+
+/* What a person saw of an alarm or of an incident, as a word that is another one once it has
+ * changed in what acts are about: where the alarm is, which alarms the incident has, whose it is
+ * and whether it is open. An act that carries it is refused when somebody else was first. Pure. */
+#define MW_VERSION_SIZE 17 /* 16 hex digits and the end */
+/* `changes`: steps of its decision. */
+void mw_version_of_alarm(const mw_decision_row *decision, size_t changes,
+                         char out[MW_VERSION_SIZE]);
+void mw_version_of_incident(const mw_incident_row *incident, const mw_alarm_row *alarms,
+                            size_t count, char out[MW_VERSION_SIZE]);
 
 typedef struct mw_acted {
     mw_slice alarm_id;         /* empty when the verb is about none */

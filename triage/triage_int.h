@@ -36,8 +36,9 @@
 /* Before failed work is tried again: a full disk does not change in less. */
 #define MW_TRIAGE_RETRY_MS 1000
 
-/* Seconds after its decision an alarm is looked at again: exporters batch for five, collectors in
- * between for as many; and once more when a minute's spans are all there, slow requests included. */
+/* Seconds after its decision an alarm is looked at again: exporters batch for five, collectors
+ * in between for as many; and once more when a minute's spans are all there, slow requests
+ * included. */
 #define MW_LOOK_FIRST_NS (INT64_C(15) * MW_NS_PER_S)
 #define MW_LOOK_LAST_NS (INT64_C(120) * MW_NS_PER_S)
 /* How often it is seen whether a look is due. */

@@ -5,7 +5,6 @@
  */
 #include "lib/store/spaces.h"
 #include "triage/steps.h"
-#include "triage/version.h"
 
 #define TEXT_MAX 4096
 

@@ -1,5 +1,5 @@
-/* Versions of alarms and incidents. See version.h. Pure; any thread. */
-#include "triage/version.h"
+/* Versions of alarms and incidents. See triage.h. Pure; any thread. */
+#include "triage/triage.h"
 
 #include <stdio.h>
 #include <xxhash.h>

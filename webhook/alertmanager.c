@@ -178,6 +178,20 @@ static mw_err read_alerts(const json_t *alerts, mw_arena *arena, mw_alarm_events
     return err;
 }
 
+/* With max_alerts the sender leaves out what is beyond it: nothing is lost silently. */
+static mw_err read_left_out(const json_t *root, uint64_t *out, mw_detail *detail)
+{
+    const json_t *value = json_object_get(root, "truncatedAlerts");
+    *out = 0;
+    if (!value || json_is_null(value))
+        return MW_OK;
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return mw_detail_set(detail, MW_E_INVALID, "truncatedAlerts", NULL,
+                             "truncatedAlerts must be a number of alerts");
+    *out = (uint64_t)json_integer_value(value);
+    return MW_OK;
+}
+
 static mw_err parse(const mw_delivery *delivery, mw_arena *arena, mw_alarm_events *out,
                     mw_detail *detail)
 {
@@ -191,6 +205,8 @@ static mw_err parse(const mw_delivery *delivery, mw_arena *arena, mw_alarm_event
         err = mw_detail_set(detail, MW_E_INVALID, "version", NULL, "version must be \"4\"");
     else
         err = read_alerts(json_object_get(root, "alerts"), arena, out, detail);
+    if (err == MW_OK)
+        err = read_left_out(root, &out->left_out, detail);
     json_decref(root);
     return err;
 }

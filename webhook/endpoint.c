@@ -193,6 +193,16 @@ static mw_err run_delivery(mw_state_job *state_job, mw_state_tx *tx)
     return mw_arrival_commit(&((delivery_job *)(void *)state_job)->arrival, tx);
 }
 
+static void note_left_out(const delivery_job *job)
+{
+    uint64_t left_out = job->arrival.events.left_out;
+    if (!left_out)
+        return;
+    mw_count(MW_COUNT_ALARMS_LEFT_OUT, left_out);
+    MW_LOG(MW_LOG_WARN, "webhook", "the sender left alarms out: raise its max_alerts",
+           MW_KV("webhook_id", job->arrival.webhook_id), MW_KV_U64("alarms", left_out));
+}
+
 /* Wakes triage before it answers: once the answer is out the server may be shutting down, and the
  * reply ends what keeps triage alive. Waking does not block. */
 static void done_delivery(mw_state_job *state_job, mw_err err)
@@ -200,6 +210,7 @@ static void done_delivery(mw_state_job *state_job, mw_err err)
     delivery_job *job = (delivery_job *)(void *)state_job;
     if (err == MW_OK) {
         mw_arrival_committed(&job->arrival);
+        note_left_out(job);
         reply_received(job);
     } else if (err == MW_E_CONFLICT) {
         mw_count(MW_COUNT_ALARMS_REPLAYED, 1);

@@ -49,6 +49,7 @@ typedef struct mw_alarm_event {
 typedef struct mw_alarm_events {
     mw_alarm_event *items;
     size_t count;
+    uint64_t left_out; /* by the sender, which says so */
 } mw_alarm_events;
 
 /* What a test delivery says of itself. */

@@ -97,6 +97,8 @@
     X(WEBHOOK_RATE_LIMIT, "midwatch_webhook_refused_total", "reason=\"rate_limit\"", "")           \
     X(ALARMS_REPEATED, "midwatch_alarms_repeated_total", "",                                       \
       "Events that said again what was known, of sources that repeat themselves")                  \
+    X(ALARMS_LEFT_OUT, "midwatch_alarms_left_out_total", "",                                       \
+      "Alarms that a sender says it left out of its deliveries")                                   \
     X(TOKEN_SWITCHED_OFF, "midwatch_token_refused_total", "reason=\"switched_off\"",               \
       "Requests whose token was refused")                                                          \
     X(TOKEN_MALFORMED, "midwatch_token_refused_total", "reason=\"malformed\"", "")                 \

@@ -191,10 +191,14 @@ static mw_err secure(mw_connection *connection)
 
 static void take(mw_connection *connection, mw_slice bytes)
 {
-    if (connection->protocol == MW_PROTOCOL_UNKNOWN)
+    if (connection->protocol == MW_PROTOCOL_UNKNOWN) {
         sniff(connection, bytes);
-    else
+    } else if (connection->protocol == MW_PROTOCOL_LINGER) {
+        connection->lingered += bytes.len;
+        connection->wire.broken |= connection->lingered > MW_NET_LINGER_BYTES;
+    } else {
         feed_known(connection, bytes);
+    }
 }
 
 size_t mw_net_next_read(size_t room, size_t got, int64_t taken_ns)

@@ -42,6 +42,7 @@ typedef struct mw_connection {
     mw_buffer pending;    /* input that waits: pipelined requests, behind a waiting body */
     size_t pending_taken; /* of `pending`, from the front */
     int64_t since_ns;     /* accepted, or the handshake's end; or lingering since */
+    size_t lingered;      /* bytes dropped since */
     int64_t write_ns;     /* last time unsent bytes moved */
     bool paused;          /* h2: input stopped at a body that had to wait, and goes on from there */
     int64_t retire_ns;    /* its age is over then */

@@ -54,6 +54,9 @@
 /* After a refusal in the middle of a body the peer's bytes are dropped for this long, so that it
  * reads the answer instead of a reset. */
 #define MW_NET_LINGER_NS (2 * MW_NS_PER_S)
+/* And so many of them: more than sockets hold between two machines, so that who stops at the answer
+ * reads it; who does not would have a loop read at full speed for all of that time. */
+#define MW_NET_LINGER_BYTES ((size_t)16 << 20)
 /* How long peers have to see the first GOAWAY before the one that fixes the last stream. */
 #define MW_NET_GOAWAY_NS (100 * MW_NS_PER_MS)
 /* A connection's age, 10 % up or down: balancers spread clients anew, and renewed certificates and

@@ -7,16 +7,19 @@
 
 #include "lib/state/rows_int.h"
 
-#define LOOKS 2
+#define LOOKS 2u
 
 static const char sql_unsettled[] =
-    "INSERT INTO unsettled(looks, alarm_seq, due_ns) VALUES (0, ?, ?)";
-static const char sql_due[] = "SELECT alarm_seq, due_ns FROM unsettled WHERE looks = ?"
-                              " ORDER BY alarm_seq LIMIT ?";
-static const char sql_alarm[] = "SELECT " MW_ALARM_COLUMNS " FROM alarm a WHERE a.seq = ?";
-static const char sql_settled[] = "DELETE FROM unsettled WHERE looks = ? AND alarm_seq = ?";
+    "INSERT INTO unsettled(looks, alarm_seq, due_ns, seen) VALUES (0, ?, ?, ?)";
+static const char sql_due[] =
+    "SELECT u.alarm_seq, u.due_ns, u.seen, a.id, a.service, a.title, a.started_ns"
+    " FROM unsettled u JOIN alarm a ON a.seq = u.alarm_seq WHERE u.looks = ?"
+    " ORDER BY u.alarm_seq LIMIT ?";
+static const char sql_seen[] = "UPDATE unsettled SET seen = ? WHERE looks = ? AND alarm_seq = ?";
 static const char sql_next[] =
-    "UPDATE unsettled SET looks = looks + 1, due_ns = due_ns + ? WHERE looks < ? AND alarm_seq = ?";
+    "UPDATE unsettled SET looks = looks + 1, due_ns = due_ns + ? WHERE looks = ?"
+    " AND alarm_seq <= ?";
+static const char sql_settled[] = "DELETE FROM unsettled WHERE looks = ? AND alarm_seq <= ?";
 static const char sql_insert[] =
     "INSERT INTO decision_look(alarm_id, time_ns, look, own_id, others, in_hand, into_id, verdict,"
     " reason_code, reason, score, threshold, as_of, detail_json)"
@@ -30,85 +33,83 @@ static const char sql_members[] =
 
 /* ---- what waits ------------------------------------------------------------------------------ */
 
-mw_err mw_state_unsettled_insert(mw_state_tx *tx, uint64_t alarm_seq, int64_t due_ns)
+mw_err mw_state_unsettled_insert(mw_state_tx *tx, uint64_t alarm_seq, int64_t due_ns, uint64_t seen)
 {
     mw_sql sql = mw_sql_prepare(tx, sql_unsettled);
     mw_sql_i64(&sql, (int64_t)alarm_seq);
     mw_sql_i64(&sql, due_ns);
+    mw_sql_i64(&sql, (int64_t)seen);
     return mw_sql_run(&sql);
 }
 
 typedef struct due {
     mw_arena *arena;
-    void *rows; /* of mw_alarm_row */
-    size_t count, capacity, limit;
+    void *rows; /* of mw_unsettled_row */
+    size_t count, capacity;
     bool waiting;
 } due;
 
-static mw_err take_alarm(mw_state_tx *tx, due *d, int64_t seq)
+/* Of those with so many looks, up to the first that is not due. */
+static mw_err take_due(mw_state_tx *tx, unsigned looks, int64_t now_ns, size_t limit, due *d)
 {
-    mw_alarm_row *found = NULL;
-    size_t one = 0;
-    mw_sql sql = mw_sql_prepare(tx, sql_alarm);
-    mw_sql_i64(&sql, seq);
-    mw_err err = mw_rows_take_alarms(&sql, d->arena, &found, &one);
-    if (err != MW_OK || one != 1)
-        return err == MW_OK ? MW_E_CORRUPT : err;
-    mw_alarm_row *row = mw_rows_add(d->arena, &d->rows, &d->count, &d->capacity, sizeof *row);
-    if (!row)
-        return MW_E_NOMEM;
-    *row = found[0];
-    return MW_OK;
-}
-
-/* Of those with so many looks. Their numbers are taken first: two statements over one table. */
-static mw_err take_due(mw_state_tx *tx, int64_t looks, int64_t now_ns, due *d)
-{
-    int64_t *seqs = mw_arena_zalloc(d->arena, d->limit + 1, sizeof *seqs);
-    size_t count = 0;
-    if (!seqs)
-        return MW_E_NOMEM;
     mw_sql sql = mw_sql_prepare(tx, sql_due);
     mw_sql_i64(&sql, looks);
-    mw_sql_i64(&sql, (int64_t)(d->limit - d->count));
+    mw_sql_i64(&sql, (int64_t)limit);
     while (mw_sql_step(&sql)) {
-        int64_t seq = mw_sql_take_i64(&sql);
+        uint64_t seq = (uint64_t)mw_sql_take_i64(&sql);
         d->waiting = true;
         if (mw_sql_take_i64(&sql) > now_ns)
             break;
-        seqs[count++] = seq;
+        mw_unsettled_row *row =
+            mw_rows_add(d->arena, &d->rows, &d->count, &d->capacity, sizeof *row);
+        if (!row) {
+            sql.err = MW_E_NOMEM;
+            break;
+        }
+        row->alarm_seq = seq;
+        row->seen = (uint64_t)mw_sql_take_i64(&sql);
+        row->alarm_id = mw_sql_take_text(&sql, d->arena);
+        row->service = mw_sql_take_text(&sql, d->arena);
+        row->title = mw_sql_take_text(&sql, d->arena);
+        row->started_ns = mw_sql_take_i64(&sql);
     }
-    mw_err err = mw_sql_end(&sql);
-    for (size_t i = 0; err == MW_OK && i < count; i++)
-        err = take_alarm(tx, d, seqs[i]);
-    return err;
+    return mw_sql_end(&sql);
 }
 
 mw_err mw_state_unsettled_due(mw_state_tx *tx, int64_t now_ns, size_t limit, mw_arena *arena,
-                              mw_alarm_row **rows, size_t *count, bool *waiting)
+                              mw_unsettled_row **rows, size_t *count, unsigned *looks,
+                              bool *waiting)
 {
-    due d = {.arena = arena, .limit = limit};
+    due d = {.arena = arena};
     mw_err err = MW_OK;
-    for (int64_t looks = 0; err == MW_OK && looks < LOOKS && d.count < limit; looks++)
-        err = take_due(tx, looks, now_ns, &d);
+    for (*looks = 0; err == MW_OK && *looks < LOOKS; (*looks)++) {
+        err = take_due(tx, *looks, now_ns, limit, &d);
+        if (d.count)
+            break;
+    }
     *rows = d.rows;
     *count = d.count;
     *waiting = d.waiting;
     return err;
 }
 
-mw_err mw_state_unsettled_done(mw_state_tx *tx, uint64_t alarm_seq, int64_t gap_ns)
+mw_err mw_state_unsettled_seen(mw_state_tx *tx, unsigned looks, uint64_t alarm_seq, uint64_t seen)
 {
-    mw_sql sql = mw_sql_prepare(tx, sql_settled);
-    mw_sql_i64(&sql, LOOKS - 1);
+    mw_sql sql = mw_sql_prepare(tx, sql_seen);
+    mw_sql_i64(&sql, (int64_t)seen);
+    mw_sql_i64(&sql, looks);
     mw_sql_i64(&sql, (int64_t)alarm_seq);
-    mw_err err = mw_sql_run(&sql);
-    if (err != MW_OK)
-        return err;
-    sql = mw_sql_prepare(tx, sql_next);
-    mw_sql_i64(&sql, gap_ns);
-    mw_sql_i64(&sql, LOOKS - 1);
-    mw_sql_i64(&sql, (int64_t)alarm_seq);
+    return mw_sql_run(&sql);
+}
+
+mw_err mw_state_unsettled_done(mw_state_tx *tx, unsigned looks, uint64_t last_seq, int64_t gap_ns)
+{
+    bool last = looks + 1 >= LOOKS;
+    mw_sql sql = mw_sql_prepare(tx, last ? sql_settled : sql_next);
+    if (!last)
+        mw_sql_i64(&sql, gap_ns);
+    mw_sql_i64(&sql, looks);
+    mw_sql_i64(&sql, (int64_t)last_seq);
     return mw_sql_run(&sql);
 }
 

@@ -9,15 +9,29 @@
 
 #include "lib/state/state.h"
 
+/* A decision that may be looked at again: what that takes, without the rest of the alarm. */
+typedef struct mw_unsettled_row {
+    uint64_t alarm_seq;
+    uint64_t seen; /* stands for the telemetry that was seen last */
+    mw_slice alarm_id, service, title;
+    int64_t started_ns;
+} mw_unsettled_row;
+
 /* The alarm is looked at again first at due_ns. The alarm exists. */
-MW_MUST_USE mw_err mw_state_unsettled_insert(mw_state_tx *tx, uint64_t alarm_seq, int64_t due_ns);
-/* Those that are due by now_ns, in order of their decisions; `limit` at most. *waiting: some are
- * unsettled, due or not. */
+MW_MUST_USE mw_err mw_state_unsettled_insert(mw_state_tx *tx, uint64_t alarm_seq, int64_t due_ns,
+                                             uint64_t seen);
+/* Those that are due by now_ns and have as many looks as each other (*looks), in order of their
+ * alarms; `limit` at most. *waiting: some are unsettled, due or not. */
 MW_MUST_USE mw_err mw_state_unsettled_due(mw_state_tx *tx, int64_t now_ns, size_t limit,
-                                          mw_arena *arena, mw_alarm_row **rows, size_t *count,
-                                          bool *waiting);
-/* A look was taken: the next one is due gap_ns behind the first, and there is none behind that. */
-MW_MUST_USE mw_err mw_state_unsettled_done(mw_state_tx *tx, uint64_t alarm_seq, int64_t gap_ns);
+                                          mw_arena *arena, mw_unsettled_row **rows, size_t *count,
+                                          unsigned *looks, bool *waiting);
+/* Other telemetry was seen. */
+MW_MUST_USE mw_err mw_state_unsettled_seen(mw_state_tx *tx, unsigned looks, uint64_t alarm_seq,
+                                           uint64_t seen);
+/* All of so many looks up to that alarm were looked at: the next look is due gap_ns behind, and
+ * there is none behind that. */
+MW_MUST_USE mw_err mw_state_unsettled_done(mw_state_tx *tx, unsigned looks, uint64_t last_seq,
+                                           int64_t gap_ns);
 
 typedef struct mw_look_row {
     mw_slice alarm_id;

@@ -227,8 +227,9 @@ static const char version_2[] =
 
     "CREATE INDEX audit_denied ON audit(seq) WHERE outcome = 'denied';";
 
-/* Whose a record is: what a space's tokens may read of the audit; empty: the machine's alone. What an
- * alarm says of its time when that cannot be: more than a day (MW_ALARM_AHEAD_NS) after it came. */
+/* Whose a record is: what a space's tokens may read of the audit; empty: the machine's alone. What
+ * an alarm says of its time when that cannot be: more than a day (MW_ALARM_AHEAD_NS) after it
+ * came. */
 static const char version_doors[] =
     "ALTER TABLE audit ADD COLUMN space TEXT NOT NULL DEFAULT '';"
     "CREATE INDEX audit_by_space ON audit(space, time_ns, seq) WHERE space <> '';"
@@ -243,6 +244,7 @@ static const char version_of_looks[] =
     " looks INTEGER NOT NULL,"
     " alarm_seq INTEGER NOT NULL REFERENCES alarm(seq),"
     " due_ns INTEGER NOT NULL,"
+    " seen INTEGER NOT NULL,"
     " PRIMARY KEY(looks, alarm_seq)) STRICT, WITHOUT ROWID;"
 
     "CREATE TABLE decision_look("

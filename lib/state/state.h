@@ -95,8 +95,8 @@ typedef struct mw_state_page {
 
 /* ---- alarms -------------------------------------------------------------------------------- */
 
-/* How far the time of an alarm's body may lie behind its receipt: clocks that take local time for UTC
- * are up to 14 hours ahead. The collector calls spans' times odd by the same day. */
+/* How far the time of an alarm's body may lie behind its receipt: clocks that take local time for
+ * UTC are up to 14 hours ahead. The collector calls spans' times odd by the same day. */
 #define MW_ALARM_AHEAD_NS (INT64_C(24) * 3600 * 1000000000)
 
 typedef struct mw_alarm_row {

@@ -239,8 +239,7 @@ static void judge_key(mw_store *store, bool made)
 {
     store->key_made = made && store->index.block_count > 0;
     if (store->key_made || store->damage.other_key)
-        MW_LOG(MW_LOG_ERROR, "store",
-               store->key_made ? MW_STORE_KEY_MADE : MW_STORE_KEY_OTHER,
+        MW_LOG(MW_LOG_ERROR, "store", store->key_made ? MW_STORE_KEY_MADE : MW_STORE_KEY_OTHER,
                MW_KV_STR("directory", store->directory),
                MW_KV_U64("segments", store->damage.other_key));
 }

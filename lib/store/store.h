@@ -474,7 +474,7 @@ typedef struct mw_agent_summary {
     mw_slice services[MW_AGENT_SERVICES_MAX]; /* of the spans that name it; the first so many */
     size_t service_count;
     uint64_t sessions, traces, spans, errors, model_calls, tool_calls;
-    uint64_t own_spans, own_errors;      /* of these, those that name it themselves (mw_span_filter) */
+    uint64_t own_spans, own_errors; /* of these, those that name it themselves (mw_span_filter) */
     int64_t input_tokens, output_tokens; /* leaf model spans */
     uint64_t first_seen_ns, last_seen_ns;
 } mw_agent_summary;

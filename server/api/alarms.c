@@ -2,7 +2,6 @@
 #include "lib/state/incidents.h"
 #include "lib/state/looks.h"
 #include "server/api/api_int.h"
-#include "triage/version.h"
 
 /* All that the decision ever was, the first one included; one entry when it never changed. */
 static void write_history(mw_json *json, const mw_decision_row *row, const mw_decision_step *steps,

@@ -55,6 +55,14 @@ void mw_api_damage_text(size_t blocks, char out[MW_DAMAGE_TEXT_SIZE])
              blocks);
 }
 
+void mw_api_losses_text(uint64_t lost, char out[MW_DAMAGE_TEXT_SIZE])
+{
+    snprintf(out, MW_DAMAGE_TEXT_SIZE,
+             "%llu stored segments or ends of some are gone, and what they held is in no answer; "
+             "`midwatch check` names them",
+             (unsigned long long)lost);
+}
+
 uint64_t mw_api_lost_segments(const mw_api_call *call)
 {
     return call->space ? mw_store_losses_of(mw_space_store(call->space)).count : 0;
@@ -82,10 +90,7 @@ void mw_api_warnings(mw_api_call *call)
         write_warning(json, "damaged_blocks", text);
     }
     if (lost) {
-        snprintf(text, sizeof text,
-                 "%llu stored segments or ends of some are gone, and what they held is in no "
-                 "answer; `midwatch check` names them",
-                 lost);
+        mw_api_losses_text(lost, text);
         write_warning(json, "losses", text);
     }
     if (unread) {

@@ -264,7 +264,7 @@ static void reply_error(mw_api_call *call, mw_err err)
 static bool tells_own(const mw_api_call *call)
 {
     static mw_err (*const runs[])(mw_api_call *) = {
-        index_show,        mw_api_space_list, mw_api_token_list, mw_api_token_show,
+        index_show,        mw_api_space_list,  mw_api_token_list, mw_api_token_show,
         mw_api_audit_list, mw_api_sender_list, mw_api_status};
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++)
         if (call->entry->run == runs[i])

@@ -173,6 +173,8 @@ void mw_api_list_end(mw_api_call *call, mw_slice next_cursor, int64_t total);
 /* What is said of that many damaged blocks, NUL-terminated. Pure. */
 #define MW_DAMAGE_TEXT_SIZE 160
 void mw_api_damage_text(size_t blocks, char out[MW_DAMAGE_TEXT_SIZE]);
+/* The same of what is gone as a whole. */
+void mw_api_losses_text(uint64_t lost, char out[MW_DAMAGE_TEXT_SIZE]);
 /* Segments of its space that are known to be gone; 0 of a question about state. */
 uint64_t mw_api_lost_segments(const mw_api_call *call);
 /* Member "warnings" when there is something to say: [{"code","message"}]. Lists have it by
@@ -299,8 +301,8 @@ MW_MUST_USE mw_err mw_api_logs_of_trace(mw_api_call *call, mw_store_view *view,
                                         const uint8_t trace_id[MW_TRACE_ID_SIZE]);
 struct mw_plan_row;
 void mw_shape_plan(mw_json *json, const struct mw_plan_row *row);
-MW_MUST_USE mw_err mw_shape_investigation(mw_api_call *call, mw_state_tx *tx,
-                                          const mw_investigation_row *row);
+/* The whole shape of one investigation, by its id or a prefix of it, as the answer. */
+MW_MUST_USE mw_err mw_api_investigation_tell(mw_api_call *call, mw_slice id);
 MW_MUST_USE mw_err mw_shape_alarm(mw_json *json, mw_state_tx *tx, const mw_alarm_row *row,
                                   mw_arena *arena);
 

@@ -28,7 +28,8 @@ mw_err mw_api_audit_list(mw_api_call *call)
     if (err)
         return err;
     mw_state_page bounds = {page.since_ns, page.until_ns, page.limit, page.cursor};
-    err = mw_state_audit_list(tx, &bounds, mw_slice_of(call->bound), &call->arena, &rows, &count, &next);
+    err = mw_state_audit_list(tx, &bounds, mw_slice_of(call->bound), &call->arena, &rows, &count,
+                              &next);
     mw_state_read_end(tx);
     if (err)
         return mw_api_cursor_error(call, err);

@@ -48,18 +48,39 @@ mw_err mw_follower_flush(mw_follower *follower)
     return err;
 }
 
+/* Sticks when it is on its way: what was begun will end. */
+static mw_err warn(mw_follower *follower, const char *id, const char *code, const char *text,
+                   bool *told)
+{
+    char data[MW_DAMAGE_TEXT_SIZE + 64];
+    snprintf(data, sizeof data, "{\"code\":\"%s\",\"message\":\"%s\"}", code, text);
+    mw_follower_event(follower, id, "warning", mw_slice_of(data));
+    mw_err err = mw_follower_flush(follower);
+    *told = !err || follower->sent;
+    return err;
+}
+
 mw_err mw_follower_damage(mw_follower *follower, const char *id, size_t damaged)
 {
-    char text[MW_DAMAGE_TEXT_SIZE], data[MW_DAMAGE_TEXT_SIZE + 64];
+    char text[MW_DAMAGE_TEXT_SIZE];
+    bool told;
     if (damaged <= follower->told_damaged)
         return MW_OK;
     mw_api_damage_text(damaged, text);
-    snprintf(data, sizeof data, "{\"code\":\"damaged_blocks\",\"message\":\"%s\"}", text);
-    mw_follower_event(follower, id, "warning", mw_slice_of(data));
-    mw_err err = mw_follower_flush(follower);
-    if (!err || follower->sent) /* what was begun will end */
+    mw_err err = warn(follower, id, "damaged_blocks", text, &told);
+    if (told)
         follower->told_damaged = damaged;
     return err;
+}
+
+mw_err mw_follower_losses(mw_follower *follower, const char *id)
+{
+    char text[MW_DAMAGE_TEXT_SIZE];
+    uint64_t lost = mw_store_losses_of(mw_space_store(follower->space)).count;
+    if (lost == 0 || follower->told_losses)
+        return MW_OK;
+    mw_api_losses_text(lost, text);
+    return warn(follower, id, "losses", text, &follower->told_losses);
 }
 
 void mw_follower_problem(mw_follower *follower, const char *id, const char *code,

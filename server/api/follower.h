@@ -31,6 +31,7 @@ typedef struct mw_follower {
     mw_buffer text; /* events on their way; between steps the rest of a large one, or nothing */
     size_t sent, held;
     size_t told_damaged; /* the client knows that so many blocks are left out */
+    bool told_losses;    /* and that something is gone, if it is */
     /* under the lock */
     pthread_mutex_t lock;
     bool running, woken, room, blocked, done;
@@ -51,6 +52,8 @@ MW_MUST_USE mw_err mw_follower_flush(mw_follower *follower);
 /* Before the first row behind which one may be missing: that so many blocks are left out. Adds
  * nothing when the client knows. */
 mw_err mw_follower_damage(mw_follower *follower, const char *id, size_t damaged);
+/* Once, before the first row: that stored segments are gone, if some are. */
+mw_err mw_follower_losses(mw_follower *follower, const char *id);
 /* What would only happen again when the client came back to its place. Goes out if there is room,
  * since it is the last that is said. The texts are ours. */
 void mw_follower_problem(mw_follower *follower, const char *id, const char *code,

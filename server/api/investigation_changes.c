@@ -56,20 +56,6 @@ static mw_err read_body(mw_api_call *call, const json_t *root, mw_investigation_
     return title_of(call, row->service, &row->title);
 }
 
-static mw_err show(mw_api_call *call, mw_slice id)
-{
-    mw_state_tx *tx;
-    mw_investigation_row row;
-    mw_err err = mw_state_read_begin(call->server->state, &tx);
-    if (err)
-        return err;
-    err = mw_state_investigation_get(tx, id, &call->arena, &row);
-    if (!err)
-        err = mw_shape_investigation(call, tx, &row);
-    mw_state_read_end(tx);
-    return err;
-}
-
 static mw_err create_from(mw_api_call *call, json_t *root)
 {
     create_job *create = mw_arena_zalloc(&call->arena, 1, sizeof *create);
@@ -93,7 +79,7 @@ static mw_err create_from(mw_api_call *call, json_t *root)
         return err;
     mw_triage_wake_runs(call->server->triage);
     call->status = 201;
-    return show(call, create->row.id);
+    return mw_api_investigation_tell(call, create->row.id);
 }
 
 mw_err mw_api_investigation_create(mw_api_call *call)
@@ -145,7 +131,7 @@ static mw_err cancel_from(mw_api_call *call, json_t *root)
         return mw_detail_set(&call->detail, err, "id",
                              "midwatch investigation show tells its status",
                              "the investigation has ended already");
-    return err ? err : show(call, cancel->id);
+    return err ? err : mw_api_investigation_tell(call, cancel->id);
 }
 
 mw_err mw_api_investigation_cancel(mw_api_call *call)

@@ -3,7 +3,6 @@
 #include "lib/state/incidents.h"
 #include "lib/state/plans.h"
 #include "server/api/api_int.h"
-#include "triage/version.h"
 
 static void write_head(mw_json *json, const mw_investigation_row *row)
 {
@@ -92,7 +91,8 @@ static mw_err write_plan(mw_json *json, mw_state_tx *tx, mw_slice id, mw_arena *
     return MW_OK;
 }
 
-mw_err mw_shape_investigation(mw_api_call *call, mw_state_tx *tx, const mw_investigation_row *row)
+static mw_err write_investigation(mw_api_call *call, mw_state_tx *tx,
+                                  const mw_investigation_row *row)
 {
     mw_json *json = &call->json;
     mw_json_object_begin(json);
@@ -125,7 +125,7 @@ static mw_err list_in(mw_api_call *call, mw_state_tx *tx, const mw_state_page *p
         return mw_api_cursor_error(call, err);
     mw_api_list_begin(call);
     for (size_t i = 0; i < count && !err; i++)
-        err = mw_shape_investigation(call, tx, &rows[i]);
+        err = write_investigation(call, tx, &rows[i]);
     if (!err)
         mw_api_list_end(call, next, (int64_t)total);
     return err;
@@ -168,21 +168,25 @@ mw_err mw_api_investigation_list(mw_api_call *call)
     return err;
 }
 
-mw_err mw_api_investigation_show(mw_api_call *call)
+mw_err mw_api_investigation_tell(mw_api_call *call, mw_slice id)
 {
-    mw_slice id;
     mw_state_tx *tx;
     mw_investigation_row row;
-    mw_err err = mw_api_no_parameters(call);
-    if (!err)
-        err = mw_api_hex_id(call, call->request->params[0], &id);
-    if (!err)
-        err = mw_state_read_begin(call->server->state, &tx);
+    mw_err err = mw_state_read_begin(call->server->state, &tx);
     if (err)
         return err;
     err = mw_state_investigation_get(tx, id, &call->arena, &row);
     if (!err)
-        err = mw_shape_investigation(call, tx, &row);
+        err = write_investigation(call, tx, &row);
     mw_state_read_end(tx);
     return err;
+}
+
+mw_err mw_api_investigation_show(mw_api_call *call)
+{
+    mw_slice id;
+    mw_err err = mw_api_no_parameters(call);
+    if (!err)
+        err = mw_api_hex_id(call, call->request->params[0], &id);
+    return err ? err : mw_api_investigation_tell(call, id);
 }

@@ -140,6 +140,14 @@ static mw_err tell_damage(mw_log_follower *follower, size_t damaged)
     return mw_follower_damage(&follower->base, id, damaged);
 }
 
+static mw_err tell_losses(mw_log_follower *follower)
+{
+    char id[MW_LOG_POSITION_SIZE];
+    mw_log_position_text(follower->at.after, id);
+    follower->text_end = follower->at.after;
+    return mw_follower_losses(&follower->base, id);
+}
+
 static void tell_problem(mw_log_follower *follower, const char *code, const char *message,
                          const char *hint)
 {
@@ -177,6 +185,8 @@ static mw_err step(mw_follower *base, bool *more)
     mw_err err = base->sent ? flush(follower) : MW_OK;
     if (!err && !base->greeted)
         err = tell_place(follower);
+    if (!err)
+        err = tell_losses(follower);
     if (!err)
         err = send_what_is_new(follower, more);
     /* Also: more of the stored data cannot be read than is tolerated. */

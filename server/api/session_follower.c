@@ -147,6 +147,8 @@ static mw_err tell_what_changed(session_follower *follower)
     mw_arena_init(&arena, MW_MEM_QUERY, MW_API_ARENA_MAX);
     mw_err err = mw_follower_ask(&follower->base, &arena, ask_view, &found, &damaged);
     if (!err)
+        err = mw_follower_losses(&follower->base, id);
+    if (!err)
         err = mw_follower_damage(&follower->base, id, damaged);
     if (!err && found.skipped)
         err = tell_skipped(follower);

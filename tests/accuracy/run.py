@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """How often is the cause among the first? Real faults through the real program.
 
-    tests/accuracy/run.py DATA [--build DIR] [--only WORD] [--json FILE] [--verbose]
+    tests/accuracy/run.py DATA [--build DIR] [--only WORD] [--json FILE] [--verbose] [--grid]
 
 DATA holds one folder per data set, and one per case in it: spans, logs and metrics as OTLP/JSON
 lines, alarm.json, label.json, topology.json where a call graph is known. Each case gets a daemon of
 its own on a fresh data directory; telemetry goes through the OTLP/HTTP port, the alarm through a
 signed webhook, the answer is read from the API. The label is opened by the scorer alone, after the
-answer. `--at-least nezha=0.55` ends with 1 when AC@1 of a data set is below that (petshop: AC@3).
+answer. `--grid` asks once more at each point of a grid around the thresholds
+(tests/bench/triage/grid.c), so that they can be chosen anew without one group of cases and tried on
+that group alone. `--at-least nezha=0.55` ends with 1 when AC@1 of a data set is below that (petshop: AC@3).
 """
 import argparse
 import collections
@@ -15,6 +17,7 @@ import gzip
 import http.client
 import json
 import os
+import subprocess
 import sys
 import time
 
@@ -64,8 +67,26 @@ def ended(daemon):
     return None
 
 
-def ask(case):
-    """(investigation, seconds from the alarm to the answer) of a case folder."""
+def ask_grid(case, daemon):
+    """[(point, services in order)] of the store that the daemon has left; the default's is first."""
+    import calendar
+    with open(os.path.join(case, "alarm.json"), encoding="utf-8") as source:
+        alarm = json.load(source)
+    seconds = calendar.timegm(time.strptime(alarm["timestamp"][:19], "%Y-%m-%dT%H:%M:%S"))
+    at_ns = seconds * 10 ** 9 + int(alarm["timestamp"][20:23] or 0) * 10 ** 6
+    topology, edges = os.path.join(case, "topology.json"), []
+    if os.path.exists(topology):
+        with open(topology, encoding="utf-8") as source:
+            edges = [name for edge in json.load(source)["edges"] for name in edge]
+    program = os.path.join(os.environ["MIDWATCH_BUILD"], "tests/bench/triage/grid")
+    answer = subprocess.run([program, os.path.join(daemon.data, "store"), alarm["service"],
+                             str(at_ns), alarm["title"], *edges], check=True, capture_output=True)
+    lines = [json.loads(line) for line in answer.stdout.decode().splitlines()]
+    return [(tuple(line["point"]), line["services"]) for line in lines]
+
+
+def ask(case, grid=False):
+    """(investigation, seconds from the alarm to the answer, answers of the grid) of a case folder."""
     from harness import Daemon, wait_for
     with Daemon() as daemon:
         topology = os.path.join(case, "topology.json")
@@ -80,7 +101,11 @@ def ask(case):
         begun = time.monotonic()
         signed_alarm(daemon, body)
         found = wait_for("the investigation to end", lambda: ended(daemon), 120)
-        return found, time.monotonic() - begun
+        seconds = time.monotonic() - begun
+        if not grid:
+            return found, seconds, []
+        daemon.stop()
+        return found, seconds, ask_grid(case, daemon)
 
 
 # ---- the scorer ----------------------------------------------------------------------------------
@@ -128,6 +153,45 @@ def group(result):
     return result["label"]["root_cause_service"], result["label"]["fault_type"]
 
 
+def score(results, number):
+    """Causes that a point of the grid names first, and among three."""
+    ranks = [rank_of(r["grid"][number][1], r["label"]) for r in results]
+    return sum(rank == 1 for rank in ranks), sum(rank <= 3 for rank in ranks)
+
+
+def choose(results):
+    """The best point for these cases; of equal ones the first, and the default is the first of
+    all."""
+    return max(range(len(results[0]["grid"])), key=lambda number: (score(results, number), -number))
+
+
+def print_left_out(results, groups):
+    """What the thresholds would reach that were chosen without the group they are tried on."""
+    blind, kept, means = Tally(), 0, {1: [], 3: []}
+    for left in groups:
+        number = choose([r for r in results if group(r) != left])
+        kept += number == 0
+        ranks = [rank_of(r["grid"][number][1], r["label"]) for r in results if group(r) == left]
+        blind.ranks += ranks
+        for k, mean in means.items():
+            mean.append(sum(rank <= k for rank in ranks) / len(ranks))
+    default = Tally()
+    default.ranks = [rank_of(r["grid"][0][1], r["label"]) for r in results]
+    points = len(results[0]["grid"])
+    best, worst = Tally(), Tally()
+    best.ranks = [rank_of(r["grid"][choose(results)][1], r["label"]) for r in results]
+    least = min(range(points), key=lambda number: score(results, number))
+    worst.ranks = [rank_of(r["grid"][least][1], r["label"]) for r in results]
+    print(f"  thresholds as they are    {default.line()}")
+    print(f"  best of {points} on all cases   {best.line()}")
+    print(f"  worst of {points} on all cases  {worst.line()}")
+    print(f"  chosen without the group  {blind.line()}")
+    print(f"    (each group: the best of {points} points on all other groups, tried on this one alone; "
+          f"mean over groups AC@1 "
+          f"{sum(means[1]) / len(groups):.2f}, AC@3 {sum(means[3]) / len(groups):.2f}; the default "
+          f"was chosen {kept} of {len(groups)} times)")
+
+
 def print_table(dataset, results):
     parts = {"all": Tally()}
     for result in results:
@@ -143,20 +207,33 @@ def print_table(dataset, results):
     whole, blind = constants(results)
     print(f"  {'a constant answer':26}{whole.line()}")
     print(f"  {'the same, group left out':26}{blind.line()}")
-    # No threshold is fitted to these cases, so leaving a group out changes no answer: the mean over
-    # groups says what the many cases of one group would hide.
+    # What the many cases of one group would hide.
     mean = [sum(sum(r <= k for r in ranks) / len(ranks) for ranks in groups.values()) / len(groups)
             for k in (1, 3)]
-    print(f"  by (service, fault) group, each left out in turn: AC@1 {mean[0]:.2f}, "
-          f"AC@3 {mean[1]:.2f} over {len(groups)} groups")
+    print(f"  mean over (service, fault) groups: AC@1 {mean[0]:.2f}, AC@3 {mean[1]:.2f} over "
+          f"{len(groups)} groups")
+    if len(groups) > 1 and all(r["grid"] for r in results):
+        print_left_out(results, groups)
     seconds = sorted(result["seconds"] for result in results)
-    print(f"  seconds from alarm to answer: median {seconds[len(seconds) // 2]:.2f}, "
+    print(f"  seconds a case, from alarm to answer: median {seconds[len(seconds) // 2]:.2f}, "
           f"most {seconds[-1]:.2f}")
     return parts["all"]
 
 
-def run_case(folder, verbose):
-    found, seconds = ask(folder)
+def cases_of(data, only):
+    """(data set, folders of its cases) of all that have some."""
+    for dataset in sorted(os.listdir(data)):
+        base = os.path.join(data, dataset)
+        if not os.path.isdir(base):
+            continue
+        folders = [os.path.join(base, name) for name in sorted(os.listdir(base))
+                   if os.path.exists(os.path.join(base, name, "alarm.json")) and only in name]
+        if folders:
+            yield dataset, folders
+
+
+def run_case(folder, verbose, grid=False):
+    found, seconds, answers = ask(folder, grid)
     ranked = [c["service"] for c in found["root_cause"]["candidates"]]
     with open(os.path.join(folder, "label.json"), encoding="utf-8") as source:
         label = json.load(source)
@@ -164,7 +241,9 @@ def run_case(folder, verbose):
               "rank": rank_of(ranked, label), "seconds": seconds,
               "kind": found["root_cause"]["candidates"][0]["kind"] if ranked else None,
               "verdict": found["root_cause"]["verdict"],
-              "confidence": found["root_cause"]["confidence"]}
+              "confidence": found["root_cause"]["confidence"], "grid": answers}
+    if answers and answers[0][1] != ranked[:10]:
+        raise AssertionError(f"{folder}: the grid's default answers {answers[0][1]}, not {ranked}")
     rank = result["rank"] if result["rank"] < ABSENT else "-"
     print(f"  {result['case']:26} {label['fault_type']:15} {rank!s:>3}  {seconds:5.2f} s  "
           f"{result['kind']}, {result['confidence']:.2f}", flush=True)
@@ -184,22 +263,15 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--json")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--grid", action="store_true")
     parser.add_argument("--at-least", action="append", default=[])
     options = parser.parse_args()
     os.environ["MIDWATCH_BUILD"] = options.build
     bars = dict(text.split("=") for text in options.at_least)
     everything, failed = {}, False
-    for dataset in sorted(os.listdir(options.data)):
-        base = os.path.join(options.data, dataset)
-        if not os.path.isdir(base):
-            continue
-        folders = [os.path.join(base, name) for name in sorted(os.listdir(base))
-                   if os.path.exists(os.path.join(base, name, "alarm.json"))
-                   and options.only in name]
-        if not folders:
-            continue
+    for dataset, folders in cases_of(options.data, options.only):
         print(dataset, flush=True)
-        everything[dataset] = [run_case(folder, options.verbose) for folder in folders]
+        everything[dataset] = [run_case(folder, options.verbose, options.grid) for folder in folders]
     for dataset, results in everything.items():
         tally = print_table(dataset, results)
         reached = tally.share(3 if dataset == "petshop" else 1)

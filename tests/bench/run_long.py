@@ -9,6 +9,9 @@ Parts (all of them when none is named):
   filters   10 M spans of many kinds (--millions when fewer), and log records: each list under each of
             its filters, where many, few and none fit
   growth    50 M spans (--millions): CPU a span of the last two million against the second one
+  window    50 M spans (--millions) and a tenth as many log records in half an hour, with faults that
+            are known: seconds and memory from an alarm to the ranked cause, and whether it was right
+            (quick: --millions 5 window)
   steady    M minutes (10) at full speed, 4 requests in flight: memory, files and the unmerged log
             stay bounded; then M minutes at 50 k spans/s beside merging, retention and questions
 
@@ -25,6 +28,7 @@ import threading
 import measure
 import parts
 import store
+import window
 from servers import Midwatch
 
 SEED = 11
@@ -80,6 +84,14 @@ def bench_growth(options):
         store.print_lookups(server, step, SEED, rounds=100)
         store.print_disk(server, step * 50 * store.SPANS)
         store.print_start(server, step, SEED)
+
+
+# ---- window ---------------------------------------------------------------------------------
+
+
+def bench_window(options):
+    with Midwatch(["--merge-after", "2s"]) as server:
+        window.bench(server, options.build, options.millions, options.millions / 10)
 
 
 # ---- steady -------------------------------------------------------------------------------------
@@ -179,7 +191,8 @@ def bench_steady(options):
 
 
 PARTS = {"lookups": (bench_lookups, 4), "filters": (bench_filters, 4),
-         "growth": (bench_growth, 14), "steady": (bench_steady, 12)}
+         "growth": (bench_growth, 14), "window": (bench_window, 3),
+         "steady": (bench_steady, 12)}
 
 
 def main():

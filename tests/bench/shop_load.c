@@ -5,12 +5,12 @@
  *       sends N spans (or records) that lie evenly over the seconds after `since` (unix time), over
  *       OTLP/HTTP, a request after the other, and prints how many
  *
- * Eight shops, each asked half as often as the one before it, of six services: gateway -> catalog,
+ * Twelve shops, each asked half as often as the one before it, of six services: gateway -> catalog,
  * orders, ads; orders -> payments, stock; catalog, payments and stock ask a database that sends no
  * spans. 16 spans a trace, those of the services behind `orders` in a request that comes later, as
- * if from other exporters. Faults begin `onset` seconds after `since` in the payments of a shop, for
- * so many of a thousand of its requests (all). One span of a thousand fails anyhow. Log records:
- * one a trace, of payments; ERROR where payments fails.
+ * if from other exporters. Faults begin `onset` seconds after `since` in the payments of a shop,
+ * for so many of a thousand of its requests (all). One span of a thousand fails anyhow. Log
+ * records: one a trace, of payments; ERROR where payments fails.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SHOPS 8u
+#define SHOPS 12u
 #define TRACE_SPANS 16u
 /* Traces of a request; 2,048 spans in two halves. */
 #define TRACES 128u
@@ -32,7 +32,7 @@
 #define BODY_MAX ((size_t)4 << 20)
 
 typedef enum service { GATEWAY, CATALOG, ORDERS, ADS, PAYMENTS, STOCK, SERVICES } service;
-static const char *const service_names[] = {"gateway", "catalog", "orders",
+static const char *const service_names[] = {"gateway", "catalog",  "orders",
                                             "ads",     "payments", "stock"};
 
 typedef enum fault { NO_FAULT, SLOW, ERRORS, NETWORK, MISSING, FAULTS } fault;
@@ -58,15 +58,22 @@ typedef struct role {
     unsigned kind;
     const char *name;
 } role;
-static const role roles[TRACE_SPANS] = {
-    {GATEWAY, -1, 2, "POST /checkout"}, {GATEWAY, 0, 3, "catalog.List"},
-    {CATALOG, 1, 2, "catalog.List"},    {CATALOG, 2, 3, "SELECT items"},
-    {GATEWAY, 0, 3, "orders.Create"},   {ORDERS, 4, 2, "orders.Create"},
-    {ORDERS, 5, 1, "validate"},         {ORDERS, 5, 3, "payments.Charge"},
-    {PAYMENTS, 7, 2, "payments.Charge"}, {PAYMENTS, 8, 3, "INSERT charges"},
-    {ORDERS, 5, 3, "stock.Reserve"},    {STOCK, 10, 2, "stock.Reserve"},
-    {STOCK, 11, 1, "lock"},             {STOCK, 11, 3, "UPDATE stock"},
-    {GATEWAY, 0, 3, "ads.Get"},         {ADS, 14, 2, "ads.Get"}};
+static const role roles[TRACE_SPANS] = {{GATEWAY, -1, 2, "POST /checkout"},
+                                        {GATEWAY, 0, 3, "catalog.List"},
+                                        {CATALOG, 1, 2, "catalog.List"},
+                                        {CATALOG, 2, 3, "SELECT items"},
+                                        {GATEWAY, 0, 3, "orders.Create"},
+                                        {ORDERS, 4, 2, "orders.Create"},
+                                        {ORDERS, 5, 1, "validate"},
+                                        {ORDERS, 5, 3, "payments.Charge"},
+                                        {PAYMENTS, 7, 2, "payments.Charge"},
+                                        {PAYMENTS, 8, 3, "INSERT charges"},
+                                        {ORDERS, 5, 3, "stock.Reserve"},
+                                        {STOCK, 10, 2, "stock.Reserve"},
+                                        {STOCK, 11, 1, "lock"},
+                                        {STOCK, 11, 3, "UPDATE stock"},
+                                        {GATEWAY, 0, 3, "ads.Get"},
+                                        {ADS, 14, 2, "ads.Get"}};
 
 typedef struct fact {
     uint64_t start_ns, end_ns;
@@ -94,7 +101,7 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* ---- what happens in a trace ------------------------------------------------------------------ */
+/* ---- what happens in a trace ----------------------------------------------------------------- */
 
 static uint64_t jitter(const trace *one, unsigned at, uint64_t most_ns)
 {
@@ -152,8 +159,8 @@ static void fail_up(trace *one, int at)
 static void make_trace(const options *o, uint64_t number, uint64_t traces, trace *out)
 {
     uint64_t random = mix(o->seed + number);
-    uint64_t start = o->since_ns + (uint64_t)((double)o->length_ns / (double)traces *
-                                              (double)number);
+    uint64_t start =
+        o->since_ns + (uint64_t)((double)o->length_ns / (double)traces * (double)number);
     *out = (trace){.number = number};
     while (out->shop < SHOPS - 1 && random >> out->shop & 1)
         out->shop++;
@@ -169,7 +176,7 @@ static void make_trace(const options *o, uint64_t number, uint64_t traces, trace
         fail_up(out, 8);
 }
 
-/* ---- protobuf --------------------------------------------------------------------------------- */
+/* ---- protobuf -------------------------------------------------------------------------------- */
 
 static void put(bytes *out, const void *data, size_t len)
 {
@@ -328,7 +335,7 @@ static void put_records(bytes *out, const options *o, const trace *traces)
     }
 }
 
-/* ---- the port --------------------------------------------------------------------------------- */
+/* ---- the port -------------------------------------------------------------------------------- */
 
 static int connect_to(const char *port)
 {
@@ -376,7 +383,7 @@ static bool post(int fd, const char *path, const bytes *body)
     return false;
 }
 
-/* ---- the load --------------------------------------------------------------------------------- */
+/* ---- the load -------------------------------------------------------------------------------- */
 
 static void make_batch(const options *o, uint64_t batch, uint64_t traces, trace *out)
 {

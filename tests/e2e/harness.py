@@ -201,6 +201,13 @@ class Daemon:
             raise AssertionError(f"GET {path}: {answer.status} {answer.body!r}")
         return answer.json()
 
+    def await_merged(self, seconds=60):
+        """Until all that is stored is merged."""
+        def merged():
+            store = self.api("status")["store"]
+            return store["merged_segments"] and not store["unmerged_bytes"]
+        wait_for("merging", merged, seconds)
+
     def post_traces(self, body, encoding=None, content_type="application/x-protobuf"):
         headers = {"content-type": content_type}
         if encoding:
@@ -341,3 +348,14 @@ class DaemonCase(Case):
             cls.daemon.stop()
         finally:
             cls.daemon.remove()
+
+
+class Merged:
+    """In front of a DaemonCase: the same of merged segments."""
+
+    ARGUMENTS = ("--merge-after", "1s")
+
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        cls.daemon.await_merged()

@@ -8,7 +8,7 @@ import struct
 MASK = 2 ** 64 - 1
 TRACES, METRICS, LOGS = 1, 2, 3
 PIECE = 1 << 20
-AS_IS, LZ4, PIECES, PLANES, FIELDS = range(5)
+AS_IS, LZ4, PIECES, PLANES, FIELDS, LOG_FIELDS = range(6)
 
 # Columns in the order of the hot chunk. Of the wide ones also how the 8 bytes are read, and
 # whether the codec "planes" writes steps.
@@ -354,4 +354,12 @@ def read_fields(block, data, columns):
     items = [reader.item(row) for row in range(n)]
     reader.tokens.end()
     reader.dictionary.end()
+    return contexts, references, items
+
+
+def read_log_fields(block, data, columns):
+    """The same behind the length of each item."""
+    lengths = Cursor(data).numbers(block.items)
+    contexts, references, items = read_fields(block, data[4 * block.items:], columns)
+    demand([len(item) for item in items] == list(lengths), "lengths of items")
     return contexts, references, items

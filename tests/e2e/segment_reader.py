@@ -15,12 +15,13 @@ import re
 import struct
 import sys
 
-from segment_chunks import (AS_IS, FIELDS, LOGS, LZ4, METRICS, PIECES, PLANES, TRACES, WIDE, Cursor,
-                            Damage, as_double, checksum, demand, read_fields, read_hot, read_items,
-                            unpack_lz4, unpack_pieces, unpack_planes, unpack_zstd)
+from segment_chunks import (AS_IS, FIELDS, LOG_FIELDS, LOGS, LZ4, METRICS, PIECES, PLANES, TRACES,
+                            WIDE, Cursor, Damage, as_double, checksum, demand, read_fields, read_hot,
+                            read_items, read_log_fields, unpack_lz4, unpack_pieces, unpack_planes,
+                            unpack_zstd)
 
 LOG, MERGED = 0, 1
-VERSIONS = (2, 3)
+VERSIONS = (2, 3, 4)
 SEGMENT_HEADER = struct.Struct("<8sHHI8Q")
 BLOCK_HEADER = struct.Struct("<8sII2Q16s3Q4I2QI4BQQ")
 TRAILER = struct.Struct("<8sII8Q")
@@ -91,12 +92,14 @@ class Block:
     def contents(self, columns):
         """(contexts, references, items)."""
         unpack = {AS_IS: lambda data, size: data, LZ4: unpack_lz4, PIECES: unpack_pieces,
-                  FIELDS: unpack_zstd}
+                  FIELDS: unpack_zstd, LOG_FIELDS: unpack_lz4}
         demand(self.items_codec in unpack, "codec of an item chunk")
         data = unpack[self.items_codec](self.packed_items, self.items_raw)
         demand(len(data) == self.items_raw, "length of an item chunk")
         if self.items_codec == FIELDS:
             return read_fields(self, data, columns)
+        if self.items_codec == LOG_FIELDS:
+            return read_log_fields(self, data, columns)
         return read_items(self, data)
 
     def __iter__(self):

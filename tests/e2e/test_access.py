@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """Who may pass which door: every route of the API, and every door of telemetry, with no token, one of
 each wrong kind and the right one; and an audit record of every change and every refusal."""
+import contextlib
 import http.client
 import json
 import os
+import socket
 import sqlite3
+import time
 import unittest
 import zlib
 
 import otlp
-from harness import TRACES_GRPC, Answer, Case, Daemon, wait_for
+from harness import SLOWNESS, TRACES_GRPC, Answer, Case, Daemon, wait_for
 from h2frames import Peer
-from senders import Door, incident
+from senders import Door, alert, group, incident
 
 NOBODY = "0" * 32
 # What each route takes; a route that is not here is a finding.
@@ -181,6 +184,92 @@ class RouteTest(AccessCase):
             self.assertEqual(self.from_elsewhere("GET", path, unknown_token()).status, 200, path)
         for path in ("/healthz", "/readyz", "/metrics"):
             self.assertEqual(self.from_elsewhere("GET", path, None).status, 200, path)
+
+
+class WebhookTest(AccessCase):
+    def post(self, door, text, headers, address, path=None):
+        host, number = self.daemon.address("web")
+        connection = http.client.HTTPConnection(host, number, timeout=120,
+                                                source_address=(address, 0))
+        try:
+            connection.request("POST", path or door.path, text, headers)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def test_what_is_wrong_cannot_be_told_from_the_answer(self):
+        """Status, headers and body are the same, whatever is wrong; of an unknown or disabled
+        endpoint all but the status."""
+        door, closed = Door(self.daemon), Door(self.daemon)
+        token = Door(self.daemon, "devops-agent", "--auth", "bearer")
+        self.daemon.cli("webhook", "disable", closed.id)
+        text = json.dumps(incident("i-1"))
+        good = door.headers(text)
+        name, stamp = "x-amzn-event-signature", "x-amzn-event-timestamp"
+        wrong = [door.headers(text, secret="whsec_wrong"), {**good, name: "AAAA"},
+                 {**good, name: good[name][:-1]}, {**good, stamp: "1773480413"},
+                 {**good, stamp: "x" * 10000}, door.headers(text, timestamp="2020-01-01T00:00:00Z"),
+                 {k: v for k, v in good.items() if k != name},
+                 {k: v for k, v in good.items() if k != stamp}]
+        asked = [(door, headers, None) for headers in wrong]
+        asked += [(token, {"content-type": "application/json"}, None),
+                  (token, {"authorization": "Bearer mwhk_wrong"}, None),
+                  (token, {"authorization": "Basic eDp5"}, None),
+                  (closed, closed.headers(text), None),
+                  (door, good, "/webhooks/" + NOBODY)]
+        seen = []
+        for number, (at, headers, path) in enumerate(asked):
+            answer = self.post(at, text, headers, f"127.0.3.{1 + number // 5}", path)
+            answer.headers.pop("date", None)
+            seen.append((answer.status, answer.headers, answer.body))
+        self.assertEqual([status for status, _, _ in seen], [401] * 11 + [404] * 2)
+        self.assertEqual(len({body for _, _, body in seen}), 1, seen)
+        for _, headers, _ in seen:
+            self.assertEqual(headers, seen[0][1])
+
+    def test_failures_are_counted_by_address(self):
+        door = Door(self.daemon)
+        text = json.dumps(incident("i-1"))
+        bad = door.headers(text, secret="whsec_wrong")
+        statuses = [self.post(door, text, bad, "127.0.4.1").status for _ in range(13)]
+        self.assertEqual((statuses[:10], statuses[-1]), ([401] * 10, 429))
+        # Of another address nothing is known, and who signs right is served at this one as well.
+        self.assertEqual(self.post(door, text, bad, "127.0.4.2").status, 401)
+        self.assertEqual(self.post(door, text, door.headers(text), "127.0.4.1").status, 200)
+
+    def test_slow_bodies(self):
+        """Row 14: a byte every two seconds is told so and closed; others are served meanwhile."""
+        door = Door(self.daemon)
+        text = json.dumps(incident("slow"))
+        lines = "".join(f"{k}: {v}\r\n" for k, v in door.headers(text).items())
+        head = (f"POST {door.path} HTTP/1.1\r\nhost: localhost\r\n{lines}"
+                f"content-length: {len(text)}\r\n\r\n").encode()
+        slow = [socket.create_connection(self.daemon.address("web"), 60) for _ in range(20)]
+        for one in slow:
+            self.addCleanup(one.close)
+            one.sendall(head)
+        began, number = time.monotonic(), 0
+        while time.monotonic() - began < 8:
+            for one in slow:
+                with contextlib.suppress(OSError):
+                    one.sendall(text[number:number + 1].encode())
+            number += 1
+            self.assertEqual(door.send(incident(f"quick-{number}")).status, 200)
+            time.sleep(2)
+        for one in slow:
+            self.assertTrue(one.recv(4096).startswith(b"HTTP/1.1 408 "))
+        self.assertLess(time.monotonic() - began, 30 * SLOWNESS)
+        self.assertEqual(self.daemon.cli_json("alarm", "list")["total"], number)
+
+    def test_what_a_sender_left_out_is_told(self):
+        door = Door(self.daemon, "alertmanager")
+        cut = group(alert("aa")).replace('"truncatedAlerts": 0', '"truncatedAlerts": 7')
+        self.assertEqual(door.send(cut).status, 200)
+        self.assertIn("midwatch_alarms_left_out_total 7\n",
+                      self.daemon.get("/metrics").body.decode())
+        self.assertIn("left alarms out", self.daemon.log())
+        answer = door.send(cut.replace(": 7", ": -7"))
+        self.assertEqual((answer.status, answer.json()["field"]), (400, "truncatedAlerts"))
 
 
 class AuditTest(AccessCase):

@@ -5,7 +5,7 @@ import unittest
 from urllib.parse import quote
 
 import otlp
-from harness import DaemonCase, wait_for
+from harness import DaemonCase, Merged
 
 BASE = 1_700_000_000_000_000_000
 MINUTE = 60 * 10 ** 9
@@ -140,19 +140,8 @@ class AgentsTest(DaemonCase):
         self.assertIn("no agents", done.stderr)
 
 
-class MergedAgentsTest(AgentsTest):
+class MergedAgentsTest(Merged, AgentsTest):
     """The same of merged segments."""
-
-    ARGUMENTS = ("--merge-after", "1s")
-
-    @classmethod
-    def prepare(cls):
-        super().prepare()
-
-        def merged():
-            store = cls.daemon.api("status")["store"]
-            return store["merged_segments"] and not store["unmerged_bytes"]
-        wait_for("merging", merged, 60)
 
 
 if __name__ == "__main__":

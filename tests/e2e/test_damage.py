@@ -274,6 +274,7 @@ class DamageTest(Case):
             told = self.daemon.api(path)["warnings"]
             self.assertEqual([one["code"] for one in told], ["losses"], path)
             self.assertIn("1 stored segments or ends of some are gone", told[0]["message"])
+        self.streams_tell_losses()
         self.assertNotIn("warnings", self.daemon.api("alarms"))
         self.assertEqual(self.daemon.get("/api/v1/spans?format=otlp").headers["x-midwatch-lost-segments"], "1")
         for words in (("trace", "list"), ("trace", "show", trace), ("span", "list", "--format", "otlp"),
@@ -281,6 +282,19 @@ class DamageTest(Case):
             done = self.daemon.cli_raw(*words)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("1 stored segments or ends of some are gone", done.stderr, words)
+
+    def streams_tell_losses(self):
+        """Once, before anything else, whatever the stream goes on from."""
+        for path, last_id in (("logs?follow=true", "0"), ("logs?follow=true", None),
+                              ("sessions?follow=true", None), ("sessions?follow=true", "1")):
+            follower = Follower(self.daemon, path=path, last_id=last_id)
+            _, name, data = follower.wait(1)[0]
+            told = json.loads(data)
+            self.assertEqual((name, told["code"]), ("warning", "losses"), path)
+            self.assertIn("1 stored segments or ends of some are gone", told["message"])
+            self.assertEqual(self.daemon.post_traces(one_of("traces")).status, 200)
+            self.assertEqual([name for _, name, _ in follower.events].count("warning"), 1)
+            follower.close()
 
     def test_renamed(self):
         """`mv` within the directory: the next start gives the segment its own name again."""
@@ -338,6 +352,9 @@ class DamageTest(Case):
         self.daemon.restart()
         self.assertEqual(self.daemon.api("status")["store"]["catalogue_made_anew"], made)
         self.assertRegex(self.daemon.cli("status"), r"(?m)^  catalogue +missing or unreadable, made anew")
+        findings = self.daemon.cli_json("doctor")["findings"]
+        finding, = [one for one in findings if one["code"] == "catalogue_made_anew"]
+        self.assertEqual(finding["severity"], "warning")
         self.daemon.stop()
         told = self.daemon.cli("check")
         self.assertRegex(told, r"note .*catalogue\.db: .* made anew at 20.* vanished before cannot be told")

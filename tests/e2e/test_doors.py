@@ -1,6 +1,15 @@
 #!/usr/bin/env python3
 """Webhooks through the real port: the attack rows of the facts that are about these sources, two
-secrets, limits, addresses, the life of an endpoint, and all three sources."""
+secrets, limits, addresses, the life of an endpoint, and all three sources.
+
+Rows 1 to 22 and where they are: 1 to 5, 9, 10 what_is_not_signed_right, the_window, variants; 6
+a_replay_across_stops_and_kills; 7, 12 enumeration; 8 headers_sent_twice; 11, 12 by the clock
+tests/soak/test_timing.py, by the work unit/webhook/test_constant_work.c; 13 large_and_deep_bodies and
+bodies_without_end; 14 slow_bodies; 15 to 17 large_and_deep_bodies; 21 without_grace, with_grace; 22
+bad_signatures_are_told_to_wait, a_flood_leaves_few_rows. 18 to 20 are of sources that are not there
+(SNS, PagerDuty, Slack).
+"""
+import base64
 import json
 import os
 import socket
@@ -9,7 +18,7 @@ import threading
 import time
 import unittest
 
-from harness import Case, Daemon, wait_for
+from harness import SLOWNESS, Case, Daemon, wait_for
 from senders import Door, alert, group, incident, signature, utc
 
 VECTORS = os.path.join(os.path.dirname(__file__), "../data/webhook-bearer-vectors.json")
@@ -88,6 +97,87 @@ class SignatureTest(DoorCase):
         self.assertEqual(self.door.post(text, {**good, "x-amzn-event-timestamp": stamp}).status,
                          200)
 
+    def test_variants(self):
+        # Rows 9, 10.
+        door = Door(self.daemon)
+        secret = base64.b64decode(door.secret.removeprefix("whsec_"))
+        for i in range(200):  # one whose text has what another alphabet writes otherwise
+            text = json.dumps(incident(f"v-{i}"))
+            good = door.headers(text)
+            sign, stamp = good["x-amzn-event-signature"], good["x-amzn-event-timestamp"]
+            if "+" in sign or "/" in sign:
+                break
+        raw = base64.b64decode(sign)
+        variants = {
+            "URL-safe": base64.urlsafe_b64encode(raw).decode(), "31 bytes": raw[:31],
+            "33 bytes": raw + b"x", "none": b"", "blanks": sign[:20] + " " + sign[20:],
+            "twice": f"{sign},{sign}", "prefixed": f"v1={sign}", "hex": raw.hex(),
+            "secret decoded": signature(secret, stamp, text),
+            "secret with a line's end": signature(door.secret + "\n", stamp, text),
+            "body alone": signature(door.secret, stamp, "").replace("=", "A"),
+            "empty secret": signature("", stamp, text)}
+        for name, value in variants.items():
+            with self.subTest(case=name):
+                value = base64.b64encode(value).decode() if isinstance(value, bytes) else value
+                answer = door.post(text, {**good, "x-amzn-event-signature": value})
+                # Ten are refused in a minute, then it is "later".
+                self.assertIn(answer.status, (401, 429))
+        self.assertEqual(door.post(text, {**good, "x-amzn-event-signature":
+                                          "A" * (1 << 20)}).status, 431)
+        self.assertEqual(self.alarms(), [])
+        self.assertEqual(door.post(text, good).status, 200)
+
+    def test_bodies_without_end(self):
+        # Row 13: cut at the limit, without waiting for the rest.
+        with socket.create_connection(self.daemon.address("web"), timeout=60) as client:
+            client.sendall(self.head("x", "Transfer-Encoding: chunked"))
+            sent, chunk = 0, b"10000\r\n" + b"x" * 65536 + b"\r\n"
+            try:
+                while sent < 64 << 20:
+                    client.sendall(chunk)
+                    sent += 65536
+            except OSError:
+                pass
+            self.assertLess(sent, 48 << 20)  # what is dropped, and what sockets hold
+            try:
+                self.assertIn(b" 413 ", client.recv(65536).split(b"\r\n")[0])
+            except ConnectionResetError:
+                pass  # the answer was there, and went with what we sent behind it
+        self.assertEqual(self.door.send(incident("after")).status, 200)
+
+    def test_slow_bodies(self):
+        # Row 14: given up, and the places are free again.
+        begun = time.monotonic()
+        text = json.dumps(incident("slow"))
+        lines = [socket.create_connection(self.daemon.address("web"), timeout=60)
+                 for _ in range(20)]
+        for line in lines:
+            line.sendall(self.head(text, f"Content-Length: {len(text)}"))
+        open_lines, answers = list(lines), []
+        while open_lines and time.monotonic() - begun < 60 * SLOWNESS:
+            time.sleep(1)
+            self.assertEqual(self.daemon.get("/healthz").status, 200)
+            for line in list(open_lines):
+                try:
+                    line.sendall(text[:1].encode())
+                    line.setblocking(False)
+                    got = line.recv(65536)
+                    line.setblocking(True)
+                except BlockingIOError:
+                    line.setblocking(True)
+                    continue
+                except OSError:
+                    got = b""
+                answers.append(got)
+                open_lines.remove(line)
+        self.assertEqual(open_lines, [])
+        self.assertGreaterEqual(sum(b" 408 " in got for got in answers), 15, answers)
+        self.assertLess(time.monotonic() - begun, 40 * SLOWNESS)
+        for line in lines:
+            line.close()
+        self.assertEqual(self.alarms(), [])
+        self.assertEqual(self.door.send(incident("after")).status, 200)
+
     def test_the_window(self):
         self.refused(self.door.send(incident("i-2"), timestamp=utc(-302)))
         self.refused(self.door.send(incident("i-2"), timestamp=utc(330)))
@@ -140,6 +230,8 @@ class SignatureTest(DoorCase):
             self.assertTrue(answer.startswith(b"HTTP/1.1 " + status), answer)
         self.refused(self.door.send("x" * (300 << 10)), 413)
         self.refused(self.door.send("[" * 200000), 400)
+        self.refused(Door(self.daemon, "alertmanager").send("[" * 1000000), 400)
+        self.refused(self.door.send(incident("i", title="t" * (10 << 20))), 413)
         twice = json.dumps(incident("i")).replace('"action"', '"priority": "LOW", "action"')
         self.refused(self.door.send(twice), 400)
         answer = self.door.send(incident("i", title="t" * 513))

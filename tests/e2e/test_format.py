@@ -23,7 +23,8 @@ import segment_reader
 import signals
 from captures import is_grpc
 from harness import BINARY, LOADER, Case, Daemon, wait_for
-from segment_reader import FIELDS, LOGS, LZ4, MERGED, METRICS, PIECES, PLANES, TRACES, Damage
+from segment_reader import (FIELDS, LOG_FIELDS, LOGS, LZ4, MERGED, METRICS, PIECES, PLANES, TRACES,
+                            Damage)
 
 NUMBERS = {"traces": TRACES, "metrics": METRICS, "logs": LOGS}
 START = otlp.START
@@ -491,7 +492,7 @@ class FormatTest(Case):
         """A page of which nothing was read would not be proven."""
         blocks = list(self.store.blocks())
         self.assertLessEqual({LZ4, PLANES}, {block.hot_codec for block in blocks})
-        self.assertLessEqual({LZ4, PIECES, FIELDS}, {block.items_codec for block in blocks})
+        self.assertLessEqual({LZ4, PIECES, FIELDS, LOG_FIELDS}, {block.items_codec for block in blocks})
         self.assertEqual({block.of_many_commits for block in blocks}, {False, True})
         self.assertEqual({(block.signal, block.hot[0]) for block in blocks
                           if block.hot_codec == PLANES} & {(TRACES, 1), (METRICS, 0), (LOGS, 0)},

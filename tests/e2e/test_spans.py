@@ -6,7 +6,7 @@ from urllib.parse import quote
 import otlp
 import signals
 from follower import Follower
-from harness import DaemonCase, wait_for
+from harness import DaemonCase
 
 BASE = 1_700_000_000_000_000_000
 MS = 10 ** 6
@@ -17,13 +17,6 @@ HOSTILE = "name\x1b[31m\u202e"
 
 def number(value):
     return otlp.varint_field(3, value % (1 << 64))
-
-
-def wait_until_merged(daemon):
-    def merged():
-        store = daemon.api("status")["store"]
-        return store["merged_segments"] and not store["unmerged_bytes"]
-    wait_for("merging", merged, 60)
 
 
 def span_id(n):
@@ -188,7 +181,7 @@ class MergedSpanTest(SpanTest):
     @classmethod
     def prepare(cls):
         super().prepare()
-        wait_until_merged(cls.daemon)
+        cls.daemon.await_merged()
 
 
 class LargeSpanTest(DaemonCase):
@@ -308,7 +301,7 @@ class MergedLogSearchTest(LogSearchTest):
     @classmethod
     def prepare(cls):
         super().prepare()
-        wait_until_merged(cls.daemon)
+        cls.daemon.await_merged()
 
 
 if __name__ == "__main__":

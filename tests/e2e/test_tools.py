@@ -6,7 +6,7 @@ import unittest
 from urllib.parse import quote
 
 import otlp
-from harness import DaemonCase, wait_for
+from harness import DaemonCase, Merged
 
 BASE = 1_700_000_000_000_000_000
 
@@ -117,17 +117,8 @@ class ToolsTest(DaemonCase):
                          [(None, 1), ("tool 0", 200), ("tool 1", 200), ("tool 2", 200)])
 
 
-class MergedToolsTest(ToolsTest):
-    ARGUMENTS = ("--merge-after", "1s")
-
-    @classmethod
-    def prepare(cls):
-        super().prepare()
-
-        def merged():
-            store = cls.daemon.api("status")["store"]
-            return store["merged_segments"] and not store["unmerged_bytes"]
-        wait_for("merging", merged, 60)
+class MergedToolsTest(Merged, ToolsTest):
+    """The same of merged segments."""
 
 
 if __name__ == "__main__":

@@ -98,14 +98,10 @@ class RoundTripTest(Folder):
                 if capture["case"] != "trace-unknown_group-protobuf":
                     send_capture(daemon, capture)
             before = daemon.cli("export")
-            wait_for("merging", lambda: self.is_merged(daemon), seconds=60)
+            daemon.await_merged()
             after = daemon.cli("export")
             self.assertEqual(items(after), items(before))
             self.assertEqual(after, before)  # also the order
-
-    def is_merged(self, daemon):
-        store = daemon.cli_json("status")["store"]
-        return store["merged_segments"] > 0 and store["unmerged_bytes"] == 0
 
     def test_pages(self):
         """More than a page holds, of each signal."""

@@ -7,7 +7,7 @@ import unittest
 
 import otlp
 import signals
-from harness import SLOWNESS, DaemonCase, wait_for
+from harness import SLOWNESS, DaemonCase, Merged
 
 BASE = 1_700_000_000_000_000_000
 MS = 10 ** 6
@@ -222,19 +222,8 @@ class TreeTest(DaemonCase):
         self.assertEqual(rows[0]["hidden"]["spans"], LARGE_COUNT - 1000)
 
 
-class MergedTreeTest(TreeTest):
+class MergedTreeTest(Merged, TreeTest):
     """The same of merged segments."""
-
-    ARGUMENTS = ("--merge-after", "1s")
-
-    @classmethod
-    def prepare(cls):
-        super().prepare()
-
-        def merged():
-            store = cls.daemon.api("status")["store"]
-            return store["merged_segments"] and not store["unmerged_bytes"]
-        wait_for("merging", merged, 60)
 
 
 if __name__ == "__main__":

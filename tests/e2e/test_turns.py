@@ -9,7 +9,7 @@ import unittest
 
 import otlp
 import signals
-from harness import SLOWNESS, DaemonCase, wait_for
+from harness import SLOWNESS, DaemonCase, Merged
 
 BASE = 1_700_000_000_000_000_000
 MS = 10 ** 6
@@ -240,19 +240,8 @@ class TurnsTest(DaemonCase):
         self.assertRegex(text, r"(?m)^turn 5000 .*\n  user:    question 4999$\n  agent:   answer 4999$")
 
 
-class MergedTurnsTest(TurnsTest):
+class MergedTurnsTest(Merged, TurnsTest):
     """The same of merged segments."""
-
-    ARGUMENTS = ("--merge-after", "1s")
-
-    @classmethod
-    def prepare(cls):
-        super().prepare()
-
-        def merged():
-            store = cls.daemon.api("status")["store"]
-            return store["merged_segments"] and not store["unmerged_bytes"]
-        wait_for("merging", merged, 60)
 
 
 if __name__ == "__main__":

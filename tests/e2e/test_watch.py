@@ -201,11 +201,7 @@ class MergedTest(WatchCase):
         follower.close()
         for n in range(1, 20):
             self.post(spans_of(f"session {n}", n, at=n))
-
-        def merged():
-            store = self.daemon.api("status")["store"]
-            return store["merged_segments"] and not store["unmerged_bytes"]
-        wait_for("merging", merged, 60)
+        self.daemon.await_merged()
         again = Follower(self.daemon, "&limit=5", path="sessions?follow=true", last_id="1")
         self.addCleanup(again.close)
         again.wait(6)

@@ -10,7 +10,7 @@ import unittest
 from urllib.parse import quote
 
 import otlp
-from harness import DaemonCase, wait_for
+from harness import DaemonCase, Merged
 from segment_reader import MERGED
 
 BASE = 1_700_000_000_000_000_000
@@ -247,20 +247,14 @@ class WhereTest(DaemonCase):
             self.daemon.cli(noun, "list", "--severity", "ERROR", code=2)
 
 
-class MergedWhereTest(WhereTest):
+class MergedWhereTest(Merged, WhereTest):
     """The same of merged segments, in several blocks of which most have nothing to tell."""
 
-    ARGUMENTS = ("--merge-after", "1s")
     BULK = BULK
 
     @classmethod
     def prepare(cls):
         super().prepare()
-
-        def merged():
-            store = cls.daemon.api("status")["store"]
-            return store["merged_segments"] and not store["unmerged_bytes"]
-        wait_for("merging", merged, 60)
         assert not cls.BULK or cls.daemon.api("spaces")["items"][0]["blocks"] > 4
 
 

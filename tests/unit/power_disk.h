@@ -9,6 +9,7 @@
 #define MW_TEST_POWER_DISK_H
 
 #include "tests/unit/power_loss.h"
+#include "tests/unit/trees.h"
 
 typedef enum power_data {
     POWER_DROP,
@@ -282,18 +283,6 @@ static inline bool power_disk_step(power_disk *disk)
 
 /* ---- images ---------------------------------------------------------------------------------- */
 
-static inline int power_remove_entry(const char *path, const struct stat *status, int type,
-                                     struct FTW *ftw)
-{
-    (void)status, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static inline void power_remove_tree(const char *path)
-{
-    nftw(path, power_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static inline uint64_t power_hash(uint64_t hash, const void *bytes, size_t len)
 {
     uint64_t word;
@@ -381,7 +370,7 @@ static inline bool power_disk_image(power_disk *disk, size_t variant, uint64_t s
     }
     bool fresh = !power_seen(disk, hash);
     if (fresh) {
-        power_remove_tree(to);
+        remove_tree(to);
         assert_int_equal(mkdir(to, 0700), 0);
         for (size_t i = 0; i < names.count; i++)
             power_write_file(to, names.items[i].name, &contents[i]);

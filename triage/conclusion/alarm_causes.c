@@ -18,17 +18,30 @@
 /* In the sentence of a gap; all are among the candidates. */
 #define NAMED_MAX 3
 
+/* Does one that is reached wait for somebody that nobody names? That may be any that sends no
+ * spans, since the calls to it are not seen. */
+static bool waits_for_unseen(const mw_findings *findings, const mw_reach *reach)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        if (findings->items[i].waits && !findings->items[i].peer.len &&
+            mw_reach_has(reach, findings->items[i].service))
+            return true;
+    return false;
+}
+
 /* The findings of services that are reached, or of the others. The copy is as large as the
  * original, which an investigation has once. */
 static mw_findings *part_of(const mw_findings *findings, const mw_reach *reach, bool reached)
 {
     mw_findings *part = mw_arena_alloc(findings->arena, sizeof *part);
+    bool unseen = waits_for_unseen(findings, reach);
     if (!part)
         return NULL;
     *part = *findings;
     part->count = 0;
     for (size_t i = 0; i < findings->count; i++)
-        if (mw_reach_has(reach, findings->items[i].service) == reached)
+        if ((mw_reach_has(reach, findings->items[i].service) ||
+             (unseen && findings->items[i].silent)) == reached)
             part->items[part->count++] = findings->items[i];
     return part;
 }

@@ -10,26 +10,21 @@
 #define NONE SIZE_MAX
 #define MINUTE (60 * (uint64_t)1000000000)
 
-/* All numbers of the ranking, each with its reason. */
-/* Time of its own decides between two that explain the edges alike, and nothing else. */
-#define SELF_SHARE 0.1
+/* Numbers of the ranking, each with its reason; others stand in thresholds.h. */
 /* A caller is the cause of slow calls when calls to at least two others are slow: with one, it is
  * the other. */
 #define CALLEES_MIN 2
-/* Who fails and calls somebody who fails passes it on; so does who waits for one other. */
-#define VICTIM_SHARE 0.5
 /* Half of the changes that break something show within a quarter of an hour, nearly all within an
  * hour; a rollout takes two minutes to be recorded. */
 #define CHANGE_CLOSE (15 * MINUTE)
 #define CHANGE_FAR (60 * MINUTE)
 #define CHANGE_LATE (2 * MINUTE)
 #define CHANGE_BONUS 0.25
-/* Other signals than the one that tells the kind bring candidates, behind its own. */
-#define OTHER_SHARE 0.04
+/* Of a service without spans that lacks processor or memory while calls wait that no span answers:
+ * it comes before who waits. */
+#define SILENT_LEAD 1.1
 /* A share that changed as surely as this leaves no doubt. */
 #define SHARE_CERTAIN 8.0
-/* Less sure is no more than a hint, which ranks when nothing else does (provider_int.h). */
-#define SHARE_SURE 3.5
 #define HINT_CONFIDENCE 0.25
 #define METRIC_CERTAIN 20.0
 /* Below, the answer is INCONCLUSIVE. */
@@ -69,6 +64,7 @@ typedef struct node {
     mw_slice service;
     side in, out;
     double edge_score, self, share, metric;
+    double waits; /* of self: for answers that no span tells of */
     double score;
     bool by_out, victim;
 } node;
@@ -118,6 +114,7 @@ static void name_nodes(ranking *r)
         add_name(r, f->items[i].service);
         if (names_other(&f->items[i]))
             add_name(r, f->items[i].other);
+        add_name(r, f->items[i].peer);
     }
     if (r->count > 1)
         qsort(r->nodes, r->count, sizeof *r->nodes, by_name);
@@ -195,14 +192,14 @@ static void score_edges(ranking *r)
         double in = fit(&n->in, total), all = fit(&both, total);
         double out = n->out.slow_edges >= CALLEES_MIN ? fit(&n->out, total) : 0;
         if (!n->in.slow_edges && n->out.slow_edges < CALLEES_MIN)
-            all *= VICTIM_SHARE;
+            all *= r->findings->thresholds->victim_share;
         n->by_out = out > in || all > in;
         n->edge_score = fmax(in, fmax(out, all));
         busy += n->self;
     }
     for (size_t i = 0; i < r->count && busy > 0; i++)
         if (r->nodes[i].edge_score > 0)
-            r->nodes[i].edge_score += SELF_SHARE * r->nodes[i].self / busy;
+            r->nodes[i].edge_score += r->findings->thresholds->self_share * r->nodes[i].self / busy;
 }
 
 /* ---- other signals --------------------------------------------------------------------------- */
@@ -218,6 +215,34 @@ static bool is_request_metric(const mw_finding *finding)
            (finding->class_of == MW_CLASS_LATENCY || finding->class_of == MW_CLASS_SUCCESS);
 }
 
+/* Who waits is not busy: whom it calls is, as far as that is known. */
+static void note_self(ranking *r, node *n, const mw_finding *finding)
+{
+    node *peer = finding->peer.len ? find_node(r, finding->peer) : NULL;
+    n = peer ? peer : n;
+    n->self += finding->weight;
+    n->waits += finding->waits && !peer ? finding->weight : 0;
+}
+
+/* The one without spans that its metrics point at most is what others wait for. */
+static void note_silent(ranking *r)
+{
+    const mw_finding *found = NULL;
+    double most = 0, waits = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        most = fmax(most, r->nodes[i].self);
+        waits += r->nodes[i].waits;
+    }
+    for (size_t i = 0; i < r->findings->count; i++) {
+        const mw_finding *one = &r->findings->items[i];
+        if (one->silent && (!found || one->strength > found->strength))
+            found = one;
+    }
+    node *n = found ? find_node(r, found->service) : NULL;
+    if (n && 2 * waits > most)
+        n->self = SILENT_LEAD * most;
+}
+
 static void note_findings(ranking *r)
 {
     for (size_t i = 0; i < r->findings->count; i++) {
@@ -226,7 +251,7 @@ static void note_findings(ranking *r)
         if (!n)
             continue;
         if (finding->kind == MW_FOUND_SELF)
-            n->self += finding->weight;
+            note_self(r, n, finding);
         if (is_share(finding->kind))
             n->share = fmax(n->share, finding->strength);
         if (is_request_metric(finding))
@@ -245,7 +270,7 @@ static void mark_victims(ranking *r)
             node *caller = find_node(r, f->calls[i].caller);
             const node *callee = find_node(r, f->calls[i].callee);
             if (f->calls[i].message || !caller || !callee || caller == callee || caller->victim ||
-                !(callee->share >= SHARE_SURE || callee->victim))
+                !(callee->share >= r->findings->thresholds->share_sure || callee->victim))
                 continue;
             caller->victim = changed = true;
         }
@@ -273,7 +298,7 @@ static signal choose_signal(const ranking *r)
 {
     if (has(r, MW_FOUND_WIRE, MW_CLASS_OTHER))
         return BY_EDGES;
-    if (largest(r, offsetof(node, share)) >= SHARE_SURE)
+    if (largest(r, offsetof(node, share)) >= r->findings->thresholds->share_sure)
         return BY_SHARES;
     if (largest(r, offsetof(node, metric)) > 0)
         return BY_METRICS;
@@ -310,7 +335,8 @@ static double score_by(const ranking *r, const node *n, signal by)
     case BY_SHARES:
         if (n->share <= 0)
             return 0;
-        return n->share / largest(r, offsetof(node, share)) * (n->victim ? VICTIM_SHARE : 1);
+        return n->share / largest(r, offsetof(node, share)) *
+               (n->victim ? r->findings->thresholds->victim_share : 1);
     case BY_METRICS: return n->metric > 0 ? n->metric / largest(r, offsetof(node, metric)) : 0;
     case BY_SELF: return n->self > 0 ? n->self / largest(r, offsetof(node, self)) : 0;
     case BY_RESOURCE:
@@ -378,7 +404,7 @@ static mw_fault_kind kind_of(const ranking *r, const node *n)
 
 static bool speaks_of(const mw_finding *finding, mw_slice service)
 {
-    return mw_slice_equal(finding->service, service) ||
+    return mw_slice_equal(finding->service, service) || mw_slice_equal(finding->peer, service) ||
            (names_other(finding) && mw_slice_equal(finding->other, service));
 }
 
@@ -450,7 +476,7 @@ static void score_all(ranking *r, uint64_t onset_ns)
         n->score = score_by(r, n, r->signal);
         for (signal by = BY_EDGES; by < SIGNALS; by++)
             if (by != r->signal && by != BY_RESOURCE)
-                n->score += OTHER_SHARE * score_by(r, n, by);
+                n->score += r->findings->thresholds->other_share * score_by(r, n, by);
         if (n->score > 0)
             n->score += change_bonus(change_of(r, n->service, onset_ns), onset_ns);
     }
@@ -520,11 +546,14 @@ static double confidence_of(const ranking *r, const node *first, const node *sec
     if (r->signal == BY_EDGES)
         plain = first->edge_score;
     else if (r->signal == BY_SHARES)
-        plain = first->share < SHARE_SURE ? HINT_CONFIDENCE : fmin(1, first->share / SHARE_CERTAIN);
+        plain = first->share < r->findings->thresholds->share_sure
+                    ? HINT_CONFIDENCE
+                    : fmin(1, first->share / SHARE_CERTAIN);
     else if (r->signal == BY_METRICS) {
         const mw_finding *found = strongest(r, first->service, MW_FOUND_METRIC, MW_CLASS_OTHER);
         plain = found ? fmin(1, found->strength / METRIC_CERTAIN) : 0;
-    }
+    } else if (r->signal == BY_SELF && 2 * first->waits > first->self)
+        plain = HINT_CONFIDENCE; /* somebody that is not seen, behind it */
     double behind = second ? second->score / first->score : 0;
     return fmin(CONFIDENCE_MAX, plain * (1 - 0.5 * behind));
 }
@@ -560,6 +589,7 @@ mw_err mw_causes_rank(const mw_findings *findings, mw_slice entry, mw_causes *ou
         return MW_E_NOMEM;
     name_nodes(&r);
     note_findings(&r);
+    note_silent(&r);
     score_edges(&r);
     mark_victims(&r);
     r.signal = choose_signal(&r);

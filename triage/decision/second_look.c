@@ -1,6 +1,8 @@
 /* A second look at a decision. See second_look.h. Pure. */
 #include "triage/decision/second_look.h"
 
+#include <xxhash.h>
+
 static const char *const names[MW_LOOK_COUNT] = {
     [MW_LOOK_STAYS] = "stays",   [MW_LOOK_MERGES] = "merges",     [MW_LOOK_MOVES] = "moves",
     [MW_LOOK_LEAVES] = "leaves", [MW_LOOK_SUGGESTS] = "suggests",
@@ -14,28 +16,23 @@ const char *mw_look_name(mw_look look)
 
 /* ---- is there something new ------------------------------------------------------------------ */
 
-static bool has_suspect(const mw_telemetry_seen *seen, const mw_seen_suspect *wanted)
+/* Suspects are in order of their names. */
+uint64_t mw_look_print(const mw_telemetry_seen *seen)
 {
-    for (size_t i = 0; i < seen->suspect_count; i++)
-        if (seen->newest[i] && seen->suspects[i].change.onset == wanted->change.onset &&
-            mw_slice_equal(seen->suspects[i].service, wanted->service))
-            return true;
-    return false;
-}
-
-static bool has_all(const mw_telemetry_seen *seen, const mw_telemetry_seen *of)
-{
-    for (size_t i = 0; i < of->suspect_count; i++)
-        if (of->newest[i] && !has_suspect(seen, &of->suspects[i]))
-            return false;
-    return true;
+    uint64_t print = seen->known;
+    for (size_t i = 0; i < seen->suspect_count; i++) {
+        const mw_seen_suspect *suspect = &seen->suspects[i];
+        if (seen->newest[i])
+            print = XXH3_64bits_withSeed(suspect->service.data, suspect->service.len,
+                                         print ^ (uint64_t)suspect->change.onset << 1);
+    }
+    return print;
 }
 
 bool mw_look_differs(const mw_telemetry_seen *before, const mw_telemetry_seen *now)
 {
-    if (!now->read) /* it cannot be read now: nothing is known better than before */
-        return false;
-    return before->known != now->known || !has_all(before, now) || !has_all(now, before);
+    /* When it cannot be read now nothing is known better than before. */
+    return now->read && mw_look_print(before) != mw_look_print(now);
 }
 
 /* ---- what it means --------------------------------------------------------------------------- */

@@ -30,12 +30,15 @@ typedef struct mw_looked {
     mw_slice into;
 } mw_looked;
 
+/* Stands for what was seen: the same number for the same suspects begun in the same minutes. Kept
+ * in state, so it never changes from one version of the program to the next. */
+uint64_t mw_look_print(const mw_telemetry_seen *seen);
 /* Other suspects, or the same since another minute: there is something to decide anew. */
 bool mw_look_differs(const mw_telemetry_seen *before, const mw_telemetry_seen *now);
 
 /* `again` is the decision on `input`, whose candidates are without the alarm itself. `own`: the
- * incident that it is in, with `others` more alarms. in_hand: a person claimed that incident, judged
- * its plan, or put the alarm where it is. */
+ * incident that it is in, with `others` more alarms. in_hand: a person claimed that incident,
+ * judged its plan, or put the alarm where it is. */
 mw_looked mw_look_conclude(const mw_decision_input *input, const mw_decision *again, mw_slice own,
                            size_t others, bool in_hand);
 

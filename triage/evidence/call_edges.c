@@ -97,15 +97,15 @@ static double strength_of(const mw_split *split)
     return effect > 0 && split->z > 0 ? split->z * log2(1 + effect) : 0;
 }
 
-static bool is_sure(const mw_split *split)
+static bool is_beyond(const mw_split *split, double z, double effect)
 {
-    return is_measured(split) && split->z >= MW_Z_SURE &&
-           mw_latency_effect(split) >= MW_EFFECT_SURE;
+    return is_measured(split) && split->z >= z && mw_latency_effect(split) >= effect;
 }
 
 /* The surest edge at each moment; the surest moment wins. */
 static void find_onset(edge_work *work)
 {
+    const mw_thresholds *at = work->context->findings->thresholds;
     mw_moment moments[MW_MOMENTS_MAX];
     size_t count = mw_moments(work->context, moments);
     for (size_t m = 0; m < count; m++)
@@ -115,7 +115,8 @@ static void find_onset(edge_work *work)
                 continue;
             mw_split split =
                 mw_split_at(&work->samples[from], end - from, moments[m].at_ns, work->scratch);
-            double strength = is_sure(&split) ? strength_of(&split) * moments[m].trust : 0;
+            bool sure = is_beyond(&split, at->z_sure, at->effect_sure);
+            double strength = sure ? strength_of(&split) * moments[m].trust : 0;
             if (strength <= work->best)
                 continue;
             work->best = strength;
@@ -180,12 +181,12 @@ static mw_err add_finding(edge_work *work, uint32_t key, const mw_split *split)
         .strength = strength_of(split),
         .weight = (split->median_after - split->median_before) * (double)split->after,
         .first_ns = work->onset_ns,
-        .text = mw_sentence(context->arena,
-                            "calls from %.*s to %.*s spend %.*s on the way, %.*s before (%zu "
-                            "calls since, %zu before)%.*s",
-                            MW_SLICE_FMT(from), MW_SLICE_FMT(to), MW_SLICE_FMT(after),
-                            MW_SLICE_FMT(before), split->after, split->before,
-                            MW_SLICE_FMT(sample))};
+        .text =
+            mw_sentence(context->arena,
+                        "calls from %.*s to %.*s spend %.*s on the way, %.*s before (%zu "
+                        "calls since, %zu before)%.*s",
+                        MW_SLICE_FMT(from), MW_SLICE_FMT(to), MW_SLICE_FMT(after),
+                        MW_SLICE_FMT(before), split->after, split->before, MW_SLICE_FMT(sample))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < EDGES_SHOWN)
@@ -208,6 +209,7 @@ static void add_call(edge_work *work, uint32_t key, const mw_split *split)
 
 static mw_err report(edge_work *work)
 {
+    const mw_thresholds *at = work->context->findings->thresholds;
     mw_err err = MW_OK;
     for (size_t from = 0, end; err == MW_OK && from < work->count; from = end) {
         end = group_end(work, from);
@@ -216,8 +218,7 @@ static mw_err report(edge_work *work)
         if (!(key & KNOWN_ALONE))
             split = mw_split_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
         add_call(work, key, &split);
-        if (work->best > 0 && is_measured(&split) && split.z >= MW_Z_PART &&
-            mw_latency_effect(&split) >= MW_EFFECT_PART)
+        if (work->best > 0 && is_beyond(&split, at->z_part, at->effect_part))
             err = add_finding(work, key, &split);
     }
     return err;

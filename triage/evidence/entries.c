@@ -18,7 +18,8 @@ static bool has_spans(const mw_context *context, mw_slice service)
         if (mw_slice_equal(context->spans.services[i], service))
             return true;
     return context->plan.spans.period_ns &&
-           mw_store_window_names(context->view, &context->plan.spans, service);
+           mw_store_window_names(context->view, &context->plan.spans, 1u << MW_SIGNAL_TRACES,
+                                 service);
 }
 
 static bool is_silent(const search *s, mw_slice service)
@@ -40,8 +41,7 @@ static bool is_known(const search *s, mw_slice service)
 static mw_err note_call(search *s, mw_slice caller, mw_slice callee)
 {
     mw_findings *findings = s->context->findings;
-    if (s->count == s->named + MW_ENTRY_CALLERS_MAX || !is_silent(s, callee) ||
-        is_known(s, caller))
+    if (s->count == s->named + MW_ENTRY_CALLERS_MAX || !is_silent(s, callee) || is_known(s, caller))
         return MW_OK;
     mw_slice *to = &s->begins[s->count];
     *to = mw_arena_copy(s->context->arena, caller);
@@ -85,8 +85,7 @@ static mw_err tell(const search *s)
                            MW_SLICE_FMT(names), s->count > s->named + CALLERS_NAMED ? "..." : "");
 }
 
-mw_err mw_entries_add_callers(mw_context *context, mw_store *store, const mw_edge_row *imported,
-                              size_t imported_count, const mw_store_stop *stop)
+mw_err mw_entries_add_callers(mw_context *context, mw_store *store, const mw_store_stop *stop)
 {
     search s = {.context = context, .named = context->begin_count, .count = context->begin_count};
     bool silent = false;
@@ -100,8 +99,8 @@ mw_err mw_entries_add_callers(mw_context *context, mw_store *store, const mw_edg
         return MW_E_NOMEM;
     memcpy(s.begins, context->begins, s.named * sizeof *s.begins);
     err = note_seen(&s, store, stop);
-    for (size_t i = 0; err == MW_OK && i < imported_count; i++)
-        err = note_call(&s, imported[i].caller, imported[i].callee);
+    for (size_t i = 0; err == MW_OK && i < context->imported_count; i++)
+        err = note_call(&s, context->imported[i].caller, context->imported[i].callee);
     if (err != MW_OK || s.count == s.named)
         return err;
     context->begins = s.begins;

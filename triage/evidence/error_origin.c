@@ -167,7 +167,7 @@ static mw_err report_sure(error_work *work)
     mw_err err = MW_OK;
     for (uint32_t k = 0; err == MW_OK && work->best > 0 && k < work->context->spans.operation_count;
          k++)
-        if (work->tallies[k].g >= MW_SHARE_PART)
+        if (work->tallies[k].g >= work->context->findings->thresholds->share_part)
             err = add_finding(work, k, work->tallies[k].g);
     return err;
 }

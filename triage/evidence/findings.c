@@ -36,12 +36,19 @@ mw_slice mw_sentence(mw_arena *arena, const char *format, ...)
     return text;
 }
 
+mw_findings *mw_findings_new(mw_arena *arena)
+{
+    mw_findings *findings = mw_arena_zalloc(arena, 1, sizeof *findings);
+    if (!findings)
+        return NULL;
+    findings->arena = arena;
+    findings->thresholds = &mw_thresholds_default;
+    return findings;
+}
+
 mw_err mw_findings_gap(mw_findings *findings, mw_gap_code code, const char *format, ...)
 {
     va_list args;
-    for (size_t i = 0; i < findings->gap_count; i++)
-        if (findings->gaps[i].code == code)
-            return MW_OK; /* said already */
     if (findings->gap_count == MW_GAPS_MAX)
         return MW_OK;
     va_start(args, format);
@@ -49,6 +56,9 @@ mw_err mw_findings_gap(mw_findings *findings, mw_gap_code code, const char *form
     va_end(args);
     if (!text.data)
         return MW_E_NOMEM;
+    for (size_t i = 0; i < findings->gap_count; i++)
+        if (findings->gaps[i].code == code && mw_slice_equal(findings->gaps[i].text, text))
+            return MW_OK; /* said already */
     findings->gaps[findings->gap_count++] = (mw_gap){code, text};
     return MW_OK;
 }

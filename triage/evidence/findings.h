@@ -10,6 +10,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/id.h"
 #include "lib/base/slice.h"
+#include "triage/evidence/thresholds.h"
 
 /* The closed table of gaps: NAME, code in JSON. docs/investigation.md says what each means. */
 #define MW_GAPS(X)                                                                                 \
@@ -83,6 +84,9 @@ typedef struct mw_finding {
     mw_finding_kind kind;
     mw_metric_class class_of; /* METRIC */
     mw_slice service, other;
+    bool waits;                  /* SELF: the operation is a call that nobody answers with spans */
+    mw_slice peer;               /* and this is the name it gives to whom it calls; empty = none */
+    bool silent;                 /* METRIC: others send spans, the service does not */
     double before, after;        /* ms, share, count or the metric's own unit */
     double strength;             /* how far outside of what was usual: a robust z, or its like */
     double weight;               /* how much it matters to the whole: see the provider */
@@ -104,6 +108,7 @@ typedef struct mw_call {
 
 typedef struct mw_findings {
     mw_arena *arena;
+    const mw_thresholds *thresholds;
     mw_finding items[MW_FINDINGS_MAX];
     size_t count;
     mw_gap gaps[MW_GAPS_MAX];
@@ -112,6 +117,8 @@ typedef struct mw_findings {
     size_t call_count;
 } mw_findings;
 
+/* None yet, with the default thresholds; NULL without memory. */
+mw_findings *mw_findings_new(mw_arena *arena);
 /* Text is formatted into the arena; MW_E_NOMEM. What is beyond the bounds is dropped: providers
  * give their strongest first. */
 MW_MUST_USE mw_err mw_findings_gap(mw_findings *findings, mw_gap_code code, const char *format, ...)

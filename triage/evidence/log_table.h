@@ -49,8 +49,8 @@ typedef struct mw_log_table {
 } mw_log_table;
 
 /* MW_E_NOMEM and what mw_store_each_log returns. */
-MW_MUST_USE mw_err mw_log_table_read(mw_store_view *view, const mw_store_window *window, mw_arena *arena,
-                                     mw_log_table *out);
+MW_MUST_USE mw_err mw_log_table_read(mw_store_view *view, const mw_store_window *window,
+                                     mw_arena *arena, mw_log_table *out);
 /* Records of the kind from `since_ns` on until `until_ns`, to the slot. */
 uint64_t mw_log_kind_count(const mw_log_table *table, const mw_log_kind *kind, uint64_t since_ns,
                            uint64_t until_ns);

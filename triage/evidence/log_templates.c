@@ -153,11 +153,12 @@ static mw_err add_finding(log_work *work, uint32_t service, const share *one)
         .strength = one->g,
         .weight = (double)one->errors_after,
         .first_ns = work->onset_ns,
-        .text = mw_sentence(
-            context->arena, "%.*s logs errors in %zu of %zu requests, %zu of %zu before%.*s; %s: %.*s",
-            MW_SLICE_FMT(whose), one->errors_after, one->requests_after, one->errors_before,
-            one->requests_before, MW_SLICE_FMT(sample), is_new ? "new is" : "mostly",
-            MW_SLICE_FMT(shown))};
+        .text =
+            mw_sentence(context->arena,
+                        "%.*s logs errors in %zu of %zu requests, %zu of %zu before%.*s; %s: %.*s",
+                        MW_SLICE_FMT(whose), one->errors_after, one->requests_after,
+                        one->errors_before, one->requests_before, MW_SLICE_FMT(sample),
+                        is_new ? "new is" : "mostly", MW_SLICE_FMT(shown))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)
@@ -176,7 +177,7 @@ static mw_err look(log_work *work, share *shares)
         count_shares(work, work->onset_ns, shares);
     for (uint32_t s = 0; err == MW_OK && work->best > 0 && s < context->spans.service_count; s++) {
         judge(work, &shares[s]);
-        if (shares[s].g >= MW_SHARE_PART)
+        if (shares[s].g >= context->findings->thresholds->share_part)
             err = add_finding(work, s, &shares[s]);
     }
     if (err == MW_OK)

@@ -19,11 +19,6 @@
 #define COARSE_AFTER (25 * 60 * (uint64_t)MW_NS_PER_S)
 /* Five spreads. */
 #define STRENGTH_MIN 5.0
-/* Of what is added to each request: three spreads, as the sum of a few periods is steadier. */
-#define ADDED_MIN 3.0
-/* A service all of whose added time its callees explain keeps this share of it: it may be the cause
- * after all, but comes behind them. */
-#define EXPLAINED_SHARE 0.02
 #define SHOWN 48
 
 /* ---- what a metric is of --------------------------------------------------------------------- */
@@ -121,6 +116,14 @@ static point_split split_series(const mw_context *context, const mw_series_fact 
     return out;
 }
 
+static bool is_silent(const mw_context *context, mw_slice service)
+{
+    for (size_t i = 0; i < context->spans.service_count; i++)
+        if (mw_slice_equal(context->spans.services[i], service))
+            return false;
+    return context->spans.count > 0;
+}
+
 static mw_err look_at_series(mw_context *context, const mw_series_fact *series, uint64_t at_ns,
                              double *scratch)
 {
@@ -140,6 +143,7 @@ static mw_err look_at_series(mw_context *context, const mw_series_fact *series, 
                           .class_of = kind,
                           .service = series->service,
                           .other = series->name,
+                          .silent = is_silent(context, series->service),
                           .before = split.median,
                           .after = split.extreme,
                           .strength = z,
@@ -279,7 +283,7 @@ static void mark_reachable(sums *all, size_t entry)
 static double net_of(const sums *all, size_t at)
 {
     const mw_findings *findings = all->context->findings;
-    double left = all->added[at].by, least = EXPLAINED_SHARE * left;
+    double left = all->added[at].by, least = findings->thresholds->explained_share * left;
     for (size_t i = 0; i < findings->call_count; i++) {
         if (findings->calls[i].message ||
             !mw_slice_equal(findings->calls[i].caller, all->reporters[at].service))
@@ -341,7 +345,8 @@ static mw_err look_at_requests(sums *all, uint64_t at_ns, double *scratch)
             all->added[i] = added_by(context, &all->reporters[i], &all->reporters[entry], errors,
                                      at_ns, scratch);
     for (size_t i = 0; err == MW_OK && i < all->count; i++)
-        if (all->added[i].by > 0 && all->added[i].strength >= ADDED_MIN)
+        if (all->added[i].by > 0 &&
+            all->added[i].strength >= context->findings->thresholds->added_sure)
             err = add_reporter(all, i, errors, at_ns);
     return err;
 }

@@ -20,8 +20,9 @@ typedef struct pointed {
     double strength;
 } pointed;
 #define POINTED_MAX 32
-/* One caller alone may as well have failed by itself: no more than a hint. */
-#define HINT_STRENGTH (MW_SHARE_SURE - 0.1)
+/* One caller alone may as well have failed by itself: no more than a hint, just below what is
+ * sure. */
+#define HINT_BELOW 0.1
 
 typedef struct missing_work {
     pointed pointed[POINTED_MAX];
@@ -125,13 +126,12 @@ static mw_err add_finding(missing_work *work, uint32_t operation, const lack *fo
         .strength = found->g,
         .weight = (double)found->lacking_after,
         .first_ns = work->onset_ns,
-        .text =
-            mw_sentence(context->arena,
-                        "%.*s of %.*s makes fewer than its usual %.0f calls in %zu of %zu "
-                        "cases, %zu of %zu before%.*s",
-                        MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), found->usual,
-                        found->lacking_after, found->after, found->lacking_before, found->before,
-                        MW_SLICE_FMT(sample))};
+        .text = mw_sentence(context->arena,
+                            "%.*s of %.*s makes fewer than its usual %.0f calls in %zu of %zu "
+                            "cases, %zu of %zu before%.*s",
+                            MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), found->usual,
+                            found->lacking_after, found->after, found->lacking_before,
+                            found->before, MW_SLICE_FMT(sample))};
     if (!finding.text.data)
         return MW_E_NOMEM;
     if (work->found++ < SHOWN)
@@ -145,7 +145,7 @@ static void note_last_called(missing_work *work, uint32_t operation, const lack 
     uint16_t by = table->operations[operation].service;
     uint16_t service = mw_last_called(table, operation, found->usual, work->onset_ns);
     size_t at = 0;
-    if (service == MW_NO_SERVICE || found->g < MW_SHARE_SURE)
+    if (service == MW_NO_SERVICE || found->g < work->context->findings->thresholds->share_sure)
         return;
     while (at < work->pointed_count && work->pointed[at].service != service)
         at++;
@@ -165,7 +165,8 @@ static mw_err add_pointed(missing_work *work, const pointed *one)
     mw_slice service = context->spans.services[one->service];
     mw_slice by = mw_shown(context->arena, context->spans.services[one->by], 80);
     mw_slice whose = mw_shown(context->arena, service, 80);
-    double strength = one->several ? one->strength : fmin(one->strength, HINT_STRENGTH);
+    double hint = context->findings->thresholds->share_sure - HINT_BELOW;
+    double strength = one->several ? one->strength : fmin(one->strength, hint);
     mw_finding finding = {
         .kind = MW_FOUND_MISSING,
         .service = service,
@@ -190,7 +191,7 @@ static mw_err look(missing_work *work)
     for (size_t from = 0, end; err == MW_OK && work->best > 0 && from < work->count; from = end) {
         end = group_end(work, from);
         lack found = lack_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
-        if (found.g < MW_SHARE_PART)
+        if (found.g < work->context->findings->thresholds->share_part)
             continue;
         note_last_called(work, work->samples[from].key, &found);
         err = add_finding(work, work->samples[from].key, &found);

@@ -9,7 +9,6 @@
 #define NEAR_TO (10 * S)
 #define NEAR_STEP (5 * S)
 #define FAR_STEP (30 * S)
-#define FAR_TRUST 0.75
 /* Something must lie before. */
 #define LEAD (30 * S)
 
@@ -35,7 +34,7 @@ size_t mw_moments(const mw_context *context, mw_moment out[MW_MOMENTS_MAX])
     for (uint64_t back = NEAR_FROM + FAR_STEP; count < MW_MOMENTS_MAX; back += FAR_STEP) {
         if (at <= back || at - back <= first || at - back < context->since_ns)
             break;
-        out[count++] = (mw_moment){at - back, FAR_TRUST};
+        out[count++] = (mw_moment){at - back, context->findings->thresholds->far_trust};
     }
     return count;
 }

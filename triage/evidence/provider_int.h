@@ -10,6 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/state/deployments.h"
+#include "lib/state/incidents.h"
 #include "lib/state/state.h"
 #include "lib/store/store.h"
 #include "triage/evidence/findings.h"
@@ -22,8 +23,8 @@
 typedef struct mw_context {
     mw_arena *arena;
     mw_store_view *view;
-    mw_slice entry;                 /* the service that the alarm, or a person, speaks of */
-    const mw_slice *begins;         /* where paths begin: of all alarms and of the person; entries.h */
+    mw_slice entry;         /* the service that the alarm, or a person, speaks of */
+    const mw_slice *begins; /* where paths begin: of all alarms and of the person; entries.h */
     size_t begin_count;
     bool says_latency, says_errors; /* so do words of the alarms' titles */
     uint64_t at_ns;                 /* when the first alarm fired */
@@ -32,6 +33,8 @@ typedef struct mw_context {
     mw_span_table spans;
     mw_point_table points;
     mw_log_table logs;
+    const mw_edge_row *imported; /* calls that somebody knows of */
+    size_t imported_count;
     const mw_deployment_row *deployments; /* of the window and an hour before, newest first */
     size_t deployment_count;
     uint64_t onset_ns; /* 0 = not known yet */
@@ -57,8 +60,7 @@ extern const mw_provider mw_provider_deployments;    /* deployment_near.c */
 /* ---- moments that may be the onset ----------------------------------------------------------- */
 
 /* An alarm that asks a minute's figures twice fires within 150 s; earlier moments are looked at as
- * well, but must show a quarter more to be preferred: more telemetry before and after them makes
- * everything look surer. */
+ * well, but are trusted less (thresholds.h). */
 #define MW_MOMENTS_MAX 96
 typedef struct mw_moment {
     uint64_t at_ns;
@@ -68,21 +70,8 @@ size_t mw_moments(const mw_context *context, mw_moment out[MW_MOMENTS_MAX]);
 
 /* ---- what several share ---------------------------------------------------------------------- */
 
-/* In one table, each with its reason. Robust z's here are distances in spreads. */
+/* What is sure stands in thresholds.h. */
 enum { MW_BEFORE_MIN = 5, MW_AFTER_MIN = 3 }; /* below, a median says nothing */
-/* One in a hundred by chance: the rank sum of what came after. */
-#define MW_Z_SURE 2.33
-/* Eight spreads away: what queues and caches do by themselves stays below five in the data that we
- * know, faults begin at fifteen. */
-#define MW_EFFECT_SURE 8.0
-/* Part of the picture, once something is sure. */
-#define MW_Z_PART 1.0
-#define MW_EFFECT_PART 3.0
-/* Shares: below 3.5 in ten thousand by chance, and some hundred operations are asked. */
-#define MW_SHARE_SURE 3.5 /* causes.c holds it too: below, nothing is named PROBABLE */
-/* Told, and ranked when nothing is sure: one in twenty by chance. */
-#define MW_SHARE_PART 2.0
-
 /* Half a millisecond and a tenth of the median: clocks and schedulers are no better. */
 double mw_latency_effect(const mw_split *split);
 /* For the end of a sentence that counts spans: " (of a sample of one trace in 40)", or nothing. */

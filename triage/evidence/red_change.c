@@ -10,6 +10,7 @@
 #include "triage/evidence/provider_int.h"
 
 #define NS_PER_MS 1e6
+#define CLIENT 3
 #define SHOWN 24
 /* Three times as many requests a second, and no fewer than 20 of them: load, and no chance. */
 #define TRAFFIC_TIMES 3.0
@@ -46,6 +47,7 @@ static double strength_of(const mw_split *split)
 
 static void find_onset(red_work *work)
 {
+    const mw_thresholds *sure = work->context->findings->thresholds;
     mw_moment moments[MW_MOMENTS_MAX];
     size_t count = mw_moments(work->context, moments);
     for (size_t m = 0; m < count; m++)
@@ -53,7 +55,7 @@ static void find_onset(red_work *work)
             end = group_end(work, from);
             mw_split split =
                 mw_split_at(&work->samples[from], end - from, moments[m].at_ns, work->scratch);
-            if (!is_changed(&split, MW_Z_SURE, MW_EFFECT_SURE))
+            if (!is_changed(&split, sure->z_sure, sure->effect_sure))
                 continue;
             double strength = strength_of(&split) * moments[m].trust;
             if (strength <= work->best)
@@ -73,6 +75,25 @@ static mw_slice query_of(mw_context *context, mw_slice service)
                        MW_SLICE_FMT(word), since, until);
 }
 
+/* Is it a call, and do most of them have no spans of whom they call? Of those since the onset. */
+static bool is_waiting(const red_work *work, uint32_t operation, mw_slice *peer)
+{
+    const mw_span_table *table = &work->context->spans;
+    size_t calls = 0, all = 0;
+    *peer = MW_SLICE_NONE;
+    for (size_t i = 0; i < table->count; i++) {
+        const mw_span_fact *span = &table->rows[i];
+        if (span->operation != operation || span->start_ns < work->onset_ns)
+            continue;
+        bool waits = span->kind == CLIENT && !span->children;
+        all++;
+        calls += waits;
+        if (waits && !peer->len && span->peer != MW_NO_PEER)
+            *peer = table->peers[span->peer];
+    }
+    return 2 * calls > all;
+}
+
 static mw_err add_self(red_work *work, uint32_t operation, const mw_split *split)
 {
     mw_context *context = work->context;
@@ -82,9 +103,12 @@ static mw_err add_self(red_work *work, uint32_t operation, const mw_split *split
     mw_slice whose = mw_shown(context->arena, service, 80);
     mw_slice before = mw_ms_text(context->arena, split->median_before);
     mw_slice after = mw_ms_text(context->arena, split->median_after);
-    mw_slice sample = mw_sample_words(context);
+    mw_slice sample = mw_sample_words(context), peer;
+    bool waits = is_waiting(work, operation, &peer);
     mw_finding finding = {
         .kind = MW_FOUND_SELF,
+        .waits = waits,
+        .peer = waits ? peer : MW_SLICE_NONE,
         .service = service,
         .other = name->name,
         .before = split->median_before,
@@ -92,8 +116,10 @@ static mw_err add_self(red_work *work, uint32_t operation, const mw_split *split
         .strength = strength_of(split),
         .weight = (split->median_after - split->median_before) * (double)split->after,
         .first_ns = work->onset_ns,
-        .text = mw_sentence(context->arena, "%.*s of %.*s is busy for %.*s itself, %.*s before%.*s",
-                            MW_SLICE_FMT(shown), MW_SLICE_FMT(whose), MW_SLICE_FMT(after),
+        .text = mw_sentence(context->arena, "%.*s of %.*s %s %.*s%s, %.*s before%.*s",
+                            MW_SLICE_FMT(shown), MW_SLICE_FMT(whose),
+                            waits ? "waits" : "is busy for", MW_SLICE_FMT(after),
+                            waits ? " for an answer that no span tells of" : " itself",
                             MW_SLICE_FMT(before), MW_SLICE_FMT(sample))};
     if (!finding.text.data)
         return MW_E_NOMEM;
@@ -106,17 +132,21 @@ static mw_err add_self(red_work *work, uint32_t operation, const mw_split *split
                             .query = query_of(context, service)};
     if (work->found++ < SHOWN)
         finding.evidence = mw_evidence_new(context->arena, &evidence);
-    return mw_findings_add(context->findings, &finding);
+    mw_findings *findings = context->findings;
+    if (finding.peer.len && findings->call_count < MW_CALLS_MAX)
+        findings->calls[findings->call_count++] = (mw_call){service, finding.peer, 0, false};
+    return mw_findings_add(findings, &finding);
 }
 
 static mw_err report(red_work *work)
 {
+    const mw_thresholds *part = work->context->findings->thresholds;
     mw_err err = MW_OK;
     for (size_t from = 0, end; err == MW_OK && from < work->count; from = end) {
         end = group_end(work, from);
         mw_split split =
             mw_split_at(&work->samples[from], end - from, work->onset_ns, work->scratch);
-        if (is_changed(&split, MW_Z_PART, MW_EFFECT_PART))
+        if (is_changed(&split, part->z_part, part->effect_part))
             err = add_self(work, work->samples[from].key, &split);
     }
     return err;

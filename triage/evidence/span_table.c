@@ -77,6 +77,23 @@ static mw_err operation_number(builder *b, uint16_t service, mw_slice name, uint
     return MW_OK;
 }
 
+/* Without room the name is not known; who is called can still be told by his own spans. */
+static mw_err peer_number(builder *b, mw_slice name, uint16_t *out)
+{
+    mw_span_table *table = b->table;
+    uint64_t key = XXH3_64bits_withSeed(name.data, name.len, ~b->seed);
+    size_t slot = find_name(b, key);
+    *out = (uint16_t)(b->name_slots[slot] - 1);
+    if (b->name_slots[slot] || table->peer_count == MW_SPAN_TABLE_SERVICES)
+        return MW_OK;
+    table->peers[table->peer_count] = mw_arena_copy(b->arena, name);
+    if (!table->peers[table->peer_count].data)
+        return MW_E_NOMEM;
+    *out = (uint16_t)table->peer_count;
+    put_name(b, slot, key, table->peer_count++);
+    return MW_OK;
+}
+
 /* ---- rows ----------------------------------------------------------------------------------- */
 
 static uint64_t read_id(const uint8_t *id)
@@ -107,6 +124,8 @@ static void thin(builder *b)
 static mw_err number_names(builder *b, const mw_span_row *row, mw_span_fact *fact)
 {
     mw_err err = service_number(b, row->service, &fact->service);
+    if (err == MW_OK && row->peer_service.len)
+        err = peer_number(b, row->peer_service, &fact->peer);
     if (err != MW_OK || fact->service == NONE)
         return err;
     return operation_number(b, fact->service, row->name, &fact->operation);
@@ -133,6 +152,7 @@ static mw_err take_span(void *ctx, const mw_span_row *row)
                              row->end_ns > row->start_ns ? row->end_ns - row->start_ns : 0,
                          .parent_at = MW_NO_ROW,
                          .operation = NONE,
+                         .peer = MW_NO_PEER,
                          .kind = row->kind,
                          .status = row->status,
                          .exception = row->flags & MW_SPAN_EXCEPTION};
@@ -265,10 +285,11 @@ static mw_err make_room(builder *b)
     table->services = mw_arena_zalloc(b->arena, MW_SPAN_TABLE_SERVICES, sizeof *table->services);
     table->operations =
         mw_arena_zalloc(b->arena, MW_SPAN_TABLE_OPERATIONS, sizeof *table->operations);
+    table->peers = mw_arena_zalloc(b->arena, MW_SPAN_TABLE_SERVICES, sizeof *table->peers);
     b->name_slots = mw_calloc(MW_MEM_QUERY, NAME_SLOTS, sizeof *b->name_slots);
     b->name_keys = mw_calloc(MW_MEM_QUERY, NAME_SLOTS, sizeof *b->name_keys);
-    bool there =
-        table->rows && table->services && table->operations && b->name_slots && b->name_keys;
+    bool there = table->rows && table->services && table->operations && table->peers &&
+                 b->name_slots && b->name_keys;
     return there ? MW_OK : MW_E_NOMEM;
 }
 

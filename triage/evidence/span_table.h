@@ -30,10 +30,13 @@ typedef struct mw_span_fact {
     uint64_t self_ns;   /* less what its children cover */
     uint32_t parent_at; /* MW_NO_ROW: not here */
     uint16_t service, operation;
+    uint16_t peer; /* of peers; MW_NO_PEER */
     uint16_t children;
     uint8_t kind, status;
     bool exception;
 } mw_span_fact;
+
+#define MW_NO_PEER UINT16_MAX
 
 typedef struct mw_operation_name {
     uint16_t service;
@@ -47,6 +50,8 @@ typedef struct mw_span_table {
     size_t service_count;
     mw_operation_name *operations;
     size_t operation_count;
+    mw_slice *peers; /* names that spans give to whom they call; no more of them than services */
+    size_t peer_count;
     unsigned sampled;  /* times that the table was full, and half of the traces left */
     double one_in;     /* 1: all traces are here */
     uint64_t seen;     /* spans that were read, repeats included */

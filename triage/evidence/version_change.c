@@ -108,7 +108,7 @@ static mw_err look(version_work *work)
 {
     mw_context *context = work->context;
     size_t found = 0;
-    mw_err err = mw_store_each_resource(context->view, &context->plan.spans, keys,
+    mw_err err = mw_store_each_resource(context->view, &context->plan.resources, keys,
                                         sizeof keys / sizeof keys[0], take, work);
     for (size_t i = 0; err == MW_OK && i < work->count; i++) {
         const version *before = before_of(work, &work->items[i]);

@@ -133,6 +133,26 @@ typedef enum mw_hot_column {
     MW_HOT_COLUMNS
 } mw_hot_column;
 
+/* Some of the columns, a bit each. Trace ids and strings belong to any set, and _INDEX to _SEQ. */
+typedef uint32_t mw_column_set;
+#define MW_COLUMNS_ALL UINT32_MAX
+_Static_assert(MW_WIDE_COLUMNS + MW_NARROW_COLUMNS + MW_HOT_COLUMNS <= 32, "a bit each");
+
+static inline mw_column_set mw_column_wide(mw_wide_column column)
+{
+    return UINT32_C(1) << column;
+}
+
+static inline mw_column_set mw_column_narrow(mw_narrow_column column)
+{
+    return UINT32_C(1) << (MW_WIDE_COLUMNS + column);
+}
+
+static inline mw_column_set mw_column_ref(mw_hot_column column)
+{
+    return UINT32_C(1) << (MW_WIDE_COLUMNS + MW_NARROW_COLUMNS + column);
+}
+
 typedef struct mw_hot_layout {
     uint8_t wide_count, narrow_count, ref_count;
     uint8_t wide[MW_WIDE_COLUMNS]; /* mw_wide_column, in the order of the file */
@@ -145,9 +165,10 @@ typedef struct mw_hot_layout {
 const mw_hot_layout *mw_hot_layout_of(unsigned signal);
 
 /* Pointers into an unpacked hot chunk, which stays the caller's. A column that the signal does not
- * have is NULL. */
+ * have is NULL, and so is one that was not asked for. */
 typedef struct mw_hot {
     mw_signal signal;
+    bool commits_left_out; /* of many, and not asked for */
     uint32_t count, traces, strings, width;
     uint64_t base_ns, seq;
     const unsigned char *trace_ids;
@@ -160,6 +181,9 @@ typedef struct mw_hot {
 
 /* MW_E_CORRUPT. `raw` must outlive *out. */
 MW_MUST_USE mw_err mw_hot_decode(const mw_block_header *header, mw_slice raw, mw_hot *out);
+/* The columns of the set alone: of others nothing is looked at. */
+MW_MUST_USE mw_err mw_hot_decode_some(const mw_block_header *header, mw_slice raw,
+                                      mw_column_set columns, mw_hot *out);
 /* The string behind a reference, 0 = empty. */
 mw_slice mw_hot_string(const mw_hot *hot, uint32_t ref);
 /* Rows; the chunk must be of that signal. Slices of *out point into the chunk. An operation kind
@@ -191,11 +215,13 @@ static inline uint64_t mw_hot_time(const mw_hot *hot, uint32_t row)
 /* What commit a row came with, and its position there. */
 static inline uint64_t mw_hot_seq(const mw_hot *hot, uint32_t row)
 {
+    MW_ASSERT(!hot->commits_left_out);
     return hot->wide[MW_WIDE_SEQ] ? hot->seq + mw_hot_u64(hot, MW_WIDE_SEQ, row) : hot->seq;
 }
 
 static inline uint32_t mw_hot_index(const mw_hot *hot, uint32_t row)
 {
+    MW_ASSERT(!hot->commits_left_out);
     return hot->wide[MW_WIDE_INDEX] ? (uint32_t)mw_hot_u64(hot, MW_WIDE_INDEX, row) : row;
 }
 

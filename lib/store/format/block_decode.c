@@ -79,6 +79,8 @@ static bool references_in_range(const mw_hot *hot, const mw_hot_layout *layout)
 {
     for (size_t i = 0; i < layout->ref_count; i++) {
         uint8_t column = layout->refs[i];
+        if (!hot->refs[column])
+            continue;
         uint32_t highest = highest_ref(hot->refs[column], hot->count, hot->width);
         if (column == MW_HOT_TRACE ? highest >= hot->traces : highest > hot->strings)
             return false;
@@ -98,7 +100,30 @@ static bool string_ends_ascend(const mw_hot *hot, uint32_t string_bytes)
     return end == string_bytes;
 }
 
+static void leave_out(mw_hot *hot, const mw_hot_layout *layout, mw_column_set columns)
+{
+    for (unsigned i = 0; i < layout->wide_count; i++)
+        if (!(columns & mw_column_wide((mw_wide_column)layout->wide[i])))
+            hot->wide[layout->wide[i]] = NULL;
+    for (unsigned i = 0; i < layout->narrow_count; i++)
+        if (!(columns & mw_column_narrow((mw_narrow_column)layout->narrow[i])))
+            hot->narrow[layout->narrow[i]] = NULL;
+    for (unsigned i = 0; i < layout->ref_count; i++)
+        if (!(columns & mw_column_ref((mw_hot_column)layout->refs[i])))
+            hot->refs[layout->refs[i]] = NULL;
+    if (hot->wide[MW_WIDE_SEQ] && !(columns & mw_column_wide(MW_WIDE_SEQ))) {
+        hot->wide[MW_WIDE_SEQ] = hot->wide[MW_WIDE_INDEX] = NULL;
+        hot->commits_left_out = true;
+    }
+}
+
 mw_err mw_hot_decode(const mw_block_header *header, mw_slice raw, mw_hot *out)
+{
+    return mw_hot_decode_some(header, raw, MW_COLUMNS_ALL, out);
+}
+
+mw_err mw_hot_decode_some(const mw_block_header *header, mw_slice raw, mw_column_set columns,
+                          mw_hot *out)
 {
     const unsigned char *bytes = (const unsigned char *)raw.data;
     const mw_hot_layout *layout = mw_hot_layout_of(header->signal);
@@ -126,6 +151,7 @@ mw_err mw_hot_decode(const mw_block_header *header, mw_slice raw, mw_hot *out)
     if (len != raw.len)
         return MW_E_CORRUPT;
     place_columns(out, layout, header->many_commits, bytes + MW_HOT_PREFIX);
+    leave_out(out, layout, columns);
     if (!traces_ascend(out) || !references_in_range(out, layout) ||
         !string_ends_ascend(out, string_bytes))
         return MW_E_CORRUPT;

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "lib/store/format/chunk.h"
+#include "lib/store/format/fields_encode.h"
 #include "lib/store/format/hot_encode.h"
 #include "lib/store/format/hot_layout.h"
 
@@ -168,20 +169,13 @@ static void put_items(mw_chunk_writer *to, const mw_store_batch *batch)
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
 
-/* The columns' chunk, and the index entry made of it. */
-static mw_err encode_hot(const mw_store_batch *batch, uint64_t key_seed, mw_block_buffer *to,
-                         mw_encoded_block *out)
+/* The columns' chunk, and the index entry made of it. `raw` is what `columns` was read from. */
+static mw_err encode_hot(const mw_hot *columns, const unsigned char *raw, uint64_t key_seed,
+                         mw_block_buffer *to, mw_encoded_block *out)
 {
     mw_block_header *header = &out->header;
-    unsigned char *raw = NULL;
-    mw_hot columns;
-
-    mw_err err = mw_hot_encode(batch, header, &raw);
-    if (err != MW_OK)
-        return err;
-    mw_err whole = mw_hot_decode(header, mw_slice_bytes(raw, header->hot_raw), &columns);
-    MW_ASSERT(whole == MW_OK);
-    out->entry = mw_index_block_new(&columns, header, key_seed);
+    mw_err err = MW_OK;
+    out->entry = mw_index_block_new(columns, header, key_seed);
     /* The usual small request gets room for both chunks at once and is moved no more. */
     size_t room = mw_chunk_room(header->hot_raw);
     if (header->items_raw <= MW_PIECE_SIZE)
@@ -190,37 +184,46 @@ static mw_err encode_hot(const mw_store_batch *batch, uint64_t key_seed, mw_bloc
         err = MW_E_NOMEM;
     if (err == MW_OK)
         err = mw_chunk_pack(to, raw, header->hot_raw, &header->hot_stored, &header->hot_codec);
-    mw_free(MW_MEM_INGEST, raw);
     if (err == MW_OK)
         header->hot_checksum =
             mw_chunk_checksum(to->data + MW_BLOCK_HEADER_SIZE, header->hot_stored);
     return err;
 }
 
-/* The items' chunk and the padding behind it. */
-static mw_err encode_items(const mw_store_batch *batch, mw_block_buffer *to,
+static mw_err encode_plain(const mw_store_batch *batch, mw_block_buffer *to,
                            mw_block_header *header)
 {
-    size_t from = to->used;
     mw_chunk_writer writer;
-
     mw_chunk_begin(&writer, to, header->items_raw);
     put_items(&writer, batch);
-    mw_err err = mw_chunk_end(&writer, &header->items_stored, &header->items_codec);
-    return err == MW_OK ? mw_chunk_pad_items(to, from, header) : err;
+    return mw_chunk_end(&writer, &header->items_stored, &header->items_codec);
 }
 
-/* One after the other: the columns are gone when the items are laid out. */
+/* One after the other: of a large request the columns are gone when the items are laid out. What
+ * is in fields needs them. */
 static mw_err encode_chunks(const mw_store_batch *batch, uint64_t key_seed, mw_block_buffer *to,
                             mw_encoded_block *out)
 {
     mw_block_header *header = &out->header;
-    mw_err err = encode_hot(batch, key_seed, to, out);
+    unsigned char *raw = NULL;
+    bool done = false;
+    mw_hot columns;
+
+    mw_err err = mw_hot_encode(batch, header, &raw);
+    if (err != MW_OK)
+        return err;
+    mw_err whole = mw_hot_decode(header, mw_slice_bytes(raw, header->hot_raw), &columns);
+    MW_ASSERT(whole == MW_OK);
+    err = encode_hot(&columns, raw, key_seed, to, out);
+    size_t from = to->used;
+    if (err == MW_OK && mw_fields_encode_wanted(batch, header->items_raw))
+        err = mw_fields_encode(batch, &columns, to, header, &done);
+    mw_free(MW_MEM_INGEST, raw);
     if (err == MW_OK && (uint64_t)header->hot_raw + header->items_raw > MW_BLOCK_RAW_MAX)
         err = MW_E_LIMIT;
-    if (err == MW_OK)
-        err = encode_items(batch, to, header);
-    return err;
+    if (err == MW_OK && !done)
+        err = encode_plain(batch, to, header);
+    return err == MW_OK ? mw_chunk_pad_items(to, from, header) : err;
 }
 
 static mw_err encode(const mw_store_batch *batch, uint64_t key_seed, mw_encoded_block *out)

@@ -175,14 +175,32 @@ static mw_err append(mw_byte_table *table, mw_slice bytes, uint32_t hash, uint32
     return MW_OK;
 }
 
+/* Most are short: a call would cost more than comparing. */
+static bool same(mw_slice a, mw_slice b)
+{
+    uint64_t x, y;
+    if (a.len != b.len)
+        return false;
+    if (a.len < sizeof x)
+        return memcmp(a.data, b.data, a.len) == 0;
+    for (size_t i = 0; i + sizeof x <= a.len; i += sizeof x) {
+        memcpy(&x, a.data + i, sizeof x);
+        memcpy(&y, b.data + i, sizeof y);
+        if (x != y)
+            return false;
+    }
+    memcpy(&x, a.data + a.len - sizeof x, sizeof x);
+    memcpy(&y, b.data + b.len - sizeof y, sizeof y);
+    return x == y;
+}
+
 static bool find(const mw_byte_table *table, mw_slice bytes, uint32_t hash, uint32_t *number)
 {
     uint32_t mask = slot_mask(table);
     for (uint32_t slot = hash & mask; table->slots[slot]; slot = (slot + 1) & mask) {
         uint32_t value = table->slots[slot];
         *number = (value & NUMBERS_MAX) - 1;
-        if (value == slot_value(hash, *number) &&
-            mw_slice_equal(mw_byte_table_get(table, *number), bytes))
+        if (value == slot_value(hash, *number) && same(mw_byte_table_get(table, *number), bytes))
             return true;
     }
     return false;

@@ -33,23 +33,27 @@ bool mw_block_buffer_reserve(mw_block_buffer *to, size_t room)
 /* How soon lz4 gives up looking for more: of 1 to 8 the first that saves most of the time there is
  * to save. The log is packed again within minutes. docs/PERFORMANCE.md has the figures. */
 #define LZ4_ACCELERATION 3
+/* Of what is in fields equal ones are gone: what lz4 finds is short, and many such matches cost
+ * more than their bytes are worth for as long. */
+#define FIELDS_ACCELERATION 64
 
 /* Length of `raw` packed into `room` bytes at `at`; 0 when it does not fit or does not shrink. */
-static uint32_t pack(const unsigned char *raw, size_t len, unsigned char *at, size_t room)
+static uint32_t pack(const unsigned char *raw, size_t len, unsigned char *at, size_t room,
+                     int acceleration)
 {
     int packed =
-        LZ4_compress_fast((const char *)raw, (char *)at, (int)len, (int)room, LZ4_ACCELERATION);
+        LZ4_compress_fast((const char *)raw, (char *)at, (int)len, (int)room, acceleration);
     return packed > 0 && (size_t)packed < len ? (uint32_t)packed : 0;
 }
 
-mw_err mw_chunk_pack(mw_block_buffer *to, const unsigned char *raw, uint32_t len, uint32_t *stored,
-                     uint8_t *codec)
+static mw_err pack_whole(mw_block_buffer *to, const unsigned char *raw, uint32_t len,
+                         int acceleration, uint32_t *stored, uint8_t *codec)
 {
     uint32_t packed = 0;
     for (size_t room = mw_chunk_room(len); !packed; room = len) {
         if (!mw_block_buffer_reserve(to, room))
             return MW_E_NOMEM;
-        packed = pack(raw, len, to->data + to->used, room);
+        packed = pack(raw, len, to->data + to->used, room, acceleration);
         if (room >= len)
             break;
     }
@@ -59,6 +63,18 @@ mw_err mw_chunk_pack(mw_block_buffer *to, const unsigned char *raw, uint32_t len
     *codec = packed ? MW_CODEC_LZ4 : MW_CODEC_PLAIN;
     to->used += *stored;
     return MW_OK;
+}
+
+mw_err mw_chunk_pack(mw_block_buffer *to, const unsigned char *raw, uint32_t len, uint32_t *stored,
+                     uint8_t *codec)
+{
+    return pack_whole(to, raw, len, LZ4_ACCELERATION, stored, codec);
+}
+
+mw_err mw_chunk_pack_fields(mw_block_buffer *to, const unsigned char *raw, uint32_t len,
+                            uint32_t *stored, uint8_t *codec)
+{
+    return pack_whole(to, raw, len, FIELDS_ACCELERATION, stored, codec);
 }
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
@@ -84,7 +100,7 @@ static void end_piece(mw_chunk_writer *writer)
         return;
     }
     unsigned char *at = to->data + to->used;
-    uint32_t len = pack(writer->piece, writer->used, at + 4, room);
+    uint32_t len = pack(writer->piece, writer->used, at + 4, room, LZ4_ACCELERATION);
     if (!len) {
         len = (uint32_t)writer->used;
         memcpy(at + 4, writer->piece, len);
@@ -169,7 +185,7 @@ mw_err mw_chunk_unpack(uint8_t codec, mw_slice stored, void *out, uint32_t raw_l
         return MW_E_CORRUPT;
     if (codec == MW_CODEC_PIECES)
         return unpack_pieces(stored, out, raw_len);
-    if (codec != MW_CODEC_LZ4)
+    if (codec != MW_CODEC_LZ4 && codec != MW_CODEC_LOG_FIELDS)
         return MW_E_CORRUPT;
     int got = LZ4_decompress_safe(stored.data, out, (int)stored.len, (int)raw_len);
     return got >= 0 && (uint32_t)got == raw_len ? MW_OK : MW_E_CORRUPT;

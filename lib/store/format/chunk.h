@@ -24,6 +24,10 @@ size_t mw_chunk_room(uint32_t raw_len);
 MW_MUST_USE mw_err mw_chunk_pack(mw_block_buffer *to, const unsigned char *raw, uint32_t len,
                                  uint32_t *stored, uint8_t *codec);
 
+/* The same of items in fields, in which less repeats. */
+MW_MUST_USE mw_err mw_chunk_pack_fields(mw_block_buffer *to, const unsigned char *raw, uint32_t len,
+                                        uint32_t *stored, uint8_t *codec);
+
 /* Adds a chunk of `raw_len` bytes that come one after the other. Errors stick until _end, which
  * frees what _begin made, must be called in any case, and says what the header needs. */
 typedef struct mw_chunk_writer {

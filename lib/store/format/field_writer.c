@@ -274,6 +274,8 @@ mw_err mw_field_writer_begin_cut(mw_field_writer *writer, const mw_fields *sourc
     if (!writer->cut)
         return MW_E_NOMEM;
     memset(writer->cut, 0, source->entry_count * sizeof *writer->cut);
+    for (uint32_t field = 1; field <= source->row_fields; field++)
+        writer->cut[field] = field;
     return MW_OK;
 }
 
@@ -306,16 +308,19 @@ mw_err mw_field_writer_add_cut(mw_field_writer *writer, uint32_t place, const mw
     uint32_t from = row ? source->ends[row - 1] : 0, to = source->ends[row];
     mw_err err = grow_list(writer, to - from);
 
+    if (err != MW_OK)
+        return err;
     writer->from[place] = (uint32_t)writer->listed;
     writer->bytes += mw_fields_length(source, row);
+    uint32_t *list = writer->list + writer->listed;
     for (uint32_t i = from; err == MW_OK && i < to; i++) {
         uint32_t field = source->list[i];
-        if (field > source->row_fields && !writer->cut[field])
+        if (!writer->cut[field])
             err = take_cut(writer, source, field);
-        writer->list[writer->listed++] = field > source->row_fields ? writer->cut[field] : field;
+        *list++ = writer->cut[field];
     }
-    if (err == MW_OK)
-        writer->list[writer->listed++] = 0;
+    *list++ = 0;
+    writer->listed = (size_t)(list - writer->list);
     return err;
 }
 

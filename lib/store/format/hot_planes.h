@@ -19,5 +19,9 @@ MW_MUST_USE mw_err mw_planes_pack(mw_zstd *zstd, const mw_hot *hot, const unsign
  * mw_hot_decode. MW_E_CORRUPT, MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_planes_unpack(mw_zstd *zstd, const mw_block_header *header, mw_slice stored,
                                     void *out);
+/* The same, but that columns which are not of the set need not be unpacked: what stands in their
+ * places is nothing then. Frames that hold nothing else are passed over. */
+MW_MUST_USE mw_err mw_planes_unpack_some(mw_zstd *zstd, const mw_block_header *header,
+                                         mw_slice stored, mw_column_set columns, void *out);
 
 #endif

@@ -263,31 +263,41 @@ static mw_err read_named(fields_reader *reader, uint64_t token, uint32_t guess, 
     return err;
 }
 
+/* A token that is more than "expected" in one byte: what it names is `*field`. */
+static mw_err read_other(fields_reader *reader, uint32_t before, uint32_t *field)
+{
+    uint64_t token;
+    uint32_t guess = reader->next[before];
+    reader->token = mw_wire_varint(reader->token, reader->token_end, 5, &token);
+    if (!reader->token)
+        return MW_E_CORRUPT;
+    mw_err err = read_named(reader, token, guess, field);
+    if (err == MW_OK)
+        reader->next[before] = *field;
+    return err;
+}
+
 /* One token after the other; most are of a byte and say that what was expected is there. */
 static mw_err read_item(fields_reader *reader, uint64_t *bytes)
 {
-    mw_fields *fields = reader->fields;
+    uint32_t *list = reader->fields->list + reader->listed;
     uint32_t before = 0, field = 0;
+    uint64_t sum = 0;
     do {
-        uint32_t guess = reader->next[before];
-        if (reader->token < reader->token_end && *reader->token == MW_TOKEN_EXPECTED) {
-            reader->token++;
-            field = guess;
+        const uint8_t *token = reader->token;
+        if (token < reader->token_end && *token == MW_TOKEN_EXPECTED) {
+            reader->token = token + 1;
+            field = reader->next[before];
         } else {
-            uint64_t token;
-            reader->token = mw_wire_varint(reader->token, reader->token_end, 5, &token);
-            if (!reader->token)
-                return MW_E_CORRUPT;
-            mw_err err = read_named(reader, token, guess, &field);
+            mw_err err = read_other(reader, before, &field);
             if (err != MW_OK)
                 return err;
-            reader->next[before] = field;
         }
-        before = field;
-        *bytes += fields->entries[field].len;
-        fields->list[reader->listed] = field;
-        reader->listed += field != 0;
+        sum += reader->fields->entries[field].len;
+        *list++ = before = field;
     } while (field);
+    reader->listed = (uint32_t)(list - reader->fields->list) - 1;
+    *bytes = sum;
     return MW_OK;
 }
 
@@ -341,6 +351,14 @@ static mw_err make_room(fields_reader *reader)
     return MW_OK;
 }
 
+/* Does the log say the lengths that the fields make? */
+static bool lengths_are(const mw_fields *fields, mw_slice said)
+{
+    size_t contexts = (size_t)fields->resources + fields->scopes + fields->metrics;
+    return said.len == 4 * (size_t)fields->count &&
+           memcmp(said.data, fields->tables + MW_ITEMS_CONTEXT * contexts, said.len) == 0;
+}
+
 /* ---- public ---------------------------------------------------------------------------------- */
 
 mw_err mw_fields_open(const mw_block_header *header, const mw_hot *hot, mw_slice raw,
@@ -353,11 +371,18 @@ mw_err mw_fields_open(const mw_block_header *header, const mw_hot *hot, mw_slice
     out->row_fields = mw_row_field_count(hot->signal);
     if (raw.len > MW_ZSTD_RAW_MAX)
         return MW_E_CORRUPT;
+    mw_slice said = MW_SLICE_NONE; /* the lengths, in the log */
+    if (header->items_codec == MW_CODEC_LOG_FIELDS) {
+        said = mw_slice_first(raw, 4 * (size_t)out->count);
+        raw = mw_slice_from(raw, said.len);
+    }
     mw_err err = read_front(&reader, raw);
     if (err == MW_OK)
         err = make_room(&reader);
     if (err == MW_OK)
         err = read_items(&reader);
+    if (err == MW_OK && said.len && !lengths_are(out, said))
+        err = MW_E_CORRUPT;
     out->entry_count = reader.known;
     mw_free(MW_MEM_QUERY, reader.next);
     if (err != MW_OK)

@@ -1,5 +1,5 @@
-/* The codec "fields" of item chunks: items cut into their top-level protobuf fields, of which equal
- * ones are kept once, and of the columns' values none, then zstd.
+/* The codecs "fields" of item chunks: items cut into their top-level protobuf fields, of which
+ * equal ones are kept once, and of the columns' values none, then zstd.
  *
  * In the file the chunk is zstd frames, one behind the other; what they unpack to, together, is as
  * long as the block's header says (n items, r resources, c scopes, m metric heads; numbers little
@@ -58,6 +58,10 @@
  *                                                                   where 64 bits do not hold it
  *   logs     1  09, time               2  4a 10, trace id        3  52 08, span id
  *            4  59, time
+ *
+ * In the log (codec 5) the chunk is one lz4 block instead of frames, and begins with 4 bytes for
+ * each item, its length, as its fields make it; what is drawn above follows. Fields of the
+ * dictionary may there be equal: a request is read once, and only what came lately is looked for.
  *
  * Items of a chunk are at most MW_FIELDS_ITEMS_MAX bytes together (8 MiB); it unpacks to at most
  * MW_ZSTD_RAW_MAX (16 MiB).

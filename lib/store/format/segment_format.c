@@ -23,6 +23,8 @@ static bool chunk_sane(uint8_t codec, uint64_t stored, uint64_t raw)
     switch (codec) {
     case MW_CODEC_PLAIN: return stored == raw;
     case MW_CODEC_LZ4: return stored <= raw && raw <= stored * MW_LZ4_RATIO_MAX;
+    case MW_CODEC_LOG_FIELDS:
+        return stored <= raw && raw <= stored * MW_LZ4_RATIO_MAX && raw <= MW_ZSTD_RAW_MAX;
     case MW_CODEC_PIECES:
         return pieces > 1 && stored <= raw + 4 * pieces && raw <= stored * MW_LZ4_RATIO_MAX;
     case MW_CODEC_PLANES:
@@ -41,13 +43,13 @@ static bool block_header_sane(const mw_block_header *header)
     if (!layout || count == 0 || raw > MW_BLOCK_RAW_MAX)
         return false;
     /* In fields an item has references of one byte, and a token. */
-    uint64_t least = header->items_codec == MW_CODEC_FIELDS ? 3 : mw_items_fixed(header->signal);
+    uint64_t least = mw_codec_in_fields(header->items_codec) ? 3 : mw_items_fixed(header->signal);
     if (count * (mw_hot_fixed(layout, header->many_commits) + 2u * layout->ref_count) >
             header->hot_raw ||
         count * least > header->items_raw)
         return false;
     return chunk_sane(header->hot_codec, header->hot_stored, header->hot_raw) &&
-           header->hot_codec != MW_CODEC_PIECES && header->hot_codec != MW_CODEC_FIELDS &&
+           header->hot_codec != MW_CODEC_PIECES && !mw_codec_in_fields(header->hot_codec) &&
            header->items_codec != MW_CODEC_PLANES &&
            chunk_sane(header->items_codec, header->items_stored, header->items_raw);
 }

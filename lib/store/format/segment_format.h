@@ -17,8 +17,8 @@
  *
  *   off size
  *     0    8  magic "MWSEGMT\n"
- *     8    2  version, 3 (2: the same, logs alone). Magic, version, length, id and checksum keep
- *             their place in all versions
+ *     8    2  version, 4 (3: the same without codec 5; 2: logs alone). Magic, version, length, id
+ *             and checksum keep their place in all versions
  *    10    2  kind: 0 = log, 1 = merged
  *    12    4  header length, 80: the first block's offset
  *    16    8  segment id, as in the file's name; never used again, never 0
@@ -53,7 +53,7 @@
  *   108    1  signal: 1 = traces (items are spans), 2 = metrics (data points), 3 = logs
  *   109    1  codec of the hot chunk: 0 = as it is, 1 = lz4 block, 3 = planes
  *   110    1  codec of the item chunk: 0, 1, or 2 = pieces, when it is longer than 1 MiB, or
- *             4 = fields (item_fields.h draws it)
+ *             4 = fields, 5 = fields in the log (item_fields.h draws both)
  *   111    1  rows: 0 = item i is item i of the commit; 1 = of many commits (merged): two more
  *             wide columns
  *   112    8  zero
@@ -179,7 +179,8 @@
 #include "lib/store/store.h"
 
 #define MW_SEGMENT_MAGIC "MWSEGMT\n"
-#define MW_SEGMENT_VERSION 3u       /* 2: logs alone; 1 held spans alone, without origin */
+/* 3: without codec 5; 2: logs alone; 1 held spans alone, without origin */
+#define MW_SEGMENT_VERSION 4u
 #define MW_SEGMENT_VERSION_LEAST 2u /* the oldest that is read */
 #define MW_SEGMENT_HEADER_SIZE 80u
 #define MW_BLOCK_MAGIC "MWBLOCK\n"
@@ -191,6 +192,7 @@
 #define MW_CODEC_PIECES 2u
 #define MW_CODEC_PLANES 3u
 #define MW_CODEC_FIELDS 4u
+#define MW_CODEC_LOG_FIELDS 5u
 #define MW_PIECE_SIZE ((uint32_t)1 << 20)
 
 /* Both chunks unpacked, together. Four times the largest request: columns and tables have room. */
@@ -290,6 +292,12 @@ static inline uint64_t mw_trace_key(const void *trace_id)
     uint64_t value;
     memcpy(&value, trace_id, sizeof value);
     return be64toh(value);
+}
+
+/* Does an item chunk hold items in fields (item_fields.h)? */
+static inline bool mw_codec_in_fields(uint8_t codec)
+{
+    return codec == MW_CODEC_FIELDS || codec == MW_CODEC_LOG_FIELDS;
 }
 
 /* Bytes of a block in the file, padding included. */

@@ -85,38 +85,65 @@ mw_err mw_zstd_pack(mw_zstd *zstd, int level, const void *raw, size_t len, void 
     return MW_OK;
 }
 
-/* The first frame of *stored to `out`. Other kinds that a zstd reader takes, skippable frames and
- * those of versions before 1, were never written here. */
-static mw_err unpack_frame(mw_zstd *zstd, mw_slice *stored, unsigned char *out, size_t room,
-                           size_t *got)
+/* Where a frame of *stored ends, and what it unpacks to when it says so. Other kinds that a zstd
+ * reader takes, skippable frames and those of versions before 1, were never written here. */
+static mw_err measure_frame(mw_slice stored, size_t *len, unsigned long long *unpacked)
 {
     static const unsigned char magic[4] = {0x28, 0xb5, 0x2f, 0xfd};
-    if (stored->len < sizeof magic || memcmp(stored->data, magic, sizeof magic) != 0)
+    if (stored.len < sizeof magic || memcmp(stored.data, magic, sizeof magic) != 0)
         return MW_E_CORRUPT;
-    size_t len = ZSTD_findFrameCompressedSize(stored->data, stored->len);
-    if (ZSTD_isError(len))
-        return MW_E_CORRUPT;
-    *got = ZSTD_decompressDCtx(zstd->unpacker, out, room, stored->data, len);
+    *len = ZSTD_findFrameCompressedSize(stored.data, stored.len);
+    *unpacked = ZSTD_getFrameContentSize(stored.data, stored.len);
+    return ZSTD_isError(*len) || *unpacked == ZSTD_CONTENTSIZE_ERROR ? MW_E_CORRUPT : MW_OK;
+}
+
+static mw_err unpack_frame(mw_zstd *zstd, mw_slice frame, unsigned char *out, size_t room,
+                           size_t *got)
+{
+    *got = ZSTD_decompressDCtx(zstd->unpacker, out, room, frame.data, frame.len);
     if (ZSTD_isError(*got))
         return ZSTD_getErrorCode(*got) == ZSTD_error_memory_allocation ? MW_E_NOMEM : MW_E_CORRUPT;
-    *stored = mw_slice_from(*stored, len);
     return MW_OK;
+}
+
+static bool all_wanted(void *ctx, size_t from, size_t to)
+{
+    (void)ctx;
+    (void)from;
+    (void)to;
+    return true;
 }
 
 mw_err mw_zstd_unpack(mw_zstd *zstd, mw_slice stored, void *out, size_t raw_len)
 {
-    unsigned char *at = out;
-    size_t got = 0;
+    return mw_zstd_unpack_where(zstd, stored, out, raw_len, all_wanted, NULL);
+}
+
+mw_err mw_zstd_unpack_where(mw_zstd *zstd, mw_slice stored, void *out, size_t raw_len,
+                            bool (*wanted)(void *ctx, size_t from, size_t to), void *ctx)
+{
+    size_t at = 0, len, got;
+    unsigned long long unpacked;
     if (!zstd->unpacker)
         zstd->unpacker = ZSTD_createDCtx_advanced(counted);
     if (!zstd->unpacker)
         return MW_E_NOMEM;
     while (stored.len > 0) {
-        mw_err err = unpack_frame(zstd, &stored, at, raw_len, &got);
+        mw_err err = measure_frame(stored, &len, &unpacked);
+        if (err != MW_OK)
+            return err;
+        bool told = unpacked != ZSTD_CONTENTSIZE_UNKNOWN;
+        if (told && unpacked > raw_len - at)
+            return MW_E_CORRUPT;
+        if (told && !wanted(ctx, at, at + (size_t)unpacked))
+            got = (size_t)unpacked;
+        else
+            err = unpack_frame(zstd, mw_slice_first(stored, len), (unsigned char *)out + at,
+                               raw_len - at, &got);
         if (err != MW_OK)
             return err;
         at += got;
-        raw_len -= got;
+        stored = mw_slice_from(stored, len);
     }
-    return raw_len == 0 ? MW_OK : MW_E_CORRUPT;
+    return at == raw_len ? MW_OK : MW_E_CORRUPT;
 }

@@ -40,5 +40,11 @@ MW_MUST_USE mw_err mw_zstd_pack(mw_zstd *zstd, int level, const void *raw, size_
 /* All frames of `stored`, which must unpack to exactly `raw_len` bytes. MW_E_CORRUPT,
  * MW_E_NOMEM. */
 MW_MUST_USE mw_err mw_zstd_unpack(mw_zstd *zstd, mw_slice stored, void *out, size_t raw_len);
+/* The same, but a frame whose bytes from..to of `out` are not wanted may be passed over: they are
+ * then left as they were. `wanted` is asked in their order, when all before them that are wanted
+ * are there. */
+MW_MUST_USE mw_err mw_zstd_unpack_where(mw_zstd *zstd, mw_slice stored, void *out, size_t raw_len,
+                                        bool (*wanted)(void *ctx, size_t from, size_t to),
+                                        void *ctx);
 
 #endif

@@ -23,6 +23,9 @@ typedef struct checking {
     mw_known_segments known;
     doubt *items; /* all rows, then those in doubt */
     size_t count, capacity;
+    /* Between what segments hold, commits that none has: the widest such run, and how many. */
+    uint64_t gap_first, gap_last;
+    size_t gaps;
     bool damaged;
 } checking;
 
@@ -174,21 +177,69 @@ static mw_err say_loss(void *ctx, const mw_catalogue_loss *loss)
     return MW_OK;
 }
 
+static int by_first_seq(const void *left, const void *right)
+{
+    const mw_catalogue_segment *a = left, *b = right;
+    return a->first_seq < b->first_seq ? -1 : a->first_seq > b->first_seq;
+}
+
+static void note_gap(checking *run, uint64_t first, uint64_t last)
+{
+    run->gaps++;
+    if (run->gaps > 1 && last - first <= run->gap_last - run->gap_first)
+        return;
+    run->gap_first = first;
+    run->gap_last = last;
+}
+
+/* By the rows, before those that fit a file are dropped. A segment of the log may hold more than
+ * its row says: it reaches up to the next one. Gaps are no losses: DECISIONS.md has who leaves
+ * them. */
+static mw_err find_gaps(checking *run)
+{
+    uint64_t reach =
+        UINT64_MAX; /* of those so far; nothing is known of what came before the first */
+    mw_catalogue_segment *rows = mw_alloc(MW_MEM_STORE, (run->count + 1) * sizeof *rows);
+    if (!rows)
+        return MW_E_NOMEM;
+    for (size_t i = 0; i < run->count; i++)
+        rows[i] = run->items[i].row;
+    if (run->count > 1)
+        qsort(rows, run->count, sizeof *rows, by_first_seq);
+    for (size_t i = 0; i < run->count; i++) {
+        const mw_catalogue_segment *row = &rows[i];
+        uint64_t last = row->last_seq;
+        if (i > 0 && reach < row->first_seq && reach + 1 < row->first_seq)
+            note_gap(run, reach + 1, row->first_seq - 1);
+        if (row->kind == MW_SEGMENT_LOG)
+            last = i + 1 < run->count ? rows[i + 1].first_seq : UINT64_MAX;
+        reach = i == 0 || last > reach ? last : reach;
+    }
+    mw_free(MW_MEM_STORE, rows);
+    return MW_OK;
+}
+
 /* What the catalogue cannot know is no damage, and worth knowing. */
 static mw_err note_made(const checking *run, mw_catalogue *catalogue)
 {
-    char path[PATH_SIZE], at[MW_TIME_TEXT_SIZE], text[MW_TIME_TEXT_SIZE + 256];
+    char path[PATH_SIZE], at[MW_TIME_TEXT_SIZE], gaps[192] = "";
+    char text[MW_TIME_TEXT_SIZE + sizeof gaps + 256];
     uint64_t at_ns = 0;
     mw_err err = mw_catalogue_made_at(catalogue, &at_ns);
     if (err != MW_OK || at_ns == 0 || at_ns == MW_CATALOGUE_JUST_MADE)
         return err;
     snprintf(path, sizeof path, "%s/" MW_CATALOGUE_NAME, run->directory);
     mw_time_format(at_ns, at);
+    if (run->gaps)
+        snprintf(gaps, sizeof gaps,
+                 " (no segment holds commits %llu to %llu; retention, refused writes and merged "
+                 "repeats leave such gaps, too: %zu in all)",
+                 (unsigned long long)run->gap_first, (unsigned long long)run->gap_last, run->gaps);
     snprintf(text, sizeof text,
              "the catalogue was missing or could not be read, and was made anew at %s of the "
-             "segments that were there: segments that vanished before cannot be told; `midwatch "
+             "segments that were there: segments that vanished before cannot be told%s; `midwatch "
              "check --rebuild` accepts that",
-             at);
+             at, gaps);
     note(run, path, text);
     return MW_OK;
 }
@@ -200,6 +251,8 @@ static mw_err check_rows(checking *run, mw_catalogue *catalogue)
         err = mw_catalogue_each(catalogue, collect, run);
     if (err == MW_OK)
         err = load_files(run, catalogue);
+    if (err == MW_OK)
+        err = find_gaps(run);
     if (err != MW_OK)
         return err;
     compare(run);

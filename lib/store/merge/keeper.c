@@ -30,7 +30,23 @@ static bool is_stopping(void *ctx)
 
 /* ---- merging --------------------------------------------------------------------------------- */
 
-/* The row goes before the file does: a file without a row is told from one that vanished. */
+static void say_behind(mw_err err)
+{
+    MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err));
+}
+
+/* Rows go before files do: a row without its file is told as a loss. What cannot lose its row keeps
+ * its file until that works. */
+static mw_err remove_rows(mw_store *store, mw_segment *const *segments, size_t count)
+{
+    mw_err err = MW_OK;
+    for (size_t i = 0; err == MW_OK && i < count; i++)
+        err = mw_catalogue_remove(store->catalogue, segments[i]->header.id);
+    if (err != MW_OK)
+        say_behind(err);
+    return err;
+}
+
 static void remove_file(const mw_segment *segment)
 {
     if (mw_io_current()->unlink(segment->path) != 0)
@@ -46,19 +62,12 @@ static uint64_t log_bytes(const mw_survey *all, mw_policy_choice choice)
     return bytes;
 }
 
-static void note_in_catalogue(mw_store *store, const mw_survey *all, mw_policy_choice choice,
-                              const mw_segment *merged)
+/* Rows of what it replaced may stay: its footer names them. */
+static void note_in_catalogue(mw_store *store, const mw_segment *merged)
 {
-    mw_err err = MW_OK;
-    if (!store->catalogue)
-        return;
-    if (merged)
-        err = mw_catalogue_put_segment(store->catalogue, merged);
-    for (size_t i = choice.first; !merged && i < choice.first + choice.count; i++)
-        if (err == MW_OK)
-            err = mw_catalogue_remove(store->catalogue, all->segments[i]->header.id);
+    mw_err err = store->catalogue ? mw_catalogue_put_segment(store->catalogue, merged) : MW_OK;
     if (err != MW_OK)
-        MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err));
+        say_behind(err);
 }
 
 static void count_merge(mw_store *store, const mw_merge_result *result)
@@ -83,12 +92,15 @@ static void learn(mw_store *store, const mw_survey *all, mw_policy_choice choice
     atomic_store(&store->packed_per_mille, mw_merge_room_packed(room));
 }
 
-/* Into the index in one step, then the catalogue, then the old files go. */
+/* Into the index in one step, then the catalogue, then the old files go. Without a segment in their
+ * place (all they held is in another one) their rows go first. */
 static mw_err publish(mw_store *store, const mw_survey *all, mw_policy_choice choice,
                       const mw_merge_result *result, mw_segment *merged)
 {
     mw_segment *const *inputs = all->segments + choice.first;
-    mw_err err = mw_index_replace(&store->index, merged, inputs, choice.count);
+    mw_err err = merged ? MW_OK : remove_rows(store, inputs, choice.count);
+    if (err == MW_OK)
+        err = mw_index_replace(&store->index, merged, inputs, choice.count);
     if (err != MW_OK) {
         if (merged)
             remove_file(merged);
@@ -97,7 +109,8 @@ static mw_err publish(mw_store *store, const mw_survey *all, mw_policy_choice ch
     count_merge(store, result);
     atomic_fetch_sub(&store->unmerged_bytes, log_bytes(all, choice));
     learn(store, all, choice, result);
-    note_in_catalogue(store, all, choice, merged);
+    if (merged)
+        note_in_catalogue(store, merged);
     bool tight = mw_merge_room_is_tight(&store->keeper.room);
     for (size_t i = 0; i < choice.count; i++)
         if (tight || !mw_spare_offer(&store->spare, inputs[i]))
@@ -388,16 +401,14 @@ static void remove_remnants(mw_store *store, const mw_segment *segment)
                MW_KV_STR("directory", store->directory));
 }
 
+/* What cannot be done now (the catalogue cannot be written, no memory) is tried again in the next
+ * round. */
 static void retire(mw_store *store, mw_segment *segment, const mw_policy_segment *facts)
 {
-    mw_err err = MW_OK;
-    if (store->catalogue)
-        err = mw_catalogue_remove(store->catalogue, segment->header.id);
-    if (err != MW_OK)
-        MW_LOG(MW_LOG_WARN, "store", "the catalogue is behind", MW_KV_ERR(err));
-    err = mw_index_replace(&store->index, NULL, &segment, 1);
-    if (err != MW_OK)
-        return; /* without memory: next time */
+    if (remove_rows(store, &segment, 1) != MW_OK)
+        return;
+    if (mw_index_replace(&store->index, NULL, &segment, 1) != MW_OK)
+        return;
     remove_remnants(store, segment);
     remove_file(segment);
     if (!facts->merged && !facts->aside)

@@ -490,11 +490,11 @@ static bool meets_stretch(const mw_index_block *block, const stretch *wanted)
 }
 
 static mw_err collect_spans_between(mw_store_view *view, size_t at, const stretch *wanted,
-                                    mw_trace_set *set)
+                                    mw_column_set columns, mw_trace_set *set)
 {
     uint64_t start_max;
     mw_hot hot;
-    mw_err err = mw_view_hot(view, mw_view_block(view, at), &hot);
+    mw_err err = mw_view_columns(view, mw_view_block(view, at), columns, &hot);
     if (err == MW_OK)
         err = add_spans_between(&hot, wanted, set, &start_max);
     if (err == MW_OK)
@@ -503,26 +503,44 @@ static mw_err collect_spans_between(mw_store_view *view, size_t at, const stretc
 }
 
 static mw_err collect_logs_between(mw_store_view *view, size_t at, const stretch *wanted,
-                                   mw_trace_set *set)
+                                   mw_column_set columns, mw_trace_set *set)
 {
     mw_hot hot;
-    mw_err err = mw_view_hot(view, mw_view_block(view, at), &hot);
+    mw_err err = mw_view_columns(view, mw_view_block(view, at), columns, &hot);
     return err == MW_OK ? add_logs_between(&hot, wanted, set) : err;
+}
+
+/* A pass over more blocks than a view keeps unpacks what it looks at and no more: the join that
+ * comes next reads them anew in any case. */
+static mw_column_set pass_columns(size_t blocks, mw_column_set few)
+{
+    return blocks > MW_VIEW_SLOTS / 2 ? few : MW_COLUMNS_ALL;
+}
+
+static mw_column_set columns_of_stretch(const mw_store_view *view, const stretch *wanted)
+{
+    size_t blocks = 0;
+    for (size_t i = 0; i < mw_view_count(view); i++)
+        blocks += meets_stretch(mw_view_block(view, i), wanted);
+    return pass_columns(blocks, mw_column_ref(MW_HOT_TRACE) | mw_column_ref(MW_HOT_SESSION) |
+                                    mw_column_wide(MW_WIDE_TIME) |
+                                    mw_column_wide(MW_WIDE_DURATION));
 }
 
 /* Adds the traces with a row in the stretch. MW_E_LIMIT when the set exceeds the budget. */
 static mw_err collect_between(mw_store_view *view, const stretch *wanted, mw_trace_set *set)
 {
     bool logs = wanted->time == MW_GATHER_LATEST;
+    mw_column_set columns = columns_of_stretch(view, wanted);
     for (size_t i = 0; i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_err err = MW_OK;
         if (!meets_stretch(block, wanted))
             continue;
         if (mw_block_holds(block, MW_SIGNAL_TRACES))
-            err = collect_spans_between(view, i, wanted, set);
+            err = collect_spans_between(view, i, wanted, columns, set);
         else if (logs && mw_block_holds(block, MW_SIGNAL_LOGS))
-            err = collect_logs_between(view, i, wanted, set);
+            err = collect_logs_between(view, i, wanted, columns, set);
         if (err == MW_OK && mw_trace_set_bytes(set) > view->query_budget)
             err = MW_E_LIMIT;
         if (err != MW_OK)
@@ -566,12 +584,15 @@ mw_err mw_collect_sessions(mw_store_view *view, const uint64_t *keys, size_t cou
 {
     mw_block_set blocks;
     mw_err err = mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks);
+    mw_column_set columns =
+        pass_columns(err == MW_OK ? mw_block_set_size(&blocks) : 0,
+                     mw_column_ref(MW_HOT_SESSION) | mw_column_ref(MW_HOT_TRACE));
     for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;
         if (!mw_block_holds(block, MW_SIGNAL_TRACES) || !mw_block_set_has(&blocks, i))
             continue;
-        err = mw_view_hot(view, block, &hot);
+        err = mw_view_columns(view, block, columns, &hot);
         if (err == MW_OK)
             err = collect_sessions_of(view, &hot, keys, count, share, set);
         if (err == MW_OK && mw_trace_set_bytes(set) > share->max_bytes)
@@ -606,12 +627,14 @@ mw_err mw_each_session_text(mw_store_view *view, const uint64_t *keys, size_t co
 {
     mw_block_set blocks;
     mw_err err = mw_block_set_find(view, MW_KEYS_SESSIONS, keys, count, &blocks);
+    mw_column_set columns =
+        pass_columns(err == MW_OK ? mw_block_set_size(&blocks) : 0, mw_column_ref(MW_HOT_SESSION));
     for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         mw_hot hot;
         if (mw_block_holds(block, MW_SIGNAL_METRICS) || !mw_block_set_has(&blocks, i))
             continue;
-        err = mw_view_hot(view, block, &hot);
+        err = mw_view_columns(view, block, columns, &hot);
         if (err == MW_OK)
             err = tell_sessions_of(view, &hot, keys, count, text, ctx);
     }

@@ -25,7 +25,6 @@ typedef struct sum {
     uint64_t last;   /* of a trace: the session that it was added to last */
     uint32_t pieces; /* of a trace; a loose one counts as two */
     bool told;       /* a trace */
-    bool wanted;     /* a session: a trace of those that are looked at names it */
 } sum;
 
 typedef struct sum_table {
@@ -88,6 +87,16 @@ static sum *sum_of(sum_table *table, uint64_t key)
     return found;
 }
 
+/* Sums lie anywhere in tables that are larger than a core's cache: what the next pieces need is
+ * asked for before the first of them is added. */
+#define ABREAST 16u
+
+static void fetch_ahead(const sum_table *table, uint64_t key)
+{
+    if (in_part(table, key))
+        __builtin_prefetch(&table->slots[(size_t)(key >> 8) & (table->capacity - 1)], 1);
+}
+
 static void empty(sum_table *table)
 {
     memset(table->slots, 0, table->capacity * sizeof *table->slots);
@@ -109,6 +118,14 @@ static mw_err make_table(const summing *work, sum_table *table, uint64_t expecte
     return table->slots ? MW_OK : MW_E_NOMEM;
 }
 
+/* A guess: a table that turns out to be too small is made anew. */
+#define TRACES_A_SESSION 8u
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Blocks name their traces; of their sessions most are named by many, so that there are never as
  * many parts as these numbers would ask for. */
 static mw_err make_tables(summing *work)
@@ -118,6 +135,13 @@ static mw_err make_tables(summing *work)
         const mw_index_block *block = mw_view_block(work->view, i);
         traces += mw_block_holds(block, MW_SIGNAL_TRACES) ? block->all_traces : 0;
         sessions += mw_block_holds(block, MW_SIGNAL_METRICS) ? 0 : block->all_sessions;
+    }
+    const mw_trace_set *only = work->question->only;
+    if (only && work->question->sessions) {
+        traces = least(traces, (uint64_t)TRACES_A_SESSION * only->count);
+        sessions = least(sessions, only->count);
+    } else if (only) {
+        traces = least(traces, only->count);
     }
     mw_err err = make_table(work, &work->traces, traces);
     if (err == MW_OK && work->question->sessions)
@@ -210,18 +234,15 @@ static mw_err offer(summing *work, const mw_list_candidate *candidate, uint64_t 
     return MW_OK;
 }
 
-static bool is_wanted(const summing *work, const mw_trace_piece *piece)
+/* A trace of which there is no sum is none that is looked at. */
+static mw_err offer_trace(summing *work, const mw_trace_piece *piece, uint64_t key)
 {
-    uint32_t number;
-    const mw_trace_set *only = work->question->only;
-    return !only || mw_trace_set_find(only, piece->trace_id, &number);
-}
-
-static mw_err offer_trace(summing *work, sum *trace, const mw_trace_piece *piece)
-{
+    sum *trace = slot_of(&work->traces, key);
+    if (!trace->key || trace->told)
+        return MW_OK;
     bool sure = is_sure(work, trace);
     mw_list_candidate candidate = {.newest_ns = sure ? trace->low : trace->high};
-    if (trace->told || !is_wanted(work, piece) || !may_fit(work, trace, sure))
+    if (!may_fit(work, trace, sure))
         return MW_OK;
     trace->told = true;
     memcpy(candidate.trace, piece->trace_id, sizeof candidate.trace);
@@ -235,8 +256,7 @@ static mw_err offer_sessions(summing *work)
         const sum *session = &work->sessions.slots[i];
         bool sure = session->sure_low != UINT64_MAX;
         const mw_list_candidate candidate = {.newest_ns = session->high, .session = session->key};
-        if (session->key && (session->wanted || !work->question->only) &&
-            may_fit(work, session, sure))
+        if (session->key && may_fit(work, session, sure))
             err = offer(work, &candidate, sure ? session->sure_high : 0);
     }
     return err;
@@ -244,48 +264,113 @@ static mw_err offer_sessions(summing *work)
 
 /* ---- passes ---------------------------------------------------------------------------------- */
 
+/* The keys of the traces of so many pieces; what is known of them is on its way. */
+static size_t look_ahead(const summing *work, const mw_trace_piece *pieces, size_t count,
+                         uint64_t keys[ABREAST])
+{
+    size_t ahead = count < ABREAST ? count : ABREAST;
+    for (size_t i = 0; i < ahead; i++) {
+        keys[i] = trace_key(work, &pieces[i]);
+        fetch_ahead(&work->traces, keys[i]);
+        if (work->question->sessions && pieces[i].session)
+            fetch_ahead(&work->sessions, pieces[i].session);
+    }
+    return ahead;
+}
+
+/* What may be on the list when only some traces are looked at: these, and sessions that they
+ * name. */
+static bool is_wanted(const summing *work, const mw_trace_piece *piece)
+{
+    uint32_t number;
+    const mw_trace_set *only = work->question->only;
+    return !only || mw_trace_set_find(only, piece->trace_id, &number);
+}
+
+/* Sessions that the traces name at which the question looks: no others are summed up. */
+static mw_err find_wanted(void *ctx, const mw_trace_piece *pieces, size_t count, mw_piece_kind kind)
+{
+    summing *work = ctx;
+    for (size_t i = 0; kind != MW_PIECES_LOGS && i < count && !work->sessions.full; i++)
+        if (pieces[i].session && is_wanted(work, &pieces[i]))
+            sum_of(&work->sessions, pieces[i].session);
+    return MW_OK;
+}
+
+static bool is_known(const sum_table *table, uint64_t key)
+{
+    return in_part(table, key) && slot_of(table, key)->key == key;
+}
+
+/* The traces whose spans name them; others, of which there may be very many, are not summed up. */
+static mw_err find_needed(void *ctx, const mw_trace_piece *pieces, size_t count, mw_piece_kind kind)
+{
+    summing *work = ctx;
+    for (size_t i = 0; kind != MW_PIECES_LOGS && i < count && !work->traces.full; i++)
+        if (pieces[i].session && is_known(&work->sessions, pieces[i].session))
+            sum_of(&work->traces, trace_key(work, &pieces[i]));
+    return MW_OK;
+}
+
+static sum *sum_to_add_to(summing *work, const mw_trace_piece *piece, uint64_t key)
+{
+    if (!work->question->only)
+        return sum_of(&work->traces, key);
+    if (work->question->sessions)
+        return is_known(&work->traces, key) ? slot_of(&work->traces, key) : NULL;
+    return is_wanted(work, piece) ? sum_of(&work->traces, key) : NULL;
+}
+
 /* Pieces with the trace's id zero are those of a session's own records. */
 static mw_err add_pieces(void *ctx, const mw_trace_piece *pieces, size_t count, mw_piece_kind kind)
 {
     summing *work = ctx;
-    for (size_t i = 0; i < count && !work->traces.full; i++) {
-        if (kind == MW_PIECES_LOGS && pieces[i].session)
-            continue;
-        sum *trace = sum_of(&work->traces, trace_key(work, &pieces[i]));
-        if (trace)
-            add_to_trace(trace, &pieces[i], kind);
+    uint64_t keys[ABREAST];
+    for (size_t i = 0, ahead; i < count && !work->traces.full; i += ahead) {
+        ahead = look_ahead(work, pieces + i, count - i, keys);
+        for (size_t k = 0; k < ahead; k++) {
+            const mw_trace_piece *piece = &pieces[i + k];
+            if (kind == MW_PIECES_LOGS && piece->session)
+                continue;
+            sum *trace = sum_to_add_to(work, piece, keys[k]);
+            if (trace)
+                add_to_trace(trace, piece, kind);
+        }
     }
     return MW_OK;
+}
+
+/* Of those that are looked at. */
+static sum *session_of(summing *work, uint64_t key)
+{
+    if (!work->question->only)
+        return sum_of(&work->sessions, key);
+    return is_known(&work->sessions, key) ? slot_of(&work->sessions, key) : NULL;
 }
 
 /* Own records count once, with the first part of the traces. */
 static void add_own_logs(summing *work, const mw_trace_piece *piece)
 {
     sum *session =
-        piece->session && work->traces.part == 0 ? sum_of(&work->sessions, piece->session) : NULL;
+        piece->session && work->traces.part == 0 ? session_of(work, piece->session) : NULL;
     if (session)
         widen(&session->low, &session->high, piece->low_ns, mw_piece_high(piece));
 }
 
-static mw_err settle_piece(summing *work, const mw_trace_piece *piece)
+static mw_err settle_piece(summing *work, const mw_trace_piece *piece, uint64_t key)
 {
-    uint64_t key = trace_key(work, piece);
-    if (work->question->sessions && (!piece->session || !in_part(&work->sessions, piece->session)))
-        return MW_OK;
     if (!in_part(&work->traces, key))
+        return MW_OK;
+    if (!work->question->sessions)
+        return offer_trace(work, piece, key);
+    sum *session = piece->session ? session_of(work, piece->session) : NULL;
+    if (!session)
         return MW_OK;
     sum *trace = slot_of(&work->traces, key);
     MW_ASSERT(trace->key);
-    if (!work->question->sessions)
-        return offer_trace(work, trace, piece);
-    if (trace->last == piece->session)
-        return MW_OK;
-    trace->last = piece->session;
-    sum *session = sum_of(&work->sessions, piece->session);
-    if (session) {
+    if (trace->last != piece->session)
         add_to_session(work, session, trace);
-        session->wanted = session->wanted || is_wanted(work, piece);
-    }
+    trace->last = piece->session;
     return MW_OK;
 }
 
@@ -293,12 +378,16 @@ static mw_err settle_pieces(void *ctx, const mw_trace_piece *pieces, size_t coun
                             mw_piece_kind kind)
 {
     summing *work = ctx;
+    uint64_t keys[ABREAST];
     mw_err err = MW_OK;
-    for (size_t i = 0; err == MW_OK && i < count && !work->sessions.full; i++)
-        if (kind == MW_PIECES_LOGS)
-            add_own_logs(work, &pieces[i]);
-        else
-            err = settle_piece(work, &pieces[i]);
+    for (size_t i = 0, ahead; err == MW_OK && i < count && !work->sessions.full; i += ahead) {
+        ahead = look_ahead(work, pieces + i, count - i, keys);
+        for (size_t k = 0; err == MW_OK && k < ahead; k++)
+            if (kind == MW_PIECES_LOGS)
+                add_own_logs(work, &pieces[i + k]);
+            else
+                err = settle_piece(work, &pieces[i + k], keys[k]);
+    }
     return err;
 }
 
@@ -315,12 +404,18 @@ static mw_err take_part(summing *work)
 {
     sum_table *traces = &work->traces;
     mw_err err = MW_OK;
+    bool restricted = work->question->sessions && work->question->only;
     if (work->question->sessions)
         empty(&work->sessions);
+    if (restricted)
+        err = pass(work, find_wanted);
     for (traces->part = 0; err == MW_OK && traces->part < traces->parts && !work->sessions.full;
          traces->part++) {
         empty(traces);
-        err = pass(work, add_pieces);
+        if (restricted)
+            err = pass(work, find_needed);
+        if (err == MW_OK && !traces->full)
+            err = pass(work, add_pieces);
         if (err == MW_OK && traces->full)
             return MW_OK;
         if (err == MW_OK)

@@ -59,6 +59,20 @@ static mw_err take_restricted(const mw_list_few *few, const mw_list_candidate *l
     return err;
 }
 
+/* Those of the traces of the set, which are all that meet a condition. */
+static mw_err take_named(const mw_list_few *few, const mw_trace_set *set, bool *done)
+{
+    mw_list_candidates all;
+    size_t at = 0;
+    bool ended;
+    mw_err err = find_candidates(few, set, &all);
+    *done = err != MW_E_LIMIT;
+    if (err == MW_OK)
+        err = take_some(few, &all, &at, SIZE_MAX, &ended);
+    mw_list_candidates_fini(&all);
+    return *done ? err : MW_OK;
+}
+
 /* The page is not full: is there a condition that leaves fewer? */
 static mw_err take_rest(const mw_list_few *few, const mw_list_candidates *all, size_t at)
 {
@@ -104,20 +118,68 @@ static mw_err take_candidates(const mw_list_few *few, bool *done)
     return *done ? err : MW_OK;
 }
 
-mw_err mw_list_few_take(const mw_list_few *few, bool *done)
+/* ---- where to begin -------------------------------------------------------------------------- */
+
+/* Candidates of a share of these are as good as the store's. */
+#define SAMPLE_BLOCKS 16u
+/* Unpacking what tells of one condition, against all columns; items take more than both. */
+#define COLUMN_SHARE 5u
+/* What fewer traces than this meet is looked for in all columns sooner than all traces are summed
+ * up: with those alone that meet it, there is hardly anything to add. */
+#define RARE_SHARE 8u
+
+/* Blocks that have to be read until the page is full when candidates are tried as they come. Traces
+ * stand in the order of the list, or nearly; of sessions, which may have been seen last at any
+ * time, each may need a block of its own. */
+static uint64_t blocks_to_try(const mw_list_few *few, const mw_span_sample *sample)
+{
+    uint64_t missing = few->top->capacity - few->top->count;
+    if (!few->sessions)
+        return missing * sample->blocks / sample->met;
+    uint64_t sessions = sample->sessions ? sample->sessions : 1;
+    uint64_t a_session = sample->traces > sessions ? sample->traces / sessions : 1;
+    uint64_t tries = missing * sample->traces / sample->met / a_session;
+    return tries > missing ? tries - missing : 0;
+}
+
+/* Is it less work to look for all that meet the rarest condition than to try one candidate after
+ * the other? */
+static mw_err is_rare(const mw_list_few *few, bool *rare)
+{
+    mw_span_sample sample;
+    mw_err err =
+        mw_span_match_sample(few->match, few->sessions ? 0 : few->since_ns, SAMPLE_BLOCKS, &sample);
+    if (err != MW_OK)
+        return err;
+    uint64_t cost = sample.met ? blocks_to_try(few, &sample) : UINT64_MAX;
+    *rare = cost > sample.all_blocks;
+    if (!sample.reads_items)
+        *rare |= cost > sample.all_blocks / COLUMN_SHARE || sample.met < sample.traces / RARE_SHARE;
+    return MW_OK;
+}
+
+static mw_err take_rare(const mw_list_few *few, bool *done)
 {
     mw_trace_set set;
-    mw_err err = MW_E_LIMIT;
-    size_t most =
-        few->view->query_budget < FEW_TRACES_BYTES ? few->view->query_budget : FEW_TRACES_BYTES;
-    *done = true;
     mw_trace_set_init(&set, few->view->store->key_seed);
-    if (few->match->all)
-        err = mw_span_match_collect(few->match, few->sessions ? 0 : few->since_ns, most, &set);
-    if (err == MW_OK)
+    mw_err err = mw_span_match_collect(few->match, few->sessions ? 0 : few->since_ns,
+                                       few->view->query_budget, &set);
+    if (err == MW_OK && mw_trace_set_bytes(&set) <= FEW_TRACES_BYTES)
         err = few->take_set(few->ctx, &set);
+    else if (err == MW_OK)
+        err = take_named(few, &set, done);
     else if (err == MW_E_LIMIT)
         err = take_candidates(few, done);
     mw_trace_set_fini(&set);
     return err;
+}
+
+mw_err mw_list_few_take(const mw_list_few *few, bool *done)
+{
+    bool rare = false;
+    *done = true;
+    mw_err err = few->match->all ? is_rare(few, &rare) : MW_OK;
+    if (err != MW_OK)
+        return err;
+    return rare ? take_rare(few, done) : take_candidates(few, done);
 }

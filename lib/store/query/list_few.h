@@ -1,7 +1,9 @@
 /* What is left of a list of traces or sessions when its newest stretches did not fill the page:
  * those that may fit, newest first.
  *
- * A condition that hardly any span meets names its traces, and those are all. Else candidates are
+ * A sample of the blocks says how rare the rarest condition is. The traces of one that few spans
+ * meet are looked for first, by the columns that tell: when they are hardly any they are all there
+ * is to join, else candidates are those that they name. Without such a condition candidates are
  * joined in the order of the list, by what they add up to (list_bounds.h), until none behind them
  * can be on the page; when many of them do not fit, those of traces with a span that meets the
  * rarest condition. One thread: the view's; MW_MEM_QUERY.
@@ -15,7 +17,7 @@
 /* Candidates are joined some at a time: at first so few that the columns of their blocks, of which
  * each may have one of its own, are read once (MW_VIEW_SLOTS); later, when many did not fit,
  * twice as many each time. */
-#define MW_CANDIDATES_AT_FIRST 16u
+#define MW_CANDIDATES_AT_FIRST 8u
 #define MW_CANDIDATES_AT_ONCE 4096u
 
 typedef struct mw_list_few {

@@ -42,6 +42,7 @@ typedef struct span_scan {
     uint64_t cut_ns; /* what starts earlier is behind the page */
     /* of the present block */
     uint32_t service, session, name, agent, user, model;
+    bool barren;          /* nothing fitted in the block before */
     bool tool_in_items;   /* an attribute may name the tool */
     mw_trace_span *spans; /* the page; the arena's */
 } span_scan;
@@ -219,10 +220,63 @@ static mw_err names_admit(span_scan *scan, const mw_index_block *block, bool *ma
     return err;
 }
 
+/* What columns_fit looks at. */
+static mw_column_set columns_of(const mw_span_filter *filter)
+{
+    const struct {
+        bool asked;
+        mw_column_set column;
+    } needs[] = {
+        {filter->service.len > 0, mw_column_ref(MW_HOT_SERVICE)},
+        {filter->session_id.len > 0, mw_column_ref(MW_HOT_SESSION)},
+        {filter->name.len > 0, mw_column_ref(MW_HOT_NAME)},
+        {filter->agent.len > 0, mw_column_ref(MW_HOT_AGENT)},
+        {filter->user.len > 0, mw_column_ref(MW_HOT_USER)},
+        {filter->model.len > 0, mw_column_ref(MW_HOT_MODEL)},
+        {filter->errors_only, mw_column_narrow(MW_NARROW_STATUS)},
+        {filter->duration_min_ns || filter->duration_max_ns, mw_column_wide(MW_WIDE_DURATION)}};
+    mw_column_set columns = mw_column_wide(MW_WIDE_TIME);
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        columns |= needs[i].asked ? needs[i].column : 0u;
+    return columns;
+}
+
+/* Behind a block in which nothing fitted, the next one's columns that tell so come first. */
+static mw_err look_ahead(span_scan *scan, const mw_index_block *block, bool *any)
+{
+    mw_hot hot;
+    *any = true;
+    if (!scan->barren || scan->filter->tool.len || scan->filter->attribute_count)
+        return MW_OK;
+    mw_err err = mw_view_columns(scan->view, block, columns_of(scan->filter), &hot);
+    if (err != MW_OK)
+        return err;
+    bool may = find_texts(scan, &hot);
+    *any = false;
+    for (uint32_t row = 0; may && !*any && row < hot.count; row++)
+        *any = columns_fit(scan, &hot, row);
+    return MW_OK;
+}
+
+static mw_err scan_rows(span_scan *scan, const mw_index_block *block, uint32_t at)
+{
+    mw_hot hot;
+    bool any;
+    mw_err err = look_ahead(scan, block, &any);
+    if (err != MW_OK || !any)
+        return err;
+    err = mw_view_hot(scan->view, block, &hot);
+    size_t before = scan->count;
+    if (err == MW_OK && find_texts(scan, &hot))
+        for (uint32_t row = 0; err == MW_OK && row < hot.count; row++)
+            err = offer_row(scan, &hot, at, row);
+    scan->barren = scan->count == before;
+    return err;
+}
+
 static mw_err scan_block(span_scan *scan, uint32_t at)
 {
     const mw_index_block *block = mw_view_block(scan->view, at);
-    mw_hot hot;
     bool may;
 
     if (!entry_admits(scan, at))
@@ -232,10 +286,7 @@ static mw_err scan_block(span_scan *scan, uint32_t at)
         err = mw_item_search_block(&scan->search, block, &may);
     if (err != MW_OK || !may)
         return err;
-    err = mw_view_hot(scan->view, block, &hot);
-    if (err == MW_OK && find_texts(scan, &hot))
-        for (uint32_t row = 0; err == MW_OK && row < hot.count; row++)
-            err = offer_row(scan, &hot, at, row);
+    err = scan_rows(scan, block, at);
     mw_item_search_leave(&scan->search);
     if (scan->count > scan->keep || (scan->count == scan->keep && !scan->cut_ns))
         compact(scan);

@@ -143,20 +143,30 @@ static uint32_t met_by_name(mw_span_match *match, const mw_hot *hot, uint32_t ro
     uint32_t ref = mw_hot_ref(hot, MW_HOT_NAME, row);
     if (match->verdicts[ref] == NOT_READ)
         match->verdicts[ref] = judge_name(match, mw_hot_string(hot, ref));
-    bool tool = hot->narrow[MW_NARROW_OPERATION][row] == MW_OP_TOOL;
-    return (match->verdicts[ref] & NAME_FITS ? MEETS_NAME : 0u) |
-           (tool && match->verdicts[ref] & TOOL_FITS ? MEETS_TOOL : 0u);
+    uint32_t met = match->verdicts[ref] & NAME_FITS ? MEETS_NAME : 0u;
+    if (match->possible & MEETS_TOOL && match->verdicts[ref] & TOOL_FITS &&
+        hot->narrow[MW_NARROW_OPERATION][row] == MW_OP_TOOL)
+        met |= MEETS_TOOL;
+    return met;
+}
+
+/* Columns of what is not possible, or not asked, may not be there. */
+static uint32_t met_by_ref(const mw_span_match *match, uint32_t condition, const mw_hot *hot,
+                           mw_hot_column column, uint32_t row, uint32_t ref)
+{
+    return match->possible & condition && mw_ref_fits(hot, column, row, ref) ? condition : 0u;
 }
 
 static uint32_t met_by_columns(mw_span_match *match, const mw_hot *hot, uint32_t row)
 {
-    uint32_t met = hot->narrow[MW_NARROW_STATUS][row] == STATUS_ERROR ? MEETS_ERROR : 0u;
+    uint32_t met = met_by_ref(match, MEETS_SERVICE, hot, MW_HOT_SERVICE, row, match->service) |
+                   met_by_ref(match, MEETS_AGENT, hot, MW_HOT_AGENT, row, match->agent) |
+                   met_by_ref(match, MEETS_USER, hot, MW_HOT_USER, row, match->user) |
+                   met_by_ref(match, MEETS_MODEL, hot, MW_HOT_MODEL, row, match->model);
     if (match->possible & (MEETS_NAME | MEETS_TOOL))
         met |= met_by_name(match, hot, row);
-    met |= mw_ref_fits(hot, MW_HOT_SERVICE, row, match->service) ? MEETS_SERVICE : 0u;
-    met |= mw_ref_fits(hot, MW_HOT_AGENT, row, match->agent) ? MEETS_AGENT : 0u;
-    met |= mw_ref_fits(hot, MW_HOT_USER, row, match->user) ? MEETS_USER : 0u;
-    met |= mw_ref_fits(hot, MW_HOT_MODEL, row, match->model) ? MEETS_MODEL : 0u;
+    if (match->possible & MEETS_ERROR && hot->narrow[MW_NARROW_STATUS][row] == STATUS_ERROR)
+        met |= MEETS_ERROR;
     return met & match->possible;
 }
 
@@ -216,14 +226,56 @@ static uint32_t rarest(const mw_span_match *match)
     return by_error ? MEETS_ERROR : lowest;
 }
 
+/* The column that tells of each condition whether a row meets it, by itself or (of tools) with
+ * others. */
+static const struct {
+    uint32_t condition;
+    mw_hot_column column;
+} text_columns[] = {{MEETS_USER, MW_HOT_USER},   {MEETS_TOOL, MW_HOT_NAME},
+                    {MEETS_NAME, MW_HOT_NAME},   {MEETS_MODEL, MW_HOT_MODEL},
+                    {MEETS_AGENT, MW_HOT_AGENT}, {MEETS_SERVICE, MW_HOT_SERVICE}};
+#define TEXT_COLUMNS (sizeof text_columns / sizeof text_columns[0])
+
+/* What mw_span_match_block and _row look at, of the conditions that are asked, and the traces. */
+static mw_column_set columns_of(const mw_span_match *match)
+{
+    mw_column_set columns = mw_column_ref(MW_HOT_TRACE);
+    if (match->asked >= ATTRIBUTES || match->asked & MEETS_TOOL)
+        return MW_COLUMNS_ALL; /* items are read by many columns */
+    for (size_t i = 0; i < TEXT_COLUMNS; i++)
+        if (match->asked & text_columns[i].condition)
+            columns |= mw_column_ref(text_columns[i].column);
+    return columns | (match->asked & MEETS_ERROR ? mw_column_narrow(MW_NARROW_STATUS) : 0u);
+}
+
+/* The next row that may meet what is asked: mostly one text alone is, which hardly any has. */
+static uint32_t next_row(const mw_span_match *match, const mw_hot *hot, uint32_t row)
+{
+    mw_hot_column column = MW_HOT_COLUMNS;
+    uint32_t ref = MW_REF_ANY;
+    switch (match->possible) {
+    case MEETS_USER: column = MW_HOT_USER, ref = match->user; break;
+    case MEETS_MODEL: column = MW_HOT_MODEL, ref = match->model; break;
+    case MEETS_AGENT: column = MW_HOT_AGENT, ref = match->agent; break;
+    case MEETS_SERVICE: column = MW_HOT_SERVICE, ref = match->service; break;
+    default: return row;
+    }
+    while (row < hot->count && mw_hot_ref(hot, column, row) != ref)
+        row++;
+    return row;
+}
+
 static mw_err collect_block(mw_span_match *match, const mw_index_block *block, mw_trace_set *set)
 {
     mw_hot hot;
     uint32_t last = UINT32_MAX, met, number;
-    mw_err err = mw_view_hot(match->view, block, &hot);
+    mw_err err = mw_view_columns(match->view, block, columns_of(match), &hot);
     if (err == MW_OK)
         err = mw_span_match_block(match, block, &hot);
-    for (uint32_t row = 0; err == MW_OK && match->possible && row < hot.count; row++) {
+    for (uint32_t row = 0; err == MW_OK && match->possible; row++) {
+        row = next_row(match, &hot, row);
+        if (row >= hot.count)
+            break;
         uint32_t trace = mw_hot_ref(&hot, MW_HOT_TRACE, row);
         if (trace == last)
             continue;
@@ -278,6 +330,19 @@ static mw_err may_meet(const mw_span_match *match, const mw_index_block *block, 
     return err;
 }
 
+static bool is_collected(const mw_index_block *block, uint64_t since_ns)
+{
+    return mw_block_holds(block, MW_SIGNAL_TRACES) && block->header.event_max_ns >= since_ns;
+}
+
+static mw_err collect_where_admitted(mw_span_match *match, const mw_index_block *block,
+                                     mw_trace_set *set)
+{
+    bool may;
+    mw_err err = may_meet(match, block, &may);
+    return err == MW_OK && may ? collect_block(match, block, set) : err;
+}
+
 mw_err mw_span_match_collect(mw_span_match *match, uint64_t since_ns, size_t max_bytes,
                              mw_trace_set *set)
 {
@@ -285,16 +350,48 @@ mw_err mw_span_match_collect(mw_span_match *match, uint64_t since_ns, size_t max
     MW_ASSERT(match->all);
     match->asked = rarest(match);
     for (size_t i = 0; err == MW_OK && i < mw_view_count(match->view); i++) {
-        const mw_index_block *block = mw_view_block(match->view, i);
-        bool may;
-        if (!mw_block_holds(block, MW_SIGNAL_TRACES) || block->header.event_max_ns < since_ns)
-            continue;
-        err = may_meet(match, block, &may);
-        if (err == MW_OK && may)
-            err = collect_block(match, block, set);
+        if (is_collected(mw_view_block(match->view, i), since_ns))
+            err = collect_where_admitted(match, mw_view_block(match->view, i), set);
         if (err == MW_OK && mw_trace_set_bytes(set) > max_bytes)
             err = MW_E_LIMIT;
     }
     match->asked = match->all;
+    return err;
+}
+
+static mw_err sample_block(mw_span_match *match, const mw_index_block *block, mw_trace_set *set,
+                           mw_span_sample *out)
+{
+    out->blocks++;
+    out->traces += block->all_traces;
+    out->sessions += block->all_sessions;
+    mw_err err = collect_where_admitted(match, block, set);
+    out->reads_items |= match->possible >= ATTRIBUTES || match->tool_in_items;
+    return err;
+}
+
+mw_err mw_span_match_sample(mw_span_match *match, uint64_t since_ns, uint64_t most,
+                            mw_span_sample *out)
+{
+    mw_trace_set set;
+    mw_err err = MW_OK;
+    uint64_t number = 0;
+    *out = (mw_span_sample){.blocks = 0};
+    MW_ASSERT(match->all && most);
+    for (size_t i = 0; i < mw_view_count(match->view); i++)
+        out->all_blocks += is_collected(mw_view_block(match->view, i), since_ns);
+    mw_trace_set_init(&set, match->view->store->key_seed);
+    match->asked = rarest(match);
+    for (size_t i = 0; err == MW_OK && i < mw_view_count(match->view); i++) {
+        const mw_index_block *block = mw_view_block(match->view, i);
+        if (!is_collected(block, since_ns))
+            continue;
+        if (number * most / out->all_blocks != (number + 1) * most / out->all_blocks)
+            err = sample_block(match, block, &set, out);
+        number++;
+    }
+    match->asked = match->all;
+    out->met = set.count;
+    mw_trace_set_fini(&set);
     return err;
 }

@@ -45,5 +45,15 @@ bool mw_span_match_fits(const mw_span_match *match, uint32_t met, uint64_t durat
  * MW_E_LIMIT when the set exceeds max_bytes; as above. */
 MW_MUST_USE mw_err mw_span_match_collect(mw_span_match *match, uint64_t since_ns, size_t max_bytes,
                                          mw_trace_set *set);
+/* What some blocks of spans, evenly among all that end since then, have of that condition. */
+typedef struct mw_span_sample {
+    uint64_t all_blocks, blocks; /* that there are, and that were looked at */
+    uint64_t traces, sessions;   /* in these */
+    uint64_t met;                /* traces that meet it */
+    bool reads_items;            /* columns alone do not tell */
+} mw_span_sample;
+/* Errors as above. */
+MW_MUST_USE mw_err mw_span_match_sample(mw_span_match *match, uint64_t since_ns, uint64_t most,
+                                        mw_span_sample *out);
 
 #endif

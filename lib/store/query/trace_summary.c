@@ -37,6 +37,16 @@ static int request_compare(const void *left, const void *right)
     return a->row < b->row ? -1 : a->row > b->row;
 }
 
+/* Of the requests of one block, the first of which is `at`. */
+static mw_column_set columns_of(const mw_text_requests *requests, size_t at)
+{
+    uint32_t block = requests->items[at].block;
+    mw_column_set columns = 0;
+    for (; at < requests->count && requests->items[at].block == block; at++)
+        columns |= mw_column_ref(requests->items[at].column);
+    return columns;
+}
+
 mw_err mw_text_fetch(mw_store_view *view, mw_text_requests *requests, mw_arena *arena)
 {
     mw_hot hot;
@@ -45,7 +55,8 @@ mw_err mw_text_fetch(mw_store_view *view, mw_text_requests *requests, mw_arena *
     for (size_t i = 0; i < requests->count; i++) {
         const mw_text_request *request = &requests->items[i];
         if (i == 0 || request->block != requests->items[i - 1].block) {
-            mw_err err = mw_view_hot(view, mw_view_block(view, request->block), &hot);
+            mw_err err = mw_view_columns(view, mw_view_block(view, request->block),
+                                         columns_of(requests, i), &hot);
             if (err != MW_OK)
                 return err;
         }

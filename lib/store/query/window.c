@@ -1,4 +1,5 @@
 /* The rows of a window, one by one. See window.h. One thread: the view's. */
+#include <stdlib.h>
 #include <xxhash.h>
 
 #include "lib/store/window.h"
@@ -12,7 +13,83 @@ typedef struct walk {
     mw_store_view *view;
     const mw_store_window *window;
     mw_signal signal;
+    uint64_t *services;  /* keys; MW_MEM_QUERY, NULL = all */
+    uint8_t *verdicts;   /* by reference of the present block: is it one of them? MW_MEM_QUERY */
+    size_t verdict_size; /* bytes */
 } walk;
+
+/* ---- services -------------------------------------------------------------------------------- */
+
+static int by_value(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Ascending. NULL: all services, or no memory. */
+static uint64_t *service_keys(const mw_store_view *view, const mw_store_window *window)
+{
+    if (!window->service_count)
+        return NULL;
+    uint64_t *keys = mw_alloc(MW_MEM_QUERY, window->service_count * sizeof *keys);
+    for (size_t i = 0; keys && i < window->service_count; i++)
+        keys[i] = mw_text_key(view->store->key_seed, window->services[i]);
+    if (keys)
+        qsort(keys, window->service_count, sizeof *keys, by_value);
+    return keys;
+}
+
+static mw_err walk_begin(walk *w, mw_store_view *view, const mw_store_window *window,
+                         mw_signal signal)
+{
+    *w = (walk){.view = view, .window = window, .signal = signal};
+    w->services = service_keys(view, window);
+    return window->service_count && !w->services ? MW_E_NOMEM : MW_OK;
+}
+
+static void walk_end(walk *w)
+{
+    mw_free(MW_MEM_QUERY, w->services);
+    mw_free(MW_MEM_QUERY, w->verdicts);
+}
+
+static bool names_any(const mw_index_block *block, const uint64_t *keys, size_t count)
+{
+    const uint64_t *services = mw_index_services(block);
+    for (uint32_t i = 0; i < block->service_count; i++)
+        if (mw_keys_contain(keys, count, services[i]))
+            return true;
+    return false;
+}
+
+static bool is_of_services(const walk *w, mw_slice service)
+{
+    return mw_keys_contain(w->services, w->window->service_count,
+                           mw_text_key(w->view->store->key_seed, service));
+}
+
+enum { NOT_ASKED = 0, WANTED = 1, NOT_WANTED = 2 };
+
+/* Before the rows of a block. MW_E_NOMEM. */
+static mw_err begin_block(walk *w, const mw_hot *hot)
+{
+    if (!w->services)
+        return MW_OK;
+    if (!mw_have_room(MW_MEM_QUERY, &w->verdicts, &w->verdict_size, (size_t)hot->strings + 1, 1))
+        return MW_E_NOMEM;
+    memset(w->verdicts, NOT_ASKED, (size_t)hot->strings + 1);
+    return MW_OK;
+}
+
+static bool has_service(walk *w, const mw_hot *hot, uint32_t row)
+{
+    if (!w->services)
+        return true;
+    uint32_t ref = mw_hot_ref(hot, MW_HOT_SERVICE, row);
+    if (w->verdicts[ref] == NOT_ASKED)
+        w->verdicts[ref] = is_of_services(w, mw_hot_string(hot, ref)) ? WANTED : NOT_WANTED;
+    return w->verdicts[ref] == WANTED;
+}
 
 static bool within(const mw_store_window *window, uint64_t time_ns)
 {
@@ -28,32 +105,43 @@ uint64_t mw_store_view_seed(const mw_store_view *view)
 }
 
 /* Where the moment of the period begins that holds the time. */
-static uint64_t moment_of(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns)
+static uint64_t moment_of(const mw_store_view *view, const mw_store_window *window,
+                          uint64_t time_ns)
 {
     uint64_t number = time_ns / window->period_ns;
     uint64_t hash = XXH3_64bits_withSeed(&number, sizeof number, mw_store_view_seed(view));
     return number * window->period_ns + hash % (window->period_ns - window->share_ns + 1);
 }
 
-static bool is_in_moment(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns,
-                         uint64_t margin_ns)
+/* Of the period that holds `other_ns`. */
+static bool is_near_moment(const mw_store_view *view, const mw_store_window *window,
+                           uint64_t other_ns, uint64_t time_ns, uint64_t margin_ns)
 {
-    if (!window->period_ns)
-        return true;
-    uint64_t from = moment_of(view, window, time_ns);
+    uint64_t from = moment_of(view, window, other_ns);
     return time_ns + margin_ns >= from && time_ns < from + window->share_ns + margin_ns;
 }
 
-/* Of a row of a block that is not merged, what the moments of the periods beside its own take in is
- * left out: no more than the margin's ends. */
-static bool takes_row(const walk *w, uint64_t time_ns)
+/* A margin may reach into the periods beside. */
+static bool is_in_moment(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns,
+                         uint64_t margin_ns)
 {
-    return within(w->window, time_ns) &&
+    if (!window->period_ns || is_near_moment(view, window, time_ns, time_ns, margin_ns))
+        return true;
+    uint64_t before = time_ns > margin_ns ? time_ns - margin_ns : 0;
+    return margin_ns && (is_near_moment(view, window, before, time_ns, margin_ns) ||
+                         is_near_moment(view, window, time_ns + margin_ns, time_ns, margin_ns));
+}
+
+static bool takes_row(walk *w, const mw_hot *hot, uint32_t row)
+{
+    uint64_t time_ns = mw_hot_time(hot, row);
+    return within(w->window, time_ns) && has_service(w, hot, row) &&
            is_in_moment(w->view, w->window, time_ns,
                         w->signal == MW_SIGNAL_TRACES ? MW_WINDOW_MARGIN_NS : 0);
 }
 
-bool mw_store_window_holds(const mw_store_view *view, const mw_store_window *window, uint64_t time_ns)
+bool mw_store_window_holds(const mw_store_view *view, const mw_store_window *window,
+                           uint64_t time_ns)
 {
     return within(window, time_ns) && is_in_moment(view, window, time_ns, 0);
 }
@@ -110,7 +198,8 @@ static bool is_wanted(const walk *w, size_t at)
 {
     const mw_index_block *block = mw_view_block(w->view, at);
     uint64_t from = block->header.event_min_ns, to = block->header.event_max_ns;
-    if (!mw_block_holds(block, w->signal) || !meets_window(w->window, block))
+    if (!mw_block_holds(block, w->signal) || !meets_window(w->window, block) ||
+        (w->services && !names_any(block, w->services, w->window->service_count)))
         return false;
     if (!w->window->period_ns)
         return true;
@@ -138,26 +227,30 @@ static uint64_t rows_within(const mw_store_window *window, const mw_index_block 
 }
 
 mw_store_window_rows mw_store_window_count(const mw_store_view *view, const mw_store_window *window,
-                                      mw_signal signal)
+                                           mw_signal signal)
 {
     mw_store_window_rows out = {.rows = 0};
+    uint64_t *keys = service_keys(view, window);
     for (size_t i = 0; i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
-        if (!mw_block_holds(block, signal) || !meets_window(window, block))
+        if (!mw_block_holds(block, signal) || !meets_window(window, block) ||
+            (keys && !names_any(block, keys, window->service_count)))
             continue;
         uint64_t rows = rows_within(window, block);
         out.rows += rows;
         out.with_errors += block->header.error_count ? rows : 0;
     }
+    mw_free(MW_MEM_QUERY, keys);
     return out;
 }
 
-bool mw_store_window_names(const mw_store_view *view, const mw_store_window *window, mw_slice service)
+bool mw_store_window_names(const mw_store_view *view, const mw_store_window *window,
+                           unsigned signals, mw_slice service)
 {
     uint64_t key = mw_text_key(view->store->key_seed, service);
     for (size_t i = 0; i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
-        if (meets_window(window, block) &&
+        if (signals >> block->header.signal & 1 && meets_window(window, block) &&
             mw_keys_contain(mw_index_services(block), block->service_count, key))
             return true;
     }
@@ -167,19 +260,28 @@ bool mw_store_window_names(const mw_store_view *view, const mw_store_window *win
 /* ---- columns --------------------------------------------------------------------------------- */
 
 /* In a merged block a trace's spans are side by side: all of them, or none. */
-static mw_err take_traces(const walk *w, const mw_hot *hot,
+static bool takes_trace(walk *w, const mw_hot *hot, uint32_t from, uint32_t end)
+{
+    uint64_t first = UINT64_MAX;
+    bool named = false;
+    for (uint32_t at = from; at < end; at++) {
+        first = mw_hot_time(hot, at) < first ? mw_hot_time(hot, at) : first;
+        named = named || has_service(w, hot, at);
+    }
+    return named && mw_store_window_holds(w->view, w->window, first);
+}
+
+static mw_err take_traces(walk *w, const mw_hot *hot,
                           mw_err (*take)(void *ctx, const mw_span_row *row), void *ctx)
 {
     mw_span_row row;
     mw_err err = MW_OK;
     for (uint32_t at = 0, end; err == MW_OK && at < hot->count; at = end) {
         uint32_t trace = mw_hot_ref(hot, MW_HOT_TRACE, at);
-        uint64_t first = UINT64_MAX;
-        for (end = at; end < hot->count && mw_hot_ref(hot, MW_HOT_TRACE, end) == trace; end++)
-            first = mw_hot_time(hot, end) < first ? mw_hot_time(hot, end) : first;
-        if (!mw_store_window_holds(w->view, w->window, first))
-            continue;
-        for (uint32_t i = at; err == MW_OK && i < end; i++) {
+        end = at + 1;
+        while (end < hot->count && mw_hot_ref(hot, MW_HOT_TRACE, end) == trace)
+            end++;
+        for (uint32_t i = takes_trace(w, hot, at, end) ? at : end; err == MW_OK && i < end; i++) {
             mw_hot_span(hot, i, &row);
             err = take(ctx, &row);
         }
@@ -187,13 +289,13 @@ static mw_err take_traces(const walk *w, const mw_hot *hot,
     return err;
 }
 
-static mw_err take_spans(const walk *w, const mw_hot *hot,
+static mw_err take_spans(walk *w, const mw_hot *hot,
                          mw_err (*take)(void *ctx, const mw_span_row *row), void *ctx)
 {
     mw_span_row row;
     mw_err err = MW_OK;
     for (uint32_t at = 0; err == MW_OK && at < hot->count; at++) {
-        if (!takes_row(w, mw_hot_time(hot, at)))
+        if (!takes_row(w, hot, at))
             continue;
         mw_hot_span(hot, at, &row);
         err = take(ctx, &row);
@@ -201,20 +303,43 @@ static mw_err take_spans(const walk *w, const mw_hot *hot,
     return err;
 }
 
+/* Whole traces where there is a choice to be made among them. */
+static bool takes_whole(const walk *w, const mw_index_block *block)
+{
+    return is_merged(block) && (w->window->period_ns || w->services);
+}
+
 mw_err mw_store_each_span(mw_store_view *view, const mw_store_window *window,
                           mw_err (*take)(void *ctx, const mw_span_row *row), void *ctx)
 {
-    const walk w = {view, window, MW_SIGNAL_TRACES};
+    walk w;
     mw_hot hot;
-    mw_err err = MW_OK;
+    mw_err err = walk_begin(&w, view, window, MW_SIGNAL_TRACES);
     for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
         const mw_index_block *block = mw_view_block(view, i);
         if (!is_wanted(&w, i))
             continue;
         err = mw_view_hot(view, block, &hot);
         if (err == MW_OK)
-            err = window->period_ns && is_merged(block) ? take_traces(&w, &hot, take, ctx)
-                                                        : take_spans(&w, &hot, take, ctx);
+            err = begin_block(&w, &hot);
+        if (err == MW_OK)
+            err = takes_whole(&w, block) ? take_traces(&w, &hot, take, ctx)
+                                         : take_spans(&w, &hot, take, ctx);
+    }
+    walk_end(&w);
+    return err;
+}
+
+static mw_err take_points(walk *w, const mw_hot *hot,
+                          mw_err (*take)(void *ctx, const mw_point_row *row), void *ctx)
+{
+    mw_point_row row;
+    mw_err err = begin_block(w, hot);
+    for (uint32_t at = 0; err == MW_OK && at < hot->count; at++) {
+        if (!within(w->window, mw_hot_time(hot, at)) || !has_service(w, hot, at))
+            continue;
+        mw_hot_point(hot, at, &row);
+        err = take(ctx, &row);
     }
     return err;
 }
@@ -222,30 +347,24 @@ mw_err mw_store_each_span(mw_store_view *view, const mw_store_window *window,
 mw_err mw_store_each_point(mw_store_view *view, const mw_store_window *window,
                            mw_err (*take)(void *ctx, const mw_point_row *row), void *ctx)
 {
-    const walk w = {view, window, MW_SIGNAL_METRICS};
-    mw_point_row row;
+    walk w;
     mw_hot hot;
-    mw_err err = MW_OK;
+    mw_err err = walk_begin(&w, view, window, MW_SIGNAL_METRICS);
     for (size_t i = 0; err == MW_OK && i < mw_view_count(view); i++) {
-        const mw_index_block *block = mw_view_block(view, i);
         if (!is_wanted(&w, i))
             continue;
-        err = mw_view_hot(view, block, &hot);
-        for (uint32_t at = 0; err == MW_OK && at < hot.count; at++) {
-            if (!within(window, mw_hot_time(&hot, at)))
-                continue;
-            mw_hot_point(&hot, at, &row);
-            err = take(ctx, &row);
-        }
+        err = mw_view_hot(view, mw_view_block(view, i), &hot);
+        if (err == MW_OK)
+            err = take_points(&w, &hot, take, ctx);
     }
+    walk_end(&w);
     return err;
 }
 
 /* `take` is called for each wanted block that may hold something of the window, with its columns
  * and items. */
-static mw_err walk_items(const walk *w,
-                         mw_err (*take)(void *ctx, const mw_hot *hot, mw_items_walk *items),
-                         void *ctx)
+static mw_err
+walk_items(walk *w, mw_err (*take)(void *ctx, const mw_hot *hot, mw_items_walk *items), void *ctx)
 {
     mw_items_walk items;
     mw_hot hot;
@@ -256,12 +375,15 @@ static mw_err walk_items(const walk *w,
             continue;
         err = mw_view_hot(w->view, block, &hot);
         if (err == MW_OK)
+            err = begin_block(w, &hot);
+        if (err == MW_OK)
             err = mw_view_items(w->view, block, &hot, &items);
         if (err != MW_OK)
             break;
         err = take(ctx, &hot, &items);
         mw_items_walk_end(&items);
     }
+    walk_end(w);
     return err;
 }
 
@@ -323,7 +445,7 @@ static mw_err take_records(void *ctx, const mw_hot *hot, mw_items_walk *items)
     mw_log_row row;
     mw_err err = MW_OK;
     for (uint32_t at = 0; err == MW_OK && at < hot->count; at++) {
-        if (!takes_row(&logs->w, mw_hot_time(hot, at)))
+        if (!takes_row(&logs->w, hot, at))
             continue;
         err = read_record(logs, items, at);
         if (err != MW_OK)
@@ -340,10 +462,11 @@ mw_err mw_store_each_log(mw_store_view *view, const mw_store_window *window,
     log_walk *logs = mw_calloc(MW_MEM_QUERY, 1, sizeof *logs);
     if (!logs)
         return MW_E_NOMEM;
-    logs->w = (walk){view, window, MW_SIGNAL_LOGS};
     logs->take = take;
     logs->ctx = ctx;
-    mw_err err = walk_items(&logs->w, take_records, logs);
+    mw_err err = walk_begin(&logs->w, view, window, MW_SIGNAL_LOGS);
+    if (err == MW_OK)
+        err = walk_items(&logs->w, take_records, logs);
     mw_free(MW_MEM_QUERY, logs->item);
     mw_free(MW_MEM_QUERY, logs);
     return err;
@@ -436,12 +559,10 @@ mw_err mw_store_each_resource(mw_store_view *view, const mw_store_window *window
                               const mw_slice *keys, size_t key_count,
                               mw_err (*take)(void *ctx, const mw_resource_seen *seen), void *ctx)
 {
-    resource_walk one = {.w = {view, window, MW_SIGNAL_TRACES},
-                          .keys = keys,
-                          .key_count = key_count,
-                          .take = take,
-                          .ctx = ctx};
-    mw_err err = walk_items(&one.w, take_resources, &one);
+    resource_walk one = {.keys = keys, .key_count = key_count, .take = take, .ctx = ctx};
+    mw_err err = walk_begin(&one.w, view, window, MW_SIGNAL_TRACES);
+    if (err == MW_OK)
+        err = walk_items(&one.w, take_resources, &one);
     mw_free(MW_MEM_QUERY, one.seen);
     mw_free(MW_MEM_QUERY, one.context);
     return err;

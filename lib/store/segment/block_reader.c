@@ -42,13 +42,14 @@ static mw_err fetch(mw_block_reader *reader, int fd, uint64_t at, uint32_t len, 
     return err;
 }
 
-static mw_err unpack_hot(mw_block_reader *reader, const mw_block_header *header)
+static mw_err unpack_hot(mw_block_reader *reader, const mw_block_header *header,
+                         mw_column_set columns)
 {
     mw_slice stored = mw_slice_bytes(reader->stored, header->hot_stored);
     if (!mw_block_reader_room(&reader->raw, &reader->raw_size, header->hot_raw))
         return MW_E_NOMEM;
     if (header->hot_codec == MW_CODEC_PLANES)
-        return mw_planes_unpack(&reader->zstd, header, stored, reader->raw);
+        return mw_planes_unpack_some(&reader->zstd, header, stored, columns, reader->raw);
     return mw_chunk_unpack(header->hot_codec, stored, reader->raw, header->hot_raw);
 }
 
@@ -65,12 +66,19 @@ static mw_err unpack_items(mw_block_reader *reader, const mw_block_header *heade
 mw_err mw_read_hot(mw_block_reader *reader, int fd, uint64_t offset, const mw_block_header *header,
                    mw_hot *out)
 {
+    return mw_read_columns(reader, fd, offset, header, MW_COLUMNS_ALL, out);
+}
+
+mw_err mw_read_columns(mw_block_reader *reader, int fd, uint64_t offset,
+                       const mw_block_header *header, mw_column_set columns, mw_hot *out)
+{
     mw_err err =
         fetch(reader, fd, offset + MW_BLOCK_HEADER_SIZE, header->hot_stored, header->hot_checksum);
     if (err == MW_OK)
-        err = unpack_hot(reader, header);
+        err = unpack_hot(reader, header, columns);
     if (err == MW_OK)
-        err = mw_hot_decode(header, mw_slice_bytes(reader->raw, header->hot_raw), out);
+        err =
+            mw_hot_decode_some(header, mw_slice_bytes(reader->raw, header->hot_raw), columns, out);
     return err;
 }
 
@@ -126,7 +134,7 @@ mw_err mw_read_items(mw_block_reader *reader, int fd, uint64_t offset,
                      const mw_block_header *header, const mw_hot *hot, mw_items *out)
 {
     mw_err err = mw_read_items_raw(reader, fd, offset, header);
-    if (err == MW_OK && header->items_codec == MW_CODEC_FIELDS)
+    if (err == MW_OK && mw_codec_in_fields(header->items_codec))
         err = read_fields(reader, header, hot, out);
     else if (err == MW_OK)
         err = mw_items_decode(header, mw_slice_bytes(reader->raw, header->items_raw), out);

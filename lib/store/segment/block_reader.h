@@ -26,6 +26,10 @@ MW_MUST_USE bool mw_block_reader_room(char **buffer, size_t *size, size_t need);
 /* MW_E_CORRUPT, MW_E_IO, MW_E_NOMEM. `header` was validated for this offset. */
 MW_MUST_USE mw_err mw_read_hot(mw_block_reader *reader, int fd, uint64_t offset,
                                const mw_block_header *header, mw_hot *out);
+/* The columns of the set alone, where unpacking them all takes longer. Same errors. */
+MW_MUST_USE mw_err mw_read_columns(mw_block_reader *reader, int fd, uint64_t offset,
+                                   const mw_block_header *header, mw_column_set columns,
+                                   mw_hot *out);
 /* A chunk of items, checked and unpacked to reader->raw, all at once. Same errors. */
 MW_MUST_USE mw_err mw_read_items_raw(mw_block_reader *reader, int fd, uint64_t offset,
                                      const mw_block_header *header);

@@ -19,6 +19,14 @@ void mw_block_set_fini(mw_block_set *set)
     *set = (mw_block_set){0};
 }
 
+size_t mw_block_set_size(const mw_block_set *set)
+{
+    size_t size = 0;
+    for (size_t i = 0; i <= set->count / 64; i++)
+        size += (size_t)__builtin_popcountll(set->bits[i]);
+    return size;
+}
+
 static void set_add(mw_block_set *set, size_t block)
 {
     MW_ASSERT(block < set->count);

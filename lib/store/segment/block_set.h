@@ -25,7 +25,8 @@ MW_MUST_USE mw_err mw_block_set_traces(mw_store_view *view, const mw_trace_set *
 /* Blocks that hold a key from `low` to `high`. */
 MW_MUST_USE mw_err mw_block_set_between(mw_store_view *view, mw_key_kind kind, uint64_t low,
                                         uint64_t high, mw_block_set *out);
-void mw_block_set_fini(mw_block_set *set); /* zeroes are fine */
+size_t mw_block_set_size(const mw_block_set *set); /* of the blocks in it */
+void mw_block_set_fini(mw_block_set *set);         /* zeroes are fine */
 
 /* Do two ascending runs share a value? */
 bool mw_keys_meet(const uint64_t *a, size_t a_count, const uint64_t *b, size_t b_count);

@@ -1,7 +1,7 @@
 /* The item chunk from front to back. See items_walk.h. */
 #include "lib/store/segment/items_walk.h"
-#include "lib/store/segment/pread_all.h"
 #include "lib/store/format/hot_layout.h"
+#include "lib/store/segment/pread_all.h"
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
@@ -197,7 +197,8 @@ mw_err mw_items_walk_begin(mw_items_walk *walk, mw_block_reader *reader, int fd,
     *walk = (mw_items_walk){
         .reader = reader, .fd = fd, .next = begin, .end = begin + header->items_stored};
     switch (header->items_codec) {
-    case MW_CODEC_FIELDS: err = begin_fields(walk, offset, header, hot); break;
+    case MW_CODEC_FIELDS:
+    case MW_CODEC_LOG_FIELDS: err = begin_fields(walk, offset, header, hot); break;
     case MW_CODEC_PIECES:
         err = mw_check_items(reader, fd, offset, header);
         walk->packed = header->items_raw;

@@ -229,8 +229,12 @@ static void add_logs(building *work, const mw_hot *hot)
 
 static mw_err add_block(building *work, const mw_index_block *block)
 {
+    const mw_column_set columns =
+        mw_column_ref(MW_HOT_TRACE) | mw_column_ref(MW_HOT_SESSION) | mw_column_wide(MW_WIDE_TIME) |
+        mw_column_wide(MW_WIDE_DURATION) | mw_column_wide(MW_WIDE_INPUT_TOKENS) |
+        mw_column_wide(MW_WIDE_OUTPUT_TOKENS) | mw_column_narrow(MW_NARROW_OPERATION);
     mw_hot hot;
-    mw_err err = mw_view_hot(work->view, block, &hot);
+    mw_err err = mw_view_columns(work->view, block, columns, &hot);
     if (err != MW_OK)
         return err;
     if (mw_block_holds(block, MW_SIGNAL_LOGS))

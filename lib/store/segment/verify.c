@@ -281,7 +281,8 @@ static mw_err note_block(verification *run, merged_check *check, const mw_walked
     for (uint32_t row = 0; row < hot->count; row++)
         if (mw_hot_seq(hot, row) > check->last_seq)
             check->last_seq = mw_hot_seq(hot, row);
-    if (number < check->entry_count && !same_entry(run, check->other_key, made, check->entries[number]))
+    if (number < check->entry_count &&
+        !same_entry(run, check->other_key, made, check->entries[number]))
         check->differs = true;
     mw_free(MW_MEM_STORE, made);
     return MW_OK;
@@ -506,10 +507,11 @@ static void load_key_seed(verification *run, const char *directory)
     bool gone = err == MW_OK || err == MW_E_NOT_FOUND || err == MW_E_LIMIT;
     if (!run->has_key_seed && gone && run->files.count > 0) {
         finding one = {.offset = 0};
-        snprintf(one.what, sizeof one.what,
-                 "%s: no item is lost; put it back before the next start, which makes another: then "
-                 "`midwatch check --rebuild`",
-                 err == MW_E_NOT_FOUND ? "it is missing" : "it has not its 192 bytes");
+        snprintf(
+            one.what, sizeof one.what,
+            "%s: no item is lost; put it back before the next start, which makes another: then "
+            "`midwatch check --rebuild`",
+            err == MW_E_NOT_FOUND ? "it is missing" : "it has not its 192 bytes");
         tell(run, path, &one);
     }
 }

@@ -129,9 +129,34 @@ static mw_view_slot *take_slot(mw_store_view *view, size_t need)
     }
 }
 
-mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out)
+/* The reader unpacks into the slot's memory, or gives it a larger one. */
+static mw_err fill_slot(mw_store_view *view, mw_view_slot *slot, const mw_index_block *block,
+                        mw_column_set columns)
 {
     mw_block_reader *reader = &view->hot_reader;
+    view->slots_bytes -= slot->size;
+    reader->raw = slot->raw;
+    reader->raw_size = slot->size;
+    slot->block = NULL;
+    mw_err err = checked(view, block,
+                         mw_read_columns(reader, block->segment->fd, block->offset, &block->header,
+                                         columns, &slot->hot));
+    slot->raw = reader->raw;
+    slot->size = reader->raw ? reader->raw_size : 0;
+    view->slots_bytes += slot->size;
+    reader->raw = NULL;
+    reader->raw_size = 0;
+    if (err != MW_OK)
+        return err;
+    slot->block = block;
+    slot->columns = columns;
+    return MW_OK;
+}
+
+mw_err mw_view_columns(mw_store_view *view, const mw_index_block *block, mw_column_set columns,
+                       mw_hot *out)
+{
+    mw_err err = MW_OK;
     if (is_stopped(view))
         return MW_E_TIMEOUT;
     if (mw_view_leaves_out(view, block)) {
@@ -139,27 +164,22 @@ mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out
         return MW_OK;
     }
     mw_view_slot *slot = slot_of(view, block);
-    if (!slot) {
+    if (slot && columns & ~slot->columns)
+        err = fill_slot(view, slot, block, columns | slot->columns);
+    else if (!slot) {
         slot = take_slot(view, block->header.hot_raw);
-        /* The reader unpacks into the slot's memory, or gives it a larger one. */
-        view->slots_bytes -= slot->size;
-        reader->raw = slot->raw;
-        reader->raw_size = slot->size;
-        mw_err err = checked(
-            view, block,
-            mw_read_hot(reader, block->segment->fd, block->offset, &block->header, &slot->hot));
-        slot->raw = reader->raw;
-        slot->size = reader->raw ? reader->raw_size : 0;
-        view->slots_bytes += slot->size;
-        reader->raw = NULL;
-        reader->raw_size = 0;
-        if (err != MW_OK)
-            return err;
-        slot->block = block;
+        err = fill_slot(view, slot, block, columns);
     }
+    if (err != MW_OK)
+        return err;
     slot->used = ++view->slots_count;
     *out = slot->hot;
     return MW_OK;
+}
+
+mw_err mw_view_hot(mw_store_view *view, const mw_index_block *block, mw_hot *out)
+{
+    return mw_view_columns(view, block, MW_COLUMNS_ALL, out);
 }
 
 mw_err mw_view_items(mw_store_view *view, const mw_index_block *block, const mw_hot *hot,

@@ -11,7 +11,7 @@
 
 #include <xxhash.h>
 
-#include "lib/store/format/block.h"
+#include "lib/store/format/item_fields.h"
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -40,6 +40,25 @@ static void forget(decoded *block)
     mw_items_fini(&block->items);
 }
 
+/* Items in fields are put together; all others are plain. */
+static bool decode_items(decoded *block)
+{
+    const mw_block_header *header = &block->header;
+    mw_slice raw = mw_slice_bytes(block->items_raw, header->items_raw);
+    mw_fields fields;
+    if (!mw_codec_in_fields(header->items_codec))
+        return mw_items_decode(header, raw, &block->items) == MW_OK;
+    if (mw_fields_open(header, &block->hot, raw, &fields) != MW_OK)
+        return false;
+    size_t len = (size_t)mw_fields_plain_length(&fields);
+    char *plain = malloc(len + 1);
+    mw_fields_plain(&fields, plain);
+    mw_fields_close(&fields);
+    free(block->items_raw);
+    block->items_raw = plain;
+    return mw_items_decode(header, mw_slice_bytes(plain, len), &block->items) == MW_OK;
+}
+
 /* `chunks` are the stored bytes behind the header. */
 static bool decode(const unsigned char *chunks, decoded *block)
 {
@@ -53,8 +72,7 @@ static bool decode(const unsigned char *chunks, decoded *block)
                MW_OK &&
            mw_hot_decode(header, mw_slice_bytes(block->hot_raw, header->hot_raw), &block->hot) ==
                MW_OK &&
-           mw_items_decode(header, mw_slice_bytes(block->items_raw, header->items_raw),
-                           &block->items) == MW_OK;
+           decode_items(block);
 }
 
 static void check_span(const mw_span_row *a, const mw_span_row *b)

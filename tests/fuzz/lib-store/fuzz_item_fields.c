@@ -1,6 +1,6 @@
 /* Fuzz target: bytes as an item chunk in fields, and bytes as items to be cut into fields.
  *
- * Input: a byte (signal in its low bits; bit 7: which of the two), a byte (rows - 1), then the
+ * Input: a byte (signal in its low bits; bit 7: which of the two; bit 6: as in the log), a byte (rows - 1), then the
  * unpacked chunk, or the items (each a byte of length and its bytes). The columns are made of the
  * row's number. Oracle: nothing reads out of bounds (sanitizers); what is accepted has a plain form
  * that is accepted too, and cut anew gives the same items; items that were cut come back.
@@ -110,11 +110,13 @@ static void check_items(const columns *around, const mw_slice *items)
     free(cut.raw);
 }
 
-static void try_chunk(const columns *around, mw_slice raw)
+static void try_chunk(const columns *around, mw_slice raw, bool of_log)
 {
     mw_fields fields;
     mw_items items;
-    mw_err err = mw_fields_open(&around->header, &around->hot, raw, &fields);
+    mw_block_header header = around->header;
+    header.items_codec = of_log ? MW_CODEC_LOG_FIELDS : MW_CODEC_FIELDS;
+    mw_err err = mw_fields_open(&header, &around->hot, raw, &fields);
     CHECK(err == MW_OK || err == MW_E_CORRUPT);
     if (err != MW_OK)
         return;
@@ -142,14 +144,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static columns around;
     if (size < 2)
         return 0;
-    make_columns(&around, (mw_signal)(1 + (data[0] & 0x7f) % 3), 1u + data[1]);
+    make_columns(&around, (mw_signal)(1 + (data[0] & 0x3f) % 3), 1u + data[1]);
     /* A copy of its own: the sanitizer knows where it ends. */
     char *bytes = malloc(size - 1);
     memcpy(bytes, data + 2, size - 2);
     if (data[0] & 0x80)
         try_items(&around, mw_slice_bytes(bytes, size - 2));
     else
-        try_chunk(&around, mw_slice_bytes(bytes, size - 2));
+        try_chunk(&around, mw_slice_bytes(bytes, size - 2), (data[0] & 0x40) != 0);
     free(bytes);
     CHECK(mw_memory_used() == 0);
     return 0;

@@ -35,6 +35,10 @@ def field_seeds():
     yield "points", bytes([1, 0]) + fields_chunk([4, 5, 6, 7, 8, 9, 3], b"", 1, True)
     yield "logs", bytes([2, 0]) + fields_chunk([4, 5, 6, 7, 2, 3, 3], b"\xff\xff\xff", 1)
     yield "empty", bytes([0, 1]) + fields_chunk([0, 0], b"", 2)
+    # the same spans in the log: their lengths come first
+    lengths = u32(18 + 10 + 10 + 9 + 9 + 6, 18 + 10 + 10 + 9 + 9 + 6, 4)
+    yield "log-spans", bytes([0x40, 2]) + lengths + fields_chunk(first + [0] * 8 + [9, 3],
+                                                                NAME + FLAG, 3)
     item = NAME + FLAG + b"\x0a\x05\x08"
     yield "items", bytes([0x80, 2]) + (bytes([len(item)]) + item) * 3
 

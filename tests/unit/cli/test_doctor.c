@@ -65,6 +65,28 @@ static void test_trouble(void **state)
     json_decref(findings);
 }
 
+/* What it knew is gone, but nothing that is known to be lost. */
+static void test_catalogue(void **state)
+{
+    (void)state;
+    json_t *findings = judge(
+        "{\"ready\":true,\"state_writable\":true,\"endpoints\":{},\"store\":{\"writable\":true,"
+        "\"catalogue_made_anew\":\"2026-11-21T09:08:07Z\"}}",
+        refused, SEEN_NS + MW_DOCTOR_RECENT_NS);
+    assert_int_equal(json_array_size(findings), 2); /* the refusal is the other */
+    size_t at = strcmp(member(findings, 0, "code"), "catalogue_made_anew") != 0;
+    assert_string_equal(member(findings, at, "code"), "catalogue_made_anew");
+    assert_string_equal(member(findings, at, "severity"), "warning");
+    assert_non_null(strstr(member(findings, at, "seen"), "made anew 2026-11-21"));
+    assert_non_null(strstr(member(findings, at, "fix"), "midwatch check --rebuild"));
+    json_decref(findings);
+    findings = judge("{\"ready\":true,\"state_writable\":true,\"endpoints\":{},\"store\":"
+                     "{\"writable\":true,\"catalogue_made_anew\":null}}",
+                     refused, SEEN_NS + MW_DOCTOR_RECENT_NS);
+    assert_int_equal(json_array_size(findings), 1);
+    json_decref(findings);
+}
+
 static json_t *judge_disk(const char *disk, bool writable, int uptime)
 {
     char text[1024];
@@ -126,9 +148,8 @@ static void test_empty_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals_age),
-        cmocka_unit_test(test_trouble),
-        cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_refusals_age),  cmocka_unit_test(test_trouble),
+        cmocka_unit_test(test_catalogue),     cmocka_unit_test(test_disk),
         cmocka_unit_test(test_empty_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,8 +228,10 @@ static void test_damaged_members(void **state)
     memcpy(saved, packed, whole);
     for (size_t len = second + 2; len < whole; len++) {
         packed_len = len;
-        snprintf(words, sizeof words, "the member at byte %zu is cut off at byte %zu; nothing of "
-                 "it was sent", second, len);
+        snprintf(words, sizeof words,
+                 "the member at byte %zu is cut off at byte %zu; nothing of "
+                 "it was sent",
+                 second, len);
         expect_way(WAY_FILE, 1, words);
         expect_way(WAY_PIPE, 1, words);
         snprintf(words, sizeof words, "cut off at byte %zu; what was read of it before was sent",
@@ -399,12 +401,11 @@ int main(void)
 {
     mw_memory_init(0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),   cmocka_unit_test(test_document),
-        cmocka_unit_test(test_broken),  cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_signals), cmocka_unit_test(test_url),
-        cmocka_unit_test(test_members), cmocka_unit_test(test_damaged_members),
-        cmocka_unit_test(test_kept_in_part),
-        cmocka_unit_test(test_bomb),
+        cmocka_unit_test(test_lines),        cmocka_unit_test(test_document),
+        cmocka_unit_test(test_broken),       cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_signals),      cmocka_unit_test(test_url),
+        cmocka_unit_test(test_members),      cmocka_unit_test(test_damaged_members),
+        cmocka_unit_test(test_kept_in_part), cmocka_unit_test(test_bomb),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -63,6 +63,28 @@ static void test_cut_to_width(void **state)
            "a very l\xe2\x80\xa6  7\n");
 }
 
+/* What one row comes to in that width. */
+typedef struct at_width {
+    size_t width;
+    const char *wanted;
+} at_width;
+
+static void check_row(const mw_column *of, size_t count, const char *const *cells,
+                      const at_width *wanted)
+{
+    mw_table table;
+    mw_buffer out;
+    mw_buffer_init(&out, MW_MEM_BASE, 65536);
+    mw_table_init(&table, of, count);
+    for (size_t i = 0; i < count; i++)
+        mw_table_cell(&table, mw_slice_of(cells[i]));
+    mw_table_print(&table, wanted->width, false, 0, &out);
+    mw_buffer_append_byte(&out, '\0');
+    assert_string_equal(out.data, wanted->wanted);
+    mw_table_fini(&table);
+    mw_buffer_fini(&out);
+}
+
 /* Texts leave by rank before the number and the id at the right do. */
 static void test_ranks(void **state)
 {
@@ -73,10 +95,7 @@ static void test_ranks(void **state)
                                        {"TOKENS", MW_COLUMN_RIGHT},
                                        {"ID", 0}};
     static const char *const cells[] = {"invoke_agent", "agent", "model-name", "321", "00112233"};
-    static const struct {
-        size_t width;
-        const char *wanted;
-    } cases[] = {
+    static const at_width cases[] = {
         {0, "NAME          KIND   MODEL       TOKENS  ID\n"
             "invoke_agent  agent  model-name     321  00112233\n"},
         {43, "NAME      KIND   MODEL     TOKENS  ID\n"
@@ -88,19 +107,8 @@ static void test_ranks(void **state)
         {24, "NAME    TOKENS  ID\n"
              "invok\xe2\x80\xa6     321  00112233\n"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        mw_table table;
-        mw_buffer out;
-        mw_buffer_init(&out, MW_MEM_BASE, 65536);
-        mw_table_init(&table, ranked, 5);
-        for (size_t c = 0; c < 5; c++)
-            mw_table_cell(&table, mw_slice_of(cells[c]));
-        mw_table_print(&table, cases[i].width, false, 0, &out);
-        mw_buffer_append_byte(&out, '\0');
-        assert_string_equal(out.data, cases[i].wanted);
-        mw_table_fini(&table);
-        mw_buffer_fini(&out);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_row(ranked, 5, cells, &cases[i]);
 }
 
 /* What a table is for outlives its wish for room, and a bounded column takes none of it. */
@@ -114,10 +122,7 @@ static void test_body_stays(void **state)
         {"BODY", MW_COLUMN_SHRINK | MW_COLUMN_LEAST(24) | MW_COLUMN_LAST}};
     static const char *const cells[] = {"5m ago", "a severity of forty columns and no fewer",
                                         "shop", "the index gave no answer in time"};
-    static const struct {
-        size_t width;
-        const char *wanted;
-    } cases[] = {
+    static const at_width cases[] = {
         {60, "TIME    SEVERITY  SERVICE  BODY\n"
              "5m ago  a sever\xe2\x80\xa6  shop     the index gave no answer in time\n"},
         {40, "TIME    SEVERITY  BODY\n"
@@ -129,19 +134,8 @@ static void test_body_stays(void **state)
         {10, "BODY\n"
              "the index\xe2\x80\xa6\n"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        mw_table table;
-        mw_buffer out;
-        mw_buffer_init(&out, MW_MEM_BASE, 65536);
-        mw_table_init(&table, log, 4);
-        for (size_t c = 0; c < 4; c++)
-            mw_table_cell(&table, mw_slice_of(cells[c]));
-        mw_table_print(&table, cases[i].width, false, 0, &out);
-        mw_buffer_append_byte(&out, '\0');
-        assert_string_equal(out.data, cases[i].wanted);
-        mw_table_fini(&table);
-        mw_buffer_fini(&out);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_row(log, 4, cells, &cases[i]);
 }
 
 /* A name stays whole while columns of a rank can leave, and is cut before a number leaves. */
@@ -152,10 +146,7 @@ static void test_late(void **state)
                                       {"UNIT", MW_COLUMN_SHRINK | MW_COLUMN_DROP(1)},
                                       {"POINTS", MW_COLUMN_RIGHT}};
     static const char *const cells[] = {"http.server.duration", "milliseconds", "123456"};
-    static const struct {
-        size_t width;
-        const char *wanted;
-    } cases[] = {
+    static const at_width cases[] = {
         {0, "NAME                  UNIT          POINTS\n"
             "http.server.duration  milliseconds  123456\n"},
         {38, "NAME                  UNIT      POINTS\n"
@@ -171,19 +162,8 @@ static void test_late(void **state)
         {15, "NAME\n"
              "http.server.du\xe2\x80\xa6\n"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        mw_table table;
-        mw_buffer out;
-        mw_buffer_init(&out, MW_MEM_BASE, 65536);
-        mw_table_init(&table, named, 3);
-        for (size_t c = 0; c < 3; c++)
-            mw_table_cell(&table, mw_slice_of(cells[c]));
-        mw_table_print(&table, cases[i].width, false, 0, &out);
-        mw_buffer_append_byte(&out, '\0');
-        assert_string_equal(out.data, cases[i].wanted);
-        mw_table_fini(&table);
-        mw_buffer_fini(&out);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_row(named, 3, cells, &cases[i]);
 }
 
 static void test_nothing_is_wider_than_the_terminal(void **state)

@@ -1,6 +1,5 @@
 /* The table of tokens over a real state: the order of refusals, reload beside look-ups, principals,
  * and refusals that become audit rows. */
-#include <ftw.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +8,7 @@
 #include "lib/access/refusals.h"
 #include "lib/base/log.h"
 #include "tests/check.h"
+#include "tests/unit/trees.h"
 
 #define T0 (INT64_C(1773480413) * MW_NS_PER_S)
 #define DAY (24 * 3600 * MW_NS_PER_S)
@@ -38,19 +38,13 @@ static int set_up(void **unused)
     return mw_tokens_start(state_db, &tokens) == MW_OK ? 0 : -1;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
-{
-    (void)status, (void)type, (void)ftw;
-    return remove(path);
-}
-
 static int tear_down(void **unused)
 {
     (void)unused;
     mw_state_close(state_db);
     mw_tokens_free(tokens);
     mw_arena_reset(&arena);
-    return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    return remove_tree(directory);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -298,7 +292,8 @@ static size_t audit(mw_audit_row **rows)
     mw_slice next;
     mw_state_page page = {.limit = 1000};
     assert_int_equal(mw_state_read_begin(state_db, &tx), MW_OK);
-    assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE(""), &arena, rows, &count, &next), MW_OK);
+    assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE(""), &arena, rows, &count, &next),
+                     MW_OK);
     mw_state_read_end(tx);
     return count;
 }
@@ -314,8 +309,8 @@ static void test_refusals_are_counted_together(void **unused)
     (void)unused;
     mw_audit_row *rows;
     mw_refusals *refusals = mw_refusals_new(state_db, &fake.clock);
-    mw_denial denial = {"access.read", "expired", MW_SLICE("loopback"), MW_SLICE("127.0.0.1"),
-                        MW_SLICE("id"), MW_SLICE("team-a")};
+    mw_denial denial = {"access.read",         "expired",      MW_SLICE("loopback"),
+                        MW_SLICE("127.0.0.1"), MW_SLICE("id"), MW_SLICE("team-a")};
     fake.mono_ns = 1000 * MW_NS_PER_S;
     for (int i = 0; i < 1000; i++)
         mw_refusals_note(refusals, &denial);
@@ -347,7 +342,7 @@ static void test_refusals_are_counted_together(void **unused)
     mw_refusals_free(refusals);
     mw_tokens_free(tokens);
     mw_arena_reset(&arena);
-    assert_int_equal(nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+    assert_int_equal(remove_tree(directory), 0);
     assert_int_equal(set_up(NULL), 0); /* for tear_down */
 }
 
@@ -385,7 +380,8 @@ static size_t count_all(void)
         mw_state_tx *tx;
         mw_state_page page = {.limit = 1000, .cursor = next};
         assert_int_equal(mw_state_read_begin(state_db, &tx), MW_OK);
-        assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE(""), &arena, &rows, &count, &next), MW_OK);
+        assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE(""), &arena, &rows, &count, &next),
+                         MW_OK);
         mw_state_read_end(tx);
         total += count;
     } while (next.len);

@@ -218,4 +218,14 @@ static inline int64_t count_rows(const char *sql_text)
 
 #define WITH_STATE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static inline bool has_alarm(unsigned n)
+{
+    mw_alarm_row out;
+    mw_state_tx *tx = begin();
+    mw_err err = mw_state_alarm_get(tx, id_of(n), &arena, &out);
+    mw_state_read_end(tx);
+    assert_true(err == MW_OK || err == MW_E_NOT_FOUND);
+    return err == MW_OK;
+}
+
 #endif

@@ -39,16 +39,6 @@ static bool is_writable(void)
     return stats.writable;
 }
 
-static bool has_alarm(unsigned n)
-{
-    mw_alarm_row out;
-    mw_state_tx *tx = begin();
-    mw_err err = mw_state_alarm_get(tx, id_of(n), &arena, &out);
-    mw_state_read_end(tx);
-    assert_true(err == MW_OK || err == MW_E_NOT_FOUND);
-    return err == MW_OK;
-}
-
 static void check_alarms(const bool *acknowledged)
 {
     for (unsigned n = 0; n < ROUNDS; n++)
@@ -218,7 +208,7 @@ static void test_nothing_goes_around(void **state)
     free(real.data);
     free(shown.data);
     power_disk_fini(&after);
-    power_remove_tree(image);
+    remove_tree(image);
     must_open();
 }
 

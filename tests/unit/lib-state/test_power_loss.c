@@ -202,7 +202,7 @@ static void run(const char *what, uint64_t random, unsigned alarms, const power_
     assert_int_equal(acknowledged, told);
     assert_true(faults->one_in || acknowledged == alarms);
     power_log_fini(&recorded);
-    power_remove_tree(home);
+    remove_tree(home);
 }
 
 static void test_every_prefix(void **state)

@@ -706,8 +706,9 @@ static void test_audit(void **state)
     do {
         mw_audit_row *rows;
         size_t count;
-        assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE(""), &arena, &rows, &count, &page.cursor),
-                         MW_OK);
+        assert_int_equal(
+            mw_state_audit_list(tx, &page, MW_SLICE(""), &arena, &rows, &count, &page.cursor),
+            MW_OK);
         for (size_t i = 0; i < count; i++) {
             assert_true(mw_slice_equal(rows[i].subject, id_of(--expected)));
             assert_slice(rows[i].principal, "local:alice");
@@ -722,9 +723,9 @@ static void test_audit(void **state)
     size_t count;
     /* Those of a space: every second one, page by page, and no other's. */
     for (unsigned seen = 0; seen < 3 || page.cursor.len; seen += (unsigned)count) {
-        assert_int_equal(mw_state_audit_list(tx, &page, MW_SLICE("team-a"), &arena, &rows, &count,
-                                             &page.cursor),
-                         MW_OK);
+        assert_int_equal(
+            mw_state_audit_list(tx, &page, MW_SLICE("team-a"), &arena, &rows, &count, &page.cursor),
+            MW_OK);
         assert_in_range(count, 1, 2);
         for (size_t i = 0; i < count; i++) {
             assert_slice(rows[i].space, "team-a");
@@ -736,8 +737,9 @@ static void test_audit(void **state)
         MW_OK);
     assert_int_equal(count, 0);
     mw_state_page bad = {.limit = 2, .cursor = MW_SLICE("00000000000000010001")};
-    assert_int_equal(mw_state_audit_list(tx, &bad, MW_SLICE(""), &arena, &rows, &count, &page.cursor),
-                     MW_E_SYNTAX);
+    assert_int_equal(
+        mw_state_audit_list(tx, &bad, MW_SLICE(""), &arena, &rows, &count, &page.cursor),
+        MW_E_SYNTAX);
     mw_state_read_end(tx);
 }
 

@@ -74,16 +74,6 @@ static mw_err insert_then_fail(mw_state_tx *tx, void *row)
     return err == MW_OK ? MW_E_INVALID : err;
 }
 
-static bool has_alarm(unsigned n)
-{
-    mw_alarm_row out;
-    mw_state_tx *tx = begin();
-    mw_err err = mw_state_alarm_get(tx, id_of(n), &arena, &out);
-    mw_state_read_end(tx);
-    assert_true(err == MW_OK || err == MW_E_NOT_FOUND);
-    return err == MW_OK;
-}
-
 static void test_group_commit_and_isolation(void **state)
 {
     (void)state;

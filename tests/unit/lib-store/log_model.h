@@ -34,18 +34,6 @@ static bool log_matches(const model_log *log, const model_query *query)
            (!query->stream || log->stream == query->stream) && log->severity >= query->severity;
 }
 
-static void assert_name(mw_slice got, const char *kind, int number)
-{
-    char text[128] = "";
-    if (number && strcmp(kind, "session") == 0)
-        session_name(text, number);
-    else if (number)
-        snprintf(text, sizeof text, "%s%d", kind, number);
-    assert_int_equal(got.len, strlen(text));
-    if (got.len)
-        assert_memory_equal(got.data, text, got.len);
-}
-
 static void assert_log(const mw_log_record *got, const model_log *want)
 {
     uint8_t id[16] = {0}, span[8];
@@ -142,6 +130,35 @@ static model_query random_query(test_random *random, const sent_spans *all)
     if (random_below(random, 3) == 0)
         query.page.until_ns = 1000 + random_below(random, newest);
     return query;
+}
+
+/* Compares with the model; how many records were found. */
+typedef size_t check_logs_of(mw_store *store, const expected *model, size_t budget, uint64_t seed);
+
+/* Over the life of a store: filled (more than `least` are found), started again, merged in part,
+ * merged again and started. */
+static void check_life(const shape *form, check_logs_of *check, size_t least)
+{
+    test_dir dir;
+    expected model;
+    test_dir_init(&dir);
+    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 8 * 1024);
+    fill(store, &model.all, form);
+    expect(&model);
+    assert_true(check(store, &model, MW_QUERY_BUDGET, form->seed) > least);
+    check(store, &model, 6000, form->seed + 1);
+    mw_store_close(store);
+    store = open_store(dir.store);
+    check(store, &model, MW_QUERY_BUDGET, form->seed + 2);
+    merge_model(store, &model, form->seed, 4);
+    check(store, &model, 6000, form->seed + 3);
+    merge_model(store, &model, form->seed + 1, 9);
+    mw_store_close(store);
+    store = open_store(dir.store);
+    check(store, &model, MW_QUERY_BUDGET, form->seed + 4);
+    mw_store_close(store);
+    forget(&model);
+    test_dir_fini(&dir);
 }
 
 #endif

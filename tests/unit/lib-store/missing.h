@@ -2,7 +2,6 @@
 #ifndef TESTS_LIB_STORE_MISSING_H
 #define TESTS_LIB_STORE_MISSING_H
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -89,17 +88,6 @@ static inline void remove_log(const char *directory, size_t number, uint64_t *fi
     mw_walk_fini(&walk);
     assert_int_equal(unlink(files.items[number].path), 0);
     mw_segment_files_fini(&files);
-}
-
-static inline size_t count_files(const char *directory, const char *part)
-{
-    size_t count = 0;
-    DIR *entries = opendir(directory);
-    assert_non_null(entries);
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        count += strstr(entry->d_name, part) != NULL;
-    closedir(entries);
-    return count;
 }
 
 /* The name of a segment: of that number in the order of ids, or of an id. */

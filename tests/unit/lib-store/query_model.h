@@ -755,4 +755,17 @@ static void forget(expected *out)
     forget_answers(out);
 }
 
+/* The name that the model gives to what has that number; none is 0. */
+static inline void assert_name(mw_slice got, const char *kind, int number)
+{
+    char text[128] = "";
+    if (number && strcmp(kind, "session") == 0)
+        session_name(text, number);
+    else if (number)
+        snprintf(text, sizeof text, "%s%d", kind, number);
+    assert_int_equal(got.len, strlen(text));
+    if (got.len)
+        assert_memory_equal(got.data, text, got.len);
+}
+
 #endif

@@ -13,12 +13,12 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <pthread.h>
 #include <unistd.h>
 
 #include "lib/store/store.h"
 #include "lib/store/store_int.h"
+#include "tests/unit/trees.h"
 
 typedef struct test_random {
     uint64_t state;
@@ -185,18 +185,6 @@ static inline void test_point(test_batch *batch, size_t at, uint64_t series, uin
 }
 
 /* ---- directories ----------------------------------------------------------------------------- */
-
-static inline int remove_entry(const char *path, const struct stat *status, int type,
-                               struct FTW *ftw)
-{
-    (void)status, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static inline void remove_tree(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 typedef struct test_dir {
     char root[64];

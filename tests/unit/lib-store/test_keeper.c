@@ -1,7 +1,6 @@
 /* The keeper beside others: closed in the middle of merges, senders and questions meanwhile, and
  * when appends have to wait for it.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -22,17 +21,6 @@ static mw_store_stats stats_of(mw_store *store)
     return stats;
 }
 
-static size_t temporary_files(const test_dir *dir)
-{
-    size_t count = 0;
-    DIR *entries = opendir(dir->store);
-    assert_non_null(entries);
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        count += strstr(entry->d_name, ".tmp") != NULL;
-    closedir(entries);
-    return count;
-}
-
 /* Closed in the middle, again and again, while somebody appends. */
 static void test_stops(void **state)
 {
@@ -46,7 +34,7 @@ static void test_stops(void **state)
         for (int i = 0; i < 40; i++, appended++)
             assert_int_equal(append_spans(store, appended, appended * 2 + 1, 2), MW_OK);
         mw_store_close(store);
-        assert_int_equal(temporary_files(&dir), 0);
+        assert_int_equal(count_files(dir.store, ".tmp"), 0);
     }
     mw_store *store = open_merging(dir.store, SEGMENT);
     merge_to_rest(store);

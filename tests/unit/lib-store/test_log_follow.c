@@ -92,26 +92,7 @@ static size_t check_all(mw_store *store, const expected *model, size_t budget, u
 
 static void run_shape(const shape *form)
 {
-    test_dir dir;
-    expected model;
-    test_dir_init(&dir);
-    mw_store *store = open_with(dir.store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, 8 * 1024);
-    fill(store, &model.all, form);
-    expect(&model);
-    assert_true(check_all(store, &model, MW_QUERY_BUDGET, form->seed) > 300);
-    check_all(store, &model, 6000, form->seed + 1);
-    mw_store_close(store);
-    store = open_store(dir.store);
-    check_all(store, &model, MW_QUERY_BUDGET, form->seed + 2);
-    merge_model(store, &model, form->seed, 4);
-    check_all(store, &model, 6000, form->seed + 3);
-    merge_model(store, &model, form->seed + 1, 9);
-    mw_store_close(store);
-    store = open_store(dir.store);
-    check_all(store, &model, MW_QUERY_BUDGET, form->seed + 4);
-    mw_store_close(store);
-    forget(&model);
-    test_dir_fini(&dir);
+    check_life(form, check_all, 300);
 }
 
 static void test_dense(void **state)

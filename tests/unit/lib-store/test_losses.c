@@ -1,6 +1,7 @@
 /* What is lost stays told until somebody accepts it, whatever becomes of the store meanwhile; what
  * nobody was promised is no loss; and files that are none of this store's cost nothing.
  */
+#include <errno.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -584,6 +585,50 @@ static void test_made_anew(void **state)
     test_dir_fini(&dir);
 }
 
+/* Removed together with a merged segment it cannot be told from what leaves the same gap, so that
+ * it is no loss; but the commits that no segment holds are named beside. */
+static void test_made_anew_with_a_gap(void **state)
+{
+    enum { PARTS = 4, GONE = 2 };
+    (void)state;
+    test_dir dir;
+    reports found;
+    char path[160], name[96], merged[PARTS][160];
+    mw_segment_files files;
+    test_dir_init(&dir);
+    mw_store *store = open_small(dir.store);
+    for (uint64_t part = 0; part < PARTS; part++) {
+        for (uint64_t i = 1; i <= 3; i++)
+            assert_int_equal(append_spans(store, part * 10 + i, 1, 5), MW_OK);
+        assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
+    }
+    mw_store_close(store);
+    size_t count = 0;
+    assert_int_equal(mw_segment_files_load(dir.store, &files), MW_OK);
+    for (size_t i = 0; i < files.count; i++)
+        if (files.items[i].header.kind == MW_SEGMENT_MERGED) {
+            assert_true(count < PARTS);
+            snprintf(merged[count++], sizeof merged[0], "%s", files.items[i].path);
+        }
+    mw_segment_files_fini(&files);
+    assert_int_equal(count, PARTS);
+    catalogue_path(dir.store, path);
+    assert_int_equal(unlink(path), 0);
+    assert_made(dir.store, 1);
+    assert_int_equal(check(dir.store, &found), 0);
+    assert_null(strstr(found.text, "no segment holds"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(merged[GONE]), 0);
+    assert_made(dir.store, 1);
+    assert_int_equal(check(dir.store, &found), 0);
+    snprintf(name, sizeof name, "no segment holds commits %d to %d;", GONE * 3 + 1, GONE * 3 + 3);
+    if (!strstr(found.text, name))
+        fail_msg("%s is not in %s", name, found.text);
+    assert_int_equal(mw_store_rebuild(dir.store, NULL, NULL, NULL), MW_OK);
+    assert_made(dir.store, 0);
+    test_dir_fini(&dir);
+}
+
 /* The row of a loss cannot be written when it is noticed: it is when the catalogue catches up. */
 static void test_written_later(void **state)
 {
@@ -611,6 +656,67 @@ static void test_written_later(void **state)
     test_dir_fini(&dir);
 }
 
+static bool refuses_rows;
+
+static bool is_catalogue(int fd)
+{
+    char name[64], path[256];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(name, path, sizeof path - 1);
+    path[len > 0 ? len : 0] = '\0';
+    return strstr(path, MW_CATALOGUE_NAME) != NULL;
+}
+
+static ssize_t pwritev_but_rows(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    if (!refuses_rows || !is_catalogue(fd))
+        return mw_io_system()->pwritev(fd, iov, count, offset);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* What retention would remove stays until its row can be removed: killed in between it is no loss,
+ * and nothing is kept for good. */
+static void test_rows_go_first(void **state)
+{
+    (void)state;
+    test_dir dir;
+    reports found;
+    char copy[128];
+    mw_io io = *mw_io_current();
+    const mw_io *before = mw_io_current();
+    fill(&dir);
+    snprintf(copy, sizeof copy, "%s/copy", dir.root);
+    mw_store *store = open_small(dir.store);
+    assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
+    mw_store_close(store);
+    io.pwritev = pwritev_but_rows;
+    mw_io_use(&io);
+    store = open_bounded(dir.store, 1);
+    for (int round = 0; round < 3; round++) {
+        refuses_rows = true;
+        store->keeper.retention_at_ns = 0;
+        assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
+        refuses_rows = false;
+        assert_int_equal(spans_of(store), APPENDS * PER_APPEND);
+        copy_directory(dir.store, copy);
+        mw_store *killed = open_small(copy);
+        assert_int_equal(losses_of(killed).count, 0);
+        assert_int_equal(spans_of(killed), APPENDS * PER_APPEND);
+        mw_store_close(killed);
+    }
+    store->keeper.retention_at_ns = 0;
+    assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
+    assert_int_equal(spans_of(store), 0);
+    mw_store_close(store);
+    mw_io_use(before);
+    assert_int_equal(check(dir.store, &found), 0);
+    store = open_small(dir.store);
+    assert_int_equal(losses_of(store).count, 0);
+    mw_store_close(store);
+    test_dir_fini(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -630,7 +736,9 @@ int main(void)
         cmocka_unit_test(test_older_catalogue),
         cmocka_unit_test(test_damaged_catalogue),
         cmocka_unit_test(test_made_anew),
+        cmocka_unit_test(test_made_anew_with_a_gap),
         cmocka_unit_test(test_written_later),
+        cmocka_unit_test(test_rows_go_first),
     };
     mw_log_init(MW_LOG_ERROR, MW_LOG_LOGFMT, STDERR_FILENO);
     return cmocka_run_group_tests(tests, quick_disk_begin, quick_disk_end);

@@ -4,7 +4,6 @@
  * Questions over merged stores are in test_queries.c and its neighbours, power loss in
  * test_power_loss.c.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -232,23 +231,12 @@ static mw_store *small_store(const test_dir *dir)
     return open_with(dir->store, mw_clock_system(), MW_STORE_QUEUE_DEFAULT, SEGMENT);
 }
 
-static size_t temporary_files(const test_dir *dir)
-{
-    size_t count = 0;
-    DIR *entries = opendir(dir->store);
-    assert_non_null(entries);
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        count += strstr(entry->d_name, ".tmp") != NULL;
-    closedir(entries);
-    return count;
-}
-
 /* The writer, asked to leave its segment, may be making the next one still. */
 static void expect_no_temporary_files(const test_dir *dir)
 {
-    for (int tries = 0; tries < 5000 && temporary_files(dir) > 0; tries++)
+    for (int tries = 0; tries < 5000 && count_files(dir->store, ".tmp") > 0; tries++)
         usleep(2000);
-    assert_int_equal(temporary_files(dir), 0);
+    assert_int_equal(count_files(dir->store, ".tmp"), 0);
 }
 
 /* ---- the same after -------------------------------------------------------------------------- */
@@ -277,7 +265,7 @@ static void run_random(uint64_t seed, size_t rounds, size_t earlier_max)
         if (rounds == 1)
             repeats += drop_repeats(&want, MW_SIGNAL_METRICS);
         assert_int_equal(mw_store_merge_all(store, 60 * MW_NS_PER_S), MW_OK);
-        assert_int_equal(temporary_files(&dir), 0);
+        assert_int_equal(count_files(dir.store, ".tmp"), 0);
         if (round % 3 == 2) {
             mw_store_close(store);
             store = small_store(&dir);
@@ -605,7 +593,7 @@ static bool run_with_failure(int op, unsigned nth)
     free(got.rows);
     mw_store_close(store);
     store = small_store(&dir);
-    assert_int_equal(temporary_files(&dir), 0);
+    assert_int_equal(count_files(dir.store, ".tmp"), 0);
     assert_int_equal(mw_store_merge_all(store, 10 * MW_NS_PER_S), MW_OK);
     got = read_all(store);
     sort_by_commit(&got);

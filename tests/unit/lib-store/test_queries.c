@@ -11,18 +11,6 @@
 
 /* ---- comparing ------------------------------------------------------------------------------- */
 
-static void assert_name(mw_slice got, const char *kind, int number)
-{
-    char text[128] = "";
-    if (number && strcmp(kind, "session") == 0)
-        session_name(text, number);
-    else if (number)
-        snprintf(text, sizeof text, "%s%d", kind, number);
-    assert_int_equal(got.len, strlen(text));
-    if (got.len)
-        assert_memory_equal(got.data, text, got.len);
-}
-
 static void assert_trace(const expected *model, const mw_trace_summary *got,
                          const model_summary *want)
 {

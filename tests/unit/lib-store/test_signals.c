@@ -336,7 +336,7 @@ static void keep_report(void *ctx, const mw_store_damage *damage)
 static void test_other_versions(void **state)
 {
     (void)state;
-    for (uint32_t version = 1; version <= 4; version += 3) {
+    for (uint32_t version = 1; version <= 5; version += 4) {
         test_dir dir;
         mw_detail detail = {0};
         unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
@@ -357,11 +357,55 @@ static void test_other_versions(void **state)
                                   .segment_max_bytes = MW_STORE_SEGMENT_DEFAULT};
         assert_int_equal(mw_store_open(&config, &store, &detail), MW_E_UNSUPPORTED);
         assert_non_null(strstr(detail.message, "0000000000000001.seg"));
-        assert_non_null(strstr(detail.message, "version 3"));
+        assert_non_null(strstr(detail.message, "version 4"));
         assert_non_null(strstr(detail.hint, "move"));
         assert_int_equal(mw_store_verify(dir.store, keep_report, report, NULL), MW_E_CORRUPT);
         assert_non_null(strstr(report, "another version"));
         assert_int_equal(access(path, F_OK), 0);
+        test_dir_fini(&dir);
+    }
+}
+
+/* As the program before this one wrote it. */
+static void make_older(const char *directory, uint64_t id, uint16_t version)
+{
+    unsigned char bytes[MW_SEGMENT_HEADER_SIZE];
+    char path[160];
+    snprintf(path, sizeof path, "%s/%016llx.seg", directory, (unsigned long long)id);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fread(bytes, 1, sizeof bytes, file), sizeof bytes);
+    assert_int_equal(mw_get_u16(bytes + 8), MW_SEGMENT_VERSION);
+    mw_put_u16(bytes + 8, version);
+    mw_put_u64(bytes + 72, XXH3_64bits_withSeed(bytes, 72, id));
+    rewind(file);
+    assert_int_equal(fwrite(bytes, 1, sizeof bytes, file), sizeof bytes);
+    fclose(file);
+}
+
+/* What older versions wrote is read, and appended to in a segment of the present one. */
+static void test_older_versions(void **state)
+{
+    (void)state;
+    for (uint16_t version = 2; version <= 3; version++) {
+        test_dir dir;
+        mw_store_stats stats;
+        test_batch few, many;
+        test_random random = {version};
+        mw_store *store = open_store((test_dir_init(&dir), dir.store));
+        random_batch(&few, &random, MW_SIGNAL_LOGS, 9);
+        assert_int_equal(append_wait(store, &few.batch, NULL), MW_OK);
+        mw_store_close(store);
+        make_older(dir.store, 1, version);
+        store = open_store(dir.store);
+        random_batch(&many, &random, MW_SIGNAL_LOGS, 200);
+        assert_int_equal(append_wait(store, &many.batch, NULL), MW_OK);
+        mw_store_stats_read(store, &stats);
+        assert_int_equal(stats.logs, 209);
+        mw_store_close(store);
+        assert_int_equal(mw_store_verify(dir.store, NULL, NULL, NULL), MW_OK);
+        test_batch_fini(&few);
+        test_batch_fini(&many);
         test_dir_fini(&dir);
     }
 }
@@ -416,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_spans_among_others),
         cmocka_unit_test(test_other_versions),
+        cmocka_unit_test(test_older_versions),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_origin_members),
     };

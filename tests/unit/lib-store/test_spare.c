@@ -1,7 +1,6 @@
 /* A merged file of the log becomes the next segment's: it is used again once nobody reads it, what
  * it held is never seen there, and its end is told from a torn tail, by a start and by
  * verification. test_power_loss.c cuts the power at every point of this. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
@@ -46,17 +45,6 @@ static void check_spans(mw_store *store, uint64_t appended)
     assert_int_equal(stats.spans, appended * SPANS);
     for (uint64_t i = 0; i < appended; i++)
         assert_int_equal(count_spans(store, i), SPANS);
-}
-
-static size_t count_files(const char *directory, const char *suffix)
-{
-    size_t count = 0;
-    DIR *entries = opendir(directory);
-    assert_non_null(entries);
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-        count += strstr(entry->d_name, suffix) != NULL;
-    closedir(entries);
-    return count;
 }
 
 static uint64_t file_size(const char *path)

@@ -1,5 +1,4 @@
 /* The store as a whole: appending from many threads, reopening, views, rotation, budgets. */
-#include <dirent.h>
 #include <stdatomic.h>
 
 #include "tests/unit/lib-store/store_test.h"
@@ -259,17 +258,6 @@ static void test_view_is_a_snapshot(void **state)
     mw_store_view_close(after);
     mw_store_close(store);
     test_dir_fini(&dir);
-}
-
-static size_t count_files(const char *directory, const char *suffix)
-{
-    DIR *dir = opendir(directory);
-    size_t count = 0;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
-        if (mw_slice_ends(mw_slice_of(entry->d_name), mw_slice_of(suffix)))
-            count++;
-    closedir(dir);
-    return count;
 }
 
 static void test_rotation(void **state)

@@ -3,8 +3,7 @@
 #define MW_TESTS_METRIC_SEEN_H
 
 #include "proto/scan.h"
-#include "tests/check.h"
-#include "tests/otlp_writer.h"
+#include "tests/unit/proto/scan_fixture.h"
 
 #define KEEP_MAX 64
 #define GOOD_TIME UINT64_C(1700000060000000000)
@@ -85,29 +84,6 @@ static mw_err scan(mw_slice body)
                          .metric = see_metric,
                          .point = see_point};
     return mw_scan_metrics(body, keys, &sink, &seen->result);
-}
-
-/* Scans an exact-size copy and frees the writer: nothing of `seen` may be read afterwards but
- * numbers. */
-static mw_err scan_written(otlp_writer *w)
-{
-    char *copy = malloc(w->len ? w->len : 1);
-    assert_non_null(copy);
-    if (w->len)
-        memcpy(copy, w->data, w->len);
-    mw_err err = scan((mw_slice){copy, w->len});
-    free(copy);
-    free(w->data);
-    *w = (otlp_writer){0};
-    return err;
-}
-
-/* Request with this metric; emptied. */
-static otlp_writer request_with(otlp_writer *metric)
-{
-    otlp_writer metrics = {0};
-    put_message(&metrics, 2, metric);
-    return request_of(&metrics);
 }
 
 /* Where a Metric has its data. */

@@ -1,8 +1,7 @@
 /* The validating pass: real captures, and every rule of scan.h broken on purpose. */
 #include "proto/scan.h"
-#include "tests/check.h"
 #include "tests/otlp_capture.h"
-#include "tests/otlp_writer.h"
+#include "tests/unit/proto/scan_fixture.h"
 
 /* ---- a sink that keeps what it sees --------------------------------------------------------- */
 
@@ -77,43 +76,7 @@ static mw_err scan(mw_slice body)
     return mw_scan_traces(body, keys, &sink, &seen->result);
 }
 
-/* Scans an exact-size copy and frees the writer: nothing of `seen` may be read afterwards but
- * numbers. */
-static mw_err scan_written(otlp_writer *w)
-{
-    char *copy = malloc(w->len ? w->len : 1);
-    assert_non_null(copy);
-    if (w->len)
-        memcpy(copy, w->data, w->len);
-    mw_err err = scan((mw_slice){copy, w->len});
-    free(copy);
-    free(w->data);
-    *w = (otlp_writer){0};
-    return err;
-}
-
-static otlp_writer request_with(otlp_writer *span)
-{
-    otlp_writer spans = {0};
-    put_message(&spans, 2, span);
-    return request_of(&spans);
-}
-
 /* ---- captures ------------------------------------------------------------------------------- */
-
-static const char *text_of(json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    assert_non_null(text);
-    return text;
-}
-
-static int64_t count_of(json_t *object, const char *key)
-{
-    json_t *number = json_object_get(object, key);
-    assert_true(json_is_integer(number));
-    return json_integer_value(number);
-}
 
 static void check_id(const uint8_t *id, size_t size, const char *expected)
 {

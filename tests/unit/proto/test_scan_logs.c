@@ -2,9 +2,8 @@
  * broken on purpose. What all signals share is tested in test_scan.c. */
 #include "proto/json.h"
 #include "proto/scan.h"
-#include "tests/check.h"
 #include "tests/otlp_capture.h"
-#include "tests/otlp_writer.h"
+#include "tests/unit/proto/scan_fixture.h"
 
 /* ---- a sink that keeps what it sees --------------------------------------------------------- */
 
@@ -71,28 +70,6 @@ static mw_err scan(mw_slice body)
     return mw_scan_logs(body, keys, &sink, &seen->result);
 }
 
-/* Scans an exact-size copy and frees the writer: nothing of `seen` may be read afterwards but
- * numbers. */
-static mw_err scan_written(otlp_writer *w)
-{
-    char *copy = malloc(w->len ? w->len : 1);
-    assert_non_null(copy);
-    if (w->len)
-        memcpy(copy, w->data, w->len);
-    mw_err err = scan((mw_slice){copy, w->len});
-    free(copy);
-    free(w->data);
-    *w = (otlp_writer){0};
-    return err;
-}
-
-static otlp_writer request_with(otlp_writer *log)
-{
-    otlp_writer logs = {0};
-    put_message(&logs, 2, log);
-    return request_of(&logs);
-}
-
 static otlp_writer plain_log(const char *text)
 {
     otlp_writer log = {0}, body = {0};
@@ -104,20 +81,6 @@ static otlp_writer plain_log(const char *text)
 }
 
 /* ---- captures ------------------------------------------------------------------------------- */
-
-static const char *text_of(json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    assert_non_null(text);
-    return text;
-}
-
-static int64_t count_of(json_t *object, const char *key)
-{
-    json_t *number = json_object_get(object, key);
-    assert_true(json_is_integer(number));
-    return json_integer_value(number);
-}
 
 static void check_id(const uint8_t *id, size_t size, bool has, const char *expected)
 {

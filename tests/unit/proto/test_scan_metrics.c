@@ -11,27 +11,20 @@ static const mw_metric_kind kinds[] = {MW_METRIC_GAUGE, MW_METRIC_SUM, MW_METRIC
 /* ---- captures ------------------------------------------------------------------------------- */
 
 /* NULL when the key is not there. */
-static const char *text_of(json_t *object, const char *key)
+static const char *text_or_null(json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
 }
 
-static int64_t count_of(json_t *object, const char *key)
-{
-    json_t *number = json_object_get(object, key);
-    assert_true(json_is_integer(number));
-    return json_integer_value(number);
-}
-
 static uint64_t u64_of(json_t *object, const char *key)
 {
-    const char *text = text_of(object, key);
+    const char *text = text_or_null(object, key);
     return text ? strtoull(text, NULL, 10) : 0;
 }
 
 static void check_double(bool has, double value, json_t *expected, const char *key)
 {
-    const char *text = text_of(expected, key);
+    const char *text = text_or_null(expected, key);
     assert_int_equal(has, text != NULL);
     if (text)
         assert_true(value == strtod(text, NULL));
@@ -39,7 +32,8 @@ static void check_double(bool has, double value, json_t *expected, const char *k
 
 static void check_point(const mw_scan_point *point, json_t *expected)
 {
-    const char *as_int = text_of(expected, "as_int"), *as_double = text_of(expected, "as_double");
+    const char *as_int = text_or_null(expected, "as_int"),
+               *as_double = text_or_null(expected, "as_double");
     assert_int_equal(point->time_ns, u64_of(expected, "time"));
     assert_int_equal(point->start_ns, u64_of(expected, "start"));
     assert_int_equal(point->flags, count_of(expected, "flags"));
@@ -69,10 +63,10 @@ static void check_point(const mw_scan_point *point, json_t *expected)
 static int check_metric(int index, int first, json_t *expected)
 {
     const mw_scan_metric *metric = &the_seen->metric[index];
-    assert_slice(metric->name, text_of(expected, "name"));
-    assert_slice(metric->unit, text_of(expected, "unit"));
-    assert_slice(metric->description, text_of(expected, "description"));
-    assert_string_equal(mw_metric_kind_name(metric->kind), text_of(expected, "type"));
+    assert_slice(metric->name, text_or_null(expected, "name"));
+    assert_slice(metric->unit, text_or_null(expected, "unit"));
+    assert_slice(metric->description, text_or_null(expected, "description"));
+    assert_string_equal(mw_metric_kind_name(metric->kind), text_or_null(expected, "type"));
     assert_int_equal(metric->temporality, count_of(expected, "temporality"));
     assert_int_equal(metric->monotonic, json_is_true(json_object_get(expected, "monotonic")));
     assert_true(metric->bytes.len > 0);

@@ -3,13 +3,13 @@
 #ifndef MW_TESTS_TRIAGE_FIXTURE_H
 #define MW_TESTS_TRIAGE_FIXTURE_H
 
-#include <ftw.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
 #include "tests/check.h"
+#include "tests/unit/trees.h"
 #include "triage/triage_int.h"
 
 #define T0 (INT64_C(1773480413) * MW_NS_PER_S)
@@ -59,15 +59,6 @@ static inline void close_all(void)
     triage = NULL;
 }
 
-static inline int remove_entry(const char *path, const struct stat *status, int type,
-                               struct FTW *ftw)
-{
-    (void)status;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static inline int set_up(void **unused)
 {
     (void)unused;
@@ -89,7 +80,7 @@ static inline int tear_down(void **unused)
     (void)unused;
     close_all();
     mw_arena_reset(&arena);
-    return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    return remove_tree(directory);
 }
 
 /* ---- telemetry ----------------------------------------------------------------------------- */

@@ -11,10 +11,9 @@ static int set_up(void **unused)
 {
     (void)unused;
     mw_arena_init(&arena, MW_MEM_QUERY, 0);
-    found = mw_arena_zalloc(&arena, 1, sizeof *found);
+    found = mw_findings_new(&arena);
     if (!found)
         return -1;
-    found->arena = &arena;
     return 0;
 }
 
@@ -195,6 +194,53 @@ static void test_hints_are_not_probable(void **unused)
     assert_false(causes.probable);
 }
 
+static mw_finding *add_waiting(const char *service, const char *peer)
+{
+    mw_finding *waiting = add(MW_FOUND_SELF, service, "SELECT", 9, 4000);
+    waiting->waits = true;
+    waiting->peer = mw_slice_of(peer);
+    return waiting;
+}
+
+/* Whoever waits for an answer is not busy; whom it calls is, if anybody names it. */
+static void test_the_peer_that_is_waited_for(void **unused)
+{
+    (void)unused;
+    add_waiting("orders", "orders-db");
+    add(MW_FOUND_SELF, "orders", "handle", 8, 100);
+    assert_slice(first()->service, "orders-db");
+    assert_int_equal(causes.items[0].kind, MW_FAULT_SLOW);
+    assert_int_equal(causes.items[0].reason_count, 1);
+    assert_true(causes.probable);
+}
+
+static void test_nobody_known_is_waited_for(void **unused)
+{
+    (void)unused;
+    add_waiting("orders", "");
+    assert_slice(first()->service, "orders");
+    assert_false(causes.probable);
+}
+
+/* It sends no spans, so that the calls to it are not seen; its processor says what it does. */
+static void test_a_silent_one_is_waited_for(void **unused)
+{
+    (void)unused;
+    const mw_slice from[] = {MW_SLICE_INIT("entry")};
+    const mw_alarmed alarmed = {from[0], from, 1};
+    calls("entry", "orders", 100);
+    add_waiting("orders", "");
+    mw_finding *starved = add(MW_FOUND_METRIC, "cart", "cpu", 12, 0);
+    starved->class_of = MW_CLASS_CPU;
+    assert_int_equal(mw_causes_of_alarm(found, &alarmed, &causes), MW_OK);
+    assert_slice(causes.items[0].service, "orders"); /* cart sends spans, and none is called */
+    starved->silent = true;
+    assert_int_equal(mw_causes_of_alarm(found, &alarmed, &causes), MW_OK);
+    assert_slice(causes.items[0].service, "cart");
+    assert_int_equal(causes.items[0].kind, MW_FAULT_CPU);
+    assert_false(causes.items[0].untied || causes.probable);
+}
+
 static void test_nothing(void **unused)
 {
     (void)unused;
@@ -352,6 +398,9 @@ int main(void)
         WITH_FINDINGS(test_changes),
         WITH_FINDINGS(test_a_change_after_the_onset_is_none),
         WITH_FINDINGS(test_hints_are_not_probable),
+        WITH_FINDINGS(test_the_peer_that_is_waited_for),
+        WITH_FINDINGS(test_nobody_known_is_waited_for),
+        WITH_FINDINGS(test_a_silent_one_is_waited_for),
         WITH_FINDINGS(test_nothing),
         WITH_FINDINGS(test_no_path_is_not_probable),
         WITH_FINDINGS(test_a_path_of_calls_ties),

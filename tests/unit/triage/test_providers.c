@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "tests/unit/triage/fixture.h"
-#include "triage/evidence/provider_int.h"
+#include "triage/evidence/suspects.h"
 
 #define REQUESTS 300
 #define EVERY_NS (2 * MW_NS_PER_S)
@@ -14,12 +14,15 @@
 /* What is different from the onset on. */
 typedef struct night {
     int64_t wire_ms, self_ms; /* of cart */
+    int64_t query_ms;         /* of its database, which sends no spans */
+    bool unnamed;             /* whose name nobody gives */
     bool misses, fails, logs; /* cart: its call to the database; its spans; errors in its log */
     double cpu;
 } night;
 
 static mw_findings *findings;
 static mw_context context;
+static uint64_t share_ns; /* of a period of 10 s; 0: all is read */
 
 static void append(mw_store_batch *batch)
 {
@@ -66,6 +69,8 @@ static size_t request_rows(mw_span_row *rows, unsigned request, const night *fau
     bool after = start >= ONSET;
     int64_t vary = (int64_t)(request % 7) * MS / 10;
     int64_t self = 5 * MS + vary + (after ? fault->self_ms * MS : 0);
+    int64_t query = 3 * MS + (after ? fault->query_ms * MS : 0);
+    self += query - 3 * MS;
     int64_t wire = 2 * MS + vary + (after ? fault->wire_ms * MS : 0);
     bool queries = !(after && fault->misses), fails = after && fault->fails && request % 2;
     size_t count = 0;
@@ -77,7 +82,10 @@ static size_t request_rows(mw_span_row *rows, unsigned request, const night *fau
     place(&rows[count++], start + MS + wire / 2, self + 3 * MS);
     if (queries) {
         rows[count] = span(request, 4, 3, "cart", "SELECT items");
-        place(&rows[count++], start + 2 * MS + wire / 2, 3 * MS);
+        rows[count].kind = 3;
+        if (!fault->unnamed)
+            rows[count].peer_service = MW_SLICE("cart-db");
+        place(&rows[count++], start + 2 * MS + wire / 2, query);
     }
     rows[count] = span(request, 5, 1, "ads", "GET /ads");
     place(&rows[count++], start + MS, 4 * MS + vary);
@@ -168,9 +176,8 @@ static void look(const night *fault)
     append_traffic(fault);
     append_logs(fault);
     append_points(fault);
-    findings = mw_arena_zalloc(&arena, 1, sizeof *findings);
+    findings = mw_findings_new(&arena);
     assert_non_null(findings);
-    findings->arena = &arena;
     context = (mw_context){.arena = &arena,
                            .entry = MW_SLICE("entry"),
                            .at_ns = T0,
@@ -178,10 +185,15 @@ static void look(const night *fault)
                            .until_ns = T0 + 5 * MINUTE,
                            .findings = findings};
     assert_int_equal(mw_store_view_open(store, &context.view), MW_OK);
-    context.plan = mw_read_plan_make(context.view, context.since_ns, context.until_ns);
+    context.plan = mw_read_plan_make(context.view, context.since_ns, context.until_ns,
+                                     &(mw_suspects){.count = 0});
     context.plan.points = context.plan.spans;
-    assert_int_equal(
-        mw_span_table_read(context.view, &context.plan.spans, &arena, &context.spans), MW_OK);
+    if (share_ns) {
+        context.plan.spans.period_ns = 10 * (uint64_t)MW_NS_PER_S;
+        context.plan.spans.share_ns = share_ns;
+    }
+    assert_int_equal(mw_span_table_read(context.view, &context.plan.spans, &arena, &context.spans),
+                     MW_OK);
     assert_int_equal(
         mw_point_table_read(context.view, &context.plan.points, &arena, &context.points), MW_OK);
     assert_int_equal(mw_log_table_read(context.view, &context.plan.logs, &arena, &context.logs),
@@ -205,6 +217,7 @@ static int tear_down_all(void **unused)
     mw_span_table_fini(&context.spans);
     mw_point_table_fini(&context.points);
     memset(&context, 0, sizeof context);
+    share_ns = 0;
     return tear_down(unused);
 }
 
@@ -305,6 +318,89 @@ static void test_red_change(void **unused)
     assert_slice(self->other, "GET /cart");
     assert_onset(self);
     assert_int_equal(count_kind(MW_FOUND_WIRE), 0);
+    done();
+}
+
+/* Who waits for a database is not busy: it is the database, if its name is known. */
+static void test_waits_for_a_peer(void **unused)
+{
+    (void)unused;
+    const night slow = {.query_ms = 60};
+    look(&slow);
+    assert_int_equal(count_kind(MW_FOUND_SELF), 1);
+    const mw_finding *waits = finding_of(MW_FOUND_SELF, "cart");
+    assert_non_null(waits);
+    assert_true(waits->waits);
+    assert_slice(waits->peer, "cart-db");
+    assert_true(mw_slice_contains(waits->text, MW_SLICE("for an answer that no span tells of")));
+    assert_slice(findings->calls[findings->call_count - 1].callee, "cart-db");
+    done();
+}
+
+static void test_waits_for_nobody_known(void **unused)
+{
+    (void)unused;
+    const night slow = {.query_ms = 60, .unnamed = true};
+    look(&slow);
+    const mw_finding *waits = finding_of(MW_FOUND_SELF, "cart");
+    assert_non_null(waits);
+    assert_true(waits->waits);
+    assert_int_equal(waits->peer.len, 0);
+    done();
+}
+
+/* Of half of all moments: the same is found, of about half of all traces, and it is said so. */
+static void test_a_sample(void **unused)
+{
+    (void)unused;
+    const night slow_wire = {.wire_ms = 80};
+    share_ns = 5 * (uint64_t)MW_NS_PER_S;
+    look(&slow_wire);
+    assert_in_range(context.spans.count, 5 * REQUESTS / 3, 5 * REQUESTS * 2 / 3);
+    assert_int_equal(context.spans.count % 5, 0); /* whole traces */
+    assert_true(context.spans.one_in > 1.99 && context.spans.one_in < 2.01);
+    const mw_finding *wire = finding_of(MW_FOUND_WIRE, "entry");
+    assert_non_null(wire);
+    assert_slice(wire->other, "cart");
+    assert_onset(wire);
+    assert_true(mw_slice_contains(wire->text, MW_SLICE("of a sample of one trace in 2")));
+    done();
+}
+
+/* Log records are all there, requests are half: their share is that of all requests. */
+static void test_errors_a_request_of_a_sample(void **unused)
+{
+    (void)unused;
+    const night failing = {.logs = true};
+    share_ns = 5 * (uint64_t)MW_NS_PER_S;
+    look(&failing);
+    const mw_finding *logs = finding_of(MW_FOUND_LOGS, "cart");
+    assert_non_null(logs);
+    assert_true(logs->after > 0.3 && logs->after < 0.7);
+    done();
+}
+
+/* Whom calls lead to from the alarm, and who calls those. */
+static void test_suspects(void **unused)
+{
+    (void)unused;
+    const night nothing = {.wire_ms = 0};
+    const mw_slice ads = MW_SLICE("ads"), peer = MW_SLICE("cart-db"), nobody = MW_SLICE("nobody");
+    mw_suspects suspects;
+    look(&nothing);
+    context.begin_count = 1;
+    context.begins = &ads;
+    assert_int_equal(mw_suspects_find(&context, store, NULL, &suspects), MW_OK);
+    assert_int_equal(suspects.count, 2); /* entry calls it; cart does not */
+    assert_slice(suspects.services[0], "ads");
+    assert_slice(suspects.services[1], "entry");
+    assert_int_equal(suspects.spans, 3 * REQUESTS);
+    context.begins = &peer;
+    assert_int_equal(mw_suspects_find(&context, store, NULL, &suspects), MW_OK);
+    assert_int_equal(suspects.count, 3); /* cart calls it, and entry calls cart */
+    context.begins = &nobody;
+    assert_int_equal(mw_suspects_find(&context, store, NULL, &suspects), MW_OK);
+    assert_int_equal(suspects.count, 0); /* then it may be anybody */
     done();
 }
 
@@ -420,11 +516,14 @@ static void test_templates(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_STORE(test_a_quiet_night), WITH_STORE(test_own_time_leaves_children_out),
-        WITH_STORE(test_call_edges),    WITH_STORE(test_red_change),
-        WITH_STORE(test_missing_calls), WITH_STORE(test_error_origin),
-        WITH_STORE(test_log_templates), WITH_STORE(test_metric_changes),
-        WITH_STORE(test_deployments),   cmocka_unit_test(test_templates),
+        WITH_STORE(test_a_quiet_night),    WITH_STORE(test_own_time_leaves_children_out),
+        WITH_STORE(test_call_edges),       WITH_STORE(test_red_change),
+        WITH_STORE(test_missing_calls),    WITH_STORE(test_error_origin),
+        WITH_STORE(test_log_templates),    WITH_STORE(test_metric_changes),
+        WITH_STORE(test_waits_for_a_peer), WITH_STORE(test_waits_for_nobody_known),
+        WITH_STORE(test_a_sample),         WITH_STORE(test_errors_a_request_of_a_sample),
+        WITH_STORE(test_suspects),         WITH_STORE(test_deployments),
+        cmocka_unit_test(test_templates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -249,7 +249,8 @@ static void do_alarm(void)
     if (*option("resource", ""))
         snprintf(resources, sizeof resources, "[\"%s\"]", option("resource", ""));
     mw_id_new(a->id);
-    fake.wall_ns = time_of(words[2]) + 5 * MW_NS_PER_S;
+    int64_t now_ns = time_of(words[2]) + 5 * MW_NS_PER_S;
+    __atomic_store_n(&fake.wall_ns, now_ns, __ATOMIC_RELAXED);
     alarm_job job = {.job = {.run = run_alarm},
                      .row = {.id = mw_slice_of(a->id),
                              .space = MW_SLICE("default"),
@@ -263,7 +264,7 @@ static void do_alarm(void)
                              .region = mw_slice_of(option("region", "")),
                              .resources_json = mw_slice_of(resources),
                              .started_ns = time_of(words[2]),
-                             .received_ns = fake.wall_ns}};
+                             .received_ns = now_ns}};
     assert_int_equal(mw_state_submit_wait(state_db, &job.job), MW_OK);
     mw_triage_wake(triage);
     settle();
@@ -290,8 +291,7 @@ static void do_restart(void)
 
 static void do_look(void)
 {
-    fake.wall_ns += (int64_t)strtoul(words[1], NULL, 10) * MW_NS_PER_S;
-    fake.mono_ns += (int64_t)strtoul(words[1], NULL, 10) * MW_NS_PER_S;
+    mw_fake_clock_advance(&fake, (int64_t)strtoul(words[1], NULL, 10) * MW_NS_PER_S);
     mw_triage_wake_looks(triage);
     settle();
 }

@@ -12,7 +12,8 @@ typedef enum event {
     EVENTS
 } event;
 
-/* "" = as it was, "!" = refused as a conflict, and as it was. What a run itself ends with it writes from IN_PROGRESS alone (the last table). */
+/* "" = as it was, "!" = refused as a conflict, and as it was. What a run itself ends with it
+ * writes from IN_PROGRESS alone (the last table). */
 static const struct {
     const char *status;
     const char *next[EVENTS];

@@ -4,7 +4,6 @@
 #include "tests/unit/triage/fixture.h"
 
 #include "lib/state/plans.h"
-#include "triage/version.h"
 
 static mw_slice found; /* the investigation that an act named */
 

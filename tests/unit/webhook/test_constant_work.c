@@ -60,8 +60,8 @@ static mw_err deliver(unsigned auth, mw_slice previous, const mw_header *headers
 {
     const char *reason;
     uint8_t key[32];
-    mw_request request = {.headers = (mw_header *)(uintptr_t)headers, .header_count = count,
-                          .body = BODY};
+    mw_request request = {
+        .headers = (mw_header *)(uintptr_t)headers, .header_count = count, .body = BODY};
     mw_delivery delivery = {.request = &request, .now_ns = NOW};
     mw_credential credential = {auth, SECRET, previous};
     done = (work){0};
@@ -129,9 +129,9 @@ static void test_whatever_else_is_wrong(void **state)
         assert_same(&wrong);
     }
     /* Years away, and none at all: what is hashed is as long as what was sent. */
-    const mw_header old[] = {{MW_SLICE("x-amzn-event-timestamp"),
-                              MW_SLICE("2016-03-14T09:26:53.000Z")},
-                             {MW_SLICE("x-amzn-event-signature"), mw_slice_of(text)}};
+    const mw_header old[] = {
+        {MW_SLICE("x-amzn-event-timestamp"), MW_SLICE("2016-03-14T09:26:53.000Z")},
+        {MW_SLICE("x-amzn-event-signature"), mw_slice_of(text)}};
     assert_int_equal(deliver(MW_AUTH_HMAC, MW_SLICE_NONE, old, 2), MW_E_UNAUTHENTICATED);
     assert_same(&wrong);
     assert_int_equal(deliver(MW_AUTH_HMAC, MW_SLICE_NONE, NULL, 0), MW_E_UNAUTHENTICATED);

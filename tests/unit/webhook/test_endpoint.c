@@ -1,7 +1,6 @@
 /* The webhook door through a real socket: the order of checks, the exact answers, what is stored,
  * replays, overload. The vectors' clock stands still, so that their signatures are in time. */
 #include <arpa/inet.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -17,6 +16,7 @@
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
 #include "tests/check.h"
+#include "tests/unit/trees.h"
 #include "webhook/source.h"
 #include "webhook/webhook.h"
 
@@ -143,14 +143,6 @@ static void close_all(void)
     mw_store_close(store);
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
-{
-    (void)status;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int set_up(void **unused)
 {
     (void)unused;
@@ -178,7 +170,7 @@ static int tear_down(void **unused)
     (void)unused;
     close_all();
     mw_arena_reset(&arena);
-    return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    return remove_tree(directory);
 }
 
 /* ---- a client ------------------------------------------------------------------------------ */
