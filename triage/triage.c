@@ -155,7 +155,8 @@ static void run_investigation(mw_job *job)
     /* Alarms may have joined while it ran, and then it is to run again (incidents.h). */
     if (err == MW_OK)
         start_runs(triage);
-    runner->active = goes_on(triage, err, triage->runs_waiting) && submit(triage, triage->runs, job);
+    runner->active =
+        goes_on(triage, err, triage->runs_waiting) && submit(triage, triage->runs, job);
     pthread_cond_broadcast(&triage->changed);
     pthread_mutex_unlock(&triage->lock);
 }
