@@ -1,9 +1,10 @@
 /* Fuzz target: bytes as an item chunk in fields, and bytes as items to be cut into fields.
  *
- * Input: a byte (signal in its low bits; bit 7: which of the two; bit 6: as in the log), a byte (rows - 1), then the
- * unpacked chunk, or the items (each a byte of length and its bytes). The columns are made of the
- * row's number. Oracle: nothing reads out of bounds (sanitizers); what is accepted has a plain form
- * that is accepted too, and cut anew gives the same items; items that were cut come back.
+ * Input: a byte (signal in its low bits; bit 7: which of the two; bit 6: as in the log), a byte
+ * (rows - 1), then the unpacked chunk, or the items (each a byte of length and its bytes). The
+ * columns are made of the row's number. Oracle: nothing reads out of bounds (sanitizers); what is
+ * accepted has a plain form that is accepted too, and cut anew gives the same items; items that
+ * were cut come back.
  */
 #include <stdint.h>
 #include <stdlib.h>

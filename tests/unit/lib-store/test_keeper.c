@@ -247,7 +247,9 @@ static void test_size_bounds_what_waits(void **state)
 }
 
 /* What merging halves counts for half while it waits: the bound is full of what is merged, and
- * holds when all is. */
+ * holds when all is. Of the bound, a quarter is what waits here (half of it, halved), and a quarter
+ * at most is the segment that went last (mw_retention_merge_max); counted in full, what waits would
+ * leave a quarter. */
 static void test_size_counts_what_stays(void **state)
 {
     enum { LIMIT = 2 << 20, REQUEST = 8 << 10, REQUESTS = 8 * LIMIT / REQUEST };
@@ -277,7 +279,7 @@ static void test_size_counts_what_stays(void **state)
     print_message("a bound of %d bytes: %llu at most, %llu merged at least\n", LIMIT,
                   (unsigned long long)most, (unsigned long long)least_merged);
     assert_true(most < LIMIT + 3 * (uint64_t)LIMIT / 4);
-    assert_true(least_merged > 6 * (uint64_t)LIMIT / 10);
+    assert_true(least_merged > (uint64_t)LIMIT / 2);
     merge_to_rest(store);
     assert_true(bytes_in(&dir) > 3 * (uint64_t)LIMIT / 4);
     for (int tries = 0; bytes_in(&dir) > LIMIT; tries++) {
