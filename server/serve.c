@@ -23,9 +23,11 @@
 #define DRAIN_POLL_NS (20 * MW_NS_PER_MS)
 /* How often it looks whether there is room for the ballast again, and how fast the disk fills. */
 #define HOUSE_POLL_S 5
-/* One thread decides, one looks at decisions again, and two investigate (MW_TRIAGE_RUNNERS); their
- * jobs are a few words each. */
-#define WATCH_THREADS 4
+/* Decisions are serial, and so are second looks at them; two investigations run at a time
+ * (MW_TRIAGE_RUNNERS), and step back when exports or verdicts want the processor. Their jobs are a
+ * few words each. */
+#define WATCH_THREADS 2
+#define RUN_THREADS 2
 #define WATCH_QUEUE_MAX ((size_t)1 << 20)
 /* Requests about state take milliseconds: a second thread for while one waits for a commit. */
 #define DESK_THREADS 2
@@ -150,7 +152,9 @@ static mw_err start_rooms(mw_server *server)
                                                   PATTERNS_WAITING * MW_API_CALL_COST);
     server->desk_pool = mw_pool_new(DESK_THREADS, DESK_QUEUE_MAX);
     server->watch_pool = mw_pool_new(WATCH_THREADS, WATCH_QUEUE_MAX);
-    mw_triage_config triage = {server->store, server->state, server->watch_pool, server->clock, 0};
+    server->run_pool = mw_pool_new_background(RUN_THREADS, WATCH_QUEUE_MAX);
+    mw_triage_config triage = {server->store,   server->state, server->watch_pool, server->clock, 0,
+                               server->run_pool};
     mw_err err = mw_triage_start(&triage, &server->triage);
     if (!err)
         err = start_doors(server);
@@ -258,6 +262,8 @@ static void stop_rooms(mw_server *server)
     }
     if (server->watch_pool)
         mw_pool_free(server->watch_pool);
+    if (server->run_pool)
+        mw_pool_free(server->run_pool);
     if (server->desk_pool)
         mw_pool_free(server->desk_pool);
     if (server->pattern_pool)

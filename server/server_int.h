@@ -37,7 +37,8 @@ typedef struct mw_server {
     mw_pool *pool;         /* questions of the API about telemetry */
     mw_pool *pattern_pool; /* those with a pattern, which may be any work: nobody waits for them */
     mw_pool *desk_pool;    /* its other requests: status and state never wait for a scan */
-    mw_pool *watch_pool;   /* decisions and investigations: a verdict never waits for a list */
+    mw_pool *watch_pool;   /* decisions: a verdict never waits for a list */
+    mw_pool *run_pool;     /* investigations */
     mw_triage *triage;
     mw_webhooks *webhooks;
     mw_tokens *tokens;

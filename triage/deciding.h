@@ -10,6 +10,10 @@ typedef struct mw_deciding {
     mw_steps steps;
     const mw_alarm_row *alarm;
     mw_window *window;           /* NULL: none could be had */
+    int64_t begun_mono_ns;       /* of the decision */
+    bool fresh;                  /* nobody can have sent an event for the alarm yet */
+    bool wakes;                  /* an investigation has something to run */
+    char id[MW_ID_TEXT_SIZE];    /* of the investigation that it opens */
     const mw_standing *standing; /* NULL: its service is not in the window */
     mw_slice service;            /* its own, or found in the title */
     mw_incident_facts facts;

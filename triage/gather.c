@@ -62,13 +62,20 @@ mw_err mw_deciding_member(mw_deciding *d)
     return mw_steps_member(d->steps.arena, &d->record.seen, d->alarm->resources_json, &d->member);
 }
 
-/* Closings go past the set in memory: what they closed leaves it here. */
+/* Closings go past the set in memory: what they closed leaves it here. An incident is asked for
+ * once after each. */
 static mw_err drop_closed(mw_deciding *d, size_t count, bool *dropped)
 {
+    uint64_t closings = mw_state_closings(d->steps.tx) + 1;
     *dropped = false;
     for (size_t i = 0; i < count; i++) {
         mw_incident_row row;
         mw_slice id = d->record.candidates[i].investigation_id;
+        uint64_t *asked = mw_candidates_note(d->steps.triage->open, id);
+        MW_ASSERT(asked);
+        if (*asked == closings)
+            continue;
+        *asked = closings;
         mw_err err = mw_state_incident_get(d->steps.tx, id, d->steps.arena, &row);
         if (err != MW_OK)
             return err == MW_E_NOT_FOUND ? MW_E_CORRUPT : err;

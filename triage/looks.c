@@ -29,6 +29,7 @@ typedef struct batch {
     mw_arena arena;
     mw_unsettled_row *rows;
     mw_window *windows[BATCH_MAX];
+    mw_windows_held held;
     bool differs[BATCH_MAX];
     size_t count, different;
     unsigned looks; /* that they had so far */
@@ -88,12 +89,9 @@ static mw_err read_telemetry(batch *b)
     mw_deciding *d = mw_arena_zalloc(&b->arena, 1, sizeof *d);
     if (!d)
         return MW_E_NOMEM;
-    if (__atomic_exchange_n(&b->triage->look_edges_changed, false, __ATOMIC_ACQ_REL))
-        mw_topology_cache_forget(cache);
-    mw_topology_cache_pin(cache);
     mw_err err = MW_OK;
     for (size_t i = 0; err == MW_OK && i < b->count; i++) {
-        err = mw_topology_cache_get(cache, b->rows[i].started_ns, &b->windows[i]);
+        err = mw_windows_hold(cache, &b->held, b->rows[i].started_ns, &b->windows[i]);
         if (err == MW_OK && (!b->windows[i] || b->different == DIFFERENT_MAX))
             b->count = i;
         else if (err == MW_OK)
@@ -303,9 +301,9 @@ static mw_err move_to(looking *l, mw_slice into, const char *why)
     if (err == MW_OK)
         err = mw_state_alarm_of_investigation(d->steps.tx, l->own, d->steps.arena, &left, &count);
     if (err == MW_OK)
-        err = mw_steps_join(&d->steps, &left[0], l->own, false);
+        err = mw_steps_join(&d->steps, &left[0], l->own, false, NULL);
     if (err == MW_OK)
-        err = mw_steps_join(&d->steps, d->alarm, into, false);
+        err = mw_steps_join(&d->steps, d->alarm, into, false, NULL);
     if (err == MW_OK)
         err = tell_move(l, l->own, "gave away", why);
     if (err == MW_OK)
@@ -339,7 +337,7 @@ static mw_err stay(looking *l)
     else if (!l->others && d->record.input.is_suspect)
         err = mw_state_investigation_center(d->steps.tx, l->own, d->service, MW_SLICE(""));
     if (err == MW_OK && !l->judged)
-        err = mw_steps_join(&d->steps, d->alarm, l->own, false);
+        err = mw_steps_join(&d->steps, d->alarm, l->own, false, NULL);
     return err;
 }
 
@@ -452,6 +450,7 @@ mw_err mw_looks_next(mw_triage *triage, bool *wakes, bool *waiting)
     mw_arena_init(&b->arena, MW_MEM_STATE, BATCH_MEMORY);
     mw_err err = look_at_batch(b, waiting);
     *wakes = err == MW_OK && b->wakes;
+    mw_windows_release(&triage->look_windows, &b->held);
     mw_arena_reset(&b->arena);
     mw_free(MW_MEM_STATE, b);
     return err;

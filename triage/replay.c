@@ -223,7 +223,7 @@ static void compare_seen(replay *r, const mw_telemetry_seen *now)
 
 static mw_err look_again(replay *r, mw_triage *triage, uint64_t *as_of)
 {
-    mw_window window = {.made = false};
+    mw_window window = {.read = false};
     mw_telemetry_seen now = {.read = false};
     uint32_t node;
     mw_arena_init(&window.arena, MW_MEM_QUERY, MW_WINDOW_BYTES_MAX);

@@ -39,12 +39,12 @@ mw_err mw_steps_open(mw_steps *steps, const mw_alarm_row *alarm, char id[MW_ID_T
 }
 
 mw_err mw_steps_join(mw_steps *steps, const mw_alarm_row *alarm, mw_slice investigation_id,
-                     bool repeat)
+                     bool repeat, bool *changed)
 {
     int64_t start_ns, end_ns;
     mw_steps_window(alarm->started_ns, &start_ns, &end_ns);
     return mw_state_investigation_join(steps->tx, investigation_id, start_ns, end_ns,
-                                       alarm->priority, repeat ? alarm->started_ns : 0);
+                                       alarm->priority, repeat ? alarm->started_ns : 0, changed);
 }
 
 mw_err mw_steps_change(mw_steps *steps, mw_slice alarm_id, mw_reason_code code, mw_slice reason,
@@ -75,7 +75,7 @@ static mw_err move_members(mw_steps *steps, mw_slice from, mw_slice into, mw_rea
     for (size_t i = 0; err == MW_OK && i < count; i++) {
         err = mw_steps_change(steps, alarms[i].id, code, why, into);
         if (err == MW_OK)
-            err = mw_steps_join(steps, &alarms[i], into, false);
+            err = mw_steps_join(steps, &alarms[i], into, false, NULL);
     }
     return err;
 }
@@ -174,8 +174,16 @@ mw_err mw_steps_load(mw_steps *steps)
 mw_err mw_steps_ready(mw_steps *steps)
 {
     mw_triage *triage = steps->triage;
+    uint64_t undone = mw_state_undone(steps->tx);
     bool stale = __atomic_exchange_n(&triage->open_stale, false, __ATOMIC_ACQ_REL);
-    return !triage->open || stale ? mw_steps_load(steps) : MW_OK;
+    if (triage->open && !stale && triage->undone == undone)
+        return MW_OK;
+    mw_err err = mw_steps_load(steps);
+    if (err == MW_OK)
+        triage->undone = undone;
+    else
+        __atomic_store_n(&triage->open_stale, true, __ATOMIC_RELEASE);
+    return err;
 }
 
 mw_err mw_steps_refresh_without(mw_steps *steps, mw_slice investigation_id, mw_slice alarm_id)

@@ -27,9 +27,9 @@ MW_MUST_USE mw_err mw_steps_journal(mw_steps *steps, mw_slice investigation_id, 
 MW_MUST_USE mw_err mw_steps_open(mw_steps *steps, const mw_alarm_row *alarm,
                                  char id[MW_ID_TEXT_SIZE]);
 /* The alarm is a member: the window grows, and what has ended runs again; a repeat of what is known
- * within the window changes nothing. */
+ * within the window changes nothing. *changed (may be NULL): did it? */
 MW_MUST_USE mw_err mw_steps_join(mw_steps *steps, const mw_alarm_row *alarm,
-                                 mw_slice investigation_id, bool repeat);
+                                 mw_slice investigation_id, bool repeat, bool *changed);
 /* The alarm's decision becomes another one. */
 MW_MUST_USE mw_err mw_steps_change(mw_steps *steps, mw_slice alarm_id, mw_reason_code code,
                                    mw_slice reason, mw_slice investigation_id);

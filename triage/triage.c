@@ -4,7 +4,6 @@
  * it looks whether a job runs, and a job clears the flag before it looks for work, so that nothing
  * is missed between the two. All of it under one lock, never held while working.
  */
-#include <errno.h>
 #include <signal.h>
 #include <time.h>
 
@@ -24,9 +23,9 @@ static void ask_retry(mw_triage *triage)
 }
 
 /* A refused job is no loss: the keeper comes back. */
-static bool submit(mw_triage *triage, mw_job *job)
+static bool submit(mw_triage *triage, mw_pool *pool, mw_job *job)
 {
-    if (mw_pool_submit(triage->pool, job) == MW_OK)
+    if (mw_pool_submit(pool, job) == MW_OK)
         return true;
     ask_retry(triage);
     return false;
@@ -36,7 +35,7 @@ static void start_deciding(mw_triage *triage)
 {
     triage->alarms_waiting = true;
     if (!triage->deciding && !triage->stopping)
-        triage->deciding = submit(triage, &triage->decide_job);
+        triage->deciding = submit(triage, triage->pool, &triage->decide_job);
 }
 
 static void start_runs(mw_triage *triage)
@@ -45,7 +44,7 @@ static void start_runs(mw_triage *triage)
     for (size_t i = 0; i < MW_TRIAGE_RUNNERS && !triage->stopping; i++) {
         mw_runner *runner = &triage->runners[i];
         if (!runner->active)
-            runner->active = submit(triage, &runner->job);
+            runner->active = submit(triage, triage->runs, &runner->job);
     }
 }
 
@@ -53,7 +52,7 @@ static void start_looks(mw_triage *triage)
 {
     triage->looks_waiting = true;
     if (!triage->looking && !triage->stopping)
-        triage->looking = submit(triage, &triage->look_job);
+        triage->looking = submit(triage, triage->pool, &triage->look_job);
 }
 
 static bool is_failure(mw_err err)
@@ -86,19 +85,25 @@ static void log_failure(const char *what, mw_err err)
     MW_LOG(level, "triage", what, MW_KV_ERR(err));
 }
 
+void mw_triage_note_decided(mw_triage *triage, bool wakes, bool unsettled)
+{
+    if (!wakes && !unsettled)
+        return;
+    pthread_mutex_lock(&triage->lock);
+    if (wakes)
+        start_runs(triage);
+    bool first = unsettled && !triage->looks_waiting;
+    triage->looks_waiting |= unsettled;
+    pthread_mutex_unlock(&triage->lock);
+    if (first)
+        pthread_cond_broadcast(&triage->changed);
+}
+
 static mw_err decide_one(mw_triage *triage)
 {
-    bool wakes = false;
-    mw_err err = mw_engine_decide_next(triage, &wakes);
+    mw_err err = mw_engine_decide_next(triage);
     if (is_failure(err))
         log_failure("decision failed, will be tried again", err);
-    if (wakes) {
-        pthread_mutex_lock(&triage->lock);
-        start_runs(triage);
-        triage->looks_waiting = true;
-        pthread_cond_broadcast(&triage->changed);
-        pthread_mutex_unlock(&triage->lock);
-    }
     return err;
 }
 
@@ -112,7 +117,8 @@ static void run_decisions(mw_job *job)
         err = decide_one(triage);
     }
     pthread_mutex_lock(&triage->lock);
-    triage->deciding = goes_on(triage, err, triage->alarms_waiting) && submit(triage, job);
+    triage->deciding =
+        goes_on(triage, err, triage->alarms_waiting) && submit(triage, triage->pool, job);
     pthread_cond_broadcast(&triage->changed);
     pthread_mutex_unlock(&triage->lock);
 }
@@ -131,7 +137,7 @@ static void run_looks(mw_job *job)
     if (wakes)
         start_runs(triage);
     triage->looks_waiting |= waiting || is_failure(err);
-    triage->looking = err == MW_OK && !triage->stopping && submit(triage, job);
+    triage->looking = err == MW_OK && !triage->stopping && submit(triage, triage->pool, job);
     pthread_cond_broadcast(&triage->changed);
     pthread_mutex_unlock(&triage->lock);
 }
@@ -149,51 +155,71 @@ static void run_investigation(mw_job *job)
     /* Alarms may have joined while it ran, and then it is to run again (incidents.h). */
     if (err == MW_OK)
         start_runs(triage);
-    runner->active = goes_on(triage, err, triage->runs_waiting) && submit(triage, job);
+    runner->active =
+        goes_on(triage, err, triage->runs_waiting) && submit(triage, triage->runs, job);
     pthread_cond_broadcast(&triage->changed);
     pthread_mutex_unlock(&triage->lock);
 }
 
 /* ---- the keeper ---------------------------------------------------------------------------- */
 
-/* Sleeps so long, or until stop; a pause between looks ends when something failed. Lock held. */
-static void pause_for(mw_triage *triage, unsigned ms, bool for_retry)
+static struct timespec in_a_while(int64_t ns)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until); /* a real pause, also under a fake clock */
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    int result = 0;
-    while (!triage->stopping && result != ETIMEDOUT && (for_retry || !triage->retry))
-        result = pthread_cond_timedwait(&triage->changed, &triage->lock, &until);
+    ns += until.tv_nsec;
+    until.tv_sec += (time_t)(ns / MW_NS_PER_S);
+    until.tv_nsec = (long)(ns % MW_NS_PER_S);
+    return until;
 }
 
-static void keep_once(mw_triage *triage)
+static bool is_past(const struct timespec *time)
 {
-    bool retry = triage->retry;
-    pause_for(triage, retry ? triage->retry_ms : triage->look_ms, retry);
-    if (retry) {
-        triage->retry = false;
-        start_deciding(triage);
-        start_runs(triage);
-    }
-    if (triage->looks_waiting && (retry || !triage->retry))
-        start_looks(triage);
+    struct timespec now = in_a_while(0);
+    return now.tv_sec > time->tv_sec ||
+           (now.tv_sec == time->tv_sec && now.tv_nsec >= time->tv_nsec);
 }
 
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* Windows for alarms, and what failed once more. Lock held, but not while a window is made. */
 static void *keep(void *arg)
 {
     mw_triage *triage = arg;
+    struct timespec warm = in_a_while(0), retry = warm, look = warm;
+    bool retrying = false, looking = false;
     pthread_mutex_lock(&triage->lock);
     while (!triage->stopping) {
-        if (triage->retry || triage->looks_waiting)
-            keep_once(triage);
-        else
-            pthread_cond_wait(&triage->changed, &triage->lock);
+        if (triage->retry && !retrying)
+            retry = in_a_while((int64_t)triage->retry_ms * MW_NS_PER_MS);
+        retrying = triage->retry;
+        if (triage->looks_waiting && !looking)
+            look = in_a_while((int64_t)triage->look_ms * MW_NS_PER_MS);
+        looking = triage->looks_waiting;
+        if (retrying && is_past(&retry)) {
+            triage->retry = retrying = false;
+            start_deciding(triage);
+            start_runs(triage);
+        }
+        if (looking && is_past(&look)) {
+            looking = false;
+            start_looks(triage);
+        }
+        if (is_past(&warm)) {
+            pthread_mutex_unlock(&triage->lock);
+            warm = in_a_while(mw_topology_cache_warm(&triage->windows));
+            pthread_mutex_lock(&triage->lock);
+            continue;
+        }
+        struct timespec next = warm;
+        if (retrying && is_before(&retry, &next))
+            next = retry;
+        if (looking && is_before(&look, &next))
+            next = look;
+        pthread_cond_timedwait(&triage->changed, &triage->lock, &next);
     }
     pthread_mutex_unlock(&triage->lock);
     return NULL;
@@ -250,6 +276,7 @@ mw_err mw_triage_start(const mw_triage_config *config, mw_triage **out)
     triage->store = config->store;
     triage->state = config->state;
     triage->pool = config->pool;
+    triage->runs = config->runs ? config->runs : config->pool;
     triage->clock = config->clock;
     triage->retry_ms = MW_TRIAGE_RETRY_MS;
     triage->look_ms = config->look_ms ? config->look_ms : MW_LOOK_EVERY_MS;

@@ -2,7 +2,7 @@
  *
  * No sockets, no SQL; time comes from the clock given. Decisions are taken one at a time per
  * space in the order in which alarms were committed; those left undecided by a crash are taken up
- * at start, and so are investigations that were running. Work runs on the pool.
+ * at start, and so are investigations that were running. Work runs on the pools.
  */
 #ifndef MW_TRIAGE_TRIAGE_H
 #define MW_TRIAGE_TRIAGE_H
@@ -10,7 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/pool.h"
 #include "lib/state/incidents.h"
-#include "triage/decision/topology.h"
+#include "triage/decision/decision.h"
 
 typedef struct mw_triage mw_triage;
 
@@ -20,12 +20,35 @@ typedef struct mw_triage_config {
     mw_pool *pool;
     const mw_clock *clock;
     unsigned look_ms; /* how often due looks are asked for; 0 = every second */
+    mw_pool *runs;    /* of investigations, which may take long; NULL: the same */
 } mw_triage_config;
 
 /* Takes up what a former run left. MW_E_NOMEM, MW_E_IO. */
 MW_MUST_USE mw_err mw_triage_start(const mw_triage_config *config, mw_triage **out);
 /* An alarm was committed: wakes the engine. Any thread, does not block. */
 void mw_triage_wake(mw_triage *triage);
+
+/* What became of an alarm that was decided at once. */
+typedef struct mw_outcome {
+    mw_verdict verdict;
+    mw_reason_code code;
+    char alarm_id[MW_ID_TEXT_SIZE], investigation_id[MW_ID_TEXT_SIZE];
+    bool wakes;     /* an investigation has something to run */
+    bool unsettled; /* a second look is due later */
+} mw_outcome;
+/* More alarms of one delivery are decided later. */
+#define MW_PROMPT_MAX 16
+
+/* Decides alarms in the job that has just inserted them, so that they share its commit: when no
+ * older one waits, none of them has an event yet, and the telemetry around them is at hand. All of
+ * them or none; *decided false: they wait for mw_triage_wake. What fails in deciding is undone and
+ * fails nothing else; an error is the transaction's. On the state writer's thread. */
+MW_MUST_USE mw_err mw_triage_decide_now(mw_triage *triage, mw_state_tx *tx,
+                                        const mw_alarm_row *alarms, size_t count,
+                                        mw_outcome *outcomes, bool *decided);
+/* Once that is committed: counts, tells and wakes. Any thread, does not block. */
+void mw_triage_decided(mw_triage *triage, const mw_outcome *outcomes, size_t count);
+
 /* An investigation may be PENDING_START. Any thread, does not block. */
 void mw_triage_wake_runs(mw_triage *triage);
 /* What an investigation of that moment looks at. Pure. */

@@ -1,12 +1,13 @@
 /* triage, inside: the engine's state and the steps it runs.
  *
- * Three kinds of work run on the pool: the decision loop (at most one job at a time: decisions are
+ * Three kinds of work run on pools: the decision loop (at most one job at a time: decisions are
  * serial), second looks at decisions (one job as well, with windows of telemetry of its own) and
  * MW_TRIAGE_RUNNERS investigation slots. Each job does a bounded piece, then puts
  * itself behind what waits in the pool, so that a storm of alarms starves neither queries nor
- * investigations. A keeper thread sleeps until something failed (disk full, a full queue) and
- * starts the work again after a while; while decisions are unsettled it asks every second whether a
- * look is due. What is to be done stands in state, never in memory alone.
+ * investigations. A keeper thread keeps windows of telemetry ready for alarms, and when something
+ * failed (disk full, a full queue) it starts the work again after a while; while decisions are
+ * unsettled it asks every second whether a look is due. What is to be done stands in state, never
+ * in memory alone.
  */
 #ifndef MW_TRIAGE_TRIAGE_INT_H
 #define MW_TRIAGE_TRIAGE_INT_H
@@ -57,21 +58,22 @@ typedef struct mw_runner {
 struct mw_triage {
     mw_store *store;
     mw_state *state;
-    mw_pool *pool;
+    mw_pool *pool, *runs;
     const mw_clock *clock;
 
     /* of the state writer's thread, inside jobs */
     mw_candidates *open;
     bool open_stale; /* atomic: to be made again from state */
+    uint64_t undone; /* mw_state_undone when `open` was made */
     char proposed[MW_PROPOSALS_KEPT][2 * MW_ID_TEXT_SIZE];
     size_t proposed_next;
 
-    /* of the decision loop */
     mw_topology_cache windows;
-    bool one_by_one;         /* a batch failed */
-    bool edges_changed;      /* atomic: windows are to be made again */
-    bool look_edges_changed; /* atomic: likewise look_windows */
-    uint64_t passed_over;    /* alarms up to this one that cannot be decided wait for a start */
+
+    /* of the decision loop */
+    bool one_by_one; /* a batch failed */
+    uint64_t
+        passed_over; /* atomic: alarms up to this one that cannot be decided wait for a start */
 
     /* of the job of second looks: windows of its own, so that no verdict waits for it */
     mw_topology_cache look_windows;
@@ -103,7 +105,9 @@ static inline bool mw_triage_may_pass(mw_err err)
 /* engine.c. The oldest undecided alarms, decided and committed together. *wakes is set when an
  * investigation has something to run. MW_E_NOT_FOUND when all are decided; else what state or store
  * return. */
-MW_MUST_USE mw_err mw_engine_decide_next(mw_triage *triage, bool *wakes);
+MW_MUST_USE mw_err mw_engine_decide_next(mw_triage *triage);
+/* triage.c. After a commit of decisions: what they set going. */
+void mw_triage_note_decided(mw_triage *triage, bool wakes, bool unsettled);
 
 /* looks.c. Second looks at the decisions that are due, a bounded number of them. *wakes as above;
  * *waiting: some are unsettled still. MW_E_NOT_FOUND when none is due. */

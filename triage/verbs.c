@@ -86,7 +86,7 @@ static mw_err after_leaving(act_job *j, mw_slice investigation_id, mw_slice into
     if (err == MW_OK && count == 0)
         err = mw_state_investigation_end(j->steps.tx, investigation_id, into, j->steps.now_ns);
     else if (err == MW_OK)
-        err = mw_steps_join(&j->steps, &left[0], investigation_id, false);
+        err = mw_steps_join(&j->steps, &left[0], investigation_id, false, NULL);
     if (err == MW_OK)
         err = mw_steps_settle(&j->steps, investigation_id);
     return err == MW_OK ? mw_steps_refresh(&j->steps, investigation_id) : err;
@@ -103,7 +103,7 @@ static mw_err move(act_job *j, mw_reason_code code, mw_slice into)
     if (err == MW_OK && from.len)
         err = after_leaving(j, from, code == MW_REASON_BY_PERSON_SKIPPED ? MW_SLICE("") : into);
     if (err == MW_OK && into.len && code != MW_REASON_BY_PERSON_SKIPPED) {
-        err = mw_steps_join(&j->steps, &j->alarm, into, false);
+        err = mw_steps_join(&j->steps, &j->alarm, into, false, NULL);
         if (err == MW_OK)
             err = journal(j, into, "put in alarm", j->alarm.id);
         if (err == MW_OK)
@@ -423,8 +423,8 @@ mw_err mw_triage_import(mw_triage *triage, const mw_call_edge *edges, size_t cou
     j.job.item.cost_bytes = sizeof j + count * sizeof *edges;
     mw_err err = mw_state_submit_wait(triage->state, &j.job);
     if (err == MW_OK) {
-        __atomic_store_n(&triage->edges_changed, true, __ATOMIC_RELEASE);
-        __atomic_store_n(&triage->look_edges_changed, true, __ATOMIC_RELEASE);
+        mw_topology_cache_forget(&triage->windows);
+        mw_topology_cache_forget(&triage->look_windows);
     }
     return err;
 }

@@ -5,6 +5,7 @@
  */
 #include <openssl/evp.h>
 
+#include "lib/base/counter.h"
 #include "webhook/arrival_int.h"
 
 mw_err mw_arrival_name(mw_arrival *arrival)
@@ -52,26 +53,30 @@ static mw_slice name_alarm(mw_arrival *arrival, char id[MW_ID_TEXT_SIZE])
 static mw_err insert_alarm(mw_arrival *arrival, const mw_alarm_event *event, mw_state_tx *tx)
 {
     char id[MW_ID_TEXT_SIZE];
-    mw_alarm_row row = {.id = name_alarm(arrival, id),
-                        .space = arrival->space,
-                        .webhook_id = arrival->webhook_id,
-                        .source = mw_slice_of(arrival->source->name),
-                        .incident_id = event->incident_id,
-                        .action = event->action,
-                        .priority = event->priority,
-                        .title = event->title,
-                        .description = event->description,
-                        .service = event->service,
-                        .region = event->region,
-                        .resources_json = event->resources_json,
-                        .body = event->body.len ? event->body : arrival->body,
-                        .started_ns = event_time(arrival, event),
-                        .received_ns = arrival->received_ns,
-                        .claimed_ns = is_ahead(arrival, event) ? event->started_ns : 0};
-    mw_err err = mw_state_alarm_insert(tx, &row);
-    if (err == MW_OK)
-        arrival->alarms++;
-    return err;
+    mw_alarm_row *row = &arrival->rows[arrival->alarms];
+    mw_slice name = name_alarm(arrival, id);
+    *row = (mw_alarm_row){.id = name,
+                          .space = arrival->space,
+                          .webhook_id = arrival->webhook_id,
+                          .source = mw_slice_of(arrival->source->name),
+                          .incident_id = event->incident_id,
+                          .action = event->action,
+                          .priority = event->priority,
+                          .title = event->title,
+                          .description = event->description,
+                          .service = event->service,
+                          .region = event->region,
+                          .resources_json = event->resources_json,
+                          .body = event->body.len ? event->body : arrival->body,
+                          .started_ns = event_time(arrival, event),
+                          .received_ns = arrival->received_ns,
+                          .claimed_ns = is_ahead(arrival, event) ? event->started_ns : 0};
+    mw_err err = mw_state_alarm_put(tx, row);
+    if (err != MW_OK)
+        return err;
+    row->id = mw_arena_copy(arrival->arena, name);
+    arrival->alarms++;
+    return row->id.data ? MW_OK : MW_E_NOMEM;
 }
 
 /* An update or closing belongs to the incident's newest alarm that is not SKIPPED. */
@@ -118,8 +123,31 @@ static mw_err insert_event(mw_arrival *arrival, const mw_alarm_event *event, boo
                                    : insert_change(arrival, event, &facts, tx);
 }
 
+static mw_err make_room(mw_arrival *arrival)
+{
+    size_t count = arrival->events.count;
+    arrival->rows = mw_arena_zalloc(arrival->arena, count + 1, sizeof *arrival->rows);
+    arrival->outcomes = mw_arena_zalloc(arrival->arena, count + 1, sizeof *arrival->outcomes);
+    return arrival->rows && arrival->outcomes ? MW_OK : MW_E_NOMEM;
+}
+
+/* With the alarms where that can be: a delivery that opens and closes is left to the engine. */
+static mw_err decide(mw_arrival *arrival, mw_state_tx *tx)
+{
+    mw_err err = MW_OK;
+    if (!arrival->changes)
+        err = mw_triage_decide_now(arrival->triage, tx, arrival->rows, arrival->alarms,
+                                   arrival->outcomes, &arrival->decided);
+    for (size_t i = 0; err == MW_OK && !arrival->decided && i < arrival->alarms; i++)
+        err = mw_state_alarm_wait(tx, arrival->rows[i].seq);
+    return err;
+}
+
 mw_err mw_arrival_commit(mw_arrival *arrival, mw_state_tx *tx)
 {
+    mw_err room = make_room(arrival);
+    if (room != MW_OK)
+        return room;
     mw_err seen =
         mw_state_replay_insert(tx, arrival->webhook_id, arrival->replay_key, arrival->received_ns,
                                arrival->received_ns + MW_WEBHOOK_REPLAY_NS);
@@ -134,5 +162,16 @@ mw_err mw_arrival_commit(mw_arrival *arrival, mw_state_tx *tx)
         err = insert_event(arrival, &arrival->events.items[i], repeated, tx);
     if (err == MW_OK && seen == MW_E_CONFLICT && arrival->repeats == arrival->events.count)
         return MW_E_CONFLICT;
-    return err;
+    return err == MW_OK ? decide(arrival, tx) : err;
+}
+
+void mw_arrival_committed(const mw_arrival *arrival)
+{
+    mw_count(MW_COUNT_ALARMS_RECEIVED, arrival->alarms);
+    mw_count(MW_COUNT_ALARM_EVENTS, arrival->changes);
+    mw_count(MW_COUNT_ALARMS_REPEATED, arrival->repeats);
+    if (arrival->decided)
+        mw_triage_decided(arrival->triage, arrival->outcomes, arrival->alarms);
+    else if (arrival->alarms)
+        mw_triage_wake(arrival->triage);
 }

@@ -7,6 +7,7 @@
 
 #include "lib/base/id.h"
 #include "lib/state/webhooks.h"
+#include "triage/triage.h"
 #include "webhook/source.h"
 
 typedef struct mw_arrival {
@@ -18,7 +19,11 @@ typedef struct mw_arrival {
     mw_alarm_events events;
     int64_t received_ns;
     mw_arena *arena;
+    mw_triage *triage;
     size_t alarms, changes, repeats; /* what the commit made of the events */
+    mw_alarm_row *rows;              /* the alarms */
+    mw_outcome *outcomes;
+    bool decided; /* and their verdicts, which are committed with them */
 } mw_arrival;
 
 /* The id of the delivery. With a signature it is derived from it, so that a replay is answered with
@@ -28,5 +33,7 @@ MW_MUST_USE mw_err mw_arrival_name(mw_arrival *arrival);
 /* All events of it, in a job of the state. MW_E_CONFLICT: it was here before, and nothing is
  * changed. Else errors of the state. */
 MW_MUST_USE mw_err mw_arrival_commit(mw_arrival *arrival, mw_state_tx *tx);
+/* Once it is committed: counts, and lets triage go on. Any thread, does not block. */
+void mw_arrival_committed(const mw_arrival *arrival);
 
 #endif

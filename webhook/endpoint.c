@@ -209,11 +209,8 @@ static void done_delivery(mw_state_job *state_job, mw_err err)
 {
     delivery_job *job = (delivery_job *)(void *)state_job;
     if (err == MW_OK) {
-        mw_count(MW_COUNT_ALARMS_RECEIVED, job->arrival.alarms);
-        mw_count(MW_COUNT_ALARM_EVENTS, job->arrival.changes);
-        mw_count(MW_COUNT_ALARMS_REPEATED, job->arrival.repeats);
+        mw_arrival_committed(&job->arrival);
         note_left_out(job);
-        mw_triage_wake(job->webhooks->config.triage);
         reply_received(job);
     } else if (err == MW_E_CONFLICT) {
         mw_count(MW_COUNT_ALARMS_REPLAYED, 1);
@@ -334,6 +331,7 @@ static void handle(void *ctx, mw_request *request)
     job->webhooks = webhooks;
     job->request = request;
     job->arrival.arena = &request->arena;
+    job->arrival.triage = webhooks->config.triage;
     job->arrival.received_ns = mw_clock_wall_ns(webhooks->config.clock);
     look found = look_at(job, &retry_after_s, &parsed, &detail);
     if (found != LOOK_GOOD)

@@ -45,17 +45,45 @@ static bool update(EVP_MAC_CTX *ctx, mw_slice part)
     return EVP_MAC_update(ctx, (const unsigned char *)(part.len ? part.data : ""), part.len) == 1;
 }
 
-static bool compute(EVP_MAC_CTX *ctx, mw_slice secret, mw_slice timestamp, mw_slice body,
-                    uint8_t out[MW_SIGNATURE_SIZE])
+static EVP_MAC_CTX *new_keyless(void)
 {
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){"SHA256"}, 0),
         OSSL_PARAM_construct_end(),
     };
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    EVP_MAC_free(mac);
+    if (ctx && EVP_MAC_CTX_set_params(ctx, params) != 1) {
+        EVP_MAC_CTX_free(ctx);
+        ctx = NULL;
+    }
+    return ctx;
+}
+
+/* HMAC-SHA-256 without a key, made once and copied from then on: looking the two up by their names
+ * takes OpenSSL longer than the signature of an alarm. NULL: no memory, asked for again. */
+static const EVP_MAC_CTX *keyless(void)
+{
+    static EVP_MAC_CTX *kept; /* atomic */
+    EVP_MAC_CTX *known = __atomic_load_n(&kept, __ATOMIC_ACQUIRE), *made;
+    if (known)
+        return known;
+    made = new_keyless();
+    if (made &&
+        __atomic_compare_exchange_n(&kept, &known, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return made;
+    EVP_MAC_CTX_free(made);
+    return known;
+}
+
+static bool compute(EVP_MAC_CTX *ctx, mw_slice secret, mw_slice timestamp, mw_slice body,
+                    uint8_t out[MW_SIGNATURE_SIZE])
+{
     /* A key must not be empty for OpenSSL; mw_signature_aws refuses the empty secret anyway. */
     mw_slice key = secret.len ? secret : MW_SLICE("-");
     size_t len = 0;
-    return EVP_MAC_init(ctx, (const unsigned char *)key.data, key.len, params) == 1 &&
+    return EVP_MAC_init(ctx, (const unsigned char *)key.data, key.len, NULL) == 1 &&
            update(ctx, timestamp) && update(ctx, MW_SLICE(":")) && update(ctx, body) &&
            EVP_MAC_final(ctx, out, &len, MW_SIGNATURE_SIZE) == 1 && len == MW_SIGNATURE_SIZE;
 }
@@ -64,11 +92,10 @@ static bool compute(EVP_MAC_CTX *ctx, mw_slice secret, mw_slice timestamp, mw_sl
 static bool hmac_sha256(mw_slice secret, mw_slice timestamp, mw_slice body,
                         uint8_t out[MW_SIGNATURE_SIZE])
 {
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    const EVP_MAC_CTX *from = keyless();
+    EVP_MAC_CTX *ctx = from ? EVP_MAC_CTX_dup(from) : NULL;
     bool done = ctx && compute(ctx, secret, timestamp, body, out);
     EVP_MAC_CTX_free(ctx);
-    EVP_MAC_free(mac);
     return done;
 }
 

@@ -95,8 +95,7 @@ static mw_err commit(mw_webhooks *webhooks, trial *test)
     test->job.item.cost_bytes = sizeof *test + test->request.body.len;
     mw_err err = mw_state_submit_wait(webhooks->config.state, &test->job);
     if (err == MW_OK) {
-        mw_count(MW_COUNT_ALARMS_RECEIVED, test->arrival.alarms);
-        mw_triage_wake(webhooks->config.triage);
+        mw_arrival_committed(&test->arrival);
     }
     return err;
 }
@@ -108,6 +107,7 @@ mw_err mw_webhook_try(mw_webhooks *webhooks, mw_slice id, bool investigate, mw_a
     if (!test)
         return MW_E_NOMEM;
     test->arrival.arena = arena;
+    test->arrival.triage = webhooks->config.triage;
     test->arrival.received_ns = mw_clock_wall_ns(webhooks->config.clock);
     mw_endpoint_table *table = mw_endpoint_table_hold(webhooks);
     const mw_endpoint *endpoint = mw_endpoint_find(table, id);

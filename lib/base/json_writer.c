@@ -156,6 +156,24 @@ void mw_json_u64(mw_json *json, uint64_t value)
     mw_buffer_appendf(json->out, exact ? "%llu" : "\"%llu\"", (unsigned long long)value);
 }
 
+/* How many digits, 1 to 17, read back the same: 17 always do. A number that has 15 at most is found
+ * among those of 15, behind which are zeros then (DBL_DIG). */
+static int shortest(double value)
+{
+    char text[40];
+    int digits = 1;
+    snprintf(text, sizeof text, "%.14e", value);
+    if (strtod(text, NULL) != value) {
+        snprintf(text, sizeof text, "%.15e", value);
+        return strtod(text, NULL) == value ? 16 : 17;
+    }
+    const char *dot = strchr(text, '.');
+    for (int i = 1; dot && i <= 14; i++)
+        if (dot[i] != '0')
+            digits = i + 1;
+    return digits;
+}
+
 void mw_json_double(mw_json *json, double value)
 {
     if (isnan(value) || isinf(value)) {
@@ -165,12 +183,9 @@ void mw_json_double(mw_json *json, double value)
         return;
     }
     char text[40];
-    /* The shortest of 1 to 17 digits that reads back the same: 17 always does. */
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text - 2, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
+    int digits = shortest(value);
+    MW_ASSERT(digits >= 1 && digits <= 17);
+    snprintf(text, sizeof text - 2, "%.*g", digits, value);
     size_t len = strlen(text);
     if (!strpbrk(text, ".e")) {
         memcpy(text + len, ".0", 3);

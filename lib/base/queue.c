@@ -1,5 +1,6 @@
 /* A byte-bounded queue of intrusive items: one mutex, one condition. */
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
 
 #include "lib/base/queue.h"
@@ -20,6 +21,8 @@ void mw_queue_init(mw_queue *queue, size_t budget_bytes)
 void mw_queue_fini(mw_queue *queue)
 {
     MW_ASSERT(queue->head == NULL);
+    while (__atomic_load_n(&queue->signalling, __ATOMIC_ACQUIRE))
+        sched_yield(); /* between its two last steps: microseconds */
     pthread_cond_destroy(&queue->changed);
     pthread_mutex_destroy(&queue->lock);
 }
@@ -39,9 +42,15 @@ mw_err mw_queue_put(mw_queue *queue, mw_queue_item *item)
         queue->tail = &item->next;
         queue->bytes += item->cost_bytes;
         queue->count++;
-        pthread_cond_signal(&queue->changed);
+        __atomic_add_fetch(&queue->signalling, 1, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&queue->lock);
+    if (err == MW_OK) {
+        /* Not under the lock, which the woken consumer wants first of all: if the scheduler lets it
+         * run at once, it would wait for us to have our turn again. */
+        pthread_cond_signal(&queue->changed);
+        __atomic_sub_fetch(&queue->signalling, 1, __ATOMIC_RELEASE);
+    }
     return err;
 }
 

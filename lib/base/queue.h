@@ -28,6 +28,7 @@ typedef struct mw_queue {
     size_t count;
     size_t budget_bytes;
     bool closed;
+    unsigned signalling; /* atomic: puts that are done but for waking a consumer */
 } mw_queue;
 
 void mw_queue_init(mw_queue *queue, size_t budget_bytes);

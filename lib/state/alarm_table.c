@@ -36,7 +36,10 @@ static const char sql_of_investigation[] =
     "SELECT " MW_ALARM_COLUMNS " FROM decision d JOIN alarm a ON a.id = d.alarm_id"
     " WHERE d.investigation_id = ? AND d.verdict <> 'SKIPPED' ORDER BY a.seq";
 
-static mw_err insert_seq(mw_state_tx *tx, uint64_t seq)
+static const char sql_waits[] =
+    "SELECT EXISTS(SELECT 1 FROM undecided WHERE alarm_seq > ? AND alarm_seq < ?)";
+
+mw_err mw_state_alarm_wait(mw_state_tx *tx, uint64_t seq)
 {
     mw_sql sql = mw_sql_prepare(tx, sql_insert_undecided);
     mw_sql_i64(&sql, (int64_t)seq);
@@ -52,7 +55,7 @@ static mw_err insert_member(mw_state_tx *tx, const mw_alarm_row *row)
     return mw_sql_run(&sql);
 }
 
-mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row)
+mw_err mw_state_alarm_put(mw_state_tx *tx, mw_alarm_row *row)
 {
     mw_sql sql = mw_sql_prepare(tx, sql_insert);
     mw_sql_text(&sql, row->id);
@@ -75,11 +78,14 @@ mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row)
     if (err != MW_OK)
         return err;
     row->seq = (uint64_t)sqlite3_last_insert_rowid(tx->db);
-    err = insert_seq(tx, row->seq);
     /* Anything else than `created` ends up SKIPPED (unknown_incident): never a member. */
-    if (err == MW_OK && mw_slice_equal(row->action, MW_SLICE("created")))
-        err = insert_member(tx, row);
-    return err;
+    return mw_slice_equal(row->action, MW_SLICE("created")) ? insert_member(tx, row) : MW_OK;
+}
+
+mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row)
+{
+    mw_err err = mw_state_alarm_put(tx, row);
+    return err == MW_OK ? mw_state_alarm_wait(tx, row->seq) : err;
 }
 
 static mw_err count_closings(mw_state_tx *tx, mw_slice alarm_id, int64_t before, bool *unresolved)
@@ -164,6 +170,16 @@ static void take_whole_alarm(mw_sql *sql, mw_arena *arena, void *out)
     mw_alarm_row *row = out;
     take_alarm(sql, arena, row);
     row->body = mw_sql_take_text(sql, arena);
+}
+
+mw_err mw_state_alarm_waits(mw_state_tx *tx, uint64_t after_seq, uint64_t before_seq, bool *waits)
+{
+    mw_sql sql = mw_sql_prepare(tx, sql_waits);
+    mw_sql_i64(&sql, (int64_t)after_seq);
+    mw_sql_i64(&sql, (int64_t)before_seq);
+    while (mw_sql_step(&sql))
+        *waits = mw_sql_take_i64(&sql) != 0;
+    return mw_sql_end(&sql);
 }
 
 mw_err mw_state_alarm_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena, mw_alarm_row *out)

@@ -31,7 +31,7 @@ mw_err mw_state_decision_insert(mw_state_tx *tx, const mw_decision_row *row)
     mw_sql_i64(&sql, row->decided_in_us);
     mw_sql_text(&sql, row->detail_json);
     mw_err err = mw_sql_run(&sql);
-    if (err == MW_OK)
+    if (err == MW_OK && !row->prompt)
         err = mw_sql_simple_with(tx, sql_decided, row->alarm_id);
     if (err == MW_OK && mw_slice_equal(row->verdict, MW_SLICE("SKIPPED")))
         err = mw_sql_simple_with(tx, sql_leave, row->alarm_id);

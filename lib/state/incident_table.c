@@ -185,7 +185,8 @@ mw_err mw_state_incident_get(mw_state_tx *tx, mw_slice investigation_id, mw_aren
 }
 
 mw_err mw_state_investigation_join(mw_state_tx *tx, mw_slice investigation_id, int64_t start_ns,
-                                   int64_t end_ns, mw_slice priority, int64_t repeat_ns)
+                                   int64_t end_ns, mw_slice priority, int64_t repeat_ns,
+                                   bool *changed)
 {
     mw_sql sql = mw_sql_prepare(tx, sql_join);
     mw_sql_i64(&sql, start_ns);
@@ -193,7 +194,11 @@ mw_err mw_state_investigation_join(mw_state_tx *tx, mw_slice investigation_id, i
     mw_sql_text(&sql, priority);
     mw_sql_text(&sql, investigation_id);
     mw_sql_i64(&sql, repeat_ns);
-    return repeat_ns ? mw_sql_run(&sql) : mw_sql_change(&sql, MW_E_NOT_FOUND);
+    mw_err err = mw_sql_run(&sql);
+    bool any = err == MW_OK && sqlite3_changes(tx->db) > 0;
+    if (changed)
+        *changed = any;
+    return err == MW_OK && !any && !repeat_ns ? MW_E_NOT_FOUND : err;
 }
 
 mw_err mw_state_investigation_center(mw_state_tx *tx, mw_slice investigation_id, mw_slice service,
@@ -221,6 +226,7 @@ mw_err mw_state_investigation_end(mw_state_tx *tx, mw_slice investigation_id, mw
     mw_sql_i64(&sql, now_ns);
     mw_sql_text(&sql, merged_into);
     mw_sql_text(&sql, investigation_id);
+    tx->state->closings++;
     return mw_sql_change(&sql, MW_E_NOT_FOUND);
 }
 

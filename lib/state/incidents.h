@@ -49,10 +49,10 @@ MW_MUST_USE mw_err mw_state_incident_get(mw_state_tx *tx, mw_slice investigation
 /* An alarm joined, or left: the window grows to [start, end], the more urgent priority counts, and
  * what had ended runs again (PENDING_START). MW_E_NOT_FOUND. repeat_ns is the time of an alarm of
  * a service that the incident knows already, else 0: within the window, and not more urgent, it
- * brings nothing that a run would not have seen, and changes nothing. */
+ * brings nothing that a run would not have seen, and changes nothing: *changed (may be NULL). */
 MW_MUST_USE mw_err mw_state_investigation_join(mw_state_tx *tx, mw_slice investigation_id,
                                                int64_t start_ns, int64_t end_ns, mw_slice priority,
-                                               int64_t repeat_ns);
+                                               int64_t repeat_ns, bool *changed);
 /* `title` empty = as it is. */
 MW_MUST_USE mw_err mw_state_investigation_center(mw_state_tx *tx, mw_slice investigation_id,
                                                  mw_slice service, mw_slice title);

@@ -111,7 +111,15 @@ mw_err mw_state_investigation_settle(mw_state_tx *tx, mw_slice investigation_id,
     mw_sql sql = mw_sql_prepare(tx, sql_settle);
     mw_sql_i64(&sql, now_ns);
     mw_sql_text(&sql, investigation_id);
-    return mw_sql_run(&sql);
+    mw_err err = mw_sql_run(&sql);
+    if (err == MW_OK && sqlite3_changes(tx->db) > 0)
+        tx->state->closings++;
+    return err;
+}
+
+uint64_t mw_state_closings(const mw_state_tx *tx)
+{
+    return tx->state->closings;
 }
 
 mw_err mw_state_investigation_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,

@@ -28,15 +28,20 @@
 static const char sql_begin_read[] = "BEGIN";
 static const char sql_end_read[] = "COMMIT";
 
-/* What every connection gets; the cache is in KiB. FULL: an acknowledged commit survives power
- * loss. */
+/* What every connection gets. FULL: an acknowledged commit survives power loss. Caches are in KiB:
+ * the writer's holds the pages that a storm of alarms touches again and again, ends of tables and
+ * indexes by random ids. Checkpoints are checkpoint.c's. */
 static const char pragmas[] = "PRAGMA foreign_keys = ON;"
                               "PRAGMA synchronous = FULL;"
-                              "PRAGMA temp_store = MEMORY;"
-                              "PRAGMA cache_size = -1024;";
+                              "PRAGMA temp_store = MEMORY;";
 static const char pragmas_writer[] = "PRAGMA journal_mode = WAL;"
-                                     "PRAGMA journal_size_limit = 16777216;";
-static const char pragmas_reader[] = "PRAGMA query_only = ON;";
+                                     "PRAGMA journal_size_limit = 16777216;"
+                                     "PRAGMA wal_autocheckpoint = 0;"
+                                     "PRAGMA cache_size = -8192;";
+static const char pragmas_reader[] = "PRAGMA query_only = ON;"
+                                     "PRAGMA cache_size = -1024;";
+static const char pragmas_checkpoints[] = "PRAGMA wal_autocheckpoint = 0;"
+                                          "PRAGMA cache_size = -64;";
 
 /* ---- one connection ------------------------------------------------------------------------ */
 
@@ -148,6 +153,15 @@ static mw_err open_readers(mw_state *state, const mw_state_config *config, mw_de
     return MW_OK;
 }
 
+static mw_err open_checkpoints(mw_state *state, const mw_state_config *config, mw_detail *detail)
+{
+    mw_state_tx *tx = &state->checkpoints;
+    mw_err err = open_connection(state, config->path, SQLITE_OPEN_READWRITE, tx, detail);
+    if (err == MW_OK)
+        err = apply(tx, pragmas, detail);
+    return err == MW_OK ? apply(tx, pragmas_checkpoints, detail) : err;
+}
+
 /* ---- the key ------------------------------------------------------------------------------- */
 
 /* For a fresh database only: for an old one it would silently make all its secrets unreadable. A
@@ -191,6 +205,7 @@ static void free_state(mw_state *state)
 {
     for (unsigned i = 0; i < state->reader_count; i++)
         close_connection(&state->readers[i]);
+    close_connection(&state->checkpoints);
     close_connection(&state->writer);
     mw_free(MW_MEM_STATE, state->readers);
     pthread_cond_destroy(&state->reader_returned);
@@ -214,10 +229,13 @@ mw_err mw_state_open(const mw_state_config *config, mw_state **out, mw_detail *d
         err = load_key(state, config, detail);
     if (err == MW_OK)
         err = open_readers(state, config, detail);
+    if (err == MW_OK)
+        err = open_checkpoints(state, config, detail);
     if (err != MW_OK) {
         free_state(state);
         return err;
     }
+    mw_state_checkpoints_start(state, config->log_pages);
     mw_state_writer_start(state);
     *out = state;
     return MW_OK;
@@ -228,6 +246,7 @@ void mw_state_close(mw_state *state)
     if (!state)
         return;
     mw_state_writer_stop(state);
+    mw_state_checkpoints_stop(state);
     MW_ASSERT(state->readers_out == 0);
     /* Clean files for whoever copies them; what fails here is done again at the next start. */
     int code =

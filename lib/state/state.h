@@ -22,6 +22,7 @@ typedef struct mw_state_config {
     const mw_clock *clock;
     size_t queue_budget_bytes; /* jobs waiting for the writer */
     unsigned readers;          /* read connections; a read waits when all are out */
+    unsigned log_pages;        /* from which on there is a checkpoint; 0 = 2,000 */
 } mw_state_config;
 
 /* Jobs are small (an alarm of at most 256 KiB): room for a storm of several thousand. */
@@ -58,6 +59,14 @@ MW_MUST_USE mw_err mw_state_submit(mw_state *state, mw_state_job *job);
 /* Submits and waits; for start-up and for pool threads, never for a network loop nor inside a job.
  * `done` may be NULL; else it is called before the return, on the caller's thread. */
 MW_MUST_USE mw_err mw_state_submit_wait(mw_state *state, mw_state_job *job);
+
+/* Inside a job: what `run` changes is undone when it fails, and the job goes on; *result is what it
+ * returned. An error: the transaction is lost. */
+MW_MUST_USE mw_err mw_state_try(mw_state_tx *tx, mw_err (*run)(void *ctx, mw_state_tx *tx),
+                                void *ctx, mw_err *result);
+/* Inside a job: how many transactions were not committed so far, jobs and all. Who keeps in memory
+ * what jobs wrote makes it anew when this has changed. */
+uint64_t mw_state_undone(const mw_state_tx *tx);
 
 /* A read transaction; blocks while all readers are out, so a thread holds one at a time. It sees
  * one snapshot, taken at its first question. Pool threads and start-up. MW_E_IO. */
@@ -115,7 +124,12 @@ typedef struct mw_incident_facts {
     bool unresolved;           /* no resolved or closed event on that alarm */
 } mw_incident_facts;
 
+/* It waits for a decision from then on. */
 MW_MUST_USE mw_err mw_state_alarm_insert(mw_state_tx *tx, mw_alarm_row *row);
+/* In two steps, for an alarm that is decided in the same transaction and never waits. One that
+ * neither waits nor is decided is lost. */
+MW_MUST_USE mw_err mw_state_alarm_put(mw_state_tx *tx, mw_alarm_row *row);
+MW_MUST_USE mw_err mw_state_alarm_wait(mw_state_tx *tx, uint64_t seq);
 /* before_seq: only alarms and events committed earlier (0 = all). An undecided `created` counts
  * as not SKIPPED. */
 MW_MUST_USE mw_err mw_state_incident_facts(mw_state_tx *tx, mw_slice webhook_id,
@@ -129,6 +143,9 @@ MW_MUST_USE mw_err mw_state_alarm_events_move(mw_state_tx *tx, mw_slice from_ala
 /* The oldest alarm without a decision; MW_E_NOT_FOUND when all are decided. `body` is left empty
  * by all questions but alarm_get. */
 MW_MUST_USE mw_err mw_state_alarm_undecided(mw_state_tx *tx, mw_arena *arena, mw_alarm_row *out);
+/* Does any wait whose number lies between the two, both excluded? */
+MW_MUST_USE mw_err mw_state_alarm_waits(mw_state_tx *tx, uint64_t after_seq, uint64_t before_seq,
+                                        bool *waits);
 MW_MUST_USE mw_err mw_state_alarm_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
                                       mw_alarm_row *out);
 MW_MUST_USE mw_err mw_state_alarm_events(mw_state_tx *tx, mw_slice alarm_id, mw_arena *arena,
@@ -156,6 +173,7 @@ typedef struct mw_decision_row {
     uint64_t as_of;       /* the store's commit sequence it saw */
     int64_t decided_ns;
     int64_t decided_in_us;
+    bool prompt; /* not stored: the alarm never waited */
 } mw_decision_row;
 
 /* Takes the alarm off the undecided. The investigation it names exists already. */
@@ -201,6 +219,9 @@ MW_MUST_USE mw_err mw_state_investigation_requeue(mw_state_tx *tx);
  * each decision. */
 MW_MUST_USE mw_err mw_state_investigation_settle(mw_state_tx *tx, mw_slice investigation_id,
                                                  int64_t now_ns);
+/* Inside a job: how many incidents were closed so far, since start; some of them may have been
+ * undone. As long as it stays, what was open is open. */
+uint64_t mw_state_closings(const mw_state_tx *tx);
 MW_MUST_USE mw_err mw_state_investigation_get(mw_state_tx *tx, mw_slice id_prefix, mw_arena *arena,
                                               mw_investigation_row *out);
 /* By created_at. `status` empty = all. */

@@ -32,10 +32,18 @@ struct mw_state_tx {
 struct mw_state {
     const mw_clock *clock;
     uint8_t key[MW_SEAL_KEY_SIZE];
-    mw_state_tx writer;
+    mw_state_tx writer, checkpoints;
     mw_queue queue;
     pthread_t writer_thread;
-    bool writable; /* atomic: the writer sets, anyone reads */
+    bool writable;     /* atomic: the writer sets, anyone reads */
+    uint64_t undone;   /* transactions that were not committed; the writer's thread */
+    uint64_t closings; /* incidents that were closed; the writer's thread */
+
+    int log_pages; /* from which on there is a checkpoint */
+    pthread_t checkpoint_thread;
+    pthread_mutex_t checkpoint_lock;
+    pthread_cond_t checkpoint_wanted;
+    bool checkpoint_due, checkpoint_done, checkpoint_end; /* under the lock */
 
     pthread_mutex_t readers_lock;
     pthread_cond_t reader_returned;
@@ -48,6 +56,10 @@ struct mw_state {
 void mw_state_writer_start(mw_state *state);
 /* Runs what waits, joins. */
 void mw_state_writer_stop(mw_state *state);
+
+/* checkpoint.c */
+void mw_state_checkpoints_start(mw_state *state, unsigned log_pages);
+void mw_state_checkpoints_stop(mw_state *state);
 
 /* schema.c. Checks that the file is ours (before anything writes to it): MW_E_CORRUPT, MW_E_IO. */
 MW_MUST_USE mw_err mw_schema_identify(mw_state_tx *tx, mw_detail *detail);

@@ -23,6 +23,9 @@ static const char sql_begin[] = "BEGIN IMMEDIATE";
 static const char sql_savepoint[] = "SAVEPOINT job";
 static const char sql_release[] = "RELEASE job";
 static const char sql_undo[] = "ROLLBACK TO job";
+static const char sql_try[] = "SAVEPOINT attempt";
+static const char sql_try_release[] = "RELEASE attempt";
+static const char sql_try_undo[] = "ROLLBACK TO attempt";
 static const char sql_commit[] = "COMMIT";
 static const char sql_rollback[] = "ROLLBACK";
 /* By a nanosecond: SQLite writes nothing for a row that stays as it is. */
@@ -54,6 +57,25 @@ static mw_err run_one(mw_state_tx *tx, mw_state_job *job)
             return err;
     }
     return mw_sql_simple(tx, sql_release);
+}
+
+mw_err mw_state_try(mw_state_tx *tx, mw_err (*run)(void *ctx, mw_state_tx *tx), void *ctx,
+                    mw_err *result)
+{
+    mw_err err = mw_sql_simple(tx, sql_try);
+    if (err != MW_OK)
+        return err;
+    *result = run(ctx, tx);
+    if (sqlite3_get_autocommit(tx->db)) /* see run_one */
+        return *result == MW_OK ? MW_E_IO : *result;
+    if (*result != MW_OK)
+        err = mw_sql_simple(tx, sql_try_undo);
+    return err == MW_OK ? mw_sql_simple(tx, sql_try_release) : err;
+}
+
+uint64_t mw_state_undone(const mw_state_tx *tx)
+{
+    return tx->state->undone;
 }
 
 static mw_err run_transaction(mw_state_tx *tx, mw_queue_item *items)
@@ -90,6 +112,7 @@ static void run_group(mw_state *state, mw_queue_item *items)
     int written_before = pages_written(state);
     mw_err group = run_transaction(&state->writer, items);
     bool writable = group == MW_OK;
+    state->undone += group != MW_OK;
     for (mw_queue_item *item = items; item; item = item->next) {
         mw_state_job *job = job_of(item);
         if (group != MW_OK)

@@ -12,6 +12,7 @@ Parts (all of them when none is named):
   latency   acknowledgement times at a fixed 50 k spans/s
   store     2 M spans until all is merged: work off the path, disk and device bytes, look-ups, start
   peers     ClickHouse (Debian's package, where installed) and the Collector's file exporter
+  alarms    decisions per CPU second, pure and through the port; verdicts beside 50 k spans/s
   graph     calls whose two sides come in different requests, near and far: every edge counted once
 
 CPU is user and system time of the server's whole process from the first byte until it is idle
@@ -21,6 +22,7 @@ CPU second is the figure to compare, and ratios within one run above all.
 """
 import sys
 
+import alarms
 import parts
 import peers
 import store
@@ -147,6 +149,7 @@ PARTS = {"receive": bench_receive,
          "latency": bench_latency,
          "store": bench_store,
          "graph": bench_graph,
+         "alarms": alarms.bench_alarms,
          "peers": peers.bench_peers}
 
 

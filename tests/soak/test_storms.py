@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""200 storms of alarms with known truth over the pure decision, 20 through the real ports with kills.
+"""200 storms of alarms with known truth over the pure decision, 20 through the real ports, each with a kill -9.
 
     tests/soak/test_storms.py [SEEDS [REAL]]
 

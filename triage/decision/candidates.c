@@ -53,6 +53,8 @@ typedef struct incident {
     kept_suspect suspects[MW_CANDIDATES_SUSPECTS_MAX];
     uint32_t service_count, region_count, title_count, resource_count, suspect_count;
     bool known; /* some member's telemetry was enough to tell */
+    uint64_t note;
+    size_t id_len;
     char id[MW_ID_TEXT_SIZE];
 } incident;
 
@@ -61,6 +63,7 @@ typedef struct found {
     uint32_t incident;
     mw_relation relation;
     uint32_t distance;
+    double component; /* what that is worth */
     mw_slice service;
 } found;
 
@@ -227,6 +230,12 @@ void mw_candidates_remove(mw_candidates *set, mw_slice investigation_id)
         release(set, i);
 }
 
+uint64_t *mw_candidates_note(mw_candidates *set, mw_slice investigation_id)
+{
+    incident *i = find_incident(set, investigation_id);
+    return i ? &i->note : NULL;
+}
+
 static int by_time(const void *left, const void *right)
 {
     int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
@@ -279,6 +288,7 @@ static incident *begin_incident(mw_candidates *set, mw_slice id)
     incident fresh = {
         .generation = e.generation, .times = i->times, .time_capacity = i->time_capacity};
     memcpy(fresh.id, i->id, sizeof fresh.id);
+    fresh.id_len = id.len;
     *i = fresh;
     set->open_count++;
     return i;
@@ -518,7 +528,7 @@ static mw_cause cause_of(const look *l, const incident *i, mw_slice *service)
 /* All facts but the time, as if it were the same moment. */
 static void fill_candidate(const look *l, const incident *i, mw_candidate *out)
 {
-    out->investigation_id = mw_slice_of(i->id);
+    out->investigation_id = (mw_slice){i->id, i->id_len};
     out->apart_ns = 0;
     out->region = region_of(l, i);
     out->shared_resource = shares_resource(l, i);
@@ -536,7 +546,7 @@ static bool may_be_near(const incident *i, int64_t time_ns)
 }
 
 /* One incident, met by one way: keeps the way that says most. */
-static bool meet(look *l, entry e, mw_relation relation, uint32_t distance, mw_slice service)
+static bool meet(look *l, entry e, const found *way)
 {
     mw_candidates *set = l->set;
     incident *i = &set->incidents[e.incident];
@@ -548,17 +558,16 @@ static bool meet(look *l, entry e, mw_relation relation, uint32_t distance, mw_s
         i->best = UINT32_MAX;
         if (may_be_near(i, l->alarm->started_ns)) {
             i->best = (uint32_t)l->count++;
-            set->found[i->best] = (found){.incident = e.incident};
+            set->found[i->best] = *way;
+            set->found[i->best].incident = e.incident;
         }
     }
     if (i->best == UINT32_MAX)
         return true;
     found *c = &set->found[i->best];
-    if (c->relation == MW_RELATION_NONE || mw_decision_component(relation, distance) >
-                                               mw_decision_component(c->relation, c->distance)) {
-        c->relation = relation;
-        c->distance = distance;
-        c->service = service;
+    if (way->component > c->component) {
+        *c = *way;
+        c->incident = e.incident;
     }
     return true;
 }
@@ -567,16 +576,95 @@ static bool meet(look *l, entry e, mw_relation relation, uint32_t distance, mw_s
 static bool meet_all(look *l, uint64_t hash, mw_relation relation, uint32_t distance)
 {
     name *n = find_name(l->set->names, l->set->name_capacity, hash);
+    found way = {.relation = relation,
+                 .distance = distance,
+                 .component = mw_decision_component(relation, distance)};
+    if (n)
+        way.service = n->text;
     for (size_t i = 0; n && i < n->entry_count;) {
         if (!is_open(l->set, n->entries[i]))
             n->entries[i] = n->entries[--n->entry_count];
-        else if (!meet(l, n->entries[i++], relation, distance, n->text))
+        else if (!meet(l, n->entries[i++], &way))
             return false;
     }
     return true;
 }
 
-static bool meet_near(look *l)
+/* Sums of weights that are compared as if they were exact. */
+#define ROUNDING 1e-9
+/* Fewer are met to the end: asking costs as much as meeting them. */
+#define ENOUGH_MIN 128
+
+typedef struct best {
+    mw_candidate *items; /* `max` at most, best first */
+    mw_weighed weighed[MW_CANDIDATES_MAX];
+    size_t count, max;
+} best;
+
+static bool is_among_best(const best *b, const mw_candidate *c, const mw_weighed *weighed)
+{
+    return b->count < b->max ||
+           mw_weighed_compare(c, weighed, &b->items[b->count - 1], &b->weighed[b->count - 1]) < 0;
+}
+
+/* May one whose service is worth so much be among them? */
+static bool may_be_among(const look *l, const best *b, double component)
+{
+    const mw_weighed *last = &b->weighed[b->max - 1];
+    double rest = mw_decision_rest(l->alarm->suspect_count > 0, l->resource_count > 0);
+    return b->count < b->max || !last->fits || last->score <= component + rest + ROUNDING;
+}
+
+static void put_among(best *b, const mw_candidate *c, const mw_weighed *weighed)
+{
+    size_t at = b->count < b->max ? b->count++ : b->count - 1;
+    for (; at > 0 && mw_weighed_compare(c, weighed, &b->items[at - 1], &b->weighed[at - 1]) < 0;
+         at--) {
+        b->items[at] = b->items[at - 1];
+        b->weighed[at] = b->weighed[at - 1];
+    }
+    b->items[at] = *c;
+    b->weighed[at] = *weighed;
+}
+
+/* The best few of all. How near in time an incident is costs a search among its members: one that
+ * would not be among them at the very same moment is passed over. */
+static void choose(const look *l, best *b)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const found *from = &l->set->found[i];
+        const incident *of = &l->set->incidents[from->incident];
+        if (!may_be_among(l, b, from->component))
+            continue;
+        mw_candidate c = {
+            .relation = from->relation, .distance = from->distance, .service = from->service};
+        fill_candidate(l, of, &c);
+        mw_weighed weighed = mw_decision_weigh(&c);
+        if (!is_among_best(b, &c, &weighed))
+            continue;
+        c.apart_ns = nearest(of, l->alarm->started_ns);
+        if (c.apart_ns > (uint64_t)MW_LOOK_BACK_NS)
+            continue;
+        weighed = mw_decision_weigh(&c);
+        if (is_among_best(b, &c, &weighed))
+            put_among(b, &c, &weighed);
+    }
+}
+
+/* Can nothing that is this far away or farther be among the best any more? Parts are bounded, and
+ * services come by distance: then whatever is behind need not be met. What is among the best keeps
+ * the way that it was met by, since a farther one says less. */
+static bool is_enough(const look *l, uint32_t distance, size_t max)
+{
+    mw_candidate items[MW_CANDIDATES_MAX];
+    best b = {.items = items, .max = max};
+    if (l->count < ENOUGH_MIN)
+        return false;
+    choose(l, &b);
+    return !may_be_among(l, &b, mw_decision_component(MW_RELATION_CALLEE, distance));
+}
+
+static bool meet_near(look *l, size_t max)
 {
     const mw_standing *standing = l->standing;
     if (!standing) {
@@ -585,6 +673,9 @@ static bool meet_near(look *l)
     uint64_t *tags = mw_topology_tags(l->topology, l->set->seed);
     for (size_t i = 0; tags && i < standing->near_count; i++) {
         const mw_near *near = &standing->near[i];
+        bool farther = i > 0 && near->distance > standing->near[i - 1].distance;
+        if (farther && is_enough(l, near->distance, max))
+            break;
         uint64_t *tag = &tags[near->node];
         if (!*tag)
             *tag = hash_of(l->set, KIND_SERVICE, mw_topology_name(l->topology, near->node));
@@ -594,31 +685,6 @@ static bool meet_near(look *l)
     return tags != NULL;
 }
 
-/* The best few of all, best first. How near in time an incident is costs a search among its
- * members: one that would not be among them at the very same moment is passed over. */
-static size_t choose(const look *l, mw_candidate *out, size_t max)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < l->count; i++) {
-        const found *from = &l->set->found[i];
-        const incident *of = &l->set->incidents[from->incident];
-        mw_candidate c = {
-            .relation = from->relation, .distance = from->distance, .service = from->service};
-        fill_candidate(l, of, &c);
-        if (count == max && mw_candidate_compare(&c, &out[count - 1]) >= 0)
-            continue;
-        c.apart_ns = nearest(of, l->alarm->started_ns);
-        if (c.apart_ns > (uint64_t)MW_LOOK_BACK_NS ||
-            (count == max && mw_candidate_compare(&c, &out[count - 1]) >= 0))
-            continue;
-        size_t at = count < max ? count++ : count - 1;
-        for (; at > 0 && mw_candidate_compare(&c, &out[at - 1]) < 0; at--)
-            out[at] = out[at - 1];
-        out[at] = c;
-    }
-    return count;
-}
-
 size_t mw_candidates_find(mw_candidates *set, const mw_member *alarm, mw_topology *topology,
                           const mw_standing *standing, mw_candidate *out, size_t max)
 {
@@ -626,10 +692,12 @@ size_t mw_candidates_find(mw_candidates *set, const mw_member *alarm, mw_topolog
     MW_ASSERT(max > 0 && max <= MW_CANDIDATES_MAX && alarm->suspect_count <= MW_SUSPECTS_MAX);
     set->mark++;
     begin_look(&l);
-    bool all = meet_near(&l);
+    bool all = meet_near(&l, max);
     for (size_t i = 0; all && i < alarm->suspect_count; i++)
         all = meet_all(&l, l.suspects[i], MW_RELATION_SHARED, MW_TOPOLOGY_FAR);
     for (size_t i = 0; all && i < l.resource_count; i++)
         all = meet_all(&l, l.resources[i], MW_RELATION_RESOURCE, 0);
-    return choose(&l, out, max);
+    best b = {.items = out, .max = max};
+    choose(&l, &b);
+    return b.count;
 }

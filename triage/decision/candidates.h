@@ -50,6 +50,8 @@ size_t mw_candidates_count(const mw_candidates *set);
  * it, and is to be made again. */
 MW_MUST_USE mw_err mw_candidates_add(mw_candidates *set, mw_slice investigation_id,
                                      const mw_member *member);
+/* A number an incident for who looks it up again and again: zero at first. NULL: not known. */
+uint64_t *mw_candidates_note(mw_candidates *set, mw_slice investigation_id);
 /* Closed, merged or about to be added again. Unknown ones are passed over. */
 void mw_candidates_remove(mw_candidates *set, mw_slice investigation_id);
 /* The best few that are near in time and related in any way, best first; at most `max`

@@ -152,6 +152,12 @@ double mw_decision_component(mw_relation relation, uint32_t distance)
     return 0.0;
 }
 
+double mw_decision_rest(bool suspects, bool resources)
+{
+    return (suspects ? weight(W_CAUSE_SAME) : 0.0) + weight(W_TIME) + weight(W_REGION_SAME) +
+           weight(resources ? W_LABEL_RESOURCE : W_LABEL_TITLE);
+}
+
 static double cause_of(const mw_candidate *c)
 {
     switch (c->cause) {
@@ -202,10 +208,16 @@ mw_weighed mw_decision_weigh(const mw_candidate *candidate)
 int mw_candidate_compare(const mw_candidate *a, const mw_candidate *b)
 {
     mw_weighed left = mw_decision_weigh(a), right = mw_decision_weigh(b);
-    if (left.fits != right.fits)
-        return left.fits ? -1 : 1;
-    if (left.score != right.score)
-        return left.score > right.score ? -1 : 1;
+    return mw_weighed_compare(a, &left, b, &right);
+}
+
+int mw_weighed_compare(const mw_candidate *a, const mw_weighed *left, const mw_candidate *b,
+                       const mw_weighed *right)
+{
+    if (left->fits != right->fits)
+        return left->fits ? -1 : 1;
+    if (left->score != right->score)
+        return left->score > right->score ? -1 : 1;
     if (a->apart_ns != b->apart_ns)
         return a->apart_ns < b->apart_ns ? -1 : 1;
     return mw_slice_compare(a->investigation_id, b->investigation_id);

@@ -133,8 +133,13 @@ void mw_decide(const mw_decision_input *input, mw_decision *out);
 mw_weighed mw_decision_weigh(const mw_candidate *candidate);
 /* What the first part is worth. */
 double mw_decision_component(mw_relation relation, uint32_t distance);
+/* The most that all other parts may add for an alarm with suspects and resources, or without. */
+double mw_decision_rest(bool suspects, bool resources);
 /* The order of candidates: those that fit first, by score, then the nearer in time, then by id. */
 int mw_candidate_compare(const mw_candidate *a, const mw_candidate *b);
+/* The same, of two that were weighed. */
+int mw_weighed_compare(const mw_candidate *a, const mw_weighed *left, const mw_candidate *b,
+                       const mw_weighed *right);
 
 /* The table of weights, for explanations and docs. */
 typedef struct mw_weight_row {

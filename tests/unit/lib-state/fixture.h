@@ -15,6 +15,7 @@
 static char directory[64], db_path[96], key_path[96];
 static mw_fake_clock fake;
 static mw_state *the_state;
+static unsigned log_pages; /* a program may set it */
 static mw_arena arena;
 
 /* ---- set-up -------------------------------------------------------------------------------- */
@@ -25,7 +26,8 @@ static inline mw_err open_state(mw_detail *detail)
                               .key_path = key_path,
                               .clock = &fake.clock,
                               .queue_budget_bytes = 1 << 20,
-                              .readers = 2};
+                              .readers = 2,
+                              .log_pages = log_pages};
     return mw_state_open(&config, &the_state, detail);
 }
 

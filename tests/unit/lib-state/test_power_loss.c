@@ -12,7 +12,7 @@
 
 enum { ALARMS_MAX = 64, GROUP = 4, LONG_BODY = 120000 };
 
-/* Of every eighth alarm: the log reaches the size of a checkpoint. */
+/* Of every eighth alarm: the log reaches the size of a checkpoint again and again. */
 static char long_body[LONG_BODY];
 static char home[64];
 static power_log recorded;
@@ -233,6 +233,7 @@ static void test_samples(void **state)
 
 int main(void)
 {
+    log_pages = 100; /* checkpoints, and a log that begins anew */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_prefix),
         cmocka_unit_test(test_with_failures),

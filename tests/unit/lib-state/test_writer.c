@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "tests/unit/lib-state/fixture.h"
 
@@ -331,8 +332,57 @@ static void test_threads(void **state)
     assert_int_equal(count_rows(sql_count), THREADS * PER_THREAD);
 }
 
+/* ---- attempts and checkpoints -------------------------------------------------------------- */
+
+static mw_err insert_and_fail(void *ctx, mw_state_tx *tx)
+{
+    mw_alarm_row row = alarm_row(2, "inc", "created");
+    mw_err err = mw_state_alarm_insert(tx, &row);
+    *(bool *)ctx = err == MW_OK;
+    return MW_E_LIMIT;
+}
+
+static mw_err attempt(mw_state_tx *tx, void *argument)
+{
+    mw_err result = MW_OK;
+    mw_alarm_row row = alarm_row(1, "inc", "created");
+    mw_err err = mw_state_alarm_insert(tx, &row);
+    if (err == MW_OK)
+        err = mw_state_try(tx, insert_and_fail, argument, &result);
+    assert_int_equal(result, MW_E_LIMIT);
+    return err;
+}
+
+static void test_what_was_tried_is_undone_alone(void **state)
+{
+    (void)state;
+    bool tried = false;
+    assert_int_equal(change(attempt, &tried), MW_OK);
+    assert_true(tried);
+    assert_int_equal(count_rows("SELECT count(*) FROM alarm"), 1);
+}
+
+/* The log is taken over again and again, and begins anew: it stays a few times what a checkpoint
+ * waits for, however much is written. */
+static void test_the_log_stays_short(void **state)
+{
+    (void)state;
+    char path[128];
+    struct stat file;
+    for (unsigned i = 0; i < 1000; i++) {
+        add_alarm(i, "inc", "created");
+        if (i % 50 == 0)
+            usleep(5000);
+    }
+    snprintf(path, sizeof path, "%s-wal", db_path);
+    assert_int_equal(stat(path, &file), 0);
+    assert_in_range(file.st_size, 1, 2000 * 4096); /* 1,000 commits of some ten pages each */
+    assert_int_equal(count_rows("SELECT count(*) FROM alarm"), 1000);
+}
+
 int main(void)
 {
+    log_pages = 100;
     const struct CMUnitTest tests[] = {
         WITH_STATE(test_group_commit_and_isolation),
         WITH_STATE(test_conflict_with_a_job_of_the_same_group),
@@ -343,6 +393,8 @@ int main(void)
         WITH_STATE(test_queue_budget),
         WITH_STATE(test_close_runs_what_waits),
         WITH_STATE(test_threads),
+        WITH_STATE(test_what_was_tried_is_undone_alone),
+        WITH_STATE(test_the_log_stays_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ static inline void open_all(void)
 static inline void start(void)
 {
     /* Second looks come when a test asks for them. */
-    mw_triage_config config = {store, state_db, pool, &fake.clock, 3600000};
+    mw_triage_config config = {store, state_db, pool, &fake.clock, 3600000, NULL};
     assert_int_equal(mw_triage_start(&config, &triage), MW_OK);
 }
 

@@ -300,7 +300,7 @@ static void test_time_limit_of_a_run(void **unused)
 {
     (void)unused;
     static const mw_clock leaping = {.wall_ns = still_wall, .mono_ns = leaping_mono};
-    mw_triage_config config = {store, state_db, pool, &leaping, 0};
+    mw_triage_config config = {store, state_db, pool, &leaping, 0, NULL};
     assert_int_equal(mw_triage_start(&config, &triage), MW_OK);
     mw_investigation_row row = ended("TIMED_OUT", "time_limit");
     assert_int_equal(summaries(row.id), 1);

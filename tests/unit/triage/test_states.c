@@ -62,7 +62,7 @@ static mw_err run_event(mw_state_job *job, mw_state_tx *tx)
     case RESTARTED: return mw_state_investigation_requeue(tx);
     case JOINED:
         return mw_state_investigation_join(tx, s->id, T0 - 5, T0 + 5, MW_SLICE("HIGH"),
-                                           s->repeat_ns);
+                                           s->repeat_ns, NULL);
     case TAKEN_AWAY: return mw_state_investigation_cancel(tx, s->id);
     default: return mw_state_investigation_end(tx, s->id, MW_SLICE(""), T0);
     }
@@ -125,7 +125,7 @@ static mw_err run_raise(mw_state_job *job, mw_state_tx *tx)
     (void)job;
     mw_investigation_row row = {
         .id = raised, .status = MW_SLICE("COMPLETED"), .window_start_ns = T0, .window_end_ns = T0};
-    mw_err err = mw_state_investigation_join(tx, raised, T0, T0, MW_SLICE("HIGH"), 0);
+    mw_err err = mw_state_investigation_join(tx, raised, T0, T0, MW_SLICE("HIGH"), 0, NULL);
     return err == MW_OK ? mw_state_investigation_update(tx, &row) : err;
 }
 
@@ -138,7 +138,7 @@ static mw_err run_finish(mw_state_job *job, mw_state_tx *tx)
         .id = s->id, .status = mw_slice_of(s->status), .window_start_ns = T0, .window_end_ns = T0};
     mw_err err = MW_OK;
     if (s->joined)
-        err = mw_state_investigation_join(tx, s->id, T0 - 9, T0 + 9, MW_SLICE(""), 0);
+        err = mw_state_investigation_join(tx, s->id, T0 - 9, T0 + 9, MW_SLICE(""), 0, NULL);
     return err == MW_OK ? mw_state_investigation_update(tx, &row) : err;
 }
 

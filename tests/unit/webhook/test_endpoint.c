@@ -104,7 +104,7 @@ static void open_rooms(void)
         mw_state_open(&state_config, &state_db, &detail) != MW_OK)
         fail_msg("cannot open: %s", detail.message);
     pool = mw_pool_new(2, 1 << 20);
-    mw_triage_config config = {store, state_db, pool, &fake.clock, 0};
+    mw_triage_config config = {store, state_db, pool, &fake.clock, 0, NULL};
     assert_int_equal(mw_triage_start(&config, &triage), MW_OK);
 }
 
