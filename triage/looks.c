@@ -411,10 +411,11 @@ static mw_err run_batch(mw_state_job *job, mw_state_tx *tx)
 
 static mw_err commit(batch *b)
 {
+    mw_triage *triage = b->triage;
     b->job = (mw_state_job){.run = run_batch};
-    mw_err err = mw_state_submit_wait(b->triage->state, &b->job);
+    mw_err err = mw_state_submit_wait(triage->state, &b->job);
     if (err != MW_OK)
-        __atomic_store_n(&b->triage->open_stale, true, __ATOMIC_RELEASE);
+        __atomic_store_n(&triage->open_stale, true, __ATOMIC_RELEASE);
     return err;
 }
 

@@ -326,7 +326,7 @@ static mw_err read_items(fields_reader *reader)
 /* Lengths of the end and of the fields that columns tell: the same for all rows. */
 static void measure_row_fields(mw_fields *fields)
 {
-    mw_row_fields row;
+    mw_row_fields row = {0};
     mw_row_fields_make(fields->hot, 0, &row);
     fields->entries[0] = (mw_fields_entry){0, 0};
     for (unsigned i = 1; i <= fields->row_fields; i++)
