@@ -24,8 +24,8 @@
 /* How often it looks whether there is room for the ballast again, and how fast the disk fills. */
 #define HOUSE_POLL_S 5
 /* Decisions are serial, and so are second looks at them; two investigations run at a time
- * (MW_TRIAGE_RUNNERS), and step back when exports or verdicts want the processor. Their jobs are a
- * few words each. */
+ * (MW_TRIAGE_RUNNERS), and step back when exports or verdicts want the processor; one after the
+ * other where that would take every processor. Their jobs are a few words each. */
 #define WATCH_THREADS 2
 #define RUN_THREADS 2
 #define WATCH_QUEUE_MAX ((size_t)1 << 20)
@@ -78,6 +78,12 @@ static unsigned reader_count(const mw_server_options *options)
     if (options->readers)
         return (unsigned)options->readers;
     return processors > 4 ? (unsigned)least((size_t)processors, 16) : 4;
+}
+
+static unsigned run_threads(void)
+{
+    long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+    return half > 1 ? (unsigned)least((size_t)half, RUN_THREADS) : 1;
 }
 
 /* For merging on a full disk; the keeper's thread. */
@@ -152,7 +158,7 @@ static mw_err start_rooms(mw_server *server)
                                                   PATTERNS_WAITING * MW_API_CALL_COST);
     server->desk_pool = mw_pool_new(DESK_THREADS, DESK_QUEUE_MAX);
     server->watch_pool = mw_pool_new(WATCH_THREADS, WATCH_QUEUE_MAX);
-    server->run_pool = mw_pool_new_background(RUN_THREADS, WATCH_QUEUE_MAX);
+    server->run_pool = mw_pool_new_background(run_threads(), WATCH_QUEUE_MAX);
     mw_triage_config triage = {server->store,   server->state, server->watch_pool, server->clock, 0,
                                server->run_pool};
     mw_err err = mw_triage_start(&triage, &server->triage);
