@@ -36,6 +36,10 @@ MW_MUST_USE mw_err mw_deciding_gather(mw_deciding *d);
 MW_MUST_USE mw_err mw_deciding_center(mw_deciding *d);
 /* The incidents that decision.joins names become part of it. */
 MW_MUST_USE mw_err mw_deciding_merge(mw_deciding *d);
+/* Of two that are one, which goes on (`into`): the one in a person's hands, else the larger, else
+ * the older. */
+MW_MUST_USE mw_err mw_deciding_order(mw_deciding *d, mw_slice one, mw_slice other, mw_slice *from,
+                                     mw_slice *into);
 /* `other` may be one with it: people are asked, once a pair. */
 MW_MUST_USE mw_err mw_deciding_propose(mw_deciding *d, mw_slice other);
 

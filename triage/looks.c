@@ -238,51 +238,10 @@ static mw_err suggest(looking *l)
     return text ? mw_steps_journal(&d->steps, l->own, "SUGGESTION", mw_slice_of(text)) : MW_E_NOMEM;
 }
 
-/* The other incident is a person's, who claimed it or judged its plan. */
-static mw_err is_theirs(looking *l, mw_slice id, bool *out)
-{
-    mw_incident_row incident;
-    mw_plan_row plan;
-    mw_steps *s = &l->d.steps;
-    mw_err err = mw_state_incident_get(s->tx, id, s->arena, &incident);
-    if (err != MW_OK)
-        return err;
-    *out = incident.owner.len > 0;
-    err = mw_state_plan_get(s->tx, id, s->arena, &plan);
-    if (err == MW_E_NOT_FOUND)
-        return MW_OK;
-    *out |= err == MW_OK && plan.judged_ns != 0;
-    return err;
-}
-
-/* Which of the two goes on: the one in a person's hands, else the larger, else the older. */
-static mw_err choose(looking *l, mw_slice *from, mw_slice *into)
-{
-    bool theirs;
-    mw_investigation_row mine, its;
-    mw_steps *s = &l->d.steps;
-    uint64_t members = 0;
-    mw_err err = is_theirs(l, l->done.into, &theirs);
-    if (err == MW_OK)
-        err = mw_state_members_count(s->tx, l->done.into, &members);
-    if (err == MW_OK)
-        err = mw_state_investigation_get(s->tx, l->own, s->arena, &mine);
-    if (err == MW_OK)
-        err = mw_state_investigation_get(s->tx, l->done.into, s->arena, &its);
-    if (err != MW_OK)
-        return err;
-    bool older = its.created_ns <= mine.created_ns;
-    bool larger = members == l->others + 1 ? older : members > l->others;
-    bool gives = theirs || larger;
-    *from = gives ? l->own : l->done.into;
-    *into = gives ? l->done.into : l->own;
-    return MW_OK;
-}
-
 static mw_err merge(looking *l, const char *why)
 {
     mw_slice from, into;
-    mw_err err = choose(l, &from, &into);
+    mw_err err = mw_deciding_order(&l->d, l->own, l->done.into, &from, &into);
     if (err != MW_OK)
         return err;
     l->d.decision.investigation_id = into;

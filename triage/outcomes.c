@@ -1,5 +1,7 @@
 /* What a decision means for incidents beyond the alarm's own place: what an incident is about,
  * which are one, and which may be. See deciding.h. On the state writer's thread. */
+#include "lib/state/looks.h"
+#include "lib/state/plans.h"
 #include "triage/deciding.h"
 
 /* The alarm's own service is where the trouble ends: the incident is about it from now on. */
@@ -34,6 +36,55 @@ mw_err mw_deciding_merge(mw_deciding *d)
     return err;
 }
 
+/* A person's: claimed, or its plan was judged. */
+static mw_err is_in_hand(mw_steps *s, mw_slice id, bool *out)
+{
+    mw_incident_row incident;
+    mw_plan_row plan;
+    mw_err err = mw_state_incident_get(s->tx, id, s->arena, &incident);
+    if (err != MW_OK)
+        return err;
+    *out = incident.owner.len > 0;
+    err = mw_state_plan_get(s->tx, id, s->arena, &plan);
+    if (err == MW_E_NOT_FOUND)
+        return MW_OK;
+    *out |= err == MW_OK && plan.judged_ns != 0;
+    return err;
+}
+
+typedef struct weight {
+    bool in_hand;
+    uint64_t members;
+    mw_investigation_row row;
+} weight;
+
+static mw_err weigh(mw_steps *s, mw_slice id, weight *out)
+{
+    mw_err err = is_in_hand(s, id, &out->in_hand);
+    if (err == MW_OK)
+        err = mw_state_members_count(s->tx, id, &out->members);
+    return err == MW_OK ? mw_state_investigation_get(s->tx, id, s->arena, &out->row) : err;
+}
+
+mw_err mw_deciding_order(mw_deciding *d, mw_slice one, mw_slice other, mw_slice *from,
+                         mw_slice *into)
+{
+    weight a, b;
+    mw_err err = weigh(&d->steps, one, &a);
+    if (err == MW_OK)
+        err = weigh(&d->steps, other, &b);
+    if (err != MW_OK)
+        return err;
+    bool gives = b.row.created_ns <= a.row.created_ns;
+    if (a.in_hand != b.in_hand)
+        gives = b.in_hand;
+    else if (a.members != b.members)
+        gives = b.members > a.members;
+    *from = gives ? one : other;
+    *into = gives ? other : one;
+    return MW_OK;
+}
+
 /* Said once a pair: a storm would say it with every alarm. */
 static bool is_proposed(mw_triage *triage, mw_slice one, mw_slice other)
 {
@@ -50,16 +101,19 @@ static bool is_proposed(mw_triage *triage, mw_slice one, mw_slice other)
 
 mw_err mw_deciding_propose(mw_deciding *d, mw_slice other)
 {
-    mw_slice id = d->decision.investigation_id;
+    mw_slice from, into, id = d->decision.investigation_id;
     if (is_proposed(d->steps.triage, id, other))
         return MW_OK;
+    mw_err err = mw_deciding_order(d, id, other, &from, &into);
+    if (err != MW_OK)
+        return err;
     char *text = mw_arena_printf(
         d->steps.arena,
         "alarm %.*s fits investigations %.*s and %.*s: if they are one incident, "
         "`midwatch investigation merge %.12s %.12s`",
-        MW_SLICE_FMT(d->alarm->id), MW_SLICE_FMT(id), MW_SLICE_FMT(other), other.data, id.data);
+        MW_SLICE_FMT(d->alarm->id), MW_SLICE_FMT(id), MW_SLICE_FMT(other), from.data, into.data);
     if (!text)
         return MW_E_NOMEM;
-    mw_err err = mw_steps_journal(&d->steps, id, "SUGGESTION", mw_slice_of(text));
+    err = mw_steps_journal(&d->steps, id, "SUGGESTION", mw_slice_of(text));
     return err == MW_OK ? mw_steps_journal(&d->steps, other, "SUGGESTION", mw_slice_of(text)) : err;
 }

@@ -29,6 +29,7 @@
  *     suspect ID SERVICE               where its trouble ends
  *     journal ID WORD                  the word stands in the investigation's journal, as text or
  *                                      as the type of a record
+ *     told ID OTHER                    both journals suggest that its incident joins the other's
  *     looked ID LOOK                   what came of the last look at it
  *     times ID N                       as often it was looked at and its telemetry differed
  *     cause ID SERVICE VERDICT         the first candidate of the investigation
@@ -424,6 +425,19 @@ static void check_journal(void)
     WRONG("no record with %s", words[2]);
 }
 
+static void check_told(void)
+{
+    static char command[64];
+    mw_slice from = incident_of(words[1]), into = incident_of(words[2]);
+    snprintf(command, sizeof command, "merge %.12s %.12s`", from.data, into.data);
+    char *pair[] = {words[1], words[2]};
+    words[2] = command;
+    for (size_t i = 0; i < 2; i++) {
+        words[1] = pair[i];
+        check_journal();
+    }
+}
+
 static size_t looks_at(const char *name, mw_look_row **out)
 {
     size_t count;
@@ -582,6 +596,8 @@ static void check_line(void)
         check_suspect();
     else if (strcmp(word, "journal") == 0)
         check_journal();
+    else if (strcmp(word, "told") == 0)
+        check_told();
     else if (strcmp(word, "looked") == 0)
         check_looked();
     else if (strcmp(word, "times") == 0)
