@@ -303,6 +303,16 @@ static void render_hints(const json_t *root, const json_t *decision, mw_buffer *
     hint(out, "link", id, " INVESTIGATION", "puts it where it belongs");
 }
 
+/* The score, the others and the telemetry are those of the first decision, and the verdict above
+ * them may not be. */
+static void render_when(const json_t *decision, mw_buffer *out)
+{
+    bool says =
+        !mw_is_null(decision, "score") || json_is_object(json_object_get(decision, "telemetry"));
+    if (says && json_array_size(json_object_get(decision, "history")) > 1)
+        line(out, "\nWhen it was decided first:");
+}
+
 static void render_explain(mw_cli *cli, json_t *root, mw_buffer *out)
 {
     const json_t *decision = json_object_get(root, "decision");
@@ -312,6 +322,7 @@ static void render_explain(mw_cli *cli, json_t *root, mw_buffer *out)
         return;
     }
     render_verdict(decision, out);
+    render_when(decision, out);
     render_score(cli, decision, out);
     render_others(cli, json_object_get(decision, "candidates"), out);
     render_telemetry(decision, out);

@@ -123,6 +123,13 @@ class AlarmsTest(Case):
                       "no spans of its service", f"alarm unlink {two['alarm_id'][:12]}"):
             self.assertIn(words, page)
         self.assertIn("PROCEED", self.daemon.cli("alarm", "explain", one["alarm_id"]))
+        # What was weighed is told apart from what became of it.
+        self.assertNotIn("When it was decided first", page)
+        self.daemon.cli("alarm", "unlink", two["alarm_id"])
+        page = self.daemon.cli("alarm", "explain", two["alarm_id"])
+        places = [page.index(words) for words in ("proceeded_by_person", "When it was decided first:",
+                                                  "0.400 is needed", "What was decided before")]
+        self.assertEqual(places, sorted(places))
         self.assertIn("another region", self.daemon.cli("alarm", "explain",
                                                         elsewhere["alarm_id"]))
 
