@@ -496,86 +496,6 @@ static void run_sql(const char *directory, const char *text)
     sqlite3_close(db);
 }
 
-static void assert_taken(const char *directory, bool damaged)
-{
-    reports found;
-    if (check(directory, &found) != (damaged ? 1 : 0))
-        fail_msg("%s", found.text);
-    if (damaged)
-        assert_non_null(strstr(found.text, "is damaged: no item is lost"));
-    else
-        assert_non_null(strstr(found.text, "the next start takes it back"));
-    mw_store *store = open_small(directory);
-    assert_int_equal(spans_of(store), APPENDS * PER_APPEND);
-    assert_int_equal(losses_of(store).count, 0);
-    mw_store_close(store);
-    assert_int_equal(count_files(directory, ".aside-"), 0);
-    if (check(directory, &found) != 0 || found.notes != 0)
-        fail_msg("%s", found.text);
-}
-
-/* One bit of the salt in a row, of segments of the log and of merged ones: the row is damaged, and
- * the segment is taken; so is one that a loss has with a damaged salt when it is put back. With
- * another column damaged as well nobody can tell it from another store's. */
-static void test_salt_of_a_row(void **state)
-{
-    (void)state;
-    test_dir dir;
-    reports done;
-    char copy[128], own[160], away[160], text[192];
-    size_t merged_seen = 0;
-    fill(&dir);
-    snprintf(copy, sizeof copy, "%s/copy", dir.root);
-    snprintf(away, sizeof away, "%s/away", dir.root);
-    for (int merged = 0; merged < 2; merged++) {
-        mw_segment_files files;
-        if (merged) {
-            mw_store *store = open_small(dir.store);
-            assert_int_equal(mw_store_merge_all(store, MERGE_TIME), MW_OK);
-            mw_store_close(store);
-        }
-        assert_int_equal(mw_segment_files_load(dir.store, &files), MW_OK);
-        for (size_t i = 0; i < files.count; i++) {
-            unsigned long long id = files.items[i].id;
-            mw_walk walk;
-            assert_int_equal(mw_segment_walk(&files.items[i], &walk), MW_OK);
-            size_t blocks = walk.block_count;
-            mw_walk_fini(&walk);
-            if (blocks == 0)
-                continue; /* it has no row */
-            merged_seen += files.items[i].header.kind == MW_SEGMENT_MERGED;
-            copy_directory(dir.store, copy);
-            snprintf(text, sizeof text, "UPDATE segment SET salt = salt + 65536 WHERE id = %llu",
-                     id);
-            run_sql(copy, text);
-            assert_taken(copy, true);
-            run_sql(copy, text);
-            rebuild(copy, &done);
-            assert_int_equal(check(copy, &done), 0);
-            copy_directory(dir.store, copy);
-            path_of(copy, id, own);
-            assert_int_equal(rename(own, away), 0);
-            mw_store_close(open_small(copy));
-            assert_int_equal(rename(away, own), 0);
-            snprintf(text, sizeof text, "UPDATE loss SET salt = salt + 65536 WHERE segment = %llu",
-                     id);
-            run_sql(copy, text);
-            assert_taken(copy, false);
-            copy_directory(dir.store, copy);
-            snprintf(text, sizeof text,
-                     "UPDATE segment SET salt = salt + 65536,"
-                     " arrival_min_ns = arrival_min_ns - 1 WHERE id = %llu",
-                     id);
-            run_sql(copy, text);
-            check(copy, &done);
-            assert_non_null(strstr(done.text, "a segment of another store"));
-        }
-        mw_segment_files_fini(&files);
-    }
-    assert_true(merged_seen > 0);
-    test_dir_fini(&dir);
-}
-
 /* As the version before had it: what it knows is not thrown away. */
 static void test_older_catalogue(void **state)
 {
@@ -813,7 +733,6 @@ int main(void)
         cmocka_unit_test(test_overwritten),
         cmocka_unit_test(test_other_store),
         cmocka_unit_test(test_header_byte),
-        cmocka_unit_test(test_salt_of_a_row),
         cmocka_unit_test(test_older_catalogue),
         cmocka_unit_test(test_damaged_catalogue),
         cmocka_unit_test(test_made_anew),
