@@ -415,6 +415,8 @@ size_t mw_api_routes(mw_server *server, mw_route *routes)
                                .max_body = entries[i].max_body,
                                .handler = handle,
                                .ctx = server,
-                               .tag = MW_TAG(MW_FAMILY_API, entries[i].scope)};
+                               .tag = MW_TAG(MW_FAMILY_API, entries[i].scope),
+                               /* Names in telemetry hold what their senders put there. */
+                               .counted_params = entries[i].scans};
     return ENTRY_COUNT;
 }
