@@ -545,6 +545,17 @@ class DemoTest(DaemonCase):
             self.assertNotEqual(self.daemon.cli(*words[1:-2]), "", words)
             self.assertEqual(words[-2:], ["--data", self.daemon.data])
 
+    def test_an_incident_is_of_the_default_space(self):
+        self.daemon.cli("space", "create", "team-a")
+        done = self.daemon.cli_raw("demo", "--incident", "--space", "team-a")
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertIn("of the space default alone", done.stderr)
+        for space in ("default", "team-a"):
+            self.assertFalse(any("demo" in item["incident_id"]
+                                 for item in self.daemon.api("alarms")["items"]))
+            self.assertNotIn("payments", self.daemon.cli("export", "--space", space))
+
     def check_tokens(self, sessions):
         """The agent's metric says what its spans say."""
         series = self.daemon.cli_json("metric", "show", "gen_ai.client.token.usage")["series"]
