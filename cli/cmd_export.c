@@ -165,8 +165,8 @@ static int fetch(mw_cli *cli, const char *path, mw_answer *answer)
     }
 }
 
-/* A page of /api/v1/NOUN, or of /api/v1/NOUN/NAME; name.data NULL = of the list. The answer is to be
- * freed. */
+/* A page of /api/v1/NOUN, or of /api/v1/NOUN/NAME; name.data NULL = of the list. The answer is to
+ * be freed. */
 static int fetch_page(mw_cli *cli, const char *noun, mw_slice name, mw_answer *answer)
 {
     mw_buffer path;
