@@ -129,7 +129,7 @@ static void fill_input(mw_deciding *d)
     d->record.input = (mw_decision_input){.action = alarm->action,
                                           .incident_id = alarm->incident_id,
                                           .incident_known = d->facts.known,
-                                          .incident_unresolved = d->facts.unresolved,
+                                          .incident_unresolved = d->facts.open,
                                           .known_investigation_id = d->facts.investigation_id,
                                           .service = d->service,
                                           .suspect = is_suspect ? d->service : suspect,
@@ -149,6 +149,6 @@ mw_err mw_deciding_gather(mw_deciding *d)
         return err;
     fill_input(d);
     bool created = mw_slice_equal(alarm->action, MW_SLICE("created"));
-    bool repeat = d->facts.known && d->facts.unresolved;
+    bool repeat = d->facts.known && d->facts.open;
     return created && !repeat ? mw_deciding_find(d) : MW_OK;
 }

@@ -99,7 +99,7 @@ static bool says_nothing_new(const mw_alarm_event *event, const mw_incident_fact
     if (mw_slice_equal(event->action, MW_SLICE("updated")))
         return true;
     bool created = mw_slice_equal(event->action, MW_SLICE("created"));
-    return facts->known && facts->unresolved == created;
+    return facts->known && (created ? facts->open : !facts->unresolved);
 }
 
 /* Without an alarm that it belongs to, an update or closing becomes one that triage will decide
@@ -153,7 +153,7 @@ mw_err mw_arrival_commit(mw_arrival *arrival, mw_state_tx *tx)
                                arrival->received_ns + MW_WEBHOOK_REPLAY_NS);
     /* A signature holds its time, so the same one is the same delivery. The same bytes under a
      * bearer token are one as well, unless what they say is news again: an alarm that was closed
-     * meanwhile. */
+     * meanwhile, or whose incident a person closed. */
     if (seen != MW_OK && (seen != MW_E_CONFLICT || arrival->auth == MW_AUTH_HMAC))
         return seen;
     bool repeated = seen == MW_E_CONFLICT || arrival->source->repeats;

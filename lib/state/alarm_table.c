@@ -10,8 +10,10 @@ static const char sql_insert_undecided[] = "INSERT INTO undecided(alarm_seq) VAL
 static const char sql_insert_member[] =
     "INSERT INTO incident_member(webhook_id, incident_id, alarm_seq) VALUES (?, ?, ?)";
 static const char sql_newest_member[] =
-    "SELECT a.id, coalesce(d.investigation_id, '') FROM incident_member m"
-    " JOIN alarm a ON a.seq = m.alarm_seq LEFT JOIN decision d ON d.alarm_id = a.id"
+    "SELECT a.id, coalesce(d.investigation_id, ''), coalesce(i.incident_state, 'open') = 'open'"
+    " FROM incident_member m JOIN alarm a ON a.seq = m.alarm_seq"
+    " LEFT JOIN decision d ON d.alarm_id = a.id"
+    " LEFT JOIN investigation i ON i.id = d.investigation_id"
     " WHERE m.webhook_id = ? AND m.incident_id = ? AND m.alarm_seq < ?"
     " ORDER BY m.alarm_seq DESC LIMIT 1";
 static const char sql_closings[] =
@@ -112,10 +114,12 @@ mw_err mw_state_incident_facts(mw_state_tx *tx, mw_slice webhook_id, mw_slice in
         out->known = true;
         out->newest_alarm_id = mw_sql_take_text(&sql, arena);
         out->investigation_id = mw_sql_take_text(&sql, arena);
+        out->open = mw_sql_take_i64(&sql) != 0;
     }
     mw_err err = mw_sql_end(&sql);
     if (err == MW_OK && out->known)
         err = count_closings(tx, out->newest_alarm_id, before, &out->unresolved);
+    out->open &= out->unresolved;
     return err;
 }
 

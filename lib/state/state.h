@@ -122,6 +122,7 @@ typedef struct mw_incident_facts {
     mw_slice newest_alarm_id;  /* newest alarm that is not SKIPPED; empty when none */
     mw_slice investigation_id; /* of that alarm's decision; empty while undecided or none */
     bool unresolved;           /* no resolved or closed event on that alarm */
+    bool open; /* nor did a person close the investigation that it is in, as that is now */
 } mw_incident_facts;
 
 /* It waits for a decision from then on. */

@@ -93,7 +93,7 @@ typedef struct mw_decision_input {
     mw_slice action; /* created, updated, resolved, closed */
     mw_slice incident_id;
     bool incident_known;             /* an earlier alarm of this incident that is not SKIPPED */
-    bool incident_unresolved;        /* and it was neither resolved nor closed */
+    bool incident_unresolved;        /* it was not ended, nor its investigation closed */
     mw_slice known_investigation_id; /* of that alarm; empty when none */
     mw_slice service;                /* empty = unknown */
     mw_slice suspect;                /* the newest of the alarm's service; empty = none */

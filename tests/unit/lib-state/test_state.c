@@ -362,6 +362,12 @@ static mw_incident_facts facts_of(const char *incident, uint64_t before_seq)
     return facts;
 }
 
+static mw_err end_investigation(mw_state_tx *tx, void *argument)
+{
+    const mw_slice *id = argument;
+    return mw_state_investigation_end(tx, *id, MW_SLICE(""), 88);
+}
+
 static void test_incident_facts(void **state)
 {
     (void)state;
@@ -369,7 +375,7 @@ static void test_incident_facts(void **state)
     mw_investigation_row investigation = add_investigation(50);
     mw_alarm_row first = add_alarm(1, "inc", "created");
     mw_incident_facts facts = facts_of("inc", 0);
-    assert_true(facts.known && facts.unresolved); /* undecided `created` counts */
+    assert_true(facts.known && facts.unresolved && facts.open); /* undecided `created` counts */
     assert_int_equal(facts.investigation_id.len, 0);
     assert_false(facts_of("inc", first.seq).known); /* nothing before itself */
     assert_false(facts_of("other", 0).known);
@@ -389,8 +395,14 @@ static void test_incident_facts(void **state)
     assert_false(facts_of("inc", 0).unresolved);
     assert_true(facts_of("inc", repeat.seq).unresolved); /* as it was for the repeat */
     mw_alarm_row later = add_alarm(3, "inc", "created");
-    assert_false(facts_of("inc", later.seq).unresolved);
+    assert_false(facts_of("inc", later.seq).unresolved || facts_of("inc", later.seq).open);
     assert_true(facts_of("inc", 0).unresolved);
+
+    /* A person's close ends what is open, and leaves what the sender has to resolve. */
+    assert_int_equal(decide(later.id, "PROCEED", investigation.id), MW_OK);
+    assert_true(facts_of("inc", 0).open);
+    assert_int_equal(change(end_investigation, &investigation.id), MW_OK);
+    assert_true(facts_of("inc", 0).unresolved && !facts_of("inc", 0).open);
 }
 
 static void test_alarms_other_than_created_are_no_members(void **state)
