@@ -191,6 +191,8 @@ int mw_client_unreachable(const mw_client *client);
  * that are parameters as the query. */
 void mw_list_path(const mw_cli *cli, const char *noun, mw_buffer *out);
 void mw_show_path(const mw_cli *cli, const char *noun, const char *part, mw_buffer *out);
+/* The same for a name from an answer, as it is: it may hold any byte, NUL too. */
+void mw_named_path(const mw_cli *cli, const char *noun, mw_slice name, mw_buffer *out);
 /* A comma-separated option as an array of its trimmed parts; NULL without memory. */
 json_t *mw_parts_array(const char *text);
 /* A number of seconds or, with a unit, "24h", "7d", in units of `unit_s`; -1 for other texts. */

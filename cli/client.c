@@ -568,17 +568,22 @@ int mw_client_unreachable(const mw_client *client)
 
 /* ---- paths --------------------------------------------------------------------------------- */
 
-void mw_url_append(mw_buffer *out, const char *text)
+static void append_counted(mw_buffer *out, mw_slice text)
 {
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     strchr("-._~", c);
+                     c == '-' || c == '.' || c == '_' || c == '~';
         if (plain)
             mw_buffer_append_byte(out, (char)c);
         else
             mw_buffer_appendf(out, "%%%02X", c);
     }
+}
+
+void mw_url_append(mw_buffer *out, const char *text)
+{
+    append_counted(out, mw_slice_of(text));
 }
 
 /* The n-th value of an option that is a parameter; NULL behind the last. */
@@ -629,6 +634,13 @@ void mw_show_path(const mw_cli *cli, const char *noun, const char *part, mw_buff
     mw_buffer_appendf(out, "/api/v1/%s/", noun);
     append_id(out, cli->args[0]);
     mw_buffer_appendf(out, "%s", part);
+    append_query(cli, out);
+}
+
+void mw_named_path(const mw_cli *cli, const char *noun, mw_slice name, mw_buffer *out)
+{
+    mw_buffer_appendf(out, "/api/v1/%s/", noun);
+    append_counted(out, name);
     append_query(cli, out);
 }
 

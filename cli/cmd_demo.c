@@ -75,6 +75,10 @@ int mw_cmd_demo(mw_cli *cli)
     mw_otlp_sender *sender;
     mw_demo_run run;
     mw_buffer text;
+    if (cli->incident && cli->space && strcmp(cli->space, "default") != 0)
+        return mw_complain(MW_EXIT_USAGE, "--space",
+                           "alarms and investigations are of the space default alone",
+                           "leave --space out with --incident");
     if (cli->incident)
         return mw_demo_incident(cli);
     int status = mw_otlp_sender_open(cli, &sender);

@@ -165,15 +165,15 @@ static int fetch(mw_cli *cli, const char *path, mw_answer *answer)
     }
 }
 
-/* A page of /api/v1/NOUN, or of /api/v1/NOUN/NAME. The answer is to be freed. */
-static int fetch_page(mw_cli *cli, const char *noun, const char *name, mw_answer *answer)
+/* A page of /api/v1/NOUN, or of /api/v1/NOUN/NAME; name.data NULL = of the list. The answer is to
+ * be freed. */
+static int fetch_page(mw_cli *cli, const char *noun, mw_slice name, mw_answer *answer)
 {
     mw_buffer path;
     mw_buffer_init(&path, MW_MEM_BASE, PATH_MAX_BYTES);
     memset(answer, 0, sizeof *answer);
-    cli->args[0] = name;
-    if (name)
-        mw_show_path(cli, noun, "", &path);
+    if (name.data)
+        mw_named_path(cli, noun, name, &path);
     else
         mw_list_path(cli, noun, &path);
     mw_buffer_append_byte(&path, '\0');
@@ -201,7 +201,7 @@ static int take_page(exporting *work, size_t signal, const mw_answer *answer)
 
 /* All pages of one list, or of one metric. Items may be large: a page that fits no answer is asked
  * for with half as many, once. */
-static int export_pages(exporting *work, size_t signal, const char *noun, const char *name)
+static int export_pages(exporting *work, size_t signal, const char *noun, mw_slice name)
 {
     char cursor[MW_CLI_CURSOR_SIZE] = "", limit[16];
     mw_cli *cli = work->cli;
@@ -244,7 +244,8 @@ static int export_names(exporting *work, const json_t *items, mw_buffer *last)
         mw_buffer_append_byte(last, '\0');
         if (last->err)
             return mw_complain(MW_EXIT_FAILED, "metrics", mw_err_text(last->err), "");
-        status = export_pages(work, 2, "metrics", last->data);
+        status =
+            export_pages(work, 2, "metrics", mw_slice_first(mw_buffer_slice(last), last->len - 1));
     }
     return status;
 }
@@ -261,7 +262,7 @@ static int export_metrics(exporting *work)
         cli->limit = "1000";
         cli->cursor = cursor[0] ? cursor : NULL;
         cli->format = NULL;
-        status = fetch_page(cli, "metrics", NULL, &answer);
+        status = fetch_page(cli, "metrics", MW_SLICE_NONE, &answer);
         if (!status && mw_exit_of_status(answer.status)) {
             clear_progress(work);
             status = mw_fetch_complain(cli, &answer);
@@ -335,9 +336,9 @@ int mw_cmd_export(mw_cli *cli)
                            "choose another name, or give --force");
     status = open_output(&work);
     if (!status && chosen & MW_SENDS_TRACES)
-        status = export_pages(&work, 0, "spans", NULL);
+        status = export_pages(&work, 0, "spans", MW_SLICE_NONE);
     if (!status && chosen & MW_SENDS_LOGS)
-        status = export_pages(&work, 1, "logs", NULL);
+        status = export_pages(&work, 1, "logs", MW_SLICE_NONE);
     if (!status && chosen & MW_SENDS_METRICS)
         status = export_metrics(&work);
     clear_progress(&work);

@@ -115,15 +115,27 @@ static const char *action_of(mw_scope scope)
     }
 }
 
-static void note(mw_gate *gate, const mw_request *request, const mw_principal *who)
+static void note(mw_gate *gate, const mw_request *request, const mw_principal *who,
+                 const char *route)
 {
     const mw_denial refusal = {.action = action_of(scope_of(request)),
                                .reason = who->reason ? who->reason : "denied",
                                .principal = mw_slice_of(who->name),
                                .address = mw_slice_of(request->peer->address),
                                .subject = mw_slice_of(who->token_id),
-                               .space = mw_slice_of(who->space)};
+                               .space = mw_slice_of(who->space),
+                               .route = route};
     mw_refusals_note(gate->refusals, &refusal);
+}
+
+void mw_gate_note_outside(mw_gate *gate, const mw_request *request)
+{
+    mw_principal who;
+    /* Whoever has been revoked since is known nevertheless. */
+    mw_err err = mw_gate_principal(gate, request, &who);
+    if (!err)
+        who.reason = "outside_space";
+    note(gate, request, &who, request->route ? request->route->path : NULL);
 }
 
 /* Texts must live as long as the request, and the request is const only to keep the gate from
@@ -146,7 +158,7 @@ bool mw_gate_admit(void *ctx, const mw_request *request, mw_net_refusal *refusal
     mw_err err = check(ctx, request, false, &who, &detail);
     if (!err)
         return true;
-    note(ctx, request, &who);
+    note(ctx, request, &who, NULL);
     fill_refusal(err, refusal);
     refusal->retry_after_s = who.retry_after_s;
     fill_words(request, &detail, refusal);

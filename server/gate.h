@@ -50,6 +50,10 @@ void mw_gate_format(void *ctx, mw_request *request, const mw_net_refusal *refusa
  * revoked since is refused. */
 MW_MUST_USE mw_err mw_gate_principal(mw_gate *gate, const mw_request *request, mw_principal *who);
 
+/* Puts into the audit that the request's token asked for what is not of its space: known only
+ * behind the gate, where the request is read. Any thread; does not block. */
+void mw_gate_note_outside(mw_gate *gate, const mw_request *request);
+
 /* Family of a path that no route took: "/v1/..." and gRPC's "/opentelemetry..." are exporters',
  * "/webhook..." senders', the rest people's. Pure. */
 mw_family mw_gate_family_of_path(mw_slice path);

@@ -40,12 +40,13 @@ mw_err mw_space_bound(mw_server *server, const mw_request *request, char out[MW_
 }
 
 /* What another space holds is not denied: it is not there. */
-static mw_err find_bound(mw_server *server, const char *bound, mw_slice asked, const char *field,
-                         mw_space **out, mw_detail *detail)
+static mw_err find_bound(mw_server *server, const mw_request *request, const char *bound,
+                         mw_slice asked, const char *field, mw_space **out, mw_detail *detail)
 {
     mw_slice own = mw_slice_of(bound);
     if (!asked.data || mw_slice_equal(asked, own))
         return find(server, own, field, out, detail);
+    mw_gate_note_outside(&server->gate, request);
     return mw_detail_set(detail, MW_E_NOT_FOUND, field, "leave it out: a token is of one space",
                          "there is no space %.*s", MW_SLICE_FMT(mw_slice_first(asked, NAME_SHOWN)));
 }
@@ -66,8 +67,8 @@ mw_err mw_space_of_export(void *ctx, const mw_request *request, mw_export_target
         return mw_detail_set(detail, MW_E_INVALID, "x-midwatch-space", "send it once",
                              "the header was sent %zu times", count);
     if (bound[0])
-        err = find_bound(server, bound, count ? name : MW_SLICE_NONE, "x-midwatch-space", &space,
-                         detail);
+        err = find_bound(server, request, bound, count ? name : MW_SLICE_NONE, "x-midwatch-space",
+                         &space, detail);
     else
         err = find(server, name, "x-midwatch-space", &space, detail);
     if (err)
@@ -97,14 +98,17 @@ mw_err mw_space_of_question(mw_server *server, const mw_request *request, mw_sli
     if (err)
         return err;
     if (bound[0])
-        return find_bound(server, bound, asked, MW_SPACE_PARAMETER, out, detail);
+        return find_bound(server, request, bound, asked, MW_SPACE_PARAMETER, out, detail);
     return find(server, asked.data ? asked : MW_DEFAULT_SPACE, MW_SPACE_PARAMETER, out, detail);
 }
 
-mw_err mw_space_of_state(const char *bound, bool by_id, mw_detail *detail)
+mw_err mw_space_of_state(mw_server *server, const mw_request *request, const char *bound,
+                         mw_detail *detail)
 {
+    bool by_id = request->params[0].len > 0;
     if (!bound[0] || mw_slice_equal(mw_slice_of(bound), MW_DEFAULT_SPACE))
         return MW_OK;
+    mw_gate_note_outside(&server->gate, request);
     return mw_detail_set(detail, by_id ? MW_E_NOT_FOUND : MW_E_DENIED, "space",
                          "ask with a token of the space default",
                          "alarms, investigations, deployments and webhooks are of the space "

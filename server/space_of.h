@@ -2,8 +2,9 @@
  *
  * A token is bound to a space, and that is the one; any other that is named is not there for it.
  * Without a token an export names it in the header x-midwatch-space, a question in the parameter
- * `space`; without either it is "default". Any thread; memory is the spaces' and the request's
- * arena.
+ * `space`; without either it is "default". What a token asks for outside of its space goes to the
+ * audit, whether it is denied or said not to be there. Any thread; memory is the spaces' and the
+ * request's arena.
  */
 #ifndef MW_SERVER_SPACE_OF_H
 #define MW_SERVER_SPACE_OF_H
@@ -33,7 +34,8 @@ MW_MUST_USE mw_err mw_space_of_question(struct mw_server *server, const mw_reque
 /* Alarms, investigations, deployments and webhooks lie in the default space. For the token of
  * another one what is asked for by id is not there (MW_E_NOT_FOUND), all else is not allowed
  * (MW_E_DENIED): an empty list would say that all is quiet. `bound` is of mw_space_bound. */
-MW_MUST_USE mw_err mw_space_of_state(const char *bound, bool by_id, mw_detail *detail);
+MW_MUST_USE mw_err mw_space_of_state(struct mw_server *server, const mw_request *request,
+                                     const char *bound, mw_detail *detail);
 
 /* The numbers of all spaces together; the commit sequence is that of "default". */
 typedef struct mw_space_totals {

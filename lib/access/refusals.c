@@ -15,6 +15,7 @@
 
 typedef struct row {
     const char *action, *reason; /* action NULL = free */
+    const char *route;           /* of the first that count counts; NULL = not told */
     char principal[TEXT_SIZE], address[64], subject[TEXT_SIZE], space[64];
     uint64_t count;     /* since it was written last */
     int64_t first_ns;   /* wall, of those */
@@ -116,10 +117,11 @@ static void take_due(mw_refusals *refusals)
 static mw_err write_row(mw_state_tx *tx, const row *known)
 {
     char detail[TEXT_SIZE];
+    const char *comma = known->route ? ", " : "", *route = known->route ? known->route : "";
     if (known->count == 1)
-        snprintf(detail, sizeof detail, "%s", known->reason);
+        snprintf(detail, sizeof detail, "%s%s%s", known->reason, comma, route);
     else
-        snprintf(detail, sizeof detail, "%s, %llu times", known->reason,
+        snprintf(detail, sizeof detail, "%s%s%s, %llu times", known->reason, comma, route,
                  (unsigned long long)known->count);
     mw_audit_row audit = {.time_ns = known->first_ns,
                           .principal = mw_slice_of(known->principal),
@@ -186,8 +188,10 @@ void mw_refusals_note(mw_refusals *refusals, const mw_denial *denial)
         return;
     pthread_mutex_lock(&refusals->lock);
     row *known = place_of(refusals, denial);
-    if (known->count++ == 0)
+    if (known->count++ == 0) {
         known->first_ns = mw_clock_wall_ns(refusals->clock);
+        known->route = known == &refusals->rows[MW_REFUSALS_ROWS] ? NULL : denial->route;
+    }
     bool due = claim(refusals);
     pthread_mutex_unlock(&refusals->lock);
     if (due)

@@ -19,6 +19,9 @@ typedef struct mw_refusals mw_refusals;
 typedef struct mw_denial {
     const char *action; /* "webhook.deliver", "api.read": a literal */
     const char *reason; /* "expired": a literal */
+    /* A literal, or NULL: goes into the detail. It tells no kinds apart, so that whoever asks along
+     * all routes fills one row and not the table: the first that is counted is told. */
+    const char *route;
     mw_slice principal, address;
     mw_slice subject; /* id of what was asked for, as far as it is known */
     mw_slice space;   /* whose token or endpoint it was; empty = of no space */

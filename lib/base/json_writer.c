@@ -156,12 +156,24 @@ void mw_json_u64(mw_json *json, uint64_t value)
     mw_buffer_appendf(json->out, exact ? "%llu" : "\"%llu\"", (unsigned long long)value);
 }
 
+static int shortest_subnormal(double value)
+{
+    char text[40];
+    int digits = 0;
+    do
+        snprintf(text, sizeof text, "%.*e", digits++, value);
+    while (digits < 17 && strtod(text, NULL) != value);
+    return digits;
+}
+
 /* How many digits, 1 to 17, read back the same: 17 always do. A number that has 15 at most is found
- * among those of 15, behind which are zeros then (DBL_DIG). */
+ * among those of 15, behind which are zeros then (DBL_DIG); but subnormal ones have fewer bits. */
 static int shortest(double value)
 {
     char text[40];
     int digits = 1;
+    if (fpclassify(value) == FP_SUBNORMAL)
+        return shortest_subnormal(value);
     snprintf(text, sizeof text, "%.14e", value);
     if (strtod(text, NULL) != value) {
         snprintf(text, sizeof text, "%.15e", value);

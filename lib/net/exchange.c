@@ -232,7 +232,8 @@ static bool find_params(mw_exchange *exchange, const mw_route_match *match)
 {
     mw_request *request = &exchange->request;
     for (size_t i = 0; i < match->param_count; i++) {
-        mw_err err = mw_router_decode(&request->arena, match->params[i], &request->params[i]);
+        mw_err err = mw_router_decode(&request->arena, match->params[i],
+                                      match->route->counted_params, &request->params[i]);
         if (err == MW_E_NOMEM)
             return refuse_memory(exchange);
         if (err != MW_OK)

@@ -25,6 +25,9 @@ typedef struct mw_route {
     mw_handler handler;
     void *ctx;
     int tag; /* free for the gate and the error formatter (which family) */
+    /* The handler compares the path's parameters by their length: an escaped NUL is a byte of a
+     * name like any other. Elsewhere it is refused, since it would cut the text short. */
+    bool counted_params;
 } mw_route;
 
 /* Why net itself answers; `status` is the HTTP status that goes with it. */

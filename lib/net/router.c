@@ -169,7 +169,7 @@ static int hex_value(char digit)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-mw_err mw_router_decode(mw_arena *arena, mw_slice raw, mw_slice *out)
+mw_err mw_router_decode(mw_arena *arena, mw_slice raw, bool counted, mw_slice *out)
 {
     /* Most parameters are hex ids: nothing to decode, nothing to copy. */
     if (mw_slice_find_byte(raw, '%') == raw.len) {
@@ -191,8 +191,8 @@ mw_err mw_router_decode(mw_arena *arena, mw_slice raw, mw_slice *out)
             return MW_E_SYNTAX;
         char byte = (char)(high << 4 | low);
         /* An escaped slash is part of the name: segments were told apart before. NUL would cut
-         * names short downstream. */
-        if (byte == '\0')
+         * names short downstream, but where they are counted. */
+        if (byte == '\0' && !counted)
             return MW_E_INVALID;
         text[len++] = byte;
         i += 2;

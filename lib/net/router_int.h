@@ -63,7 +63,7 @@ mw_route_match mw_router_find(const mw_router *router, const mw_route_query *que
 
 /* Percent-decodes in place of a copy in the arena. MW_E_SYNTAX (bad escape), MW_E_INVALID (an
  * escaped slash or NUL), MW_E_NOMEM. */
-MW_MUST_USE mw_err mw_router_decode(mw_arena *arena, mw_slice raw, mw_slice *out);
+MW_MUST_USE mw_err mw_router_decode(mw_arena *arena, mw_slice raw, bool counted, mw_slice *out);
 
 /* A sentence or two with the fix, in the arena, never with text of the peer. Empty without memory.
  * See router_words.c. */

@@ -260,6 +260,8 @@ static mw_err start(mw_store *store, const mw_store_config *config, mw_detail *d
     err = mw_recover(&store->writer, &store->damage, store->key_seed, &known, detail);
     mw_known_fini(&known);
     if (err == MW_OK) {
+        /* Numbers of commits that are gone stay taken: what was seen as of one is not to come. */
+        mw_index_publish(&store->index, NULL, 0, store->writer.next_seq - 1);
         judge_key(store, made);
         take_stock(store);
         reconcile_catalogue(store);

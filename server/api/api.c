@@ -286,7 +286,7 @@ static mw_err enter_space(mw_api_call *call)
     err = mw_space_bound(call->server, call->request, call->bound, &call->detail);
     if (err || tells_own(call))
         return err;
-    return mw_space_of_state(call->bound, call->request->params[0].len > 0, &call->detail);
+    return mw_space_of_state(call->server, call->request, call->bound, &call->detail);
 }
 
 /* A question that was cut short because its space is deleted was asked of one that is not there. */
@@ -415,6 +415,8 @@ size_t mw_api_routes(mw_server *server, mw_route *routes)
                                .max_body = entries[i].max_body,
                                .handler = handle,
                                .ctx = server,
-                               .tag = MW_TAG(MW_FAMILY_API, entries[i].scope)};
+                               .tag = MW_TAG(MW_FAMILY_API, entries[i].scope),
+                               /* Names in telemetry hold what their senders put there. */
+                               .counted_params = entries[i].scans};
     return ENTRY_COUNT;
 }

@@ -90,7 +90,10 @@ static mw_err read_token(mw_api_call *call, mw_token_row *out)
         return err;
     err = mw_state_token_get(tx, call->request->params[0], &call->arena, out);
     mw_state_read_end(tx);
-    return err || is_visible(call, out) ? err : MW_E_NOT_FOUND;
+    if (err || is_visible(call, out))
+        return err;
+    mw_gate_note_outside(&call->server->gate, call->request);
+    return MW_E_NOT_FOUND;
 }
 
 mw_err mw_api_token_show(mw_api_call *call)

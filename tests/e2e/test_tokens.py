@@ -515,6 +515,42 @@ class NothingCrossesTest(TokenCase):
         self.assertTrue(self.daemon.api("webhooks")["items"][0]["enabled"])
         self.assertEqual(len(self.daemon.api("deployments")["items"]), 1)
 
+    def outside(self, space):
+        return [row for row in self.denied()
+                if row["detail"].startswith("outside_space") and row["space"] == space]
+
+    def test_what_is_outside_is_audited(self):
+        token = self.tokens["team-a"]
+        alarm = "/api/v1/alarms/" + self.ids["/api/v1/alarms"]
+        for method, path, status, route in (
+                ("GET", "/api/v1/alarms", 403, "/api/v1/alarms"),
+                ("POST", alarm + "/skip", 404, "/api/v1/alarms/{id}/skip")):
+            before = {row["action"] for row in self.outside("team-a")}
+            self.assertEqual(self.call("team-a", method, path).status, status)
+            row, = wait_for("the record", lambda: [
+                row for row in self.outside("team-a") if row["action"] not in before])
+            self.assertEqual((row["action"], row["subject"], row["detail"], row["principal"]), (
+                "access.read" if method == "GET" else "access.operate", token["id"],
+                f"outside_space, {route}", f"token:{token['id'][:12]} melon-token"))
+        headers = {**bearer(token["token"]), "x-midwatch-space": "team-b"}
+        self.assertEqual(self.export(headers).status, 400)
+        wait_for("the export's record", lambda: ("access.ingest", "outside_space, /v1/traces") in {
+            (row["action"], row["detail"]) for row in self.outside("team-a")})
+        # However many are asked for: further ones are counted.
+        for route in self.routes:
+            if route["method"] == "GET":
+                self.call("team-a", "GET", self.path_of(route, "team-b"))
+        self.assertEqual(len(self.outside("team-a")), 3)
+        for path in ("traces?space=default", f"tokens/{self.tokens['team-a']['id']}"):
+            other = bearer(self.tokens["team-b"]["token"])
+            self.assertEqual(self.daemon.get("/api/v1/" + path, headers=other).status, 404)
+        row, = wait_for("the record", lambda: self.outside("team-b"))
+        self.assertEqual(row["detail"], "outside_space, /api/v1/traces")
+        self.daemon.stop()
+        self.daemon.start()
+        self.assertEqual([row["detail"] for row in self.outside("team-b")], [
+            "outside_space, /api/v1/tokens/{id}", "outside_space, /api/v1/traces"])
+
     def test_the_default_space_is_one_of_them(self):
         for route in self.routes:
             if route["method"] == "GET" and ("{" not in route["path"]):

@@ -264,6 +264,56 @@ class LargeTest(Folder):
                                             "otlp"))
                 self.assertEqual(len(items("\n".join(map(json.dumps, trace)))), 9)
 
+    @staticmethod
+    def named(name, number):
+        point = {"timeUnixNano": str(number * SECOND + 1700000000 * SECOND), "asInt": str(number)}
+        return {"name": name, "gauge": {"dataPoints": [point]}}
+
+    def named_by_spans(self, daemon):
+        daemon.cli("import", self.path("span.json", json.dumps({"resourceSpans": [{
+            "resource": {"attributes": [
+                {"key": "service.name", "value": {"stringValue": "desk\0b"}}]},
+            "scopeSpans": [{"spans": [{
+                **ImportTest.SPAN, "spanId": os.urandom(8).hex(), "attributes": [
+                    {"key": key, "value": {"stringValue": value}} for key, value in (
+                        ("session.id", "talk\0b"), ("gen_ai.operation.name", "invoke_agent"),
+                        ("gen_ai.agent.name", "clerk\0b"))]}]}]}]})))
+        for path, name in (("services/desk", "desk"), ("sessions/talk", "talk"),
+                           ("agents/clerk", "clerk")):
+            answer = daemon.get(f"/api/v1/{path}%00b")
+            self.assertEqual(answer.status, 200, path)
+            self.assertIn(name + "\\u0000b", answer.body.decode())
+            self.assertEqual(daemon.get(f"/api/v1/{path}").status, 404, path)
+        self.assertEqual(daemon.get("/api/v1/sessions/talk%00b/turns").status, 200)
+        # Ids hold none.
+        for path, status in (("tokens/abcdef%00", 400), ("alarms/abcdef%00", 400),
+                             ("traces/abcdef%00", 400)):
+            self.assertEqual(daemon.get("/api/v1/" + path).status, status, path)
+
+    def test_a_nul_in_names(self):
+        """What a name is cut to is another name."""
+        names = ["x", "x\0y", "x\0z", "x\0", "\0", "abcdef…", "abcdef"]
+        body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [
+            self.named(name, number) for number, name in enumerate(names)]}]}]}
+        with Daemon() as first, Daemon() as second:
+            first.cli("import", self.path("names.json", json.dumps(body)))
+            path = self.path("names.jsonl")
+            first.cli("export", "-o", path)
+            with open(path, encoding="utf-8") as file:
+                sent = items(file.read())
+            found = [json.loads(item) for item in sent]
+            self.assertEqual(len(found), len(names))
+            for name in names:
+                self.assertTrue(any(json.dumps(name) in json.dumps(item) for item in found), name)
+            second.cli("import", path)
+            self.assertEqual(items(second.cli("export")), sent)
+            for name, quoted in (("x\0y", "x%00y"), ("x", "x")):
+                shown = second.api(f"metrics/{quoted}")
+                self.assertEqual((shown["name"], len(shown["series"])), (name, 1))
+            self.assertEqual(second.get("/api/v1/metrics/x%00").status, 200)
+            self.named_by_spans(first)
+            self.assertEqual(second.get("/api/v1/metrics/x%00q").status, 404)
+
     def test_near_the_largest_request(self):
         with Daemon() as first, Daemon() as second:
             self.send(first, "/v1/logs", otlp.logs_request(
@@ -494,6 +544,17 @@ class DemoTest(DaemonCase):
         for words in shown:
             self.assertNotEqual(self.daemon.cli(*words[1:-2]), "", words)
             self.assertEqual(words[-2:], ["--data", self.daemon.data])
+
+    def test_an_incident_is_of_the_default_space(self):
+        self.daemon.cli("space", "create", "team-a")
+        done = self.daemon.cli_raw("demo", "--incident", "--space", "team-a")
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertIn("of the space default alone", done.stderr)
+        for space in ("default", "team-a"):
+            self.assertFalse(any("demo" in item["incident_id"]
+                                 for item in self.daemon.api("alarms")["items"]))
+            self.assertNotIn("payments", self.daemon.cli("export", "--space", space))
 
     def check_tokens(self, sessions):
         """The agent's metric says what its spans say."""

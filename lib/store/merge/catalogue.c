@@ -688,7 +688,13 @@ static mw_err remember(mw_known_segments *out, const mw_catalogue_segment *row, 
     const mw_known_segment known = {.id = row->id,
                                     .kind = row->kind,
                                     .bytes = row->bytes,
+                                    .blocks = row->blocks,
+                                    .first_seq = row->first_seq,
                                     .last_seq = row->last_seq,
+                                    .arrival_min_ns = row->arrival_min_ns,
+                                    .arrival_max_ns = row->arrival_max_ns,
+                                    .event_min_ns = row->event_min_ns,
+                                    .event_max_ns = row->event_max_ns,
                                     .salt = row->salt,
                                     .lost = lost};
     return mw_known_add(out, &known);

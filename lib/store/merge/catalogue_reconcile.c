@@ -12,7 +12,7 @@ typedef struct reconciliation {
     size_t count;
     uint64_t *stale; /* rows to remove */
     size_t stale_count, stale_capacity;
-    mw_catalogue_segment *shorter; /* rows of the log as they are now */
+    mw_catalogue_segment *shorter; /* rows of the log as they are now: shorter, or mended */
     size_t shorter_count, shorter_capacity;
     mw_catalogue_loss *back; /* what had been lost whole and is there again, as far as it is not */
     size_t back_count, back_capacity;
@@ -106,6 +106,15 @@ static void take_away(mw_catalogue_segment *from, const mw_catalogue_segment *th
         from->first_seq = there->last_seq + 1;
 }
 
+static mw_err add_row(reconciliation *both, const mw_catalogue_segment *row)
+{
+    if (!mw_have_room(MW_MEM_STORE, &both->shorter, &both->shorter_capacity,
+                      both->shorter_count + 1, sizeof *both->shorter))
+        return MW_E_NOMEM;
+    both->shorter[both->shorter_count++] = *row;
+    return MW_OK;
+}
+
 /* A segment of the log ends before what its row remembers. What is not in another one either was
  * acknowledged and is gone; the row becomes what is left. */
 static mw_err find_lost_end(reconciliation *both, const mw_catalogue_segment *row)
@@ -121,11 +130,23 @@ static mw_err find_lost_end(reconciliation *both, const mw_catalogue_segment *ro
         err = tell_loss(both, &loss);
     if (err != MW_OK || own.blocks == 0)
         return err != MW_OK ? err : add_stale(both, row->id);
-    if (!mw_have_room(MW_MEM_STORE, &both->shorter, &both->shorter_capacity,
-                      both->shorter_count + 1, sizeof *both->shorter))
-        return MW_E_NOMEM;
-    both->shorter[both->shorter_count++] = own;
-    return MW_OK;
+    return add_row(both, &own);
+}
+
+/* What was read was remembered by more than its salt: segment_walk.h. */
+static bool is_of_loss(const reconciliation *both, const mw_segment *segment,
+                       const mw_catalogue_segment *lost)
+{
+    mw_catalogue_segment own = {.id = lost->id}, all = own;
+    if (!lost->salt || segment->header.salt == lost->salt)
+        return true;
+    if (segment->header.kind == MW_SEGMENT_LOG)
+        count_there(both, lost, &own, &all);
+    else
+        mw_catalogue_describe(segment, &own);
+    return own.blocks == lost->blocks && own.first_seq == lost->first_seq &&
+           own.last_seq == lost->last_seq && own.arrival_min_ns == lost->arrival_min_ns &&
+           own.arrival_max_ns == lost->arrival_max_ns;
 }
 
 /* Somebody brought a segment back that had been missing. */
@@ -134,7 +155,7 @@ static mw_err compare_loss(void *ctx, const mw_catalogue_loss *loss)
     reconciliation *both = ctx;
     size_t at = segment_find(both, loss->of.id);
     if (!both->missing || loss->part != MW_LOSS_WHOLE || at == both->count ||
-        (loss->of.salt && both->segments[at]->header.salt != loss->of.salt))
+        !is_of_loss(both, both->segments[at], &loss->of))
         return MW_OK;
     if (!mw_have_room(MW_MEM_STORE, &both->back, &both->back_capacity, both->back_count + 1,
                       sizeof *both->back))
@@ -155,6 +176,16 @@ static mw_err compare_loss(void *ctx, const mw_catalogue_loss *loss)
 
 /* ---- both together --------------------------------------------------------------------------- */
 
+static mw_err compare_log(reconciliation *both, const mw_segment *segment,
+                          const mw_catalogue_segment *row)
+{
+    mw_catalogue_segment mended = *row;
+    if (both->missing && segment->end < row->bytes)
+        return find_lost_end(both, row);
+    mended.salt = segment->header.salt;
+    return row->salt && row->salt != mended.salt ? add_row(both, &mended) : MW_OK;
+}
+
 static mw_err compare_row(void *ctx, const mw_catalogue_segment *row)
 {
     reconciliation *both = ctx;
@@ -162,7 +193,7 @@ static mw_err compare_row(void *ctx, const mw_catalogue_segment *row)
     if (at < both->count) {
         const mw_segment *segment = both->segments[at];
         if (segment->header.kind == MW_SEGMENT_LOG)
-            return both->missing && segment->end < row->bytes ? find_lost_end(both, row) : MW_OK;
+            return compare_log(both, segment, row);
         both->known[at] = segment->end == row->bytes && segment->block_count == row->blocks &&
                           segment->header.salt == row->salt;
         both->changes.kept += both->known[at];

@@ -154,6 +154,24 @@ static void say_doubt(checking *run, const mw_catalogue_segment *row)
     say(run, path, file ? file->size : 0, text);
 }
 
+/* Of a loss that is back nothing is told: its row goes. */
+static void say_salts(checking *run)
+{
+    char path[PATH_SIZE], text[128];
+    snprintf(path, sizeof path, "%s/" MW_CATALOGUE_NAME, run->directory);
+    for (size_t i = 0; i < run->files.count; i++) {
+        const mw_segment_file *file = &run->files.items[i];
+        const mw_known_segment *known = mw_known_find(&run->known, file->id);
+        if (!file->salt_differs || !known || known->lost)
+            continue;
+        snprintf(text, sizeof text,
+                 "the row of segment %016llx is damaged: no item is lost; the next start writes it "
+                 "anew",
+                 (unsigned long long)file->id);
+        say(run, path, 0, text);
+    }
+}
+
 /* A loss that a start noticed: told until a person accepts it or the segment is there again. */
 static mw_err say_loss(void *ctx, const mw_catalogue_loss *loss)
 {
@@ -162,8 +180,8 @@ static mw_err say_loss(void *ctx, const mw_catalogue_loss *loss)
     char text[MW_CATALOGUE_LOST_SIZE + MW_TIME_TEXT_SIZE + 128];
     const mw_segment_file *file = find_file(run, loss->of.id);
     segment_path(run, loss->of.id, path);
-    bool own =
-        file && file->header_err == MW_OK && (!loss->of.salt || loss->of.salt == file->header.salt);
+    bool own = file && file->header_err == MW_OK &&
+               (!loss->of.salt || loss->of.salt == file->header.salt || file->salt_differs);
     if (loss->part == MW_LOSS_WHOLE && (own || has_another_name(run, loss->of.id))) {
         note(run, path, "a segment that was gone is there again: the next start takes it back");
         return MW_OK;
@@ -255,6 +273,7 @@ static mw_err check_rows(checking *run, mw_catalogue *catalogue)
         err = find_gaps(run);
     if (err != MW_OK)
         return err;
+    say_salts(run);
     compare(run);
     if (run->count > 0)
         err = mw_catalogue_each(catalogue, confirm, run);

@@ -316,8 +316,11 @@ static mw_err take_row(void *ctx, const mw_catalogue_segment *row)
     char text[MW_CATALOGUE_LOST_SIZE + 32], lost[MW_CATALOGUE_LOST_SIZE];
     const mw_segment_file *file = find_file(run, row->id);
     if (file && row->kind == MW_SEGMENT_LOG && file->header.kind == MW_SEGMENT_LOG &&
-        file->size >= row->bytes)
-        return keep_row(run, row);
+        file->size >= row->bytes) {
+        mw_catalogue_segment kept = *row;
+        kept.salt = kept.salt ? file->header.salt : 0; /* by its blocks it is this one */
+        return keep_row(run, &kept);
+    }
     if (file || was_replaced(run, row->id))
         return MW_OK;
     mw_catalogue_lost_text(row, lost);

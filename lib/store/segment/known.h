@@ -11,7 +11,8 @@
 typedef struct mw_known_segment {
     uint64_t id, kind; /* mw_segment_kind */
     uint64_t bytes;    /* durable at least; of a merged one all of it */
-    uint64_t last_seq;
+    uint64_t blocks, first_seq, last_seq;
+    uint64_t arrival_min_ns, arrival_max_ns, event_min_ns, event_max_ns;
     uint64_t salt; /* of its header; 0 = not remembered */
     bool lost;     /* it was missing at a start, or could not be read: it may come back */
 } mw_known_segment;

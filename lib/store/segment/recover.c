@@ -417,6 +417,11 @@ static mw_err recover_file(recovery *rec, mw_segment_file *file, mw_detail *deta
                "a byte of a segment's header is damaged and was read as it was written; `midwatch "
                "check --rebuild` puts it right",
                MW_KV_STR("file", file->path));
+    if (file->salt_differs)
+        MW_LOG(MW_LOG_WARN, "store",
+               "what the catalogue remembers of a segment is damaged: the segment is that one by "
+               "its blocks, and its row is written anew",
+               MW_KV_STR("file", file->path));
     mw_err err =
         file->header.kind == MW_SEGMENT_MERGED ? recover_merged(rec, file) : recover_log(rec, file);
     if (err != MW_OK)

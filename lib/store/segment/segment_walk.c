@@ -265,6 +265,61 @@ static bool has_other_key(const mw_segment_file *file, uint64_t key_seed)
     return read_key_check(file, &check) && check != mw_key_check(key_seed);
 }
 
+/* What there is to remember of the blocks that begin below `bytes`. */
+static mw_known_segment describe(const mw_walk *walk, uint64_t bytes)
+{
+    mw_known_segment out = {.first_seq = UINT64_MAX,
+                            .arrival_min_ns = UINT64_MAX,
+                            .event_min_ns = UINT64_MAX,
+                            .bytes = MW_SEGMENT_HEADER_SIZE};
+    for (size_t i = 0; i < walk->block_count && walk->blocks[i].offset < bytes; i++) {
+        const mw_block_header *header = &walk->blocks[i].header;
+        out.blocks++;
+        out.bytes = walk->blocks[i].offset + mw_block_size(header);
+        out.first_seq = header->seq < out.first_seq ? header->seq : out.first_seq;
+        out.last_seq = header->seq > out.last_seq ? header->seq : out.last_seq;
+        if (header->arrival_ns < out.arrival_min_ns)
+            out.arrival_min_ns = header->arrival_ns;
+        if (header->arrival_ns > out.arrival_max_ns)
+            out.arrival_max_ns = header->arrival_ns;
+        if (header->event_min_ns < out.event_min_ns)
+            out.event_min_ns = header->event_min_ns;
+        if (header->event_max_ns > out.event_max_ns)
+            out.event_max_ns = header->event_max_ns;
+    }
+    return out;
+}
+
+/* Of another salt than is remembered: is everything else as remembered? Two stores may have stored
+ * the same, but not in the same nanosecond. Of a merged one the last commit and the last arrival
+ * are in no block's header. */
+static bool fits_but_for_salt(const mw_known_segment *ours, const mw_segment_file *file)
+{
+    mw_walk walk;
+    if (ours->id != file->header.id || ours->kind != (uint64_t)file->header.kind)
+        return false;
+    if (mw_segment_walk(file, &walk) != MW_OK)
+        return true; /* nor can who reads it next: nothing is set aside for that */
+    const mw_known_segment found = describe(&walk, ours->bytes);
+    mw_walk_fini(&walk);
+    if (found.blocks == 0 || found.blocks != ours->blocks ||
+        found.arrival_min_ns != ours->arrival_min_ns || found.event_min_ns != ours->event_min_ns ||
+        found.event_max_ns != ours->event_max_ns)
+        return false;
+    if (is_merged(file))
+        return file->size == ours->bytes && file->header.first_seq == ours->first_seq;
+    return found.bytes == ours->bytes && found.first_seq == ours->first_seq &&
+           found.last_seq == ours->last_seq && found.arrival_max_ns == ours->arrival_max_ns;
+}
+
+static bool is_remembered(const mw_known_segment *ours, mw_segment_file *file)
+{
+    if (mw_known_fits(ours, &file->header))
+        return true;
+    file->salt_differs = fits_but_for_salt(ours, file);
+    return file->salt_differs;
+}
+
 void mw_segment_files_recall(mw_segment_files *files, const mw_known_segments *known,
                              const uint64_t *key_seed)
 {
@@ -274,9 +329,10 @@ void mw_segment_files_recall(mw_segment_files *files, const mw_known_segments *k
         const mw_known_segment *ours = mw_known_find(known, file->id);
         if (file->header_err != MW_OK)
             continue;
-        if (ours && !is_merged(file) && mw_known_fits(ours, &file->header))
+        bool remembered = ours && is_remembered(ours, file);
+        if (remembered && !is_merged(file))
             file->known_end = ours->bytes;
-        if (ours ? mw_known_fits(ours, &file->header)
+        if (ours ? remembered
                  : !is_merged(file) || !known || !known->count || !key_seed ||
                        !has_other_key(file, *key_seed))
             continue;

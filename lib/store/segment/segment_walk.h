@@ -23,6 +23,7 @@ typedef struct mw_segment_file {
     unsigned char mended[MW_SEGMENT_HEADER_SIZE];
     uint64_t limit;     /* nothing at or behind this offset counts */
     uint64_t known_end; /* of the log: the catalogue remembers as much as durable; 0 = nothing */
+    bool salt_differs;  /* from what is remembered; by all else it is that segment */
     bool found;         /* of the log: its end is found, not recorded */
     bool newest;        /* and the next append goes on behind it */
     bool recorded;      /* somebody wrote down where it ends */
@@ -42,9 +43,10 @@ typedef struct mw_segment_files {
 MW_MUST_USE mw_err mw_segment_files_load(const char *directory, mw_segment_files *out);
 /* Takes what the catalogue remembers into account: how much of each segment of the log was durable,
  * and which files are another store's: one that has another header than is remembered, and a merged
- * one that is not remembered and was made with another digest.key. Of a segment of the log that
- * nobody remembers that cannot be told; nor of any, where the catalogue is empty. `key_seed` NULL:
- * the key is not known. */
+ * one that is not remembered and was made with another digest.key. Where only the salt differs, and
+ * the blocks are those that are remembered, the memory is damaged: `salt_differs`. Of a segment of
+ * the log that nobody remembers it cannot be told; nor of any, where the catalogue is empty.
+ * `key_seed` NULL: the key is not known. */
 void mw_segment_files_recall(mw_segment_files *files, const mw_known_segments *known,
                              const uint64_t *key_seed);
 /* Which of them count and where they end, once more: a header_err has changed. */

@@ -145,7 +145,10 @@ static void test_net_refusal(void **state)
     mw_header header = {MW_SLICE("content-type"), MW_SLICE("application/x-protobuf")};
     mw_request request = {.headers = &header, .header_count = 1};
     mw_arena_init(&request.arena, MW_MEM_NET, 0);
-    mw_net_refusal refusal = {413, MW_RPC_RESOURCE_EXHAUSTED, MW_SLICE("too large"), 2};
+    mw_net_refusal refusal = {.status = 413,
+                              .rpc_code = MW_RPC_RESOURCE_EXHAUSTED,
+                              .message = MW_SLICE("too large"),
+                              .retry_after_s = 2};
     mw_response response = {.status = 413, .rpc_code = MW_RPC_RESOURCE_EXHAUSTED};
     mw_collector_format_refusal(&request, &refusal, &response);
     assert_int_equal(response.status, 413);

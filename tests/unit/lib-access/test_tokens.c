@@ -32,7 +32,11 @@ static int set_up(void **unused)
     mw_log_init(MW_LOG_ERROR + 1, MW_LOG_LOGFMT, STDERR_FILENO);
     mw_fake_clock_init(&fake, T0);
     mw_arena_init(&arena, MW_MEM_STATE, 0);
-    mw_state_config config = {path, key_path, &fake.clock, 1 << 20, 2};
+    mw_state_config config = {.path = path,
+                              .key_path = key_path,
+                              .clock = &fake.clock,
+                              .queue_budget_bytes = 1 << 20,
+                              .readers = 2};
     if (mw_state_open(&config, &state_db, &detail) != MW_OK)
         return -1;
     return mw_tokens_start(state_db, &tokens) == MW_OK ? 0 : -1;

@@ -37,6 +37,9 @@ static void test_numbers(void **state)
     CHECK_VALUE(mw_json_u64(j, UINT64_MAX), "\"18446744073709551615\"");
     CHECK_VALUE(mw_json_double(j, 5), "5.0");
     CHECK_VALUE(mw_json_double(j, -0.0), "-0.0");
+    CHECK_VALUE(mw_json_double(j, 5e-324), "5e-324");
+    CHECK_VALUE(mw_json_double(j, -1.25e-310), "-1.25e-310");
+    CHECK_VALUE(mw_json_double(j, 2.2250738585072011e-308), "2.225073858507201e-308");
     CHECK_VALUE(mw_json_double(j, 0.1), "0.1");
     CHECK_VALUE(mw_json_double(j, 1e300), "1e+300");
     CHECK_VALUE(mw_json_double(j, 0.1 + 0.2), "0.30000000000000004");

@@ -160,10 +160,14 @@ static void test_decode(void **state)
     mw_arena_init(&arena, MW_MEM_NET, 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         mw_slice out;
-        assert_int_equal(mw_router_decode(&arena, mw_slice_of(cases[i].raw), &out), cases[i].err);
+        assert_int_equal(mw_router_decode(&arena, mw_slice_of(cases[i].raw), false, &out),
+                         cases[i].err);
         if (cases[i].text)
             assert_true(mw_slice_equal(out, mw_slice_of(cases[i].text)));
     }
+    mw_slice counted;
+    assert_int_equal(mw_router_decode(&arena, MW_SLICE("a%00b%00"), true, &counted), MW_OK);
+    assert_true(mw_slice_equal(counted, MW_SLICE("a\0b\0")));
     mw_arena_reset(&arena);
 }
 
