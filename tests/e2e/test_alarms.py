@@ -127,8 +127,9 @@ class AlarmsTest(Case):
         self.assertNotIn("When it was decided first", page)
         self.daemon.cli("alarm", "unlink", two["alarm_id"])
         page = self.daemon.cli("alarm", "explain", two["alarm_id"])
-        places = [page.index(words) for words in ("proceeded_by_person", "When it was decided first:",
-                                                  "0.400 is needed", "What was decided before")]
+        order = ("proceeded_by_person", "When it was decided first:", "0.400 is needed",
+                 "What was decided before")
+        places = [page.index(words) for words in order]
         self.assertEqual(places, sorted(places))
         self.assertIn("another region", self.daemon.cli("alarm", "explain",
                                                         elsewhere["alarm_id"]))

@@ -1,6 +1,7 @@
 /* State: every table there and back, id prefixes, pages, and what is known of an incident. */
 #include <fcntl.h>
 
+#include "lib/state/incidents.h"
 #include "tests/unit/lib-state/fixture.h"
 
 /* ---- webhooks and replays ------------------------------------------------------------------ */
