@@ -113,15 +113,15 @@ static void receive_logs(void *ctx, mw_request *request)
 
 #define RECEIVE_SERVICE "/opentelemetry.proto.collector."
 static const mw_route receive_routes[] = {
-    {MW_PORT_HTTP, "POST", "/v1/traces", false, BODY_MAX, receive_traces, NULL, 0},
-    {MW_PORT_HTTP, "POST", "/v1/metrics", false, BODY_MAX, receive_metrics, NULL, 0},
-    {MW_PORT_HTTP, "POST", "/v1/logs", false, BODY_MAX, receive_logs, NULL, 0},
+    {MW_PORT_HTTP, "POST", "/v1/traces", false, BODY_MAX, receive_traces, NULL, 0, false},
+    {MW_PORT_HTTP, "POST", "/v1/metrics", false, BODY_MAX, receive_metrics, NULL, 0, false},
+    {MW_PORT_HTTP, "POST", "/v1/logs", false, BODY_MAX, receive_logs, NULL, 0, false},
     {MW_PORT_GRPC, "POST", RECEIVE_SERVICE "trace.v1.TraceService/Export", true, BODY_MAX,
-     receive_traces, NULL, 0},
+     receive_traces, NULL, 0, false},
     {MW_PORT_GRPC, "POST", RECEIVE_SERVICE "metrics.v1.MetricsService/Export", true, BODY_MAX,
-     receive_metrics, NULL, 0},
+     receive_metrics, NULL, 0, false},
     {MW_PORT_GRPC, "POST", RECEIVE_SERVICE "logs.v1.LogsService/Export", true, BODY_MAX,
-     receive_logs, NULL, 0},
+     receive_logs, NULL, 0, false},
 };
 
 static const char *receive_port(const mw_net *net, mw_port port)

@@ -52,9 +52,9 @@ static void handle(void *ctx, mw_request *request)
 }
 
 static const mw_route routes[] = {
-    {MW_PORT_GRPC, "POST", "/s/m", true, LIMIT, handle, NULL, 0},
-    {MW_PORT_GRPC, "POST", "/p/{id}", false, LIMIT, handle, NULL, 0},
-    {MW_PORT_GRPC, "GET", "/", false, 0, handle, NULL, 0},
+    {MW_PORT_GRPC, "POST", "/s/m", true, LIMIT, handle, NULL, 0, false},
+    {MW_PORT_GRPC, "POST", "/p/{id}", false, LIMIT, handle, NULL, 0, false},
+    {MW_PORT_GRPC, "GET", "/", false, 0, handle, NULL, 0, false},
 };
 
 static void release(void)

@@ -313,8 +313,12 @@ static void test_refusals_are_counted_together(void **unused)
     (void)unused;
     mw_audit_row *rows;
     mw_refusals *refusals = mw_refusals_new(state_db, &fake.clock);
-    mw_denial denial = {"access.read",         "expired",      MW_SLICE("loopback"),
-                        MW_SLICE("127.0.0.1"), MW_SLICE("id"), MW_SLICE("team-a")};
+    mw_denial denial = {.action = "access.read",
+                        .reason = "expired",
+                        .principal = MW_SLICE("loopback"),
+                        .address = MW_SLICE("127.0.0.1"),
+                        .subject = MW_SLICE("id"),
+                        .space = MW_SLICE("team-a")};
     fake.mono_ns = 1000 * MW_NS_PER_S;
     for (int i = 0; i < 1000; i++)
         mw_refusals_note(refusals, &denial);

@@ -233,15 +233,15 @@ static inline bool gate(void *ctx, const mw_request *request, mw_net_refusal *re
 
 #define WEB_PORTS (MW_PORT_WEB | MW_PORT_SOCKET)
 static const mw_route fixture_routes[] = {
-    {MW_PORT_GRPC, "POST", EXPORT_PATH, true, BODY_LIMIT, echo, NULL, 0},
-    {MW_PORT_GRPC, "POST", "/test.Held/Call", true, BODY_LIMIT, hold, NULL, 0},
-    {MW_PORT_GRPC, "POST", "/test.Failing/Call", true, BODY_LIMIT, fail_rpc, NULL, 0},
-    {MW_PORT_HTTP, "POST", "/v1/traces", false, BODY_LIMIT, echo, NULL, 0},
-    {WEB_PORTS, "GET", "/hello/{name}", false, 0, hello, NULL, 0},
-    {WEB_PORTS, "POST", "/held", false, BODY_LIMIT, hold, NULL, 0},
-    {WEB_PORTS, "GET", "/big", false, 0, big, NULL, 0},
-    {WEB_PORTS, "GET", "/given", false, 0, give, NULL, 0},
-    {WEB_PORTS, "GET", "/injecting", false, 0, injecting, NULL, 0},
+    {MW_PORT_GRPC, "POST", EXPORT_PATH, true, BODY_LIMIT, echo, NULL, 0, false},
+    {MW_PORT_GRPC, "POST", "/test.Held/Call", true, BODY_LIMIT, hold, NULL, 0, false},
+    {MW_PORT_GRPC, "POST", "/test.Failing/Call", true, BODY_LIMIT, fail_rpc, NULL, 0, false},
+    {MW_PORT_HTTP, "POST", "/v1/traces", false, BODY_LIMIT, echo, NULL, 0, false},
+    {WEB_PORTS, "GET", "/hello/{name}", false, 0, hello, NULL, 0, false},
+    {WEB_PORTS, "POST", "/held", false, BODY_LIMIT, hold, NULL, 0, false},
+    {WEB_PORTS, "GET", "/big", false, 0, big, NULL, 0, false},
+    {WEB_PORTS, "GET", "/given", false, 0, give, NULL, 0, false},
+    {WEB_PORTS, "GET", "/injecting", false, 0, injecting, NULL, 0, false},
 };
 
 /* What a test program serves instead, set before start_server. */

@@ -51,8 +51,8 @@ static void deferring(void *ctx, mw_request *request)
 }
 
 static const mw_route routes[] = {
-    {MW_PORT_WEB, "POST", "/deferring", false, BODY_LIMIT, deferring, NULL, 0},
-    {MW_PORT_WEB, "GET", "/deferring", false, 0, deferring, NULL, 0},
+    {MW_PORT_WEB, "POST", "/deferring", false, BODY_LIMIT, deferring, NULL, 0, false},
+    {MW_PORT_WEB, "GET", "/deferring", false, 0, deferring, NULL, 0, false},
 };
 
 static int set_up_defer(void **state)

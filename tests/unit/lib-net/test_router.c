@@ -17,15 +17,15 @@ static void handler(void *ctx, mw_request *request)
 }
 
 static const mw_route table[] = {
-    {MW_PORT_GRPC, "POST", EXPORT, true, 100, handler, NULL, 0},
-    {MW_PORT_HTTP, "POST", "/v1/traces", false, 100, handler, NULL, 1},
-    {MW_PORT_HTTP, "POST", "/v1/logs", false, 100, handler, NULL, 2},
-    {WEB, "GET", "/", false, 0, handler, NULL, 3},
-    {WEB, "GET", "/api/v1/alarms/{id}", false, 0, handler, NULL, 4},
-    {WEB, "GET", "/api/v1/alarms/summary", false, 0, handler, NULL, 5},
-    {WEB, "DELETE", "/api/v1/alarms/{id}", false, 0, handler, NULL, 6},
-    {WEB, "GET", "/api/v1/investigations/{id}/journal/{record}", false, 0, handler, NULL, 7},
-    {MW_PORT_SOCKET, "POST", "/api/v1/tokens", false, 10, handler, NULL, 8},
+    {MW_PORT_GRPC, "POST", EXPORT, true, 100, handler, NULL, 0, false},
+    {MW_PORT_HTTP, "POST", "/v1/traces", false, 100, handler, NULL, 1, false},
+    {MW_PORT_HTTP, "POST", "/v1/logs", false, 100, handler, NULL, 2, false},
+    {WEB, "GET", "/", false, 0, handler, NULL, 3, false},
+    {WEB, "GET", "/api/v1/alarms/{id}", false, 0, handler, NULL, 4, false},
+    {WEB, "GET", "/api/v1/alarms/summary", false, 0, handler, NULL, 5, false},
+    {WEB, "DELETE", "/api/v1/alarms/{id}", false, 0, handler, NULL, 6, false},
+    {WEB, "GET", "/api/v1/investigations/{id}/journal/{record}", false, 0, handler, NULL, 7, false},
+    {MW_PORT_SOCKET, "POST", "/api/v1/tokens", false, 10, handler, NULL, 8, false},
 };
 
 static mw_router router;

@@ -122,12 +122,12 @@ static void serve_events(void *ctx, mw_request *request)
 }
 
 static const mw_route routes[] = {
-    {WEB_PORTS, "GET", "/stream", false, 0, serve_stream, (void *)BY_TEST, 0},
-    {WEB_PORTS, "GET", "/fill", false, 0, serve_stream, (void *)FILLS, 0},
-    {WEB_PORTS, "GET", "/ends", false, 0, serve_stream, (void *)ENDS, 0},
-    {WEB_PORTS, "GET", "/events", false, 0, serve_events, NULL, 0},
-    {WEB_PORTS, "GET", "/hello/{name}", false, 0, hello, NULL, 0},
-    {MW_PORT_GRPC, "POST", EXPORT_PATH, true, BODY_LIMIT, serve_stream, (void *)ENDS, 0},
+    {WEB_PORTS, "GET", "/stream", false, 0, serve_stream, (void *)BY_TEST, 0, false},
+    {WEB_PORTS, "GET", "/fill", false, 0, serve_stream, (void *)FILLS, 0, false},
+    {WEB_PORTS, "GET", "/ends", false, 0, serve_stream, (void *)ENDS, 0, false},
+    {WEB_PORTS, "GET", "/events", false, 0, serve_events, NULL, 0, false},
+    {WEB_PORTS, "GET", "/hello/{name}", false, 0, hello, NULL, 0, false},
+    {MW_PORT_GRPC, "POST", EXPORT_PATH, true, BODY_LIMIT, serve_stream, (void *)ENDS, 0, false},
 };
 
 /* ---- fixture --------------------------------------------------------------------------------- */

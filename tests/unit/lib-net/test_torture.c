@@ -31,9 +31,9 @@ static void echo(void *ctx, mw_request *request)
 }
 
 static const mw_route routes[] = {
-    {MW_PORT_GRPC, "POST", "/s/m", true, 4096, echo, NULL, 0},
-    {MW_PORT_GRPC, "POST", "/p/{id}", false, 4096, echo, NULL, 0},
-    {MW_PORT_GRPC, "GET", "/", false, 0, echo, NULL, 0},
+    {MW_PORT_GRPC, "POST", "/s/m", true, 4096, echo, NULL, 0, false},
+    {MW_PORT_GRPC, "POST", "/p/{id}", false, 4096, echo, NULL, 0, false},
+    {MW_PORT_GRPC, "GET", "/", false, 0, echo, NULL, 0, false},
 };
 
 typedef struct conversation {

@@ -152,11 +152,11 @@ static inline int remove_certificates(void **state)
 /* ---- the server ------------------------------------------------------------------------------ */
 
 static const mw_route tls_routes[] = {
-    {MW_PORT_GRPC, "POST", EXPORT_PATH, true, LARGE + 16, echo, NULL, 0},
-    {MW_PORT_HTTP, "POST", "/v1/traces", false, LARGE, echo, NULL, 0},
-    {WEB_PORTS, "GET", "/hello/{name}", false, 0, hello, NULL, 0},
-    {WEB_PORTS, "POST", "/held", false, BODY_LIMIT, hold, NULL, 0},
-    {WEB_PORTS, "GET", "/big", false, 0, big, NULL, 0},
+    {MW_PORT_GRPC, "POST", EXPORT_PATH, true, LARGE + 16, echo, NULL, 0, false},
+    {MW_PORT_HTTP, "POST", "/v1/traces", false, LARGE, echo, NULL, 0, false},
+    {WEB_PORTS, "GET", "/hello/{name}", false, 0, hello, NULL, 0, false},
+    {WEB_PORTS, "POST", "/held", false, BODY_LIMIT, hold, NULL, 0, false},
+    {WEB_PORTS, "GET", "/big", false, 0, big, NULL, 0, false},
 };
 
 /* Empty names: none. */
