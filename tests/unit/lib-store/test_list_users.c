@@ -3,6 +3,7 @@
  * other, and what the newest stretches hold are the same. Sessions last for any time, so that those
  * seen last lie all over the store; some are named by the last span of their trace alone, which
  * comes with the next batch. And columns that were left out are not there. */
+#include "tests/unit/lib-store/late_spans.h"
 #include "tests/unit/lib-store/store_test.h"
 
 #include "lib/store/query/page.h"
@@ -84,18 +85,8 @@ static void make_span(test_batch *batch, size_t at, uint64_t trace, uint64_t spa
 
 static void append_all(mw_store *store)
 {
-    for (uint64_t number = 0; number <= BATCHES; number++) {
-        test_batch batch;
-        size_t at = 0;
-        size_t own = number < BATCHES ? TRACES * (SPANS - 1) : 0, late = number ? TRACES : 0;
-        test_batch_init(&batch, own + late);
-        for (uint64_t i = 0; i < own; i++)
-            make_span(&batch, at++, number * TRACES + i / (SPANS - 1), 1 + i % (SPANS - 1));
-        for (uint64_t i = 0; i < late; i++)
-            make_span(&batch, at++, (number - 1) * TRACES + i, SPANS);
-        assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
-        test_batch_fini(&batch);
-    }
+    const late_spans all = {BATCHES, TRACES, SPANS, make_span};
+    append_late(store, &all);
 }
 
 /* ---- the model ------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* Traces that few conditions fit, behind so many blocks that they are looked for by themselves: by
  * filters of merged blocks, by columns of the log, by sums over traces. */
+#include "tests/unit/lib-store/late_spans.h"
 #include "tests/unit/lib-store/store_test.h"
 
 #include "lib/store/store_int.h"
@@ -42,18 +43,8 @@ static void make_span(test_batch *batch, size_t at, uint64_t trace, uint64_t spa
 
 static void append_all(mw_store *store)
 {
-    for (uint64_t number = 0; number <= BATCHES; number++) {
-        test_batch batch;
-        size_t at = 0;
-        size_t own = number < BATCHES ? TRACES * (SPANS - 1) : 0, late = number ? TRACES : 0;
-        test_batch_init(&batch, own + late);
-        for (uint64_t i = 0; i < own; i++)
-            make_span(&batch, at++, number * TRACES + i / (SPANS - 1), 1 + i % (SPANS - 1));
-        for (uint64_t i = 0; i < late; i++)
-            make_span(&batch, at++, (number - 1) * TRACES + i, SPANS);
-        assert_int_equal(append_wait(store, &batch.batch, NULL), MW_OK);
-        test_batch_fini(&batch);
-    }
+    const late_spans all = {BATCHES, TRACES, SPANS, make_span};
+    append_late(store, &all);
 }
 
 /* In pages: exactly the rare ones from `first` down to `last`, newest first. */
